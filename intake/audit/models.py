@@ -1,0 +1,112 @@
+"""The audit log's tables and its closed vocabularies."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
+
+
+class ActorKind(StrEnum):
+    """Who can act."""
+
+    PERSON = "person"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acted: the person asking (never identified), a staff member, or the service itself."""
+
+    kind: ActorKind
+    staff_id: uuid.UUID | None = None
+
+    @classmethod
+    def person(cls) -> Self:
+        """Somebody on the public pages."""
+        return cls(ActorKind.PERSON)
+
+    @classmethod
+    def system(cls) -> Self:
+        """The rounds, the relay, or an operator on the command line."""
+        return cls(ActorKind.SYSTEM)
+
+    @classmethod
+    def staff(cls, staff_id: uuid.UUID) -> Self:
+        """A signed-in staff member."""
+        return cls(ActorKind.STAFF, staff_id)
+
+
+class Action(StrEnum):
+    """Everything the log can say, as thing.done. A new act needs a word here first."""
+
+    ATTEMPT_LOGGED = "attempt.logged"
+    AUDIT_READ = "audit.read"
+    CLAIM_GIVEN_BACK = "claim.given_back"
+    CLAIM_TAKEN = "claim.taken"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    LEAD_CHANGED = "lead.changed"
+    LEAD_CLOSED = "lead.closed"
+    LEAD_ERASED = "lead.erased"
+    LEAD_REVEALED = "lead.revealed"
+    LEAD_STOPPED = "lead.stopped"
+    LEAD_SUBMITTED = "lead.submitted"
+    LEAD_SUPERSEDED = "lead.superseded"
+    LEAD_VIEWED = "lead.viewed"
+    LEADS_LISTED = "leads.listed"
+    LEADS_SEARCHED = "leads.searched"
+    MAIL_TESTED = "mail.tested"
+    MANAGE_OPENED = "manage.opened"
+    RECEIPT_SAVED = "receipt.saved"
+    STAFF_ADDED = "staff.added"
+    STAFF_DISABLED = "staff.disabled"
+    STAFF_REFUSED = "staff.refused"
+    STAFF_RESET = "staff.reset"
+    STAFF_SIGNED_IN = "staff.signed_in"
+    STAFF_SIGNED_OUT = "staff.signed_out"
+    SUPPRESSION_ADDED = "suppression.added"
+
+
+DETAILS = frozenset(
+    {"channel", "consents", "count", "field", "hit", "kind", "method", "outcome", "reason", "role", "to"}
+)
+"""The only keys an event's details may have; none of them has room for a name or a number."""
+
+
+class AuditEvent(Base):
+    """One act. Rows are never changed; `mac` authenticates all other columns."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        one_of("actor_kind", ActorKind),
+        CheckConstraint("(actor_kind = 'staff') = (actor_id IS NOT NULL)", name="actor_complete"),
+        Index("ix_audit_event_at", "at"),
+        Index("ix_audit_event_about", "about"),
+        {"sqlite_strict": True},
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor_kind: Mapped[ActorKind] = mapped_column(Closed(ActorKind))
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(Identifier)
+    action: Mapped[str] = mapped_column(Words)
+    about: Mapped[uuid.UUID | None] = mapped_column(Identifier)
+    details: Mapped[str] = mapped_column(Words)
+    mac: Mapped[bytes] = mapped_column(Blob)
+
+
+class ChainLink(Base):
+    """The place of one event in the one chain; written by the linker alone, never changed."""
+
+    __tablename__ = "chain_link"
+
+    seq: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    event_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("audit_event.id"), unique=True)
+    digest: Mapped[bytes] = mapped_column(Blob)
+    linked_at: Mapped[datetime] = mapped_column(Instant)

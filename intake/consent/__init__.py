@@ -1,0 +1,1 @@
+"""What was agreed to, in which words, and the proof of it."""

@@ -1,0 +1,44 @@
+"""Everything one running service is made of: one clinic, its keys, its database, its words."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from intake import clock
+from intake.calling import hours as calling_hours
+from intake.clinic import Clinic
+from intake.clinic import load as load_clinic
+from intake.clock import Clock
+from intake.consent import statements as consent_statements
+from intake.consent.statements import Statements
+from intake.crypto import Keyring
+from intake.database import Database
+from intake.settings import Settings
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The parts, put together once at start and handed to whoever acts."""
+
+    settings: Settings
+    clinic: Clinic
+    hours: calling_hours.CallingHours
+    statements: Statements
+    keyring: Keyring
+    database: Database
+    clock: Clock = clock.now
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, clock: Clock = clock.now) -> Self:
+        """Read the configuration folder and open the database. Raises SettingsError, all at once."""
+        folder = settings.config_dir
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        clinic = load_clinic(folder / "clinic.toml")
+        return cls(
+            settings=settings,
+            clinic=clinic,
+            hours=calling_hours.load(folder / "calling_hours.toml"),
+            statements=consent_statements.load(folder / "consent", clinic),
+            keyring=Keyring.from_settings(settings),
+            database=Database(settings.database_url, lock=settings.data_dir / "database.lock"),
+            clock=clock,
+        )

@@ -1,0 +1,1 @@
+"""A request for a call back, from submission to erasure."""

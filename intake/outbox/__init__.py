@@ -1,0 +1,1 @@
+"""What must not be lost: messages written with the act they tell of, sent until they are sent."""

@@ -1,0 +1,158 @@
+"""The standing cast: a clinic, its keys, both databases, a clock that can be moved, a browserless web."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from intake import keys, language
+from intake.database import Database
+from intake.instance import Instance
+from intake.resources import CONFIG
+from intake.settings import Mode, Settings
+from intake.upgrade import upgrade
+
+pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
+
+WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
+"""A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
+SECRETS = {name: keys.new_secret(name) for name in keys.SECRETS}
+
+
+class MovableClock:
+    """The one fake at the edge of time."""
+
+    def __init__(self, moment: datetime = WEDNESDAY_TEN) -> None:
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def move(self, **by: float) -> datetime:
+        """Go on by so many days, hours, minutes, seconds."""
+        self.moment += timedelta(**by)
+        return self.moment
+
+    def set(self, moment: datetime) -> None:
+        """Jump to a moment."""
+        self.moment = moment
+
+
+def settings_for(folder: Path, url: str, **changes: object) -> Settings:
+    """Settings as a development instance would have them, with everything in `folder`."""
+    values: dict[str, object] = {
+        "mode": Mode.DEVELOPMENT,
+        "base_url": "http://localhost",
+        "data_dir": folder,
+        "config_dir": CONFIG,
+        "database_url": url,
+        "mail_from": "intake@example.org",
+        "metrics_token": "a-token-for-tests-only",
+        **SECRETS,
+        **changes,
+    }
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine leaks into a test, and every test starts speaking English."""
+    for name in list(os.environ):
+        if name.startswith("INTAKE_") and not name.startswith("INTAKE_TEST_"):
+            monkeypatch.delenv(name)
+    language.in_use.set(language.DEFAULT)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("template")
+    path = folder / "intake.sqlite3"
+    database = Database(f"sqlite:///{path}", lock=folder / "lock")
+    upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+    """A migrated PostgreSQL database of this worker, made once and cloned for each test."""
+    name = f"template_{worker_id}"
+    postgres.create(name)
+    database = Database(postgres.url_for(name), lock=tmp_path_factory.mktemp("lock") / "lock")
+    upgrade(database)
+    database.close()
+    return name
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, migrated SQLite file."""
+    path = tmp_path / "intake.sqlite3"
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres, _postgres_template: str, worker_id: str, request) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database; dropped afterwards."""
+    name = f"test_{worker_id}_{abs(hash(request.node.nodeid)) % 10**12}"
+    postgres.create_from(_postgres_template, name)
+    yield postgres.url_for(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request) -> str:
+    """The same test on both databases."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """Wednesday at ten, until a test moves it."""
+    return MovableClock()
+
+
+@pytest.fixture
+def make_instance(tmp_path: Path, clock: MovableClock) -> Iterator[Callable[..., Instance]]:
+    """Builds instances on a database URL with changed settings; closes them afterwards."""
+    made: list[Instance] = []
+
+    def make(url: str, **changes: object) -> Instance:
+        instance = Instance.from_settings(settings_for(tmp_path, url, **changes), clock=clock)
+        made.append(instance)
+        return instance
+
+    yield make
+    for instance in made:
+        instance.database.close()
+
+
+@pytest.fixture
+def instance(make_instance: Callable[..., Instance], database_url: str) -> Instance:
+    """A whole instance, once on SQLite and once on PostgreSQL."""
+    return make_instance(database_url)
+
+
+@pytest.fixture
+def sqlite_instance(make_instance: Callable[..., Instance], sqlite_url: str) -> Instance:
+    """A whole instance on SQLite alone, for what does not depend on the database."""
+    return make_instance(sqlite_url)
+
+
+@pytest.fixture
+def app(sqlite_instance: Instance):
+    """The web application on SQLite."""
+    from intake.app import create_app
+
+    return create_app(sqlite_instance)
+
+
+@pytest.fixture
+def web(app):
+    """A test browser without a screen."""
+    return app.test_client()
