@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from intake.database import Base, Closed, Count, Identifier, Instant, Words, one_of
@@ -33,8 +33,11 @@ class OutboxMessage(Base):
     __table_args__ = (
         one_of("mail", Mail),
         one_of("state", MessageState),
+        CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_complete"),
+        CheckConstraint("(state = 'sending') = (leased_until IS NOT NULL)", name="lease_complete"),
         Index("ix_outbox_message_state_due_at", "state", "due_at"),
         Index("ix_outbox_message_lead_id", "lead_id"),
+        Index("ix_outbox_message_recipient_sent_at", "recipient", "sent_at"),
         {"sqlite_strict": True},
     )
 

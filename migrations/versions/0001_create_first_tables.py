@@ -71,10 +71,19 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state IN ('waiting', 'sending', 'sent', 'dead')", name=op.f("ck_outbox_message_state_known")
         ),
+        sa.CheckConstraint(
+            "(state = 'sent') = (sent_at IS NOT NULL)", name=op.f("ck_outbox_message_sent_complete")
+        ),
+        sa.CheckConstraint(
+            "(state = 'sending') = (leased_until IS NOT NULL)", name=op.f("ck_outbox_message_lease_complete")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_outbox_message"),
         sqlite_strict=True,
     )
     op.create_index("ix_outbox_message_lead_id", "outbox_message", ["lead_id"], unique=False)
+    op.create_index(
+        "ix_outbox_message_recipient_sent_at", "outbox_message", ["recipient", "sent_at"], unique=False
+    )
     op.create_index("ix_outbox_message_state_due_at", "outbox_message", ["state", "due_at"], unique=False)
     op.create_table(
         "round_lease",
