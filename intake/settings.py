@@ -1,29 +1,32 @@
 """Every knob of a running service: name, type, default and one sentence of help.
 
-A value comes from `INTAKE_<NAME>`, else from the file that `INTAKE_<NAME>_FILE` names, else from
-`intake.toml` in the configuration folder, else from the default here. What is wrong is told all at
-once and by name, never by value (reliability.md J12): a secret must not reach a terminal or a log.
+A value comes from the file that `INTAKE_<NAME>_FILE` names, else from `INTAKE_<NAME>`, else from
+`intake.toml` in the configuration folder, else from the default here; an empty one counts as not
+given. What is wrong is told all at once and by name, never by value (reliability.md J12): a secret
+must not reach a terminal or a log.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from environs import EnvError, FileAwareEnv
 
+from intake import settings_rules
 from intake.errors import SettingsError
 from intake.keys import SECRETS, check_secrets, development_secret
 from intake.resources import CONFIG, default_data_dir
 
 PREFIX = "INTAKE_"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-MAX_PORT, MAX_TIMEOUT, MAX_THREADS, MAX_PROCESSES, MIN_TOKEN = 65535, 120, 256, 64, 16
+FOR_TESTS = "INTAKE_TEST_"
+"""Names that only the test suite reads; a service ignores them."""
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 
 
 class Mode(StrEnum):
@@ -53,7 +56,7 @@ class Settings:
     mode: Mode = knob(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
     host: str = knob("127.0.0.1", "Address the web server listens on.")
     port: int = knob(8000, "Port the web server listens on.")
-    base_url: str = knob(None, "Public address of this service, like https://ask.example.org.")
+    base_url: str = knob(None, "Public address of this service, like https://intake.example.org.")
     data_dir: Path = knob(None, "Folder for the database, caught mail, locks and logs; default var/.")
     config_dir: Path = knob(CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.")
     database_url: str = knob(
@@ -61,7 +64,7 @@ class Settings:
     )
     log_level: str = knob("INFO", "DEBUG, INFO, WARNING or ERROR.")
     web_threads: int = knob(8, "Threads of one web process.")
-    web_processes: int = knob(1, "Web processes over one bound socket; more than 1 needs PostgreSQL.")
+    web_processes: int = knob(1, "Web processes over one bound socket.")
     trusted_proxies: int = knob(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
     smtp_host: str = knob("", "Mail server; empty only in development, where mail is caught in mail/.")
     smtp_port: int = knob(587, "Port of the mail server.")
@@ -97,24 +100,36 @@ class Settings:
 
 def load() -> Settings:
     """The settings of this process. Raises SettingsError with every problem at once."""
-    problems: list[str] = []
+    problems = _unknown_names()
     values = _read(problems)
-    _fill(values)
-    _check(values, problems)
+    _fill(values, problems)
+    problems += check_secrets({name: values[name] for name in SECRETS})
+    problems += [f"{PREFIX}{name}: {why}" for name, why in settings_rules.broken(values)]
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(list(dict.fromkeys(problems)))
     return Settings(**values)
+
+
+def _unknown_names() -> list[str]:
+    """A misspelt name would otherwise be ignored, and its default used, without a word."""
+    known = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
+    known |= {f"{name}_FILE" for name in known}
+    given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(FOR_TESTS)}
+    return [f"{name}: is not a setting.{_meant(name, known)}" for name in sorted(given - known)]
+
+
+def _meant(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _read(problems: list[str]) -> dict[str, Any]:
     env = FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
-    values: dict[str, Any] = {}
-    written: Mapping[str, object] = {}
-    for knob_ in sorted(fields(Settings), key=lambda each: each.name not in ("mode", "config_dir")):
-        if knob_.name not in ("mode", "config_dir") and not written:
-            written = _toml(Path(values["config_dir"]), problems) or {"": None}
-        values[knob_.name] = _one(env, knob_, written, problems)
-    return values
+    knobs = {each.name: each for each in fields(Settings)}
+    folder = _one(env, knobs.pop("config_dir"), {}, problems).expanduser().absolute()
+    written = _toml(folder, problems)
+    values = {name: _one(env, each, written, problems) for name, each in knobs.items()}
+    return values | {"config_dir": folder}
 
 
 def _toml(folder: Path, problems: list[str]) -> Mapping[str, object]:
@@ -122,38 +137,51 @@ def _toml(folder: Path, problems: list[str]) -> Mapping[str, object]:
     if not path.exists():
         return {}
     try:
-        written = tomllib.loads(path.read_text())
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as wrong:
         problems.append(f"intake.toml: cannot be read ({type(wrong).__name__}).")
         return {}
-    known = {each.name for each in fields(Settings)} - set(SECRETS)
-    problems += [
-        f"intake.toml: {key}: is not a setting that may stand there." for key in written if key not in known
-    ]
-    return {key: value for key, value in written.items() if key in known}
+    allowed = {each.name for each in fields(Settings) if each.repr and each.name != "config_dir"}
+    problems += [f"intake.toml: {key}: {_misplaced(key)}" for key in sorted(set(written) - allowed)]
+    return {key: value for key, value in written.items() if key in allowed}
+
+
+def _misplaced(key: str) -> str:
+    if key in {each.name for each in fields(Settings)}:
+        return f"may not stand in a file that is copied around; set {PREFIX}{key.upper()}."
+    return "is not a setting."
 
 
 def _one(env: FileAwareEnv, knob_: "Field[Any]", written: Mapping[str, object], problems: list[str]) -> Any:
     name = knob_.name.upper()
-    default = written.get(knob_.name, knob_.default)
     try:
         given = env.str(name, None)
     except (EnvError, ValueError, OSError):
         problems.append(f"{PREFIX}{name}_FILE: must name a readable file.")
-        return default
+        return knob_.default
+    value = given or written.get(knob_.name, knob_.default)
     try:
-        return _as(knob_.type, given if given is not None else default)
+        return _as(knob_.type, value)
     except (ValueError, TypeError):
-        problems.append(f"{PREFIX}{name}: {_wanted(knob_.type)}")
+        source = PREFIX + name if given else f"intake.toml: {knob_.name}"
+        problems.append(f"{source}: {_wanted(knob_.type)}")
         return knob_.default
 
 
 def _as(kind: Any, value: Any) -> Any:
     if value is None:
         return None
-    if kind is int and not re.fullmatch(r"\d{1,6}", str(value)):
-        raise ValueError
+    if kind is int:
+        return _whole(value)
+    if not isinstance(value, str | Path):
+        raise TypeError
     return kind(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
+        raise ValueError
+    return int(value)
 
 
 def _wanted(kind: Any) -> str:
@@ -161,19 +189,18 @@ def _wanted(kind: Any) -> str:
         return "must be a whole number."
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return f"must be one of {', '.join(kind)}."
-    return "cannot be read."
+    return "must be text."
 
 
-def _fill(values: dict[str, Any]) -> None:
+def _fill(values: dict[str, Any], problems: list[str]) -> None:
     """The defaults that depend on other settings."""
-    values["data_dir"] = (values["data_dir"] or default_data_dir()).absolute()
+    values["data_dir"] = (values["data_dir"] or default_data_dir()).expanduser().absolute()
     values["database_url"] = _database_url(values["database_url"], values["data_dir"])
-    if values["mode"] is not Mode.DEVELOPMENT:
-        return
-    values["base_url"] = values["base_url"] or f"http://{values['host']}:{values['port']}"
-    values["mail_from"] = values["mail_from"] or "intake@example.org"
-    for name in SECRETS:
-        values[name] = values[name] or development_secret(values["data_dir"] / "keys", name)
+    if values["mode"] is Mode.DEVELOPMENT:
+        values["base_url"] = values["base_url"] or _own_address(values["host"], values["port"])
+        values["mail_from"] = values["mail_from"] or "intake@example.org"
+        _make_secrets(values, problems)
+    values["base_url"] = (values["base_url"] or "").rstrip("/")
 
 
 def _database_url(given: str | None, folder: Path) -> str:
@@ -182,67 +209,16 @@ def _database_url(given: str | None, folder: Path) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given)
 
 
-def _check(values: Mapping[str, Any], problems: list[str]) -> None:
-    problems += check_secrets({name: values[name] for name in SECRETS})
-    problems += [f"{PREFIX}{name}: {why}" for name, why, wrong in _rules(values) if wrong]
+def _own_address(host: str, port: int) -> str:
+    if host in EVERYWHERE:
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _rules(values: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """What must hold between settings: (name, what to do, whether it is broken)."""
-    url, address = values["database_url"], urlsplit(values["base_url"] or "")
-    production = values["mode"] is not Mode.DEVELOPMENT
-    smtp = values["smtp_host"]
-    plain = production and address.scheme == "http" and address.hostname not in LOOPBACK
-    return [
-        ("BASE_URL", "is missing: the public address, like https://ask.example.org.", not values["base_url"]),
-        ("BASE_URL", "must be http(s)://name[:port] and nothing more.", not _bare(values["base_url"])),
-        ("BASE_URL", "must be https in production, except on this machine itself.", plain),
-        ("PORT", "must be from 1 to 65535.", not 0 < values["port"] <= MAX_PORT),
-        ("SMTP_PORT", "must be from 1 to 65535.", not 0 < values["smtp_port"] <= MAX_PORT),
-        ("SMTP_HOST", "is missing: without it no notice reaches the staff.", production and not smtp),
-        ("SMTP_TLS", "may be none only when the mail server is this machine.", _plain_mail(values)),
-        ("SMTP_TIMEOUT", "must be from 1 to 120 seconds.", not 0 < values["smtp_timeout"] <= MAX_TIMEOUT),
-        ("SMTP_CA_FILE", "must name a readable file.", _missing(values["smtp_ca_file"])),
-        (
-            "MAIL_FROM",
-            "is missing or not an address.",
-            not re.fullmatch(r"[^@\s]+@[^@\s]+", values["mail_from"]),
-        ),
-        ("LOG_LEVEL", "must be DEBUG, INFO, WARNING or ERROR.", values["log_level"] not in LOG_LEVELS),
-        ("WEB_THREADS", "must be from 1 to 256.", not 0 < values["web_threads"] <= MAX_THREADS),
-        ("WEB_PROCESSES", "must be from 1 to 64.", not 0 < values["web_processes"] <= MAX_PROCESSES),
-        (
-            "DATABASE_URL",
-            "must be a sqlite or postgresql address.",
-            not re.match(r"(sqlite|postgresql\+psycopg)://", url),
-        ),
-        (
-            "DATABASE_URL",
-            "must ask for sslmode=verify-full when PostgreSQL is elsewhere.",
-            production and _open_database(url),
-        ),
-        ("METRICS_TOKEN", "must have 16 characters or more.", 0 < len(values["metrics_token"]) < MIN_TOKEN),
-    ]
-
-
-def _bare(url: str | None) -> bool:
-    return not url or bool(re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", url))
-
-
-def _missing(path: str) -> bool:
-    return bool(path) and not Path(path).is_file()
-
-
-def _plain_mail(values: Mapping[str, Any]) -> bool:
-    return (
-        values["smtp_tls"] is Tls.NONE and bool(values["smtp_host"]) and values["smtp_host"] not in LOOPBACK
-    )
-
-
-def _open_database(url: str) -> bool:
-    """True for a PostgreSQL elsewhere whose certificate is not verified (compliance.md ST-05)."""
-    if not url.startswith("postgresql"):
-        return False
-    parts = urlsplit(url)
-    local = parts.hostname in (None, "", *LOOPBACK) or "host=/" in parts.query
-    return not local and "sslmode=verify-full" not in parts.query
+def _make_secrets(values: dict[str, Any], problems: list[str]) -> None:
+    """Development keys that were not given are made once and kept in the data folder."""
+    try:
+        for name in SECRETS:
+            values[name] = values[name] or development_secret(values["data_dir"] / "keys", name)
+    except OSError:
+        problems.append(f"{PREFIX}DATA_DIR: must be a folder that can be written, for the development keys.")

@@ -1,0 +1,140 @@
+"""What must hold within and between settings before a service may start.
+
+Every rule answers with the name of a setting and what to do, never with the value.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+RANGES = {
+    "port": (1, 65535),
+    "web_threads": (1, 256),
+    "web_processes": (1, 64),
+    "trusted_proxies": (0, 10),
+    "smtp_port": (1, 65535),
+    "smtp_timeout": (1, 120),
+}
+MIN_TOKEN = 16
+Problems = Iterator[tuple[str, str]]
+
+
+def broken(values: Mapping[str, Any]) -> Problems:
+    """The rules that `values` break, as (name without prefix, what to do)."""
+    for rule in _RULES:
+        yield from rule(values)
+
+
+def _ranges(values: Mapping[str, Any]) -> Problems:
+    for name, (least, most) in RANGES.items():
+        if not least <= values[name] <= most:
+            yield name.upper(), f"must be from {least} to {most}."
+
+
+def _listening(values: Mapping[str, Any]) -> Problems:
+    if not re.fullmatch(r"[A-Za-z0-9.:-]+", values["host"]):
+        yield "HOST", "must be one address or host name to listen on."
+    if values["log_level"] not in LOG_LEVELS:
+        yield "LOG_LEVEL", f"must be one of {', '.join(LOG_LEVELS)}."
+    if 0 < len(values["metrics_token"]) < MIN_TOKEN:
+        yield "METRICS_TOKEN", f"must have {MIN_TOKEN} characters or more."
+
+
+def _folders(values: Mapping[str, Any]) -> Problems:
+    if not values["config_dir"].is_dir():
+        yield "CONFIG_DIR", "must be a folder that holds clinic.toml, calling_hours.toml and consent/."
+    if not _writable(values["data_dir"]):
+        yield "DATA_DIR", "must be a folder that this account can write to or make."
+
+
+def _writable(folder: Path) -> bool:
+    """Whether `folder` can be written, or made in the nearest folder above it that exists."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _public_address(values: Mapping[str, Any]) -> Problems:
+    written = values["base_url"]
+    if not written:
+        yield "BASE_URL", "is missing: the public address, like https://intake.example.org."
+        return
+    address = _bare(written)
+    if not address:
+        yield "BASE_URL", "must be http(s)://name[:port] and nothing more."
+    elif _in_production(values) and address.scheme == "http" and address.hostname not in LOOPBACK:
+        yield "BASE_URL", "must be https in production, except on this machine itself."
+
+
+def _bare(url: str) -> SplitResult | None:
+    """The parts of an address that has a scheme, a host and perhaps a port, else None."""
+    if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and (parts.port is None or parts.port > 0) else None
+    except ValueError:
+        return None
+
+
+def _mail(values: Mapping[str, Any]) -> Problems:
+    host = values["smtp_host"]
+    if _in_production(values) and not host:
+        yield "SMTP_HOST", "is missing: without it no notice reaches the staff."
+    if not re.fullmatch(r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+", values["mail_from"]):
+        yield "MAIL_FROM", "is missing, or is not a bare address like intake@example.org."
+    if values["smtp_tls"] == "none" and host and host not in LOOPBACK:
+        yield "SMTP_TLS", "may be none only when the mail server is this machine."
+    if values["smtp_ca_file"] and not os.access(values["smtp_ca_file"], os.R_OK):
+        yield "SMTP_CA_FILE", "must name a readable file."
+    yield from _mail_account(values)
+
+
+def _mail_account(values: Mapping[str, Any]) -> Problems:
+    account, password = bool(values["smtp_username"]), bool(values["smtp_password"])
+    if account and not password:
+        yield "SMTP_PASSWORD", "is missing for the account that SMTP_USERNAME names."
+    if password and not account:
+        yield "SMTP_USERNAME", "is missing for the password that SMTP_PASSWORD holds."
+
+
+def _database(values: Mapping[str, Any]) -> Problems:
+    url = _parsed(values["database_url"])
+    if not url or url.drivername not in ("sqlite", "postgresql+psycopg") or not url.database:
+        yield "DATABASE_URL", "must be sqlite:////whole/path/file or postgresql://host/database."
+    elif url.drivername == "sqlite" and not url.database.startswith("/"):
+        yield "DATABASE_URL", "must name the SQLite file by its whole path, so that every command finds it."
+    elif _in_production(values) and _open_to_the_network(url):
+        yield "DATABASE_URL", "must ask for sslmode=verify-full when PostgreSQL is elsewhere."
+
+
+def _parsed(url: str) -> URL | None:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        return None
+
+
+def _open_to_the_network(url: URL) -> bool:
+    """True for a PostgreSQL elsewhere whose certificate is not verified (compliance.md ST-05)."""
+    if url.drivername == "sqlite":
+        return False
+    hosts = url.normalized_query.get("host", ()) or (url.host or "",)
+    local = all(host in ("", *LOOPBACK) or host.startswith("/") for host in hosts)
+    return not local and url.normalized_query.get("sslmode") != ("verify-full",)
+
+
+def _in_production(values: Mapping[str, Any]) -> bool:
+    return bool(values["mode"] != "development")
+
+
+_RULES: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
+    _public_address, _listening, _ranges, _folders, _mail, _database
+)  # fmt: skip
