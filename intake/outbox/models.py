@@ -1,13 +1,17 @@
 """The outbox and the rounds' leases."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ColumnElement, Index, and_, or_
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from intake.database import Base, Closed, Count, Identifier, Instant, Words, one_of
+
+FAR = timedelta(hours=1)
+"""No lease and no wait is this long: a moment further off was written while the clock was wrong."""
 
 
 class Mail(StrEnum):
@@ -54,6 +58,13 @@ class OutboxMessage(Base):
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     last_error: Mapped[str | None] = mapped_column(Words)
 
+    @classmethod
+    def is_due(cls, at: datetime) -> ColumnElement[bool]:
+        """It should leave now and nobody is sending it, or whoever was sending it is gone."""
+        waits = cls.state == MessageState.WAITING
+        given_up = and_(cls.state == MessageState.SENDING, reached(cls.leased_until, at))
+        return and_(or_(waits, given_up), reached(cls.due_at, at))
+
 
 class RoundLease(Base):
     """One round of the relay: who makes it now, when it last ended and how."""
@@ -68,3 +79,8 @@ class RoundLease(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     succeeded_at: Mapped[datetime | None] = mapped_column(Instant)
     last_error: Mapped[str | None] = mapped_column(Words)
+
+
+def reached(moment: InstrumentedAttribute[Any], at: datetime) -> ColumnElement[bool]:
+    """The moment has come, or it is so far off that it cannot be meant (reliability.md, J5)."""
+    return or_(moment <= at, moment > at + FAR)
