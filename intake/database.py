@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     CheckConstraint,
     Dialect,
     Integer,
@@ -133,8 +132,8 @@ def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
 
 
-def append_only(table: str, key: str) -> list[DDL]:
-    """Triggers that refuse every change to rows of `table` (decisions.md 11), for both databases.
+def append_only(table: str, key: str, *, dialect: str) -> list[str]:
+    """Statements that make every change to rows of `table` fail (decisions.md 11); run by migrations.
 
     Three holes are closed: SQLite's INSERT OR REPLACE passes UPDATE and DELETE triggers (hence the
     INSERT trigger on an existing `key`), PostgreSQL's TRUNCATE passes row triggers (hence the
@@ -155,8 +154,7 @@ def append_only(table: str, key: str) -> list[DDL]:
         f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
     ]
-    only = [(line, "sqlite") for line in sqlite] + [(line, "postgresql") for line in postgres]
-    return [DDL(line).execute_if(dialect=dialect) for line, dialect in only]  # type: ignore[no-untyped-call]
+    return sqlite if dialect == "sqlite" else postgres
 
 
 class Database:

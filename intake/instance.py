@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
-from intake import clock
+from intake import configuration
 from intake.calling import hours as calling_hours
 from intake.clinic import Clinic
-from intake.clinic import load as load_clinic
-from intake.clock import Clock
+from intake.clock import Clock, now
 from intake.consent import statements as consent_statements
 from intake.consent.statements import Statements
 from intake.crypto import Keyring
@@ -25,14 +24,14 @@ class Instance:
     statements: Statements
     keyring: Keyring
     database: Database
-    clock: Clock = clock.now
+    clock: Clock = now
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, clock: Clock = clock.now) -> Self:
+    def from_settings(cls, settings: Settings, *, clock: Clock = now) -> Self:
         """Read the configuration folder and open the database. Raises SettingsError, all at once."""
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        clinic = load_clinic(folder / "clinic.toml")
+        clinic = configuration.load(folder / "clinic.toml", Clinic)
         return cls(
             settings=settings,
             clinic=clinic,

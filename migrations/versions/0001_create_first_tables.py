@@ -318,7 +318,7 @@ def upgrade() -> None:
     op.create_index("ix_submission_lead_id", "submission", ["lead_id"], unique=False)
     op.create_index("ix_submission_received_at", "submission", ["received_at"], unique=False)
     for table, key in APPEND_ONLY.items():
-        for trigger in append_only(table, key):
+        for trigger in append_only(table, key, dialect=op.get_context().dialect.name):
             op.execute(trigger)
 
 

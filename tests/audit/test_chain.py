@@ -42,7 +42,8 @@ def tamper(instance: Instance, statement: str, **values: object) -> None:
     """Change the tables as somebody with the database's own password would: triggers out of the way."""
     with instance.database.engine.connect() as connection:
         if instance.database.sqlite:
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.rollback()  # the pragma does nothing inside a transaction
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
             for table in ("audit_event", "chain_link"):
                 for what in ("update", "delete", "replace"):
                     connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_{what}")
@@ -50,6 +51,7 @@ def tamper(instance: Instance, statement: str, **values: object) -> None:
             connection.exec_driver_sql("SET session_replication_role = replica")
         connection.execute(text(statement), values)
         connection.commit()
+        connection.invalidate()
 
 
 def test_an_honest_log_is_intact(instance: Instance) -> None:

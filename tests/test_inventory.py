@@ -1,0 +1,79 @@
+"""K1: every column is known, and what names or reaches a person is sealed or keyed."""
+
+import intake.audit.models
+import intake.consent.models
+import intake.leads.models
+import intake.outbox.models
+import intake.staff.models  # noqa: F401  each import registers its tables
+from intake.database import Base
+from intake.leads.models import SealedWords
+
+SEALED = {
+    "lead.name": "what to call the person",
+    "lead.phone": "to reach them, if they chose call or text",
+    "lead.email": "to reach them, if they chose email",
+    "lead.asking_for": "to avoid a wrong assumption on the call",
+    "lead.article": "only with its own tick",
+}
+KEYED = {
+    "lead.phone_index": "exact look-up and do-not-contact",
+    "lead.email_index": "exact look-up and do-not-contact",
+    "lead.code_hash": "the private code opens without being stored",
+    "submission.token_hash": "a page sent again finds its lead",
+    "submission.content_mac": "tells a repeat from a correction",
+    "suppression.contact_index": "whom not to contact",
+    "consent_event.contact_index": "proof that the holder of a number agreed, after an erasure",
+    "consent_event.mac": "authenticates the event",
+    "audit_event.mac": "authenticates the event",
+    "chain_link.digest": "the chain",
+    "lead_key.wrapped": "the lead's key, under the keyring",
+    "staff_member.totp_secret": "the second factor, under the keyring",
+    "staff_member.password_hash": "Argon2id",
+    "recovery_code.code_hash": "works once",
+    "staff_session.token_hash": "the cookie is never stored",
+}
+OPEN = {
+    "audit_event": "id at actor_kind actor_id action about details",
+    "chain_link": "seq event_id linked_at",
+    "consent_statement": "digest kind version language body first_shown_at",
+    "consent_event": "id lead_id kind state statement language method actor_kind actor_id at",
+    "lead": "id reference language region time_zone number_zones windows status close_reason suspected "
+    "promise_at asked_at opened_at first_contact_at booked_for closed_at purge_after claimed_by "
+    "claimed_until follows use_event_id use_kind use_state version",
+    "lead_key": "lead_id",
+    "submission": "lead_id received_at",
+    "attempt": "id lead_id staff_id channel outcome at consent_event_id undone_at",
+    "suppression": "id reason at by lifted_at",
+    "outbox_message": "id mail recipient lead_id state attempts generation due_at leased_until created_at "
+    "sent_at last_error",
+    "round_lease": "name due_at leased_until generation started_at ended_at succeeded_at last_error",
+    "staff_member": "id email name totp_step created_at disabled_at",
+    "staff_role": "staff_id role",
+    "recovery_code": "staff_id used_at",
+    "staff_session": "staff_id began_at seen_at ended_at",
+}
+NEVER = (
+    "birth age gender ethnic religion street zip address insurer diagnosis symptom substance medication "
+    "score price payee affiliate commission ip agent referrer utm message comment"
+).split()
+
+
+def columns() -> dict[str, object]:
+    return {
+        f"{table.name}.{column.name}": column for table in Base.metadata.sorted_tables for column in table.columns
+    }
+
+
+def test_every_column_is_on_the_inventory() -> None:
+    known = set(SEALED) | set(KEYED) | {f"{table}.{name}" for table in OPEN for name in OPEN[table].split()}
+    assert set(columns()) == known
+
+
+def test_what_reaches_a_person_is_sealed() -> None:
+    assert {name for name, column in columns().items() if isinstance(column.type, SealedWords)} == set(SEALED)
+
+
+def test_nothing_that_must_never_be_asked_has_a_column() -> None:
+    """W3 and compliance: no health word, no price, no affiliate can exist here."""
+    words = {word for name in columns() for word in name.split(".")[1].split("_")}
+    assert not words & set(NEVER)

@@ -1,0 +1,118 @@
+"""The migrations make exactly the tables the models describe, on both databases, and can be undone."""
+
+import re
+
+import pytest
+from sqlalchemy import MetaData, inspect, text
+
+from intake import upgrade
+from intake.database import Base, Database
+from intake.upgrade import Standing
+from tests.test_database import APPEND_ONLY
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty(request, tmp_path, worker_id):
+    """A database with nothing in it."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}", lock=tmp_path / "lock")
+        yield database
+        return database.close()
+    server, name = request.getfixturevalue("postgres"), f"empty_{worker_id}"
+    server.create(name)
+    database = Database(server.url_for(name), lock=tmp_path / "lock")
+    yield database
+    database.close()
+    return server.drop(name)
+
+
+def picture(database: Database) -> dict[str, object]:
+    """Tables with their columns, keys, checks and indexes, as the database tells them."""
+    inspector = inspect(database.engine)
+    return {
+        table: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"])
+                for column in inspector.get_columns(table)
+            ],
+            "primary": inspector.get_pk_constraint(table)["constrained_columns"],
+            "foreign": sorted(
+                (each["constrained_columns"], each["referred_table"], each["referred_columns"], each["options"])
+                for each in inspector.get_foreign_keys(table)
+            ),
+            "unique": sorted(each["column_names"] for each in inspector.get_unique_constraints(table)),
+            "checks": sorted(
+                (each["name"], re.sub(r"\s+", " ", each["sqltext"]))
+                for each in inspector.get_check_constraints(table)
+            ),
+            "indexes": sorted((each["name"], each["column_names"]) for each in inspector.get_indexes(table)),
+        }
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def wipe(database: Database) -> None:
+    with database.engine.begin() as connection:
+        there = MetaData()
+        there.reflect(connection)
+        there.drop_all(connection)
+
+
+def test_the_schema_equals_the_models(empty: Database) -> None:
+    upgrade.upgrade(empty)
+    migrated = picture(empty)
+    upgrade.downgrade(empty, to="base")
+    wipe(empty)
+    with empty.engine.begin() as connection:
+        Base.metadata.create_all(connection)
+    assert migrated == picture(empty)
+
+
+def test_up_down_and_up_again_leaves_nothing_behind(empty: Database) -> None:
+    assert upgrade.standing(empty) is Standing.BEHIND
+    upgrade.upgrade(empty)
+    first = picture(empty)
+    assert upgrade.standing(empty) is Standing.CURRENT
+    upgrade.downgrade(empty, to="base")
+    assert picture(empty) == {}
+    upgrade.upgrade(empty)
+    assert picture(empty) == first
+
+
+def test_upgrading_twice_changes_nothing(empty: Database) -> None:
+    upgrade.upgrade(empty)
+    upgrade.upgrade(empty)
+    assert upgrade.standing(empty) is Standing.CURRENT
+
+
+def test_a_newer_schema_is_recognised(empty: Database) -> None:
+    upgrade.upgrade(empty)
+    with empty.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert upgrade.standing(empty) is Standing.AHEAD
+
+
+def test_the_triggers_stand_after_every_migration(empty: Database) -> None:
+    """Alembic's batch mode drops triggers without a word (decisions, append-only)."""
+    upgrade.upgrade(empty)
+    catalogue = (
+        "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'"
+        if empty.sqlite
+        else "SELECT event_object_table FROM information_schema.triggers "
+        "UNION ALL SELECT relname FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid WHERE tgtype & 32 > 0"
+    )
+    with empty.reading() as session:
+        there = list(session.scalars(text(catalogue)))
+    assert {table: there.count(table) for table in APPEND_ONLY} == dict.fromkeys(APPEND_ONLY, 3)
+
+
+def test_every_sqlite_table_is_strict(tmp_path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'strict.sqlite3'}", lock=tmp_path / "lock")
+    upgrade.upgrade(database)
+    with database.reading() as session:
+        loose = session.scalars(
+            text("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0")
+        ).all()
+    database.close()
+    assert set(loose) == {"alembic_version", "sqlite_schema"}
