@@ -104,7 +104,7 @@ def _allowed_of(path: Path, hits: int, go: object, answers: object) -> None:
 def test_a_hundred_at_the_edge_from_four_processes_do_not_overshoot(path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     go, answers = spawn.Event(), spawn.Queue()
-    workers = [spawn.Process(target=_allowed_of, args=(path, 25, go, answers)) for _ in range(4)]
+    workers = [spawn.Process(target=_allowed_of, args=(path, 25, go, answers), daemon=True) for _ in range(4)]
     for worker in workers:
         worker.start()
     go.set()

@@ -1,0 +1,116 @@
+"""Who may do what: one table from roles to permissions, asked at the route and again in the act."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from intake.audit import Actor
+from intake.errors import NotAllowed
+from intake.language import N_
+from intake.staff.models import Role
+
+
+class Permission(StrEnum):
+    """Everything an account can be allowed to do."""
+
+    LIST_LEADS = "list_leads"
+    VIEW_LEAD = "view_lead"
+    CLAIM_LEAD = "claim_lead"
+    REVEAL = "reveal"
+    LOG_OUTCOME = "log_outcome"
+    CLOSE_LEAD = "close_lead"
+    FIND_LEAD = "find_lead"
+    STOP_ANYONE = "stop_anyone"
+    READ_AUDIT = "read_audit"
+    SEE_NUMBERS = "see_numbers"
+    SEE_HEALTH = "see_health"
+    MANAGE_ACCOUNTS = "manage_accounts"
+
+    @property
+    def sentence(self) -> str:
+        """What it allows, in words (message id)."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Permission.LIST_LEADS: N_("See the list of requests"),
+    Permission.VIEW_LEAD: N_("Open a request, with name, number and address hidden"),
+    Permission.CLAIM_LEAD: N_("Hold a request, so that nobody else calls"),
+    Permission.REVEAL: N_("See the number or address of a request"),
+    Permission.LOG_OUTCOME: N_("Note how a call or message went"),
+    Permission.CLOSE_LEAD: N_("Close a request"),
+    Permission.FIND_LEAD: N_("Find a request by its reference, number or address"),
+    Permission.STOP_ANYONE: N_("Stop all contact for any number or address"),
+    Permission.READ_AUDIT: N_("Read the audit log"),
+    Permission.SEE_NUMBERS: N_("See counts and charts"),
+    Permission.SEE_HEALTH: N_("See whether the service is well"),
+    Permission.MANAGE_ACCOUNTS: N_("Add, disable and reset staff accounts"),
+}
+
+_CALLING = frozenset(
+    {
+        Permission.LIST_LEADS,
+        Permission.VIEW_LEAD,
+        Permission.CLAIM_LEAD,
+        Permission.REVEAL,
+        Permission.LOG_OUTCOME,
+        Permission.CLOSE_LEAD,
+        Permission.FIND_LEAD,
+        Permission.STOP_ANYONE,
+        Permission.SEE_HEALTH,
+    }
+)
+ALLOWED: dict[Role, frozenset[Permission]] = {
+    Role.COORDINATOR: _CALLING,
+    Role.SUPERVISOR: _CALLING | {Permission.SEE_NUMBERS},
+    Role.PRIVACY_OFFICER: frozenset(
+        {
+            Permission.LIST_LEADS,
+            Permission.VIEW_LEAD,
+            Permission.FIND_LEAD,
+            Permission.STOP_ANYONE,
+            Permission.READ_AUDIT,
+            Permission.SEE_NUMBERS,
+            Permission.SEE_HEALTH,
+        }
+    ),
+    Role.ADMIN: frozenset({Permission.SEE_HEALTH, Permission.MANAGE_ACCOUNTS}),
+}
+"""The one table. A privacy officer sees requests masked; an admin alone sees nothing about anybody."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A staff member as the rest of the service knows them: who, and what they may do right now."""
+
+    id: uuid.UUID
+    email: str
+    name: str
+    roles: frozenset[Role]
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What all their roles allow together."""
+        return allowed(self.roles)
+
+    @property
+    def actor(self) -> Actor:
+        """Who the audit log says has acted."""
+        return Actor.staff(self.id)
+
+
+def allowed(roles: Collection[Role]) -> frozenset[Permission]:
+    """What these roles allow together; no role, nothing."""
+    return frozenset().union(*(ALLOWED[role] for role in roles))
+
+
+def may(member: Member, permission: Permission) -> bool:
+    """Whether one of the member's roles allows it."""
+    return permission in member.permissions
+
+
+def require(member: Member, permission: Permission) -> None:
+    """Raises NotAllowed when none of the member's roles allows it."""
+    if not may(member, permission):
+        raise NotAllowed
