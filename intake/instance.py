@@ -12,6 +12,7 @@ from intake.consent.statements import Statements
 from intake.crypto import Keyring
 from intake.database import Database
 from intake.settings import Settings
+from intake.throttle import Throttle
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Instance:
     statements: Statements
     keyring: Keyring
     database: Database
+    throttle: Throttle
     clock: Clock = now
 
     @classmethod
@@ -32,12 +34,14 @@ class Instance:
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         clinic = configuration.load(folder / "clinic.toml", Clinic)
+        keyring = Keyring.from_settings(settings)
         return cls(
             settings=settings,
             clinic=clinic,
             hours=calling_hours.load(folder / "calling_hours.toml"),
             statements=consent_statements.load(folder / "consent", clinic),
-            keyring=Keyring.from_settings(settings),
+            keyring=keyring,
             database=Database(settings.database_url, lock=settings.data_dir / "database.lock"),
+            throttle=Throttle(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
             clock=clock,
         )

@@ -18,6 +18,22 @@ def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a Chromium the journeys cannot run: leave them out, and say so at the end in one loud line."""
+    if chromium() or os.environ.get("INTAKE_TEST_REQUIRE_ALL"):
+        return
+    journeys = [item for item in items if "browser" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in journeys]
+    config.hook.pytest_deselected(items=journeys)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what could not be tried here."""
+    if not chromium():
+        terminalreporter.section("NOT TRIED: no Chromium found", "!", red=True)
+        terminalreporter.line("Browser journeys were left out. Install chromium, or set CHROMIUM to its path.")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for the whole run of a worker."""
