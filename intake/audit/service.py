@@ -89,6 +89,19 @@ def link(session: Session, *, keyring: Keyring, at: datetime, limit: int = _PAGE
     return len(waiting)
 
 
+def oldest_unlinked(session: Session) -> datetime | None:
+    """When the oldest event happened that the linker has not reached yet; None when it reached all."""
+    last = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
+    return next((event.at for event in _unlinked(session, last, 1)), None)
+
+
+def newest(session: Session, *, limit: int) -> Sequence[AuditEvent]:
+    """The last `limit` events, newest first."""
+    return session.scalars(
+        select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(limit)
+    ).all()
+
+
 def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[AuditEvent]:
     wanted = (
         select(AuditEvent)
@@ -118,7 +131,7 @@ def verify(session: Session, *, keyring: Keyring) -> Verification:
         linked = chained.seq
     events = session.scalar(select(func.count()).select_from(AuditEvent)) or 0
     tail = list(session.scalars(_tail()))
-    problems += [f"event {event.id} was changed." for event in tail if not _authentic(keyring, event)]
+    problems += [f"event {event.id} was changed." for event in tail if not authentic(event, keyring=keyring)]
     return Verification(events, linked, len(tail), head.hex(), tuple(problems))
 
 
@@ -148,13 +161,14 @@ def _faults(
     if event is None:
         yield f"link {chained.seq}: its event is missing."
         return
-    if not _authentic(keyring, event):
+    if not authentic(event, keyring=keyring):
         yield f"link {chained.seq}: event {event.id} was changed."
     if chained.seq == expected and not same(chained.digest, _digest(keyring, before, chained.seq, event)):
         yield f"link {chained.seq}: does not follow from the link before it."
 
 
-def _authentic(keyring: Keyring, event: AuditEvent) -> bool:
+def authentic(event: AuditEvent, *, keyring: Keyring) -> bool:
+    """Whether the event was written with this key and not changed since."""
     return same(event.mac, keyring.mac("audit-event", canonical(event)))
 
 
