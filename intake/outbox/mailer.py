@@ -244,6 +244,8 @@ def _told(failure: Exception, *, late: bool) -> NotSent:
     """What went wrong, without a word of the server's and without an address."""
     if late:
         return NotSent("DeadlinePassed", cut_off=True)
+    if isinstance(failure.__context__, TimeoutError):
+        failure = failure.__context__  # smtplib calls a silent server one that hung up
     name = type(failure).__name__
     if isinstance(failure, smtplib.SMTPRecipientsRefused):
         number = min((code for code, _ in failure.recipients.values()), default=0)

@@ -1,0 +1,113 @@
+"""What the outbox tests share: messages of the cast, a mailer that only writes down, real mail servers."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select
+
+from intake import outbox
+from intake.instance import Instance
+from intake.outbox import Mail, OutboxMessage, relay
+from intake.outbox.letter import Letter
+from intake.outbox.mailer import NotSent, Send
+from intake.outbox.relay import Delivered
+from tests.smtp import authority, dripping_server, mail_server
+
+__all__ = ["authority", "dripping_server", "mail_server"]
+
+ANA, BEN = "ana@example.org", "ben@example.org"
+
+
+class Recorder:
+    """A mailer that writes down what it was given, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.fails: Callable[[Letter], NotSent | None] = lambda _: None
+        self.before: Callable[[Letter], None] = lambda _: None
+
+    @contextmanager
+    def batch(self) -> Iterator[Send]:
+        yield self._take
+
+    def _take(self, letter: Letter) -> None:
+        self.before(letter)
+        if failure := self.fails(letter):
+            raise failure
+        self.letters.append(letter)
+
+    @property
+    def recipients(self) -> list[str]:
+        return [letter.recipient for letter in self.letters]
+
+
+class Post:
+    """The outbox of one instance, as a test speaks of it."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    def enqueue(self, *recipients: str, mail: Mail = Mail.NEW_LEAD, lead_id: uuid.UUID | None = None):
+        with self.instance.database.transaction() as session:
+            return outbox.enqueue(
+                session,
+                mail,
+                clinic_recipients=recipients or (ANA,),
+                at=self.instance.clock(),
+                lead_id=lead_id,
+            )
+
+    def deliver(self, mailer, *, limit: int = 10_000, **more) -> Delivered:
+        return relay.deliver_due(
+            self.instance.database,
+            mailer,
+            clinic=self.instance.clinic,
+            settings=self.instance.settings,
+            clock=self.instance.clock,
+            limit=limit,
+            **more,
+        )
+
+    def rows(self) -> Sequence[OutboxMessage]:
+        with self.instance.database.reading() as session:
+            wanted = select(OutboxMessage).order_by(OutboxMessage.created_at, OutboxMessage.id)
+            return session.scalars(wanted).all()
+
+    @property
+    def row(self) -> OutboxMessage:
+        (only,) = self.rows()
+        return only
+
+    @property
+    def states(self) -> list[str]:
+        return [row.state.value for row in self.rows()]
+
+    def status(self) -> outbox.OutboxStatus:
+        with self.instance.database.reading() as session:
+            return outbox.status(session, at=self.instance.clock())
+
+    def change(self, message_id: uuid.UUID, **values: object) -> None:
+        """Change a row behind everybody's back."""
+        with self.instance.database.transaction() as session:
+            row = session.get_one(OutboxMessage, message_id)
+            for name, value in values.items():
+                setattr(row, name, value)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def post(instance: Instance) -> Post:
+    """On both databases."""
+    return Post(instance)
+
+
+@pytest.fixture
+def sqlite_post(sqlite_instance: Instance) -> Post:
+    """On SQLite alone, for what does not depend on the database."""
+    return Post(sqlite_instance)
