@@ -6,7 +6,7 @@ from typing import Self
 from intake import configuration
 from intake.calling import hours as calling_hours
 from intake.clinic import Clinic
-from intake.clock import Clock, now
+from intake.clock import Clock, ahead, now
 from intake.consent import statements as consent_statements
 from intake.consent.statements import Statements
 from intake.crypto import Keyring
@@ -29,7 +29,7 @@ class Instance:
     clock: Clock = now
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, clock: Clock = now) -> Self:
+    def from_settings(cls, settings: Settings, *, clock: Clock | None = None) -> Self:
         """Read the configuration folder and open the database. Raises SettingsError, all at once."""
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,5 +43,5 @@ class Instance:
             keyring=keyring,
             database=Database(settings.database_url, lock=settings.data_dir / "database.lock"),
             throttle=Throttle(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
-            clock=clock,
+            clock=clock or ahead(settings.time_shift),
         )

@@ -66,6 +66,7 @@ class Settings:
     web_threads: int = knob(8, "Threads of one web process.")
     web_processes: int = knob(1, "Web processes over one bound socket.")
     trusted_proxies: int = knob(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
+    time_shift: int = knob(0, "Minutes the clock runs ahead, to try other hours; development only.")
     smtp_host: str = knob("", "Mail server; empty only in development, where mail is caught in mail/.")
     smtp_port: int = knob(587, "Port of the mail server.")
     smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")

@@ -42,6 +42,8 @@ def _ranges(values: Mapping[str, Any]) -> Problems:
 def _listening(values: Mapping[str, Any]) -> Problems:
     if not re.fullmatch(r"[A-Za-z0-9.:-]+", values["host"]):
         yield "HOST", "must be one address or host name to listen on."
+    if values["time_shift"] and values["mode"] != "development":
+        yield "TIME_SHIFT", "must be 0 in production: promises and calls follow the real clock."
     if values["log_level"] not in LOG_LEVELS:
         yield "LOG_LEVEL", f"must be one of {', '.join(LOG_LEVELS)}."
     if 0 < len(values["metrics_token"]) < MIN_TOKEN:
