@@ -1,0 +1,113 @@
+"""A thousand requests in a minute make few mails, and every one of them is told of (H4)."""
+
+from intake.outbox import Mail, flood
+from intake.outbox.mailer import NotSent
+from intake.outbox.relay import Delivered
+from tests.outbox.conftest import ANA, BEN
+
+
+def test_the_first_ten_leave_at_once(post, recorder) -> None:
+    for _ in range(10):
+        post.enqueue(ANA)
+        post.deliver(recorder)
+    assert len(recorder.letters) == 10
+
+
+def test_the_eleventh_waits_for_quiet(post, recorder, clock) -> None:
+    for _ in range(11):
+        post.enqueue(ANA)
+        post.deliver(recorder)
+    assert len(recorder.letters) == 10
+    assert post.status().waiting == 1
+    clock.move(minutes=10)
+    assert post.deliver(recorder) == Delivered(sent=1)
+
+
+def test_a_flood_makes_few_mails_and_covers_every_request(post, recorder, clock) -> None:
+    for _ in range(60):
+        for _ in range(16):
+            post.enqueue(ANA)
+        post.deliver(recorder, limit=1)
+        clock.move(seconds=1)
+    clock.move(minutes=10)
+    post.deliver(recorder)
+    assert len(recorder.letters) <= 20
+    assert post.states == ["sent"] * 960
+
+
+def test_a_backlog_is_told_of_in_one_mail(post, recorder) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    assert post.deliver(recorder) == Delivered(sent=30)
+    assert recorder.recipients == [ANA]
+
+
+def test_the_others_still_get_theirs(post, recorder) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    post.enqueue(BEN)
+    post.deliver(recorder)
+    assert sorted(recorder.recipients) == [ANA, BEN]
+
+
+def test_only_what_was_there_before_the_mail_is_covered_by_it(post, recorder) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    recorder.before = lambda _: post.enqueue(ANA) if len(post.rows()) == 30 else None
+    post.deliver(recorder)
+    assert sorted(post.states) == ["sent"] * 30 + ["waiting"]
+
+
+def test_a_covering_mail_that_fails_covers_nothing(post, recorder, clock) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    recorder.fails = lambda _: NotSent("TimeoutError", cut_off=True)
+    assert post.deliver(recorder) == Delivered(waiting=30)
+    assert post.states == ["waiting"] * 30
+    recorder.fails = lambda _: None
+    clock.move(seconds=30)
+    assert post.deliver(recorder) == Delivered(sent=30)
+    assert len(recorder.letters) == 1
+
+
+def test_a_relay_that_dies_with_a_covering_mail_sends_it_again_under_the_same_message_id(
+    post, recorder, clock
+) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    tried = []
+
+    def die(letter):
+        tried.append(message_id(letter))
+        raise KeyboardInterrupt
+
+    recorder.before = die
+    try:
+        post.deliver(recorder)
+    except KeyboardInterrupt:
+        clock.move(minutes=5)
+    recorder.before = lambda _: None
+    post.deliver(recorder)
+    assert [message_id(letter) for letter in recorder.letters] == tried
+    assert post.states == ["sent"] * 30
+
+
+def message_id(letter) -> bytes:
+    return letter.raw.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
+
+
+def test_a_test_mail_is_never_held_back(post, recorder) -> None:
+    for _ in range(flood.MANY * 2):
+        post.enqueue(ANA, mail=Mail.TEST)
+        post.deliver(recorder)
+    assert len(recorder.letters) == flood.MANY * 2
+
+
+def test_a_clock_that_was_ahead_holds_nothing_back(post, recorder, clock) -> None:
+    clock.move(days=400)
+    for _ in range(10):
+        post.enqueue(ANA)
+        post.deliver(recorder)
+    clock.move(days=-400)
+    post.enqueue(ANA)
+    assert post.deliver(recorder) == Delivered(sent=1)

@@ -1,0 +1,93 @@
+"""Messages are written with the act they tell of, and nothing about anybody can be written (N1)."""
+
+import inspect
+import uuid
+from contextlib import suppress
+
+import pytest
+
+from intake import outbox
+from intake.errors import NotFound, Refused
+from intake.outbox import MessageState, OutboxMessage
+from tests.outbox.conftest import ANA, BEN
+
+
+def test_it_writes_one_message_per_recipient(post) -> None:
+    lead_id = uuid.uuid4()
+    post.enqueue(ANA, BEN, ANA, lead_id=lead_id)
+    rows = post.rows()
+    assert sorted(row.recipient for row in rows) == [ANA, BEN]
+    assert {row.lead_id for row in rows} == {lead_id}
+    assert {row.state for row in rows} == {MessageState.WAITING}
+    assert {row.due_at for row in rows} == {post.instance.clock()}
+
+
+def test_it_lives_and_dies_with_the_act(post) -> None:
+    with suppress(ZeroDivisionError), post.instance.database.transaction() as session:
+        outbox.enqueue(session, outbox.Mail.NEW_LEAD, clinic_recipients=[ANA], at=post.instance.clock())
+        raise ZeroDivisionError
+    assert post.rows() == []
+
+
+def test_its_signature_has_no_place_for_a_person() -> None:
+    assert list(inspect.signature(outbox.enqueue).parameters) == [
+        "session",
+        "mail",
+        "clinic_recipients",
+        "at",
+        "lead_id",
+    ]
+    kept = set(OutboxMessage.__table__.columns.keys())
+    assert not kept & {"name", "phone", "email", "subject", "body", "reference", "language", "region"}
+
+
+def test_an_empty_outbox_stands_well(post) -> None:
+    assert post.status() == outbox.OutboxStatus(0, 0, 0, None)
+
+
+def test_it_says_what_waits_and_for_how_long(post, clock, recorder) -> None:
+    post.enqueue(ANA)
+    post.deliver(recorder)
+    sent_at = clock()
+    clock.move(minutes=5)
+    post.enqueue(ANA)
+    clock.move(minutes=2)
+    post.enqueue(BEN)
+    clock.move(seconds=3)
+    assert post.status() == outbox.OutboxStatus(2, 123, 0, sent_at)
+
+
+def test_what_is_being_sent_still_waits(post) -> None:
+    post.enqueue(ANA)
+    post.change(post.row.id, state=MessageState.SENDING, leased_until=post.instance.clock())
+    assert post.status().waiting == 1
+
+
+def dead_letter(post) -> OutboxMessage:
+    post.enqueue(ANA)
+    post.change(post.row.id, state=MessageState.DEAD, attempts=5, last_error="SMTPRecipientsRefused 550")
+    return post.row
+
+
+def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder) -> None:
+    message = dead_letter(post)
+    clock.move(days=30)
+    assert post.deliver(recorder).total == 0
+    assert post.status().dead == 1
+    with post.instance.database.reading() as session:
+        assert [each.id for each in outbox.dead_letters(session)] == [message.id]
+    with post.instance.database.transaction() as session:
+        outbox.resend(session, message.id, at=clock())
+    assert post.deliver(recorder).sent == 1
+    assert (post.status().dead, post.row.last_error, post.row.attempts) == (0, None, 1)
+
+
+def test_only_a_dead_letter_is_sent_again(post, clock) -> None:
+    post.enqueue(ANA)
+    with pytest.raises(Refused), post.instance.database.transaction() as session:
+        outbox.resend(session, post.row.id, at=clock())
+
+
+def test_a_message_that_is_not_there_is_not_found(post, clock) -> None:
+    with pytest.raises(NotFound), post.instance.database.transaction() as session:
+        outbox.resend(session, uuid.uuid4(), at=clock())
