@@ -35,6 +35,7 @@ class Instance:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         clinic = configuration.load(folder / "clinic.toml", Clinic)
         keyring = Keyring.from_settings(settings)
+        clock = clock or ahead(settings.time_shift)
         return cls(
             settings=settings,
             clinic=clinic,
@@ -43,5 +44,5 @@ class Instance:
             keyring=keyring,
             database=Database(settings.database_url, lock=settings.data_dir / "database.lock"),
             throttle=Throttle(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
-            clock=clock or ahead(settings.time_shift),
+            clock=clock,
         )

@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 
 from intake import audit, crypto
 from intake.audit import Action, Actor
+from intake.calling import windows
 from intake.calling.promise import promise_for
+from intake.calling.times import zones_of_number
 from intake.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
@@ -171,6 +173,7 @@ def _lead(
     indexes: Mapping[Kind, bytes | None],
 ) -> Lead:
     key, now = crypto.new_key(), instance.clock()
+    number_zones = zones_of_number(request.phone) if request.phone else ()
     lead = Lead(
         id=lead_id,
         reference=_reference(session),
@@ -178,10 +181,19 @@ def _lead(
         language=request.language,
         region=request.region,
         time_zone=request.time_zone,
-        number_zones=" ".join(request.number_zones),
-        windows=" ".join(sorted(request.windows)),
+        number_zones=" ".join(number_zones),
+        windows=windows.to_text(request.windows),
         suspected=request.suspected,
-        promise_at=promised(request, instance),
+        promise_at=promise_for(
+            instance.clinic,
+            instance.hours,
+            channels=request.channels,
+            region=request.region,
+            time_zone=request.time_zone,
+            number_zones=number_zones,
+            windows=request.windows,
+            now=now,
+        ),
         asked_at=now,
         purge_after=now + timedelta(days=instance.clinic.retention.open_days),
         use_event_id=use_event_id,
