@@ -9,7 +9,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import exists, select
@@ -33,6 +33,8 @@ from intake.leads.schemas import Request
 from intake.outbox import service as outbox
 from intake.outbox.models import Mail
 
+ONE_OF_THE_TWO = "one of the two"
+"""Kept when somebody tells that they read an article and the page does not know which."""
 REFERENCE_BYTES = 5  # 40 bits: eight letters and figures, said on the phone in two groups
 
 
@@ -111,8 +113,7 @@ def _again(
 
 def _content_mac(request: Request, instance: Instance) -> bytes:
     """What tells a repeat from a correction; keyed, so that it does not give the words away."""
-    plain = replace(request, token=None, suspected=None)
-    return instance.keyring.mac("submission", json.dumps(plain.canonical()).encode())
+    return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
 
 
 def _kept(session: Session, request: Request, instance: Instance, method: Method, actor: Actor) -> Lead:
@@ -215,7 +216,7 @@ def sealed(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed
         "phone": request.phone,
         "email": request.email,
         "asking_for": request.asking_for,
-        "article": (request.article or "one of the two") if request.tell_article else None,
+        "article": (request.article or ONE_OF_THE_TWO) if request.tell_article else None,
     }
     return {
         column: crypto.seal(key, word, place=Place("lead", column, lead_id)) if word else None

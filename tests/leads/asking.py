@@ -1,0 +1,43 @@
+"""A person asking, for the tests: sensible answers, any of which a test may change."""
+
+from dataclasses import replace
+
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.instance import Instance
+from intake.leads import tokens
+from intake.leads.models import AskingFor
+from intake.leads.schemas import Request
+from intake.leads.submit import Submitted, submit
+
+NAME, PHONE, EMAIL = "Zaraïda Quickfeather", "+13055550123", "zaraida.quickfeather@example.org"
+"""Canaries: words that occur nowhere else."""
+
+
+def request_for(instance: Instance, **changes: object) -> Request:
+    """What somebody in Florida asks on a fresh page: call or email, weekday mornings, no voicemail."""
+    language = changes.get("language", "en")
+    token = tokens.fresh(language=language, statements=instance.statements, now=instance.clock())
+    asked = Request(
+        preferred_name=NAME,
+        channels=frozenset({Channel.CALL, Channel.EMAIL}),
+        phone=PHONE,
+        email=EMAIL,
+        voicemail=False,
+        windows=frozenset({Window.WEEKDAY_MORNING}),
+        region="US-FL",
+        time_zone="America/New_York",
+        asking_for=AskingFor.SELF,
+        tell_article=False,
+        language=language,
+        article=None,
+        token=token,
+        suspected=None,
+    )
+    return replace(asked, **changes)
+
+
+def ask(instance: Instance, **changes: object) -> Submitted:
+    """Send such a request, in a transaction of its own."""
+    with instance.database.transaction() as session:
+        return submit(session, request_for(instance, **changes), instance=instance)
