@@ -148,8 +148,12 @@ def current_of(
 
 
 def _newer(event: ConsentEvent, than: ConsentEvent) -> bool:
-    """Later wins; at the same moment a withdrawal does."""
-    return (event.at, event.state is State.WITHDRAWN) > (than.at, than.state is State.WITHDRAWN)
+    return _moment(event) > _moment(than)
+
+
+def _moment(event: ConsentEvent) -> tuple[datetime, bool]:
+    """Later comes after; at the same moment a withdrawal does."""
+    return event.at, event.state is State.WITHDRAWN
 
 
 def shown(session: Session, lead_id: uuid.UUID) -> list[Shown]:
@@ -163,7 +167,7 @@ def shown(session: Session, lead_id: uuid.UUID) -> list[Shown]:
     order = list(Kind)
     return sorted(
         (Shown(event, statement) for event, statement in rows),
-        key=lambda each: (each.event.at, order.index(each.event.kind)),
+        key=lambda each: (*_moment(each.event), order.index(each.event.kind)),
     )
 
 
