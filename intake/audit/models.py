@@ -66,6 +66,7 @@ class Action(StrEnum):
     RECEIPT_SAVED = "receipt.saved"
     STAFF_ADDED = "staff.added"
     STAFF_DISABLED = "staff.disabled"
+    STAFF_ENABLED = "staff.enabled"
     STAFF_REFUSED = "staff.refused"
     STAFF_RESET = "staff.reset"
     STAFF_SIGNED_IN = "staff.signed_in"

@@ -1,0 +1,215 @@
+"""Signing in and out: password and code in one step, one answer for everything that is not right.
+
+Who has no account, a wrong password, a wrong code, a disabled account or too many tries gets the same
+refusal after the same work, so that nothing can be learned at this door. Looking at a password is slow
+on purpose and happens while no transaction is open; what it decides is kept in one that is short. So
+this act opens its own transaction: a refusal must be kept too, and a refusal is raised.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from intake import audit, throttle
+from intake.audit import Action, Actor
+from intake.crypto import Unopenable
+from intake.errors import IntakeError, NotSignedIn, TooMany
+from intake.instance import Instance
+from intake.language import N_
+from intake.staff import credentials, service, sessions
+from intake.staff.models import StaffMember
+from intake.staff.permissions import Member
+
+
+class Reason(StrEnum):
+    """Why a sign-in was refused, for the audit log alone."""
+
+    TOO_MANY = "too_many"
+    NO_ACCOUNT = "no_account"
+    DISABLED = "disabled"
+    PASSWORD = "password"  # noqa: S105  a reason, not a password
+    CODE = "code"
+
+
+class Means(StrEnum):
+    """What the second factor was."""
+
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery_code"
+
+
+class SignInRefused(IntakeError):
+    """Something was not right; never what."""
+
+    status = 422
+    sentence = N_(
+        "That did not fit together. Check the email, the password and the code, then try once more."
+    )
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session that has just begun. `token` goes into the cookie and nowhere else."""
+
+    member: Member
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Account:
+    """What a sign-in is held against; without an id it stands in for an account that is not there."""
+
+    id: uuid.UUID | None
+    password_hash: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What looking at password and code has shown, before anything is decided."""
+
+    account: _Account
+    code: str = field(repr=False)
+    step: int
+    reason: Reason | None
+
+
+def sign_in(
+    *, instance: Instance, email: str, password: str, code: str, address: str | None, instead_of: str = ""
+) -> SignedIn:
+    """Begin a session for whoever knows the password and has the second factor.
+
+    `address` is the network address the request came from; `instead_of` the token of the session that
+    this browser had before, which ends. Exactly one audit event is kept for each try that was looked at.
+    Raises SignInRefused (422, always the same) and TooMany (429) when a whole network or this machine
+    has too many at once, which says nothing about any account.
+    """
+    network = throttle.network(address)
+    _require_calm(instance, network)
+    with credentials.place_in_line():
+        spelled = service.spelled(email)
+        verdict = instance.throttle.hit(throttle.SIGN_IN_ACCOUNT, spelled, network)
+        looked = _look(instance, spelled, password, code, counted_out=not verdict.allowed)
+        signed_in = _decide(instance, looked, instead_of)
+        if not signed_in:
+            raise SignInRefused
+        _renew_hash(instance, looked.account, password)
+    return signed_in
+
+
+def _require_calm(instance: Instance, network: str) -> None:
+    """Raises TooMany; the first time too many is kept, the rest of a storm must not fill the log."""
+    verdict = instance.throttle.hit(throttle.SIGN_IN_NETWORK, network)
+    if verdict.allowed:
+        return
+    if verdict.first:
+        with instance.database.transaction() as session:
+            _refused(session, instance, None, Reason.TOO_MANY)
+    raise TooMany(verdict.retry_after)
+
+
+def _look(instance: Instance, email: str, password: str, code: str, *, counted_out: bool) -> _Looked:
+    """Compare everything, whatever was wrong already: the time must not tell."""
+    account = _account(instance, email)
+    known = credentials.STAND_IN if counted_out else account.password_hash
+    right = credentials.right(known, password)
+    read = credentials.read_code(code)
+    step = credentials.step_of(account.secret, read, at=instance.clock())
+    wrong = {
+        Reason.TOO_MANY: counted_out,
+        Reason.NO_ACCOUNT: account.id is None,
+        Reason.DISABLED: account.disabled,
+        Reason.PASSWORD: not right,
+    }
+    return _Looked(account, read, step, next((reason for reason, found in wrong.items() if found), None))
+
+
+def _account(instance: Instance, email: str) -> _Account:
+    with instance.database.reading() as session:
+        row = session.scalars(select(StaffMember).where(StaffMember.email == email)).first()
+    if not row:
+        return _Account(None, credentials.STAND_IN, credentials.new_totp_secret())
+    try:
+        secret = credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except Unopenable:
+        secret = credentials.new_totp_secret()  # no code fits; a recovery code still does
+    return _Account(row.id, row.password_hash, secret, disabled=row.disabled_at is not None)
+
+
+def _decide(instance: Instance, looked: _Looked, instead_of: str) -> SignedIn | None:
+    """Spend the code and begin the session, or keep the refusal; either way one audit event."""
+    with instance.database.transaction() as session:
+        means = _spend(session, instance, looked)
+        if not means or not looked.account.id:
+            _refused(session, instance, looked.account.id, looked.reason or Reason.CODE)
+            return None
+        if instead_of:
+            sessions.end(session, instead_of, instance=instance)
+        token = sessions.begin(session, instance=instance, staff_id=looked.account.id)
+        session.flush()
+        found = sessions.find(session, token, instance=instance)
+        actor, details = found.member.actor, {"method": means.value}
+        _record(session, Action.STAFF_SIGNED_IN, instance, actor, about=found.member.id, details=details)
+    return SignedIn(found.member, token)
+
+
+def _spend(session: Session, instance: Instance, looked: _Looked) -> Means | None:
+    """Use up the second factor; of many at once with one code, one passes. None when none fits."""
+    account, now = looked.account, instance.clock()
+    if looked.reason or account.id is None:
+        return None
+    if not credentials.use_step(session, account.id, account.password_hash, step=looked.step):
+        return None
+    if looked.step:
+        return Means.TOTP
+    spent = credentials.use_recovery_code(session, account.id, looked.code, keyring=instance.keyring, at=now)
+    return Means.RECOVERY_CODE if spent else None
+
+
+def _refused(session: Session, instance: Instance, about: uuid.UUID | None, reason: Reason) -> None:
+    details = {"reason": reason.value}
+    _record(session, Action.STAFF_REFUSED, instance, Actor.person(), about=about, details=details)
+
+
+def _record(
+    session: Session,
+    action: Action,
+    instance: Instance,
+    actor: Actor,
+    *,
+    about: uuid.UUID | None,
+    details: dict[str, str] | None = None,
+) -> None:
+    audit.record(
+        session,
+        action,
+        keyring=instance.keyring,
+        at=instance.clock(),
+        actor=actor,
+        about=about,
+        details=details,
+    )
+
+
+def _renew_hash(instance: Instance, account: _Account, password: str) -> None:
+    """Hash the password again when we hash otherwise by now; only here do we hold it."""
+    if not credentials.outdated(account.password_hash):
+        return
+    renewed = credentials.hashed(password)
+    theirs = StaffMember.id == account.id, StaffMember.password_hash == account.password_hash
+    with instance.database.transaction() as session:
+        session.execute(update(StaffMember).where(*theirs).values(password_hash=renewed))
+
+
+def sign_out(session: Session, token: str, *, instance: Instance) -> None:
+    """End the session of this token, and say so in the log. Nothing happens when it has ended already."""
+    try:
+        found = sessions.find(session, token, instance=instance)
+    except NotSignedIn:
+        return
+    if sessions.end(session, token, instance=instance):
+        _record(session, Action.STAFF_SIGNED_OUT, instance, found.member.actor, about=found.member.id)

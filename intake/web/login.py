@@ -1,0 +1,101 @@
+"""Signing in and out of the desk: one page, one POST with password and code."""
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from intake.errors import IntakeError, NotAllowed, NotSignedIn, TooMany
+from intake.language import N_
+from intake.staff import entrance
+from intake.staff.entrance import SignInRefused
+from intake.web import guards
+from intake.web.here import here
+
+STALE = N_(
+    "This page was open for a long time, or your browser did not keep its cookie. Please sign in here."
+)
+FORGET = '"cache", "storage"'
+"""What a browser drops when somebody signs out. Not `"cookies"`: that would empty the jars of every
+other service under the clinic's domain; ours are taken away by name."""
+
+login = Blueprint("login", __name__)
+login.before_request(guards.speak_as_the_browser_asks)
+
+
+@login.get("/sign-in")
+@guards.open_to_all
+def page() -> ResponseReturnValue:
+    """The sign-in; whoever is signed in goes on to the desk."""
+    try:
+        guards.standing(touch=False)
+    except NotSignedIn:
+        return _page()
+    return guards.redirect_to(guards.way_back(request.args.get("next", "")))
+
+
+@login.post("/sign-in")
+@guards.open_to_all
+def sign_in() -> ResponseReturnValue:
+    """Begin a session: 303 to where somebody wanted to go. Otherwise the page again: 422, 429 or 403."""
+    guards.require_same_origin()
+    try:
+        guards.require_token()
+        signed_in = _signed_in()
+    except NotAllowed:
+        return _page(STALE, NotAllowed.status)
+    except (SignInRefused, TooMany) as refused:
+        return _refused(refused)
+    response = guards.redirect_to(guards.way_back(request.form.get("next", "")))
+    guards.set_cookie(response, guards.SESSION, signed_in.token)
+    guards.set_cookie(response, guards.DOOR, "")
+    return response
+
+
+def _signed_in() -> entrance.SignedIn:
+    return entrance.sign_in(
+        instance=here(),
+        email=request.form.get("email", ""),
+        password=request.form.get("password", ""),
+        code=request.form.get("code", ""),
+        address=request.remote_addr,
+        instead_of=guards.session_token(),
+    )
+
+
+def _refused(refused: IntakeError) -> Response:
+    response = _page(refused.sentence, refused.status)
+    if isinstance(refused, TooMany):
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _page(problem: str = "", status: int = 200) -> Response:
+    words = {
+        "problem": problem,
+        "email": request.form.get("email", ""),
+        "next": request.values.get("next", ""),
+    }
+    response = make_response(render_template("desk/sign_in.html", **words), status)
+    guards.keep_door(response)
+    return response
+
+
+@login.post("/sign-out")
+@guards.open_to_all
+def sign_out() -> ResponseReturnValue:
+    """End this browser's session and have it forget our pages. Twice is as good as once."""
+    guards.require_same_origin()
+    try:
+        guards.standing(touch=False)
+    except NotSignedIn:
+        return _gone()
+    guards.require_token()
+    with here().database.transaction() as session:
+        entrance.sign_out(session, guards.session_token(), instance=here())
+    return _gone()
+
+
+def _gone() -> Response:
+    response = guards.redirect_to(url_for("login.page"))
+    guards.set_cookie(response, guards.SESSION, "")
+    response.headers["Clear-Site-Data"] = FORGET
+    return response
