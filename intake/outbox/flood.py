@@ -8,7 +8,7 @@ message is claimed before the mail leaves, so what it tells of could be seen on 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import Session
 
 from intake.outbox.models import Mail, OutboxMessage
@@ -18,18 +18,21 @@ WITHIN = timedelta(minutes=10)
 
 
 def quiet_until(session: Session, message: OutboxMessage, *, at: datetime) -> datetime | None:
-    """Until when the recipient has had enough notices; None when this one may go."""
+    """Until when the recipient has had enough notices; None when this one may go.
+
+    Mails are counted, not messages: what one mail covered was marked sent in the same moment.
+    """
     if message.mail is not Mail.NEW_LEAD:
         return None
-    sent, newest = session.execute(
-        select(func.count(), func.max(OutboxMessage.sent_at)).where(
+    mails, newest = session.execute(
+        select(func.count(distinct(OutboxMessage.sent_at)), func.max(OutboxMessage.sent_at)).where(
             OutboxMessage.recipient == message.recipient,
             OutboxMessage.mail == message.mail,
             OutboxMessage.sent_at > at - WITHIN,
             OutboxMessage.sent_at <= at,
         )
     ).one()
-    return newest + WITHIN if newest and sent >= MANY else None
+    return newest + WITHIN if newest and mails >= MANY else None
 
 
 def postpone(session: Session, message: OutboxMessage, *, at: datetime, until: datetime) -> None:

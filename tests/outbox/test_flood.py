@@ -6,17 +6,20 @@ from intake.outbox.relay import Delivered
 from tests.outbox.conftest import ANA, BEN
 
 
-def test_the_first_ten_leave_at_once(post, recorder) -> None:
-    for _ in range(10):
-        post.enqueue(ANA)
+def deliver_one_by_one(post, recorder, clock, count: int, mail: Mail = Mail.NEW_LEAD) -> None:
+    for _ in range(count):
+        clock.move(seconds=1)
+        post.enqueue(ANA, mail=mail)
         post.deliver(recorder)
+
+
+def test_the_first_ten_leave_at_once(post, recorder, clock) -> None:
+    deliver_one_by_one(post, recorder, clock, 10)
     assert len(recorder.letters) == 10
 
 
 def test_the_eleventh_waits_for_quiet(post, recorder, clock) -> None:
-    for _ in range(11):
-        post.enqueue(ANA)
-        post.deliver(recorder)
+    deliver_one_by_one(post, recorder, clock, 11)
     assert len(recorder.letters) == 10
     assert post.status().waiting == 1
     clock.move(minutes=10)
@@ -54,7 +57,7 @@ def test_only_what_was_there_before_the_mail_is_covered_by_it(post, recorder) ->
     for _ in range(30):
         post.enqueue(ANA)
     recorder.before = lambda _: post.enqueue(ANA) if len(post.rows()) == 30 else None
-    post.deliver(recorder)
+    post.deliver(recorder, limit=1)
     assert sorted(post.states) == ["sent"] * 30 + ["waiting"]
 
 
@@ -96,18 +99,22 @@ def message_id(letter) -> bytes:
     return letter.raw.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
 
 
-def test_a_test_mail_is_never_held_back(post, recorder) -> None:
-    for _ in range(flood.MANY * 2):
-        post.enqueue(ANA, mail=Mail.TEST)
-        post.deliver(recorder)
+def test_after_a_backlog_the_next_request_is_told_of_at_once(post, recorder, clock) -> None:
+    for _ in range(30):
+        post.enqueue(ANA)
+    post.deliver(recorder)
+    deliver_one_by_one(post, recorder, clock, 1)
+    assert len(recorder.letters) == 2
+
+
+def test_a_test_mail_is_never_held_back(post, recorder, clock) -> None:
+    deliver_one_by_one(post, recorder, clock, flood.MANY * 2, Mail.TEST)
     assert len(recorder.letters) == flood.MANY * 2
 
 
 def test_a_clock_that_was_ahead_holds_nothing_back(post, recorder, clock) -> None:
     clock.move(days=400)
-    for _ in range(10):
-        post.enqueue(ANA)
-        post.deliver(recorder)
+    deliver_one_by_one(post, recorder, clock, 10)
     clock.move(days=-400)
     post.enqueue(ANA)
     assert post.deliver(recorder) == Delivered(sent=1)
