@@ -1,0 +1,67 @@
+"""The operator's door: one command per act, English on a terminal, nothing personal in arguments.
+
+Exit code 0: done; 1: refused, with one line on standard error saying why; 2: wrong usage.
+"""
+
+from importlib import import_module
+
+import click
+
+from intake import __version__
+from intake.errors import IntakeError, SettingsError, Unavailable, Unprocessable
+
+DATABASE_DOWN = "The database cannot be reached or written: run `intake doctor`."
+COMMANDS = {
+    "audit": "Verify the audit log, or look at its last events.",
+    "consent": "Show the statements in force.",
+    "db": "Bring the database to this version, or see where it stands.",
+    "demo": "Fill a development instance with made-up leads.",
+    "doctor": "Say what is wrong, by the name of the setting.",
+    "keys": "Make fresh keys.",
+    "mail": "Try the mail server.",
+    "outbox": "See and send again what was refused.",
+    "relay": "Send what is due and make the rounds, until stopped.",
+    "run": "Start everything here, in one terminal.",
+    "serve": "Start the web server, until stopped.",
+    "staff": "Add, list, reset and disable staff accounts.",
+}
+
+
+class Door(click.Group):
+    """Loads a command's module when it is called for, and renders expected failures as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"intake.cli.{cmd_name}"), f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except IntakeError as refused:
+            click.echo(f"intake: {one_line(refused)}", err=True)
+            raise click.exceptions.Exit(1) from None
+
+
+def one_line(refused: IntakeError) -> str:
+    """The failure's sentence, with what is to be put right where it names fields."""
+    if isinstance(refused, Unavailable) and refused.sentence == Unavailable.sentence:
+        return DATABASE_DOWN
+    words = refused.problems if isinstance(refused, SettingsError) else (refused.sentence,)
+    if isinstance(refused, Unprocessable):
+        words += tuple(f"{field}: {' '.join(sentences)}" for field, sentences in refused.problems.items())
+    return " ".join(" ".join(words).split())
+
+
+@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="intake")
+def intake() -> None:
+    """The door between a reader and a clinic's intake team."""

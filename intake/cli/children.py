@@ -1,0 +1,155 @@
+"""Child processes that are kept running, and that never outlive the process that started them.
+
+Each has its own process group, so that Ctrl-C in the terminal reaches this process alone and the
+end is orderly; and each holds a pipe from us on standard input, which tells it when we are gone.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+from typing import IO
+
+GRACE = 12.0
+"""Seconds a child has to end after it was asked to; longer than the web server's draining."""
+TICK = 0.25
+LONGEST_WAIT = 30.0
+_STEADY = 60.0
+_LARGE = 5_000_000
+
+
+class Child:
+    """One `intake` command in a process of its own. `log` is where its standard error goes."""
+
+    def __init__(
+        self, name: str, *arguments: str, log: Path | None = None, hand_down: Sequence[int] = ()
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = [sys.executable, "-m", "intake", *arguments, "--until-stdin-closes"]
+        self._hand_down = hand_down
+        self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
+        self._again_at = 0.0
+        self._wait = 0.0
+        self._told = 0
+
+    def start(self) -> None:
+        """Start the process; it must not be running."""
+        with _opened(self.log) as log:
+            self._told = log.tell() if self.log else 0
+            self._process = subprocess.Popen(  # noqa: S603  our own command
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=self._hand_down,
+                process_group=0,
+            )
+        self._began = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def tend(self, tell: Callable[[str], None]) -> None:
+        """Start the process again if it ended, later each time; say so, once for each end."""
+        if self.running:
+            return
+        now = time.monotonic()
+        if self._process is not None:
+            self._plan(now)
+            tell(f"The {self.name} process ended; it starts again in {self._wait:.0f} s.{self._where()}")
+        if now >= self._again_at:
+            self.start()
+
+    def _plan(self, now: float) -> None:
+        """Decide when to start again: soon after a long life, later after each short one."""
+        steady = now - self._began > _STEADY
+        self._wait = 1.0 if steady or not self._wait else min(self._wait * 2, LONGEST_WAIT)
+        self._again_at = now + self._wait
+        self._let_go()
+
+    def _where(self) -> str:
+        return f" Its log: {self.log}" if self.log else ""
+
+    def new_lines(self) -> list[str]:
+        """What the log says since the last look; empty without a log."""
+        if not self.log or not self.log.exists():
+            return []
+        with self.log.open("rb") as log:
+            log.seek(self._told)
+            words = log.read()
+        whole = words.rpartition(b"\n")
+        self._told += len(whole[0]) + len(whole[1])
+        return whole[0].decode(errors="replace").splitlines()
+
+    def ask_to_stop(self) -> None:
+        """Ask the process to end in order; closing its pipe says it a second way."""
+        if self._process and self.running:
+            self._process.terminate()
+            _close(self._process.stdin)
+
+    def finish(self, deadline: float) -> None:
+        """Wait for the end until `deadline` (monotonic), then kill the whole group."""
+        if not self._process:
+            return
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._process:
+            _close(self._process.stdin)
+        self._process = None
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe:
+        pipe.close()
+
+
+def _opened(log: Path | None) -> IO[bytes]:
+    """The log to append to, begun anew when it has grown large; without one, our own standard error."""
+    if not log:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "wb")
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _LARGE:
+        log.replace(log.with_suffix(".log.1"))
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def keep_running(
+    children: Sequence[Child],
+    stop: Event,
+    tell: Callable[[str], None],
+    watch: Callable[[], None] = lambda: None,
+) -> None:
+    """Look after `children` until `stop` is set, then end them all; none is left when this returns.
+
+    `watch` is called on every turn, a few times a second.
+    """
+    try:
+        while not stop.wait(TICK):
+            watch()
+            for child in children:
+                child.tend(tell)
+    finally:
+        end_all(children)
+
+
+def end_all(children: Sequence[Child]) -> None:
+    """Ask every child to end, wait for all of them together, kill what stays."""
+    for child in children:
+        child.ask_to_stop()
+    deadline = time.monotonic() + GRACE
+    for child in children:
+        child.finish(deadline)

@@ -1,0 +1,32 @@
+"""What every command starts with: settings, logs, an instance, and closing it again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from intake import health, logs, settings
+from intake.errors import Refused
+from intake.instance import Instance
+from intake.settings import Settings
+
+
+def load_settings() -> Settings:
+    """The settings, with logs told how much to say. Raises SettingsError."""
+    loaded = settings.load()
+    logs.configure(loaded.log_level)
+    return loaded
+
+
+@contextmanager
+def opened(*, ready: bool = True) -> Iterator[Instance]:
+    """An instance for one command. `ready`: refuse a database that is not of this version."""
+    loaded = load_settings()
+    try:
+        instance = Instance.from_settings(loaded)
+    except OSError:
+        raise Refused("INTAKE_DATA_DIR: must be a folder that this account can write to or make.") from None
+    try:
+        if ready:
+            health.require_ready(instance)
+        yield instance
+    finally:
+        instance.database.close()

@@ -1,0 +1,105 @@
+"""`intake run`: the whole service in one terminal, for development or a small clinic."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from threading import Event
+
+import click
+
+from intake.cli import greeting
+from intake.cli.children import TICK, Child, end_all, keep_running
+from intake.cli.db import bring_up
+from intake.cli.listening import listen
+from intake.cli.opening import load_settings, opened
+from intake.cli.stopping import parent_gone, stop_on_signals
+from intake.errors import Refused
+from intake.settings import Settings
+from intake.staff import first
+from intake.staff.first import FirstAccount
+
+READY_SECONDS = 60.0
+
+
+@click.command("run")
+@click.option("--stop-with-parent", is_flag=True, help="Also stop when whatever started this has ended.")
+def run_command(*, stop_with_parent: bool) -> None:
+    """Start the web server and the relay, and stop both with Ctrl-C.
+
+    Brings the database up to date first. In development the first start adds an account to try the
+    desk with and tells how to sign in.
+    """
+    gone = parent_gone() if stop_with_parent else bool
+    loaded = load_settings()
+    stop = stop_on_signals()
+    with listen(loaded) as listener:
+        account = _prepared()
+        hand_down = listener.fileno()
+        logs = loaded.data_dir / "logs"
+        web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
+        relay = Child("relay", "relay", log=logs / "relay.log")
+        _run([web, relay], loaded, account, stop, gone)
+    _tell("Stopped.")
+
+
+def _prepared() -> FirstAccount | None:
+    """Bring the database up to date; the account to try the desk with, in development."""
+    with opened(ready=False) as instance:
+        bring_up(instance)
+        if not instance.settings.development:
+            return None
+        with instance.database.transaction() as session:
+            return first.ensure(session, instance=instance)
+
+
+def _run(
+    children: list[Child],
+    settings: Settings,
+    account: FirstAccount | None,
+    stop: Event,
+    gone: Callable[[], bool],
+) -> None:
+    def watch() -> None:
+        if gone():
+            stop.set()
+        for child in children:
+            for line in child.new_lines():
+                _tell_if_wrong(child, line)
+
+    try:
+        if _until_ready(children, settings, stop, watch):
+            _tell(greeting.words(settings, account))
+        keep_running(children, stop, _tell, watch)
+    finally:
+        end_all(children)
+
+
+def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: Callable[[], None]) -> bool:
+    """Start the children and wait until the web server answers; False when it is time to stop.
+
+    Raises Refused when a child ends before that, or when it takes more than READY_SECONDS.
+    """
+    for child in children:
+        child.start()
+    deadline = time.monotonic() + READY_SECONDS
+    while not stop.wait(TICK):
+        watch()
+        if greeting.answers(settings):
+            return True
+        for child in children:
+            if not child.running:
+                raise Refused(f"The {child.name} process did not start; see {child.log}")
+        if time.monotonic() > deadline:
+            raise Refused(f"The web server does not answer; see {children[0].log}")
+    return False
+
+
+def _tell_if_wrong(child: Child, line: str) -> None:
+    """Errors are told here too; everything else stands in the log alone."""
+    if '"level": "error"' in line or '"level": "critical"' in line or not line.startswith("{"):
+        _tell(f"{child.name}: {line}", err=True)
+
+
+def _tell(words: str, *, err: bool = False) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
+        click.echo(words, err=err)

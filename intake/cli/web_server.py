@@ -1,0 +1,70 @@
+"""One web process: waitress over a socket it was given, which serves what it took on before it ends."""
+
+import socket
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, create_server
+
+from intake.clock import now
+from intake.settings import Settings
+
+CONNECTIONS = 1000
+"""Slow connections cost no thread: 800 of them did not stop this server (decisions.md 29)."""
+SILENT_SECONDS = 60
+LARGEST_HEADER, LARGEST_BODY = 32_768, 1_048_576
+DRAIN_SECONDS = 8.0
+_FIRST_WORD_SECONDS = 0.5
+_TICK = 0.5
+_DRAIN_TICK = 0.05
+
+
+def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, stop: Event) -> None:
+    """Answer requests until `stop` is set; then take no new ones, finish the others, and return."""
+    server = create_server(
+        app,
+        sockets=[listener],
+        threads=settings.web_threads,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENT_SECONDS,
+        cleanup_interval=10,
+        asyncore_use_poll=True,
+        max_request_header_size=LARGEST_HEADER,
+        max_request_body_size=LARGEST_BODY,
+        clear_untrusted_proxy_headers=not settings.trusted_proxies,
+        log_socket_errors=False,
+        ident=None,
+    )
+    while not stop.is_set():
+        _turn(server, _TICK)
+    _drain(server)
+
+
+def _turn(server: TcpWSGIServer, seconds: float) -> None:
+    wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)  # noqa: SLF001  as its own run()
+
+
+def _drain(server: TcpWSGIServer) -> None:
+    """Close the door, let those inside finish, for DRAIN_SECONDS at most."""
+    _turn(server, 0)
+    wasyncore.dispatcher.close(server)
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while _busy(server) and time.monotonic() < deadline:
+        _turn(server, _DRAIN_TICK)
+    server.task_dispatcher.shutdown(timeout=1)
+    wasyncore.close_all(server._map, ignore_all=True)  # noqa: SLF001
+
+
+def _busy(server: TcpWSGIServer) -> bool:
+    return any(_unfinished(channel) for channel in list(server.active_channels.values()))
+
+
+def _unfinished(channel: HTTPChannel) -> bool:
+    """Somebody is being answered, is still sending, or has only just come in."""
+    silent = channel.last_activity == channel.creation_time
+    fresh = silent and now().timestamp() - channel.creation_time < _FIRST_WORD_SECONDS
+    return bool(channel.requests or channel.request or channel.total_outbufs_len or fresh)

@@ -1,0 +1,100 @@
+"""What must be true for the service to be well: `doctor`, /readyz, /metrics and the desk's banner ask here.
+
+What stops a start is settings, migrations and a database that would lose something; what only ages
+turns amber or red and never closes the door to a person (decisions.md 21).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from intake import outbox
+from intake.errors import Refused, Unavailable
+from intake.health import vitals
+from intake.health.vitals import Check, State
+from intake.instance import Instance
+from intake.leads.models import Lead, LeadStatus
+from intake.outbox.models import RoundLease
+
+__all__ = ["Check", "Figures", "State", "banner", "checks", "figures", "ready", "require_ready", "well"]
+
+_SURROUNDINGS: tuple[Callable[[Instance], Check], ...] = (
+    vitals.disk, vitals.mail, vitals.crisis_lines, vitals.texts
+)  # fmt: skip
+_URGENT: tuple[Callable[[Session, Instance], Check], ...] = (
+    vitals.relay, vitals.notices, vitals.dead_letters
+)  # fmt: skip
+_TABLES = (*_URGENT, vitals.rounds, vitals.linking, vitals.clock, vitals.keys, vitals.staff)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Numbers for /metrics; ages are whole seconds. `rounds` is the age of each round's last end."""
+
+    waiting: int
+    dead: int
+    oldest_waiting_seconds: int
+    leads: Mapping[str, int]
+    rounds: Mapping[str, int]
+
+
+def checks(instance: Instance) -> list[Check]:
+    """Every check that can be made now; what stands in the tables only when they can be read."""
+    found = ready(instance)
+    readable = well(found)
+    found += [check(instance) for check in _SURROUNDINGS]
+    if readable:
+        with suppress(Unavailable), instance.database.reading() as session:
+            found += [check(session, instance) for check in _TABLES]
+    return found
+
+
+def well(found: Sequence[Check]) -> bool:
+    """True when nothing is red."""
+    return all(check.state is not State.RED for check in found)
+
+
+def ready(instance: Instance) -> list[Check]:
+    """Whether requests can be served at all: the database answers and is of this version."""
+    try:
+        with instance.database.reading() as session:
+            reached = vitals.database(session, instance)
+        return [reached, vitals.migrations(instance)]
+    except Unavailable:
+        down = Check("database", State.RED, "The database cannot be reached.", "Look at INTAKE_DATABASE_URL.")
+        return [down, Check("migrations", State.RED, "The tables could not be looked at.")]
+
+
+def require_ready(instance: Instance) -> None:
+    """Raises Refused, saying what to do, when a process must not start on this database."""
+    for check in ready(instance):
+        if check.state is State.RED:
+            raise Refused(f"{check.sentence} {check.what_to_do}".strip())
+
+
+def banner(session: Session, *, instance: Instance) -> list[Check]:
+    """What the desk shows above every page: the few things that mean a person may be forgotten."""
+    found = [check(session, instance) for check in _URGENT]
+    return [check for check in found if check.state is not State.GREEN]
+
+
+def figures(session: Session, *, at: datetime) -> Figures:
+    """What /metrics tells, straight from the tables, so that it is true for any number of processes."""
+    now = outbox.status(session, at=at)
+    by_status = session.execute(select(Lead.status, func.count()).group_by(Lead.status)).all()
+    leases = session.scalars(select(RoundLease).where(RoundLease.ended_at.is_not(None)))
+    return Figures(
+        waiting=now.waiting,
+        dead=now.dead,
+        oldest_waiting_seconds=now.oldest_waiting_seconds,
+        leads={status.value: 0 for status in LeadStatus} | {status.value: n for status, n in by_status},
+        rounds={lease.name: _seconds(at - lease.ended_at) for lease in leases if lease.ended_at},
+    )
+
+
+def _seconds(age: timedelta) -> int:
+    return max(0, int(age.total_seconds()))
