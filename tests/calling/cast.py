@@ -1,0 +1,81 @@
+"""The clinic and the law as shipped, moments on a clock, and a second opinion on contactable time."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from intake.calling.hours import load as load_hours
+from intake.calling.regions import zones_of
+from intake.calling.windows import Window
+from intake.clinic import Channel, Clinic
+from intake.clinic import load as load_clinic
+from intake.resources import CONFIG
+from intake.rules import Span
+
+CLINIC = load_clinic(CONFIG / "clinic.toml")
+HOURS = load_hours(CONFIG / "calling_hours.toml")
+EASTERN, CENTRAL = "America/New_York", "America/Chicago"
+ANY = frozenset({Window.ANY})
+ALL_DAY = (Span(time(0), time(23, 59)),)
+
+ALWAYS_OPEN = replace(
+    CLINIC,
+    hours=replace(CLINIC.hours, **dict.fromkeys(("monday", "tuesday", "wednesday"), ALL_DAY)),
+    holidays=(),
+)
+ALWAYS_OPEN = replace(
+    ALWAYS_OPEN,
+    hours=replace(ALWAYS_OPEN.hours, **dict.fromkeys(("thursday", "friday", "saturday", "sunday"), ALL_DAY)),
+)
+"""Open around the clock and never on holiday, so that only the other conditions speak."""
+
+
+def at(text: str, zone: str = EASTERN) -> datetime:
+    """`2026-11-18 10:00` on the clock of `zone`, as UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def second_opinion(
+    moment: datetime,
+    *,
+    clinic: Clinic,
+    region: str,
+    time_zone: str | None,
+    number_zones: Sequence[str],
+    windows: Collection[Window],
+    channel: Channel,
+) -> bool:
+    """May `channel` be used at `moment`? Asked of the clocks on the wall, with no intervals at all."""
+    zones = [time_zone] if time_zone else list(zones_of(region))
+    here = moment.astimezone(ZoneInfo(clinic.time_zone))
+    if not _shows(here, clinic.open_on(here.date())):
+        return False
+    theirs = [moment.astimezone(ZoneInfo(zone)) for zone in zones]
+    if not all(_safe(clock, windows) for clock in theirs):
+        return False
+    if channel is Channel.EMAIL:
+        return True
+    return (
+        all(clinic.contact.call_from <= clock.time() < clinic.contact.call_until for clock in theirs)
+        and all(_shows(clock, HOURS.spans_on(region, clock.date())) for clock in theirs)
+        and all(8 <= moment.astimezone(ZoneInfo(zone)).hour < 21 for zone in number_zones)
+    )
+
+
+def _shows(clock: datetime, spans: Sequence[Span]) -> bool:
+    return any(span.opens <= clock.time() < span.closes for span in spans)
+
+
+def _safe(clock: datetime, windows: Collection[Window]) -> bool:
+    if Window.ANY in windows:
+        return True
+    day = {5: "saturday", 6: "sunday"}.get(clock.weekday(), "weekday")
+    part = next(
+        (name for name, first, end in _PARTS if first <= clock.hour < end),
+        "night",
+    )
+    return f"{day}_{part}" in set(windows)
+
+
+_PARTS = (("morning", 9, 12), ("afternoon", 12, 17), ("evening", 17, 20))
