@@ -273,7 +273,7 @@ class MaildirMailer:
         except OSError as failure:
             raise NotSent(type(failure).__name__, cut_off=True) from None
 
-    def caught(self) -> list[EmailMessage]:
-        """What landed here, newest first; empty when nothing did."""
+    def caught(self, *, limit: int) -> list[EmailMessage]:
+        """What landed here, newest first, at most `limit`; empty when nothing did."""
         files = sorted(self.folder.glob("new/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [message_from_bytes(path.read_bytes(), policy=default) for path in files]
+        return [message_from_bytes(path.read_bytes(), policy=default) for path in files[:limit]]
