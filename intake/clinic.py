@@ -6,7 +6,6 @@ from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 
@@ -244,11 +243,6 @@ class Clinic(Section):
     privacy: Privacy
     texts_reviewed: TextsReviewed
     embed: Embed
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The clinic's own time zone."""
-        return ZoneInfo(self.time_zone)
 
     def open_on(self, day: date) -> tuple[Span, ...]:
         """The hours of one day on the clinic's clock; none on a holiday."""

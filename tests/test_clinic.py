@@ -165,6 +165,7 @@ BAD = [
     (TUESDAY, TUESDAY + '\nfunday = "closed"', f"hours.funday: {UNKNOWN}"),
     ("response_minutes = 120", "response_minutes = 0", "contact.response_minutes: must be a whole number"),
     ("response_minutes = 120", "response_minutes = true", "contact.response_minutes: must be a whole number"),
+    ("calls_per_day = 1", "calls_per_day = true", "contact.calls_per_day: must be a whole number from 1"),
     ("response_minutes = 120", "response_minutes = 1.5", "contact.response_minutes: must be a whole number"),
     (
         "contacts_per_24h = 3",
@@ -208,6 +209,7 @@ BAD = [
     ("[embed]\norigins = []", "embed = 3", f"texts_reviewed.ketamine.embed: {UNKNOWN}"),
     ("origins = []", 'origins = ["https://www.example.org/"]', f"embed.origins.1: {ORIGIN}"),
     ("origins = []", 'origins = ["https://www.example.org/x"]', f"embed.origins.1: {ORIGIN}"),
+    ("origins = []", 'origins = ["https://WWW.example.org"]', f"embed.origins.1: {ORIGIN}"),
     ("origins = []", 'origins = ["*"]', f"embed.origins.1: {ORIGIN}"),
     ("on = 2026-01-19", "on = 2026-01-01", "holidays: has the same day twice."),
     ("on = 2026-01-19", "", f"holidays.2.on: is missing: it {DATE}"),
@@ -220,6 +222,24 @@ BAD = [
 def test_it_names_the_wrong_key_and_how_to_write_it(tmp_path, old, new, expected):
     problems = problems_of(tmp_path, (old, new))
     assert any(problem.startswith(f"clinic.toml: {expected}") for problem in problems), problems
+
+
+def test_what_stands_exactly_at_a_bound_is_right(tmp_path):
+    path = tmp_path / "clinic.toml"
+    text = SHIPPED
+    for old, new in [
+        ('call_from = "09:00"', 'call_from = "08:00"'),
+        ('call_until = "20:00"', 'call_until = "21:00"'),
+        ("open_days = 90", "open_days = 180"),
+        ("proof_years = 5", "proof_years = 0"),
+        (TUESDAY, 'tuesday = "09:00-12:00, 12:00-18:00"'),
+        ("origins = []", 'origins = ["https://www.example.org", "https://example.org:8443"]'),
+    ]:
+        text = text.replace(old, new, 1)
+    path.write_text(text, encoding="utf-8")
+    clinic = load(path)
+    assert (clinic.contact.call_from, clinic.contact.call_until) == (time(8), time(21))
+    assert len(clinic.hours.tuesday) == len(clinic.embed.origins) == 2
 
 
 def test_it_names_every_wrong_key_at_once(tmp_path):

@@ -202,7 +202,6 @@ def _days_used(facts: GateFacts, most: int) -> Intervals:
 
 
 def _day_after(facts: GateFacts, most: int) -> Intervals:
-    """The day after each attempt that was the first of `most` within 24 hours."""
+    """The day after each attempt that has `most` attempts from itself on: until then they fill a day."""
     times = sorted(at for _, at in facts.attempts)
-    runs = zip(times, times[most - 1 :], strict=False)
-    return [Interval(first, first + DAY) for first, last in runs if last < first + DAY]
+    return [Interval(first, first + DAY) for first in times[: max(0, len(times) - most + 1)]]

@@ -549,21 +549,37 @@ ATTEMPTS = st.lists(
 )
 
 
+WORKING = st.builds(
+    lambda week, day, minute: at("2026-01-05 09:00") + timedelta(weeks=week, days=day, minutes=minute),
+    st.integers(0, 95),
+    st.integers(0, 5),
+    st.integers(0, 539),
+)
+NEARBY = st.fixed_dictionaries(
+    {
+        "region": st.sampled_from(["US-FL", "US-GA", "US-IN", "US-TX"]),
+        "time_zone": st.none(),
+        "number_zones": st.just(()),
+        "windows": st.sampled_from([ANY, MORNINGS, frozenset(Window) - ANY]),
+    }
+)
+
+
 @st.composite
 def cases(draw):
-    """A lead somewhere, with some attempts behind it, and a moment."""
-    now = draw(STARTS | CLOCK_CHANGES)
-    person = draw(people())
+    """A lead somewhere, with some attempts behind it, and a moment; mostly one at which people work."""
+    now = draw(WORKING | WORKING | STARTS | CLOCK_CHANGES)
+    person = draw(NEARBY | NEARBY | people())
     attempts = tuple((channel, now - ago) for channel, ago in draw(ATTEMPTS))
-    given_at = now - timedelta(hours=draw(st.integers(0, 24 * 100)))
-    answer = st.sampled_from(["given", "given", "given", "refused", "withdrawn", None])
+    given_at = now - timedelta(hours=draw(st.integers(0, 24 * 92)))
+    answer = st.sampled_from(["given"] * 7 + ["refused", "withdrawn", None])
     facts = GateFacts(
         **person,
         consents={channel: draw(answer) for channel in Channel},
         consent_given_at=given_at,
         attempts=attempts,
-        stopped=draw(st.integers(0, 9)) == 0,
-        suppressed=draw(st.integers(0, 9)) == 0,
+        stopped=draw(st.integers(0, 19)) == 19,
+        suppressed=draw(st.integers(0, 19)) == 19,
     )
     return facts, draw(st.sampled_from(Channel)), draw(st.sampled_from([CLINIC, ALWAYS_OPEN])), now
 
