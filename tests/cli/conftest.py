@@ -1,0 +1,223 @@
+"""What the operator's tests share: a command in this process, and real processes with real ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+
+from intake.cli import intake
+from intake.instance import Instance
+from intake.settings import load
+from tests.conftest import SECRETS
+
+PATIENCE = 90.0
+"""Seconds until a test gives up on something that a busy machine does slowly. Never a measure."""
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_url: str) -> Path:
+    """A development instance on a migrated database; its data folder."""
+    monkeypatch.setenv("INTAKE_MODE", "development")
+    monkeypatch.setenv("INTAKE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("INTAKE_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.fixture
+def command(surroundings: Path) -> Iterator[Callable[..., Result]]:
+    """Runs one command in this process."""
+
+    def run(*arguments: str, typed: str = "") -> Result:
+        result = CliRunner().invoke(intake, arguments, input=typed)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    yield run
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def opened(surroundings: Path) -> Iterator[Instance]:
+    """The instance that the commands work on."""
+    instance = Instance.from_settings(load())
+    yield instance
+    instance.database.close()
+
+
+@pytest.fixture
+def in_production(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Turns the surroundings into a complete production environment."""
+
+    def turn() -> None:
+        settings = {
+            "MODE": "production",
+            "BASE_URL": "https://intake.example.org",
+            "SMTP_HOST": "mail.example.org",
+            "MAIL_FROM": "intake@example.org",
+            **{name.upper(): value for name, value in SECRETS.items()},
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(f"INTAKE_{name}", value)
+
+    return turn
+
+
+def until(happened: Callable[[], object], what: str) -> object:
+    """Wait until something is so; fail when it never is."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := happened():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"it never happened that {what}")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def can_bind(port: int) -> bool:
+    """Whether the port is free again."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+            return True
+    return False
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Every living process whose environment names this data folder, with its command line."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state = re.search(r"^State:\s+(\w)", (entry / "status").read_text(), re.MULTILINE)
+            named = f"INTAKE_DATA_DIR={folder}".encode() in (entry / "environ").read_bytes().split(b"\0")
+            if named and state and state[1] != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+class Service:
+    """One real `intake` process, its surroundings and what it says."""
+
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
+        self.folder = folder
+        self.port = port
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("INTAKE_")},
+            "INTAKE_MODE": "development",
+            "INTAKE_DATA_DIR": str(folder),
+            "INTAKE_PORT": str(port),
+            **{name: value for name, value in settings.items() if value is not None},
+        }
+        self.said = folder.parent / f"{folder.name}-{port}.said"
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """Start a command, perhaps `through` another program; everything it says goes to one file."""
+        line = [*through, sys.executable, "-m", "intake", *arguments]
+        with self.said.open("ab") as said:
+            process = subprocess.Popen(
+                line,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                process_group=0,
+            )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "intake", *arguments],
+            env=self.environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    @property
+    def words(self) -> str:
+        """Everything said so far."""
+        return self.said.read_text() if self.said.exists() else ""
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the web server; (0, "") when nobody answers."""
+        with (
+            suppress(URLError, OSError),
+            urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer,
+        ):
+            return answer.status, answer.read().decode()
+        return 0, ""
+
+    def wait_for(self, words: str) -> str:
+        """Wait until it has said `words`; gives all it said."""
+
+        def said() -> str:
+            if any(process.poll() for process in self.started):
+                raise AssertionError(f"it ended: {self.words}")
+            return self.words if words in self.words else ""
+
+        return str(until(said, f"it said {words!r}"))
+
+    def wait_until_up(self) -> None:
+        """Wait until the web server answers."""
+        until(lambda: self.get("/healthz") == (200, "ok"), "the web server answered")
+
+    def wait_until_gone(self) -> None:
+        """Wait until no process of this instance lives and its port is free."""
+        until(lambda: not processes_of(self.folder), "every process ended")
+        until(lambda: can_bind(self.port), "the port was free")
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test did."""
+        for process in self.started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for pid in processes_of(self.folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Makes services with a data folder of their own; ends whatever still lives of them."""
+    made: list[Service] = []
+
+    def make(name: str = "var", **settings: str) -> Service:
+        made.append(Service(tmp_path / name, free_port(), **settings))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.end()
+
+
+@pytest.fixture
+def service(make_service: Callable[..., Service]) -> Service:
+    """One development service on SQLite."""
+    return make_service()

@@ -1,0 +1,160 @@
+"""`intake staff`, and the first account of a development instance."""
+
+import re
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from intake.instance import Instance
+from intake.staff import first
+
+
+def add(command, *, email: str = "ada@example.org", name: str = "Ada", arguments: tuple[str, ...] = ()):
+    return command("staff", "add", *arguments, typed=f"{email}\n{name}\n")
+
+
+def test_staff_add_hands_over_everything_once(command) -> None:
+    output = add(command).output
+    assert re.search(r"Password: [a-z]{5}(-[a-z]{5}){4}\n", output)
+    uri = re.search(r"otpauth://\S+", output)
+    assert uri
+    assert len(str(pyotp.TOTP(pyotp.parse_uri(uri[0]).secret).now())) == 6
+    assert len(re.findall(r"^  [0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}$", output, re.MULTILINE)) == 10
+    assert "Password" not in command("staff", "list").output
+
+
+def test_staff_add_gives_all_roles_to_a_clinic_of_one(command) -> None:
+    add(command)
+    listed = command("staff", "list").output
+    for role in ("admin", "coordinator", "privacy_officer", "supervisor"):
+        assert role in listed
+
+
+def test_staff_add_gives_the_roles_named(command) -> None:
+    add(command, arguments=("--role", "coordinator", "--role", "supervisor"))
+    listed = command("staff", "list").output
+    assert "coordinator, supervisor" in listed
+    assert "admin" not in listed
+
+
+def test_staff_add_takes_a_chosen_password_without_showing_it(command) -> None:
+    chosen = "lantern meadow quartz pebble"
+    typed = f"ada@example.org\nAda\n{chosen}\n{chosen}\n"
+    result = command("staff", "add", "--choose-password", typed=typed)
+    assert result.exit_code == 0
+    assert chosen not in result.output
+    assert "otpauth://" in result.output
+
+
+def test_no_option_of_any_command_takes_a_secret_or_a_person(command) -> None:
+    verbs = ("add", "reset", "disable", "enable")
+    told = "".join(command("staff", verb, "--help").output for verb in verbs)
+    options = set(re.findall(r"--[a-z-]+", told))
+    assert options == {"--help", "--role", "--choose-password"}
+
+
+@pytest.mark.parametrize(
+    ("email", "name", "told"), [("ada", "Ada", "email:"), ("ada@example.org", " ", "name:")]
+)
+def test_staff_add_says_what_to_type(command, email: str, name: str, told: str) -> None:
+    result = command("staff", "add", typed=f"{email}\n{name}\n" if name.strip() else f"{email}\n \u2060\n")
+    assert (result.exit_code, told in result.stderr) == (1, True)
+
+
+def test_staff_add_refuses_a_second_account_for_one_address(command) -> None:
+    add(command)
+    result = add(command, email="ADA@example.org")
+    assert (result.exit_code, "already an account" in result.stderr) == (1, True)
+
+
+def test_staff_can_be_closed_and_opened_again(command) -> None:
+    add(command)
+    add(command, email="ben@example.org", name="Ben")
+    assert command("staff", "disable", typed="ben@example.org\n").exit_code == 0
+    assert "disabled" in command("staff", "list").output
+    assert command("staff", "enable", typed="ben@example.org\n").exit_code == 0
+    assert "disabled" not in command("staff", "list").output
+
+
+def test_the_last_admin_is_not_closed(command) -> None:
+    add(command)
+    result = command("staff", "disable", typed="ada@example.org\n")
+    assert (result.exit_code, "last account" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["disable", "enable", "reset"])
+def test_an_account_that_is_not_there_is_told(command, verb: str) -> None:
+    result = command("staff", verb, typed="nobody@example.org\n")
+    assert (result.exit_code, "no account" in result.stderr) == (1, True)
+
+
+def test_staff_reset_hands_over_new_credentials(command) -> None:
+    before = add(command).output
+    after = command("staff", "reset", typed="ada@example.org\n").output
+    uris = [re.search(r"secret=(\w+)", output)[1] for output in (before, after)]
+    assert uris[0] != uris[1]
+    assert "Password: " in after
+
+
+def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:
+    assert command("staff", "code").exit_code == 1
+    with opened.database.transaction() as session:
+        account = first.ensure(session, instance=opened)
+    before = opened.clock()
+    printed = command("staff", "code").output.strip()
+    assert printed in {account.code(before), account.code(opened.clock())}
+
+
+def test_staff_code_follows_a_shifted_clock(command, opened: Instance, monkeypatch) -> None:
+    with opened.database.transaction() as session:
+        account = first.ensure(session, instance=opened)
+    monkeypatch.setenv("INTAKE_TIME_SHIFT", "90")
+    before = opened.clock()
+    printed = command("staff", "code").output.strip()
+    moments = (before, opened.clock())
+    assert printed in {account.code(moment + timedelta(minutes=90)) for moment in moments}
+
+
+def test_staff_code_is_not_there_in_production(command, in_production) -> None:
+    in_production()
+    result = command("staff", "code")
+    assert (result.exit_code, "development only" in result.stderr) == (1, True)
+
+
+def test_the_first_account_is_kept_for_its_owner_alone(opened: Instance, surroundings: Path) -> None:
+    with opened.database.transaction() as session:
+        made = first.ensure(session, instance=opened)
+    path = surroundings / first.FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = first.read(opened.settings)
+    assert (kept.email, kept.password, kept.totp_uri, kept.recovery_codes) == (
+        made.email,
+        made.password,
+        made.totp_uri,
+        made.recovery_codes,
+    )
+    assert len(kept.recovery_codes) == 10
+    assert kept.secret in path.read_text()
+    assert kept.password not in repr(kept)
+
+
+def test_there_is_one_first_account(opened: Instance) -> None:
+    with opened.database.transaction() as session:
+        one = first.ensure(session, instance=opened)
+    with opened.database.transaction() as session:
+        assert first.ensure(session, instance=opened).password == one.password
+
+
+def test_no_first_account_is_added_beside_others(command, opened: Instance, surroundings: Path) -> None:
+    add(command)
+    with opened.database.transaction() as session:
+        assert first.ensure(session, instance=opened) is None
+    assert not (surroundings / first.FILE).exists()
+
+
+def test_a_spoiled_file_is_as_good_as_none(opened: Instance, surroundings: Path) -> None:
+    (surroundings / first.FILE).write_text("email: desk@example.org\nnothing more\n")
+    assert first.read(opened.settings) is None
