@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
 
-from intake.calling.regions import REGIONS, options_of
+from intake.calling.regions import REGIONS, names_of_zone, options_of
 from intake.calling.windows import Window
 from intake.clinic import Channel, Clinic
 from intake.errors import Unprocessable
@@ -28,8 +28,10 @@ WHOLE = "form"
 LISTS = frozenset({"channels", "windows"})
 TOKEN, TRAP = "token", "website"
 """What travels with the answers. No person sees the trap; whoever fills it is marked, never refused."""
-ZONE_NAMES = {option.zone: option.name for region in REGIONS for option in options_of(region)}
-"""Every zone that a split state asks about, and its name (message id)."""
+ZONE_NAMES = {
+    option.zone: names_of_zone(option.zone).option for region in REGIONS for option in options_of(region)
+}
+"""Every zone that a split state asks about, and its common name (message id)."""
 
 CHANNELS = N_("Tick at least one way for us to contact you.")
 VOICEMAIL = N_("Choose “No” or “Yes” for voicemail.")
@@ -131,8 +133,10 @@ def _in_order(messages: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _zone_in(region: str, zone: str) -> str | None:
-    """The zone of `region` that has the name of `zone`; None for an answer left over from another state."""
-    return next((each.zone for each in options_of(region) if each.name == ZONE_NAMES.get(zone)), None)
+    """`zone`, or the zone of `region` that goes by its name; None for one left over from another state."""
+    own = {option.zone: option.zone for option in options_of(region)}
+    by_name = {option.name: option.zone for option in options_of(region)}
+    return own.get(zone) or by_name.get(ZONE_NAMES.get(zone, ""))
 
 
 def _article(clinic: Clinic, token: FormToken) -> str | None:

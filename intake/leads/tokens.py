@@ -82,6 +82,10 @@ class FormToken:
         """Whether the page came back sooner than a person can fill it."""
         return not self.again and now - self.issued_at < timedelta(seconds=HUMAN_SECONDS)
 
+    def showing(self, language: str, statements: Statements) -> Self:
+        """The token for the same page with the words of now in `language`."""
+        return replace(self, language=language, statements=shown(statements, language))
+
     def once_more(self, **changes: Any) -> Self:
         """The token for the same page shown again."""
         return replace(self, again=True, **changes)

@@ -1,0 +1,1 @@
+"""The door for people: pages in HTML, for the person asking and for staff."""

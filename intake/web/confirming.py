@@ -1,0 +1,114 @@
+"""The page that says a request is kept: the one page to keep, without a name, number or address on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from flask import render_template
+
+from intake import language
+from intake.calling import windows, words
+from intake.calling.promise import promise_in_words
+from intake.calling.regions import names_of_zone, zones_of
+from intake.calling.times import local
+from intake.clinic import Channel
+from intake.consent.models import Kind, State
+from intake.language import N_
+from intake.leads.schemas import Request
+from intake.leads.submit import Submitted
+from intake.leads.submit import answers as answers_to_statements
+from intake.web import asking
+from intake.web.here import here
+from intake.web.rendering import on_day
+
+NAMES = {
+    Kind.USE: N_("Use of what you typed"),
+    Kind.ADULT: N_("Your age"),
+    Kind.CALL: Channel.CALL.sentence,
+    Kind.VOICEMAIL: N_("Voicemail"),
+    Kind.TEXT: Channel.TEXT.sentence,
+    Kind.EMAIL: Channel.EMAIL.sentence,
+    Kind.ARTICLE: N_("Which article you were reading"),
+}
+PROMISES = {
+    Channel.CALL: N_("A person will call you %(promise)s."),
+    Channel.TEXT: N_("A person will text you %(promise)s."),
+    Channel.EMAIL: N_("A person will email you %(promise)s."),
+}
+IN_TOUCH = N_("A person will be in touch with you %(promise)s.")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the page tells of the lead; read while the transaction was open."""
+
+    reference: str
+    code: str
+    promise_at: datetime
+    asked_at: datetime
+
+    @classmethod
+    def from_submitted(cls, submitted: Submitted) -> Self:
+        """What is needed of what was kept, now or when the same page was sent before."""
+        lead = submitted.lead
+        return cls(lead.reference, submitted.code, lead.promise_at, lead.asked_at)
+
+
+class Agreed(NamedTuple):
+    """One answer with the words it was given to. `name` is a message id."""
+
+    name: str
+    given: bool
+    words: str
+
+
+def page(asked: Request, kept: Kept) -> str:
+    """The confirmation (200, decisions.md 1). It never repeats a name, number or address."""
+    instance, spoken = here(), language.in_use.get()
+    zone = asked.time_zone or zones_of(asked.region)[0]
+    return render_template(
+        "public/confirmation.html",
+        reference=kept.reference,
+        code=kept.code,
+        promise=_promise(asked, kept, zone),
+        times=windows.in_words(asked.windows, spoken),
+        any_time=windows.Window.ANY in asked.windows,
+        channels=asked.channels,
+        voicemail=asked.voicemail,
+        agreed=agreed(asked),
+        asked_at=_asked_at(kept, zone),
+        calls_from=instance.clinic.calls_from,
+        ahead=False,
+    )
+
+
+def _promise(asked: Request, kept: Kept, zone: str) -> str:
+    said = promise_in_words(kept.promise_at, now=here().clock(), zone=zone, language=language.in_use.get())
+    only = next(iter(asked.channels)) if len(asked.channels) == 1 else None
+    return language.translate(PROMISES[only] if only else IN_TOUCH, promise=said)
+
+
+def _asked_at(kept: Kept, zone: str) -> str:
+    there, spoken = local(kept.asked_at, zone), language.in_use.get()
+    return language.translate(
+        N_("On %(day)s, at %(time)s %(zone)s."),
+        day=on_day(there.date()),
+        time=words.clock(there, spoken),
+        zone=language.gettext(names_of_zone(zone).bracket),
+    )
+
+
+def agreed(asked: Request) -> list[Agreed]:
+    """Every statement that was shown and what was answered, in the order of the page."""
+    states = answers_to_statements(asked)
+    return [
+        Agreed(name, states[kind] is State.GIVEN, _words(kind, asked))
+        for kind, name in NAMES.items()
+        if kind in states
+    ]
+
+
+def _words(kind: Kind, asked: Request) -> str:
+    if kind is not Kind.VOICEMAIL:
+        return here().statements.in_force(asked.language)[kind].label
+    return asking.voicemail_answers(here(), asked.language)["yes" if asked.voicemail else "no"]
