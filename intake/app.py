@@ -9,10 +9,12 @@ from intake import resources
 from intake.instance import Instance
 from intake.settings import Settings
 from intake.web import rendering, responses
+from intake.web.dev import dev
 from intake.web.here import SPANISH
 from intake.web.login import login
 from intake.web.public import public
 from intake.web.responses import write_fallback_pages
+from intake.web.status import status
 
 __all__ = ["create_app", "write_fallback_pages"]
 
@@ -31,7 +33,10 @@ def create_app(instance: Instance) -> Flask:
     responses.prepare(app)
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
-    app.register_blueprint(login)
+    for blueprint in (login, status):
+        app.register_blueprint(blueprint)
+    if instance.settings.development:
+        app.register_blueprint(dev)
     responses.make_ready(app)
     return app
 

@@ -39,7 +39,8 @@ HEADERS = {
     "Permissions-Policy": (
         "accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), "
         "geolocation=(), gyroscope=(), hid=(), idle-detection=(), join-ad-interest-group=(), "
-        "magnetometer=(), microphone=(), midi=(), payment=(), run-ad-auction=(), screen-wake-lock=(), serial=(), usb=()"
+        "magnetometer=(), microphone=(), midi=(), payment=(), run-ad-auction=(), screen-wake-lock=(), "
+        "serial=(), usb=()"
     ),
 }
 TITLES = {
