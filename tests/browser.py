@@ -6,32 +6,41 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ALL_OR_NOTHING = "INTAKE_TEST_REQUIRE_ALL"
+MISSING = "No Chromium was found. Install it, or set CHROMIUM to its path."
+PATIENCE = 15_000
+"""Milliseconds an expectation may wait; long, because a busy machine is no fault of the page."""
 
 
 def chromium() -> str | None:
     """Where Chromium is, or None."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def pytest_report_header() -> str:
+    """Say at the start what the journeys will run in."""
+    return f"Chromium: {chromium() or 'NONE FOUND, journeys cannot run'}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a Chromium the journeys cannot run: leave them out, and say so at the end in one loud line."""
-    if chromium() or os.environ.get("INTAKE_TEST_REQUIRE_ALL"):
+    """Without a Chromium leave the journeys out, unless all is asked for: then they fail."""
+    if chromium() or os.environ.get(ALL_OR_NOTHING):
         return
     journeys = [item for item in items if "browser" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in journeys]
     config.hook.pytest_deselected(items=journeys)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what could not be tried here."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once more, at the end, what was not tried."""
     if not chromium():
-        terminalreporter.section("NOT TRIED: no Chromium found", "!", red=True)
-        terminalreporter.line("Browser journeys were left out. Install chromium, or set CHROMIUM to its path.")
+        terminalreporter.section("NOT TRIED: the journeys in a browser", "!", red=True, bold=True)
+        terminalreporter.line(MISSING)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +48,7 @@ def browser() -> Iterator[Browser]:
     """One browser for the whole run of a worker."""
     program = chromium()
     if not program:
-        pytest.fail("no Chromium found: install it, or set CHROMIUM to its path")
+        pytest.fail(MISSING)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield launched
@@ -48,17 +57,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages of a given width: `page_at(320, javascript=False, dark=True)`."""
-    contexts = []
+    """Opens pages of a given width: `page_at(320, javascript=False, dark=True, locale="es-US")`.
+
+    Each has its own cookies. Further options are those of Playwright's `new_context`.
+    """
+    contexts: list[BrowserContext] = []
 
     def open_page(width: int = 1280, *, javascript: bool = True, dark: bool = False, **more: object) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
             color_scheme="dark" if dark else "light",
-            **more,  # type: ignore[arg-type]
+            **more,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         return context.new_page()
 
