@@ -15,9 +15,16 @@ from intake.consent.models import Kind
 from intake.database import SQLITE_PRAGMAS, Database
 from intake.errors import Unavailable
 from intake.instance import Instance
+from intake.leads.models import Erasure, ErasureReason
 from tests.conftest import WEDNESDAY_TEN
 
-APPEND_ONLY = {"audit_event": "id", "chain_link": "seq", "consent_event": "id", "consent_statement": "digest"}
+APPEND_ONLY = {
+    "audit_event": "id",
+    "chain_link": "seq",
+    "consent_event": "id",
+    "consent_statement": "digest",
+    "erasure": "lead_id",
+}
 
 
 def add_event(instance: Instance) -> uuid.UUID:
@@ -133,6 +140,7 @@ def fill(instance: Instance) -> None:
             contact_indexes={},
         )
         audit.link(session, keyring=instance.keyring, at=WEDNESDAY_TEN)
+        session.add(Erasure(lead_id=uuid.uuid4(), erased_at=WEDNESDAY_TEN, reason=ErasureReason.DUE))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ OPEN = {
     "promise_at asked_at opened_at first_contact_at booked_for closed_at purge_after claimed_by "
     "claimed_until follows use_event_id use_kind use_state version",
     "lead_key": "lead_id",
+    "erasure": "lead_id erased_at reason",
     "submission": "lead_id received_at",
     "attempt": "id lead_id staff_id channel outcome at consent_event_id undone_at",
     "suppression": "id reason at by lifted_at",

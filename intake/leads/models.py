@@ -240,3 +240,29 @@ class Suppression(Base):
     at: Mapped[datetime] = mapped_column(Instant)
     by: Mapped[uuid.UUID | None] = mapped_column(Identifier)
     lifted_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ErasureReason(StrEnum):
+    """Why a lead is gone."""
+
+    ASKED = "asked"
+    DUE = "due"
+
+
+class Erasure(Base):
+    """One line of the erasure ledger: that a lead is gone, and nothing about it; never changed.
+
+    A restored backup brings erased leads back; the ledger's copy outside the database says which
+    (decisions.md 23).
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (
+        one_of("reason", ErasureReason),
+        Index("ix_erasure_erased_at", "erased_at"),
+        {"sqlite_strict": True},
+    )
+
+    lead_id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(Instant)
+    reason: Mapped[ErasureReason] = mapped_column(Closed(ErasureReason))

@@ -11,14 +11,15 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from intake import audit
+from intake import audit, outbox
 from intake.audit import Action, Actor
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
 
-WITHDRAWN_BY_STOP = (Kind.USE, Kind.CALL, Kind.TEXT, Kind.EMAIL, Kind.VOICEMAIL)
+PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
+"""Everything somebody can take back; being 18 or older is a fact."""
 
 
 def suppressed(session: Session, indexes: Iterable[bytes | None]) -> set[bytes]:
@@ -54,7 +55,8 @@ def suppress(
 def stop(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> int:
     """End all contact: with this lead and every other that carries its number or address.
 
-    From any status and whoever holds them. Returns how many leads were stopped.
+    From any status and whoever holds them. What is stopped already stays as it is. Returns how many
+    leads are stopped now. The one act behind every "please stop", whoever hears it.
     """
     indexes = [index for index in (lead.phone_index, lead.email_index) if index]
     return _stop_all(session, indexes, also=lead.id, actor=actor, method=method, instance=instance)
@@ -88,15 +90,20 @@ def _stop_all(
     instance: Instance,
 ) -> int:
     suppress(session, indexes, reason=SuppressionReason.ASKED, actor=actor, instance=instance)
-    leads = _carrying(session, indexes, also)
+    leads = carrying(session, indexes, also)
     for lead in leads:
-        _stop_one(session, lead, actor=actor, method=method, instance=instance)
+        if lead.close_reason is not CloseReason.STOPPED:
+            _stop_one(session, lead, actor=actor, method=method, instance=instance)
     session.flush()
     return len(leads)
 
 
-def _carrying(session: Session, indexes: Sequence[bytes], also: uuid.UUID | None) -> Sequence[Lead]:
-    """Locked in the order of their ids, so that two stops at once never wait for each other."""
+def carrying(session: Session, indexes: Sequence[bytes], also: uuid.UUID | None) -> Sequence[Lead]:
+    """The leads with one of these numbers or addresses, and one more, read anew and locked.
+
+    In the order of their ids, so that two stops at once never wait for each other: whatever may end in
+    a stop locks this way.
+    """
     wanted = or_(Lead.id == also, Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
     locked = select(Lead).where(wanted).order_by(Lead.id).with_for_update(key_share=True)
     return session.scalars(locked.execution_options(populate_existing=True)).all()
@@ -107,7 +114,7 @@ def _stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, ins
     withdrawn = consent.withdraw(
         session,
         lead_id=lead.id,
-        kinds=WITHDRAWN_BY_STOP,
+        kinds=PERMISSIONS,
         method=method,
         actor=actor,
         at=now,
@@ -118,6 +125,7 @@ def _stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, ins
     lead.closed_at = lead.closed_at or now
     lead.purge_after = min(lead.purge_after, until)
     lead.claimed_by = lead.claimed_until = None
+    outbox.cancel(session, lead.id)
     audit.record(
         session,
         Action.LEAD_STOPPED,

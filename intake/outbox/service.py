@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.orm import Session
 
 from intake.errors import NotFound, Refused
@@ -46,6 +47,17 @@ def enqueue(
     session.add_all(messages)
     session.flush()
     return messages
+
+
+def cancel(session: Session, lead_id: uuid.UUID) -> int:
+    """Take back the notices of a lead that nobody has to look at any more; returns how many.
+
+    Only those that wait: one that is being sent now is sent, and what was sent or refused stays told.
+    """
+    waiting = delete(OutboxMessage).where(
+        OutboxMessage.lead_id == lead_id, OutboxMessage.state == MessageState.WAITING
+    )
+    return cast("CursorResult[Any]", session.execute(waiting)).rowcount
 
 
 def status(session: Session, *, at: datetime) -> OutboxStatus:
