@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -11,14 +11,13 @@ from sqlalchemy import delete, func, select
 
 from intake import audit, outbox, rounds
 from intake.audit import Action, Actor
-from intake.consent.models import ConsentEvent, ConsentStatement, Kind, Method, State
-from intake.crypto import Sealed
 from intake.errors import Unavailable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.models import RoundLease
 from intake.rounds import Round, RoundStatus
+from tests.leads.asking import ask
 from tests.outbox.conftest import Recorder
 
 MINUTE = timedelta(minutes=1)
@@ -210,76 +209,35 @@ def test_used_form_tokens_are_forgotten_in_time(instance, clock) -> None:
         assert sorted(session.scalars(select(Submission.token_hash))) == [b"\x00", b"\x01"]
 
 
-def keep_lead(instance: Instance, at: datetime, **changes: object) -> uuid.UUID:
-    """A lead as small as the database lets it be, with its consent, and without a notice."""
-    lead_id, event_id, box = uuid.uuid4(), uuid.uuid4(), Sealed(b"sealed")
-    with instance.database.transaction() as session:
-        if session.get(ConsentStatement, "a digest") is None:
-            words = {"kind": Kind.USE, "version": 1, "language": "en", "body": "words"}
-            session.add(ConsentStatement(digest="a digest", first_shown_at=at, **words))
-            session.flush()
-        session.add(
-            ConsentEvent(
-                id=event_id,
-                lead_id=lead_id,
-                kind=Kind.USE,
-                state=State.GIVEN,
-                statement="a digest",
-                language="en",
-                method=Method.WEB_FORM,
-                actor_kind="person",
-                at=at,
-                mac=b"mac",
-            )
-        )
-        session.flush()
-        values = {"language": "en", "region": "FL", "windows": "any", "name": box, "phone": box, **changes}
-        session.add(
-            Lead(
-                id=lead_id,
-                reference=lead_id.hex[:8],
-                code_hash=lead_id.bytes,
-                promise_at=at,
-                asked_at=at,
-                purge_after=at + timedelta(days=90),
-                use_event_id=event_id,
-                **values,
-            )
-        )
-    return lead_id
-
-
 def notices_of(instance: Instance, lead_id: uuid.UUID) -> int:
     told = select(func.count()).where(OutboxMessage.lead_id == lead_id, OutboxMessage.mail == Mail.NEW_LEAD)
     with instance.database.reading() as session:
         return session.scalar(told)
 
 
-def test_the_sweeper_writes_the_notice_that_is_missing(instance, clock) -> None:
-    lead_id = keep_lead(instance, clock())
-    assert rounds.sweep(instance) == 1
-    assert notices_of(instance, lead_id) == len(instance.clinic.notices.recipients)
+def lose_notices(instance: Instance, *lead_ids: uuid.UUID) -> None:
+    with instance.database.transaction() as session:
+        session.execute(delete(OutboxMessage).where(OutboxMessage.lead_id.in_(lead_ids)))
+
+
+def test_the_sweeper_finds_rows_that_were_deleted_by_hand(instance) -> None:
+    lead_ids = [ask(instance).lead.id for _ in range(20)]
+    lose_notices(instance, *lead_ids[:7])
+    assert rounds.sweep(instance) == 7
+    assert {notices_of(instance, each) for each in lead_ids} == {len(instance.clinic.notices.recipients)}
     assert rounds.sweep(instance) == 0
 
 
-def test_the_sweeper_finds_rows_that_were_deleted_by_hand(instance, clock) -> None:
-    leads = [keep_lead(instance, clock()) for _ in range(20)]
-    rounds.sweep(instance)
+@pytest.mark.parametrize(
+    "standing", [(LeadStatus.TRYING, None), (LeadStatus.CLOSED, CloseReason.TALKED)], ids=["trying", "closed"]
+)
+def test_the_sweeper_lets_be_what_somebody_has_looked_after(standing, instance, clock) -> None:
+    lead_id = ask(instance).lead.id
+    lose_notices(instance, lead_id)
     with instance.database.transaction() as session:
-        session.execute(delete(OutboxMessage).where(OutboxMessage.lead_id.in_(leads[:7])))
-    assert rounds.sweep(instance) == 7
-    assert all(notices_of(instance, lead_id) for lead_id in leads)
-
-
-def test_the_sweeper_lets_be_what_somebody_is_looking_after(instance, clock) -> None:
-    keep_lead(instance, clock(), status=LeadStatus.TRYING)
-    closed = {"status": LeadStatus.CLOSED, "closed_at": clock(), "close_reason": CloseReason.TALKED}
-    keep_lead(instance, clock(), **closed)
-    told = keep_lead(instance, clock())
-    with instance.database.transaction() as session:
-        outbox.enqueue(
-            session, Mail.NEW_LEAD, clinic_recipients=["ana@example.org"], at=clock(), lead_id=told
-        )
+        lead = session.get_one(Lead, lead_id)
+        lead.status, lead.close_reason = standing
+        lead.closed_at = clock() if lead.close_reason else None
     assert rounds.sweep(instance) == 0
 
 

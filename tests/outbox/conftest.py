@@ -49,15 +49,17 @@ class Post:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
-    def enqueue(self, *recipients: str, mail: Mail = Mail.NEW_LEAD, lead_id: uuid.UUID | None = None):
+    def enqueue(self, *recipients: str, mail: Mail = Mail.NEW_LEAD, times: int = 1, lead_id=None) -> None:
+        """Write to each recipient (Ana when none is named) so many times, in one transaction."""
         with self.instance.database.transaction() as session:
-            return outbox.enqueue(
-                session,
-                mail,
-                clinic_recipients=recipients or (ANA,),
-                at=self.instance.clock(),
-                lead_id=lead_id,
-            )
+            for _ in range(times):
+                outbox.enqueue(
+                    session,
+                    mail,
+                    clinic_recipients=recipients or (ANA,),
+                    at=self.instance.clock(),
+                    lead_id=lead_id,
+                )
 
     def deliver(self, mailer, *, limit: int = 10_000, **more) -> Delivered:
         return relay.deliver_due(
