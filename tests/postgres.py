@@ -152,6 +152,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: _end(booted))
 
 
+def pytest_report_header() -> str:
+    """Say at the start which server the tests will use; a password is not shown."""
+    given = os.environ.get(GIVEN)
+    return f"PostgreSQL: {make_url(given) if given else 'our own, booted when a test asks for it'}"
+
+
 def _end(booted: Booted) -> None:
     del os.environ[GIVEN]
     booted.stop()
