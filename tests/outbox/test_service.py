@@ -91,3 +91,14 @@ def test_only_a_dead_letter_is_sent_again(post, clock) -> None:
 def test_a_message_that_is_not_there_is_not_found(post, clock) -> None:
     with pytest.raises(NotFound), post.instance.database.transaction() as session:
         outbox.resend(session, uuid.uuid4(), at=clock())
+
+
+def test_calling_back_leaves_what_is_on_its_way_and_what_others_wait_for(post) -> None:
+    stopped, other = uuid.uuid4(), uuid.uuid4()
+    post.enqueue(ANA, BEN, lead_id=stopped)
+    post.enqueue(ANA, lead_id=other)
+    sending = next(row for row in post.rows() if row.recipient == BEN)
+    post.change(sending.id, state=MessageState.SENDING, leased_until=post.instance.clock())
+    with post.instance.database.transaction() as session:
+        outbox.cancel(session, stopped)
+    assert sorted((row.recipient, row.lead_id) for row in post.rows()) == [(ANA, other), (BEN, stopped)]
