@@ -56,8 +56,10 @@ def standing(database: Database) -> Standing:
 
 @contextmanager
 def _connected(database: Database) -> Iterator[Connection]:
-    """A connection for migrations. On SQLite foreign keys are off, or a batch migration of a parent
-    would delete its children (dependencies.md, fact 3); they are checked before the end.
+    """A connection for migrations.
+
+    On SQLite foreign keys are off, or a batch migration of a parent would delete its children
+    (dependencies.md, fact 3); they are checked before the end.
     """
     with database.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection:
         if database.sqlite:

@@ -15,7 +15,7 @@ from intake.database import Base
 
 
 def numbered(_context: MigrationContext, _revision: object, directives: list[MigrationScript]) -> None:
-    """Name the next migration by its number: 0001, 0002, …"""
+    """Name the next migration by its number: 0001, 0002 and so on."""
     script = ScriptDirectory.from_config(context.config)
     head = script.get_current_head()
     directives[0].rev_id = f"{int(head or 0) + 1:04}"

@@ -147,7 +147,7 @@ def sqlite_instance(make_instance: Callable[..., Instance], sqlite_url: str) -> 
 @pytest.fixture
 def app(sqlite_instance: Instance):
     """The web application on SQLite."""
-    from intake.app import create_app
+    from intake.app import create_app  # noqa: PLC0415  only tests of the web pay for it
 
     return create_app(sqlite_instance)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from intake import audit
 from intake.audit import Action, Actor, AuditEvent
 from intake.consent import service as consent
-from intake.consent.models import Kind
+from intake.consent.models import Kind, Method, State
 from intake.database import SQLITE_PRAGMAS, Database
 from intake.errors import Unavailable
 from intake.instance import Instance
@@ -93,10 +93,7 @@ def test_writers_lose_no_update(instance: Instance) -> None:
 def test_every_sqlite_connection_has_the_safe_modes(sqlite_instance: Instance) -> None:
     connections = [sqlite_instance.database.engine.connect() for _ in range(5)]
     for connection in connections:
-        there = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in SQLITE_PRAGMAS
-        }
+        there = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in SQLITE_PRAGMAS}
         assert there == SQLITE_PRAGMAS
         connection.close()
 
@@ -124,8 +121,6 @@ def test_proof_cannot_be_replaced_or_truncated(instance: Instance, table: str) -
 def fill(instance: Instance) -> None:
     """A row in each append-only table."""
     add_event(instance)
-    from intake.consent.models import Method, State
-
     with instance.database.transaction() as session:
         consent.record(
             session,

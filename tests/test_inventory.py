@@ -61,7 +61,9 @@ NEVER = (
 
 def columns() -> dict[str, object]:
     return {
-        f"{table.name}.{column.name}": column for table in Base.metadata.sorted_tables for column in table.columns
+        f"{table.name}.{column.name}": column
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
     }
 
 

@@ -37,7 +37,12 @@ def picture(database: Database) -> dict[str, object]:
             ],
             "primary": inspector.get_pk_constraint(table)["constrained_columns"],
             "foreign": sorted(
-                (each["constrained_columns"], each["referred_table"], each["referred_columns"], each["options"])
+                (
+                    each["constrained_columns"],
+                    each["referred_table"],
+                    each["referred_columns"],
+                    each["options"],
+                )
                 for each in inspector.get_foreign_keys(table)
             ),
             "unique": sorted(each["column_names"] for each in inspector.get_unique_constraints(table)),
@@ -100,7 +105,8 @@ def test_the_triggers_stand_after_every_migration(empty: Database) -> None:
         "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'"
         if empty.sqlite
         else "SELECT event_object_table FROM information_schema.triggers "
-        "UNION ALL SELECT relname FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid WHERE tgtype & 32 > 0"
+        "UNION ALL SELECT relname FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid "
+        "WHERE tgtype & 32 > 0"
     )
     with empty.reading() as session:
         there = list(session.scalars(text(catalogue)))

@@ -65,9 +65,7 @@ def record(
 def publish(session: Session, statements: Iterable[Statement], *, at: datetime) -> None:
     """Store the words of each statement once, by digest, so that proof outlives the folder."""
     wanted = {each.digest: each for each in statements}
-    known = set(
-        session.scalars(select(ConsentStatement.digest).where(ConsentStatement.digest.in_(wanted)))
-    )
+    known = set(session.scalars(select(ConsentStatement.digest).where(ConsentStatement.digest.in_(wanted))))
     session.add_all(
         ConsentStatement(
             digest=digest,
@@ -115,9 +113,7 @@ def withdraw(
     return _signed(session, events, keyring)
 
 
-def _signed(
-    session: Session, events: dict[Kind, ConsentEvent], keyring: Keyring
-) -> dict[Kind, ConsentEvent]:
+def _signed(session: Session, events: dict[Kind, ConsentEvent], keyring: Keyring) -> dict[Kind, ConsentEvent]:
     for event in events.values():
         event.mac = keyring.mac("consent-event", canonical(event))
     session.add_all(events.values())
@@ -135,9 +131,7 @@ def current(session: Session, lead_id: uuid.UUID) -> dict[Kind, ConsentEvent]:
     return current_of(session, [lead_id]).get(lead_id, {})
 
 
-def current_of(
-    session: Session, lead_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, dict[Kind, ConsentEvent]]:
+def current_of(session: Session, lead_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[Kind, ConsentEvent]]:
     """The same for many leads in one statement."""
     found: dict[uuid.UUID, dict[Kind, ConsentEvent]] = {}
     for event in session.scalars(select(ConsentEvent).where(ConsentEvent.lead_id.in_(lead_ids))):

@@ -154,7 +154,7 @@ def test_two_linkers_cannot_fork_the_chain(instance: Instance) -> None:
     with instance.database.reading() as session:
         assert session.get(ChainLink, 1).event_id == ids[0]
         session.add(ChainLink(seq=1, event_id=ids[1], digest=b"x", linked_at=instance.clock()))
-        with pytest.raises(Exception, match="(?i)unique|duplicate|append-only"):
+        with pytest.raises(Exception, match=r"(?i)unique|duplicate|append-only"):
             session.flush()
 
 
