@@ -12,6 +12,7 @@ from intake.language import N_
 
 COUNTRY = "US"
 """Where a number without a country code is: the states we ask for are all there."""
+SHORT = 3
 LONGEST_NAME, LONGEST_PHONE, LONGEST_EMAIL = 80, 40, 254
 
 NAME = N_("Type the name you would like us to use. A first name is enough.")
@@ -53,7 +54,7 @@ def phone(value: object) -> str:
     number = _parsed(written)
     if number.extension:
         raise ValidationError(PHONE_EXTENSION)
-    if is_valid_short_number(number) or connects_to_emergency_number(written, COUNTRY):
+    if _is_short(written, number):
         raise ValidationError(PHONE_SHORT)
     if any(map(str.isalpha, written)) or not _possible(number):
         raise ValidationError(PHONE)
@@ -65,6 +66,13 @@ def _parsed(written: str) -> PhoneNumber:
         return phonenumbers.parse(written, COUNTRY)
     except NumberParseException:
         raise ValidationError(PHONE) from None
+
+
+def _is_short(written: str, number: PhoneNumber) -> bool:
+    """A number like 911 or 988; one that only lost its area code is not meant."""
+    if len(str(number.national_number)) <= SHORT or connects_to_emergency_number(written, COUNTRY):
+        return True
+    return _possible(number) and bool(is_valid_short_number(number))
 
 
 def _possible(number: PhoneNumber) -> bool:

@@ -35,6 +35,11 @@ PROMISES = {
     Channel.TEXT: N_("A person will text you %(promise)s."),
     Channel.EMAIL: N_("A person will email you %(promise)s."),
 }
+REFUSED = {
+    Kind.CALL: N_("We will not call you."),
+    Kind.TEXT: N_("We will not text you."),
+    Kind.EMAIL: N_("We will not email you."),
+}
 IN_TOUCH = N_("A person will be in touch with you %(promise)s.")
 
 
@@ -55,11 +60,12 @@ class Kept:
 
 
 class Agreed(NamedTuple):
-    """One answer with the words it was given to. `name` is a message id."""
+    """One answer: the words agreed to, quoted, or what a "no" means (a message id, as `name` is)."""
 
     name: str
     given: bool
     words: str
+    quoted: bool
 
 
 def page(asked: Request, kept: Kept) -> str:
@@ -102,13 +108,16 @@ def agreed(asked: Request) -> list[Agreed]:
     """Every statement that was shown and what was answered, in the order of the page."""
     states = answers_to_statements(asked)
     return [
-        Agreed(name, states[kind] is State.GIVEN, _words(kind, asked))
+        _agreed(kind, name, asked, given=states[kind] is State.GIVEN)
         for kind, name in NAMES.items()
         if kind in states
     ]
 
 
-def _words(kind: Kind, asked: Request) -> str:
-    if kind is not Kind.VOICEMAIL:
-        return here().statements.in_force(asked.language)[kind].label
-    return asking.voicemail_answers(here(), asked.language)["yes" if asked.voicemail else "no"]
+def _agreed(kind: Kind, name: str, asked: Request, *, given: bool) -> Agreed:
+    if kind is Kind.VOICEMAIL:
+        answers = asking.voicemail_answers(here(), asked.language)
+        return Agreed(name, given, answers["yes" if given else "no"], quoted=True)
+    if not given:
+        return Agreed(name, given, REFUSED[kind], quoted=False)
+    return Agreed(name, given, here().statements.in_force(asked.language)[kind].label, quoted=True)

@@ -1,5 +1,6 @@
 """What every template knows: the clinic, the language, the words for times, and where files stand."""
 
+import re
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from intake.web.here import here, to, twin
 
 YEAR = timedelta(days=365)
 _SHORT = 10
+_HOUR = re.compile(r"(\d) (am|pm|noon)\b")
 
 
 def prepare(app: Flask) -> None:
@@ -56,12 +58,18 @@ def _mark(name: str, _changed: int) -> str:
 
 def opening() -> Opening:
     """Whether the clinic is open now, in words."""
-    return open_now(here().clinic, here().clock(), spoken())
+    found = open_now(here().clinic, here().clock(), spoken())
+    return Opening(open=found.open, sentence=unbroken(found.sentence))
 
 
 def opening_hours() -> str:
     """The clinic's week in words."""
-    return words.opening_hours(here().clinic, spoken())
+    return unbroken(words.opening_hours(here().clinic, spoken()))
+
+
+def unbroken(sentence: str) -> str:
+    """With `9 am` and `12 noon` kept on one line."""
+    return _HOUR.sub("\\1\N{NO-BREAK SPACE}\\2", sentence)
 
 
 def zone_phrase() -> str:

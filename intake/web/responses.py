@@ -37,9 +37,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": (
-        "accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), "
-        "geolocation=(), gyroscope=(), hid=(), idle-detection=(), join-ad-interest-group=(), "
-        "magnetometer=(), microphone=(), midi=(), payment=(), run-ad-auction=(), screen-wake-lock=(), "
+        "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), "
+        "geolocation=(), gyroscope=(), hid=(), idle-detection=(), "
+        "magnetometer=(), microphone=(), midi=(), payment=(), screen-wake-lock=(), "
         "serial=(), usb=()"
     ),
 }
