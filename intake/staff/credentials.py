@@ -141,27 +141,35 @@ def step_of(secret: bytes, code: str, *, at: datetime) -> int:
         return 0
 
 
-def use_step(session: Session, staff_id: uuid.UUID, password_hash: str, *, step: int) -> bool:
-    """Spend one half minute of an account; with step 0 nothing is spent, but the account is locked.
+def still_stands(session: Session, staff_id: uuid.UUID, password_hash: str) -> bool:
+    """Lock the account and say whether it is as it was when its password was looked at.
 
-    One conditional UPDATE decides: of many at once one wins, an older code is never taken again, and
-    nobody passes whose account was disabled or reset since the password was looked at.
+    So nobody passes whose account was disabled or reset meanwhile. Nothing is written: a refusal must
+    not take longer because the password was right.
     """
-    spend = update(StaffMember).where(
+    same = select(StaffMember.id).where(
         StaffMember.id == staff_id,
         StaffMember.disabled_at.is_(None),
         StaffMember.password_hash == password_hash,
     )
-    if step:
-        spend = spend.where(StaffMember.totp_step < step)
-    values = {"totp_step": step or StaffMember.totp_step}
-    return _changed(session, spend.values(values))
+    return session.scalar(same.with_for_update()) is not None
+
+
+def use_step(session: Session, staff_id: uuid.UUID, *, step: int) -> bool:
+    """Spend one half minute of an account. False when it was spent, or one after it was.
+
+    One conditional UPDATE decides: of many at once with one code, one wins.
+    """
+    spend = update(StaffMember).where(StaffMember.id == staff_id, StaffMember.totp_step < step)
+    return _changed(session, spend.values(totp_step=step))
 
 
 def use_recovery_code(
     session: Session, staff_id: uuid.UUID, code: str, *, keyring: Keyring, at: datetime
 ) -> bool:
     """Spend a recovery code of this account. False when it has none like it, or no longer."""
+    if len(code) != RECOVERY_LETTERS:
+        return False
     spend = update(RecoveryCode).where(
         RecoveryCode.code_hash == _code_hash(code, keyring),
         RecoveryCode.staff_id == staff_id,

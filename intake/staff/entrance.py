@@ -45,9 +45,7 @@ class SignInRefused(IntakeError):
     """Something was not right; never what."""
 
     status = 422
-    sentence = N_(
-        "That did not fit together. Check the email, the password and the code, then try once more."
-    )
+    sentence = N_("That did not fit together. Check the email and the password, and type a fresh code.")
 
 
 @dataclass(frozen=True)
@@ -159,14 +157,14 @@ def _decide(instance: Instance, looked: _Looked, instead_of: str) -> SignedIn | 
 
 def _spend(session: Session, instance: Instance, looked: _Looked) -> Means | None:
     """Use up the second factor; of many at once with one code, one passes. None when none fits."""
-    account, now = looked.account, instance.clock()
-    if looked.reason or account.id is None:
-        return None
-    if not credentials.use_step(session, account.id, account.password_hash, step=looked.step):
+    whom = looked.account.id or uuid.uuid4()
+    stands = credentials.still_stands(session, whom, looked.account.password_hash)
+    if looked.reason or not stands:
         return None
     if looked.step:
-        return Means.TOTP
-    spent = credentials.use_recovery_code(session, account.id, looked.code, keyring=instance.keyring, at=now)
+        return Means.TOTP if credentials.use_step(session, whom, step=looked.step) else None
+    keyring, now = instance.keyring, instance.clock()
+    spent = credentials.use_recovery_code(session, whom, looked.code, keyring=keyring, at=now)
     return Means.RECOVERY_CODE if spent else None
 
 

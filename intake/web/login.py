@@ -19,6 +19,7 @@ other service under the clinic's domain; ours are taken away by name."""
 
 login = Blueprint("login", __name__)
 login.before_request(guards.speak_as_the_browser_asks)
+login.record(lambda state: state.app.jinja_env.globals.update(csrf_token=guards.csrf_token))
 
 
 @login.get("/sign-in")

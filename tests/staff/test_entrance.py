@@ -354,3 +354,43 @@ def test_signing_out_is_one_event_and_twice_is_as_good(instance: Instance, maria
 def test_nothing_that_opens_anything_is_printed(instance: Instance, maria: Person) -> None:
     signed_in = come_in(instance, maria)
     assert signed_in.token not in repr(signed_in)
+
+
+def test_every_refusal_costs_one_comparison_and_one_transaction(
+    sqlite_instance: Instance, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria = hire(sqlite_instance)
+    joe = hire(sqlite_instance, "joe@example.org", name="Joe")
+    with sqlite_instance.database.transaction() as session:
+        service.disable(session, instance=sqlite_instance, staff_id=joe.member.id)
+    work: list[str] = []
+    really_compare, really_write = credentials.right, sqlite_instance.database.transaction
+
+    def compare(password_hash: str, password: str) -> bool:
+        work.append(f"compare {len(password_hash)} letters")
+        return really_compare(password_hash, password)
+
+    def write() -> object:
+        work.append("write")
+        return really_write()
+
+    monkeypatch.setattr(credentials, "right", compare)
+    monkeypatch.setattr(sqlite_instance.database, "transaction", write)
+    costs = {}
+    for name, changes in {
+        "unknown": {"email": "nobody@example.org"},
+        "not an address": {"email": ""},
+        "password": {"password": "wrong"},
+        "long password": {"password": "x" * 300},
+        "code": {"code": "000000"},
+        "disabled": {"email": "joe@example.org"},
+    }.items():
+        work.clear()
+        assert refused(sqlite_instance, maria, **changes)
+        costs[name] = tuple(work)
+    for _ in range(10):
+        work.clear()
+        assert refused(sqlite_instance, maria, password="wrong")
+        costs["too many"] = tuple(work)
+    assert len(set(costs.values())) == 1
+    assert costs["unknown"][1:] == ("write",)
