@@ -20,9 +20,10 @@ def _refuse_elsewhere(host: str | bytes | None) -> None:
 
 def _on_the_loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified  # 0.0.0.0 is this machine, too
 
 
 def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:

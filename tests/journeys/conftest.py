@@ -1,0 +1,52 @@
+"""A served instance whose clock a journey can move: the shipped server on a free port, the relay by hand."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from intake import rounds
+from intake.app import create_app
+from intake.cli.web_server import serve
+from intake.instance import Instance
+from intake.outbox.mailer import open_mailer
+from intake.staff import first
+from intake.staff.first import FirstAccount
+from intake.web.responses import write_fallback_pages
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service and what a journey needs of it."""
+
+    instance: Instance
+    url: str
+    account: FirstAccount
+
+    def relay(self) -> None:
+        """One turn of the relay: deliver what is due, make the rounds that are due."""
+        rounds._turn(self.instance, open_mailer(self.instance.settings), threading.Event())
+
+    def code(self) -> str:
+        """The six digits that the authenticator app shows now."""
+        return self.account.code(self.instance.clock())
+
+
+@pytest.fixture
+def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[Served]:
+    """The whole service on SQLite, at a moment when the clinic is open."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    instance = make_instance(sqlite_url, base_url=url)
+    with instance.database.transaction() as session:
+        account = first.ensure(session, instance=instance)
+    app, stop = create_app(instance), threading.Event()
+    write_fallback_pages(app)
+    thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop))
+    thread.start()
+    yield Served(instance, url, account)
+    stop.set()
+    thread.join()
+    listening.close()
