@@ -40,6 +40,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process; it must not be running."""
+        self._let_go()
         with _opened(self.log) as log:
             self._told = log.tell() if self.log else 0
             self._process = subprocess.Popen(  # noqa: S603  our own command

@@ -2,21 +2,25 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask
 
 from intake.clock import now
+from intake.language import LANGUAGES
 from intake.settings import Settings
 
 CONNECTIONS = 1000
 """Slow connections cost no thread: 800 of them did not stop this server (decisions.md 29)."""
 SILENT_SECONDS = 60
 LARGEST_HEADER, LARGEST_BODY = 32_768, 1_048_576
+_HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
 DRAIN_SECONDS = 8.0
 _FIRST_WORD_SECONDS = 0.5
 _TICK = 0.5
@@ -24,7 +28,10 @@ _DRAIN_TICK = 0.05
 
 
 def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, stop: Event) -> None:
-    """Answer requests until `stop` is set; then take no new ones, finish the others, and return."""
+    """Answer requests until `stop` is set; then take no new ones, finish the others, and return.
+
+    The fallback pages must have been written: what is no request at all is answered with them.
+    """
     server = create_server(
         app,
         sockets=[listener],
@@ -39,9 +46,35 @@ def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, 
         log_socket_errors=False,
         ident=None,
     )
+    server.channel_class = _channel_with(_pages(settings.data_dir / "pages"))
     while not stop.is_set():
         _turn(server, _TICK)
     _drain(server)
+
+
+def _pages(folder: Path) -> Mapping[str, bytes]:
+    return {language: (folder / f"500.{language}.html").read_bytes() for language in LANGUAGES}
+
+
+def _channel_with(pages: Mapping[str, bytes]) -> type[HTTPChannel]:
+    """Waitress answers what it cannot read in a line of its own; a person needs the phone there too (P4)."""
+
+    class Refusal(ErrorTask):  # type: ignore[misc]
+        def execute(self) -> None:
+            self.status, _, _ = self.request.error.to_response()
+            page = pages["es" if str(getattr(self.request, "path", "")).startswith("/es") else "en"]
+            self.response_headers += [
+                ("Content-Type", "text/html; charset=utf-8"),
+                ("Cache-Control", "no-store"),
+            ]
+            self.set_close_on_finish()
+            self.content_length = len(page)
+            self.write(page)
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        error_task_class = Refusal
+
+    return Channel
 
 
 def _turn(server: TcpWSGIServer, seconds: float) -> None:

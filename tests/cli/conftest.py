@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,14 +77,14 @@ def in_production(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return turn
 
 
-def until(happened: Callable[[], object], what: str) -> object:
-    """Wait until something is so; fail when it never is."""
+def until(happened: Callable[[], object], what: str, words: Callable[[], str] = str) -> object:
+    """Wait until something is so; fail when it never is, with the last `words`."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if found := happened():
             return found
         time.sleep(0.05)
-    raise AssertionError(f"it never happened that {what}")
+    raise AssertionError(f"it never happened that {what}. {words()}")
 
 
 def free_port() -> int:
@@ -119,8 +120,9 @@ def processes_of(folder: Path) -> dict[int, str]:
 class Service:
     """One real `intake` process, its surroundings and what it says."""
 
-    def __init__(self, folder: Path, port: int, **settings: str) -> None:
+    def __init__(self, folder: Path, port: int, template: Path, **settings: str) -> None:
         self.folder = folder
+        self.template = template
         self.port = port
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("INTAKE_")},
@@ -131,6 +133,12 @@ class Service:
         }
         self.said = folder.parent / f"{folder.name}-{port}.said"
         self.started: list[subprocess.Popen[bytes]] = []
+
+    def migrate(self) -> "Service":
+        """Give it a database of this version, faster than a command would."""
+        self.folder.mkdir(mode=0o700)
+        shutil.copyfile(self.template, self.folder / "intake.sqlite3")
+        return self
 
     def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start a command, perhaps `through` another program; everything it says goes to one file."""
@@ -185,7 +193,7 @@ class Service:
 
     def wait_until_up(self) -> None:
         """Wait until the web server answers."""
-        until(lambda: self.get("/healthz") == (200, "ok"), "the web server answered")
+        until(lambda: self.get("/healthz") == (200, "ok"), "the web server answered", lambda: self.words)
 
     def wait_until_gone(self) -> None:
         """Wait until no process of this instance lives and its port is free."""
@@ -204,17 +212,28 @@ class Service:
 
 
 @pytest.fixture
-def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+def make_service(tmp_path: Path, _sqlite_template: Path) -> Iterator[Callable[..., Service]]:
     """Makes services with a data folder of their own; ends whatever still lives of them."""
     made: list[Service] = []
 
     def make(name: str = "var", **settings: str) -> Service:
-        made.append(Service(tmp_path / name, free_port(), **settings))
+        made.append(Service(tmp_path / name, free_port(), _sqlite_template, **settings))
         return made[-1]
 
     yield make
     for service in made:
         service.end()
+
+
+@pytest.fixture(scope="module")
+def everybodys(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Iterator[Service]:
+    """A web server that the tests of one file share, which only ask it something."""
+    folder = tmp_path_factory.mktemp("everybodys") / "var"
+    service = Service(folder, free_port(), _sqlite_template).migrate()
+    service.start("serve")
+    service.wait_until_up()
+    yield service
+    service.end()
 
 
 @pytest.fixture

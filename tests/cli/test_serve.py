@@ -1,0 +1,234 @@
+"""`intake serve`: it refuses what it must, finishes what it took on, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+
+import pytest
+
+from intake.cli import listening
+from intake.errors import Refused, SettingsError
+from tests.cli.conftest import Service, can_bind, free_port, processes_of, until
+from tests.conftest import settings_for
+
+FORM = b"consent_use=no&preferred_name=Ada"
+
+
+@pytest.fixture
+def serving(service: Service) -> Service:
+    """A web server that answers."""
+    service.migrate().start("serve")
+    service.wait_until_up()
+    return service
+
+
+def connected(service: Service) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", service.port), timeout=60)
+
+
+def post(service: Service) -> bytes:
+    """The head of a form that is being sent."""
+    lines = [
+        "POST / HTTP/1.1",
+        f"Host: 127.0.0.1:{service.port}",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(FORM)}",
+        "Connection: close",
+        "\r\n",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def all_of(line: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+def whatever_comes(line: socket.socket) -> bytes:
+    """The same, from somebody who hangs up on us."""
+    answer = b""
+    with suppress(ConnectionError):
+        while more := line.recv(65536):
+            answer += more
+    return answer
+
+
+def ended(service: Service) -> int:
+    """The exit code of the process that was started."""
+    return service.started[0].wait(90)
+
+
+def test_it_refuses_a_database_that_is_behind(service: Service) -> None:
+    result = service.run("serve")
+    assert result.returncode == 1
+    assert result.stderr == "intake: The database is older than this version. Run `intake db upgrade`.\n"
+    assert can_bind(service.port)
+
+
+def test_it_refuses_a_port_that_is_in_use(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", service.port)):
+        result = service.run("serve")
+    assert result.returncode == 1
+    assert result.stderr == f"intake: Port {service.port} is in use; set INTAKE_PORT.\n"
+
+
+def test_it_does_not_say_what_it_is(everybodys: Service) -> None:
+    with closing(connected(everybodys)) as line:
+        line.sendall(f"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:{everybodys.port}\r\n\r\n".encode())
+        head = all_of(line).decode().lower()
+    assert head.startswith("http/1.0 200")
+    assert "server:" not in head
+    assert "waitress" not in head
+
+
+def test_nobody_who_asks_is_logged(everybodys: Service) -> None:
+    for path in ("/", "/es/", "/nowhere/canary", "/healthz"):
+        everybodys.get(path)
+    assert "canary" not in everybodys.words
+    assert "GET" not in everybodys.words
+    assert "127.0.0.1" not in everybodys.words
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_in_order(serving: Service, number: int) -> None:
+    serving.started[0].send_signal(number)
+    assert ended(serving) == 0
+    serving.wait_until_gone()
+
+
+def test_a_request_that_was_taken_on_is_finished(serving: Service) -> None:
+    with closing(connected(serving)) as line:
+        line.sendall(post(serving) + FORM[:10])
+        until(lambda: serving.get("/healthz")[0] == 200, "the server went on beside it")
+        serving.started[0].terminate()
+        until(lambda: can_bind(serving.port), "nobody new is let in")
+        line.sendall(FORM[10:])
+        answer = all_of(line)
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.rstrip().endswith(b"</html>")
+    assert ended(serving) == 0
+
+
+def test_somebody_who_never_finishes_does_not_keep_it(serving: Service) -> None:
+    with closing(connected(serving)) as line:
+        line.sendall(post(serving) + FORM[:10])
+        until(lambda: serving.get("/healthz")[0] == 200, "the server went on beside it")
+        serving.started[0].terminate()
+        assert ended(serving) == 0
+
+
+def test_a_silent_connection_does_not_keep_it(serving: Service) -> None:
+    with closing(connected(serving)):
+        serving.get("/healthz")
+        serving.started[0].terminate()
+        assert ended(serving) == 0
+
+
+def test_many_slow_connections_keep_nobody_else_waiting(everybodys: Service) -> None:
+    with ExitStack() as open_ones:
+        for _ in range(300):
+            line = open_ones.enter_context(closing(connected(everybodys)))
+            line.sendall(b"POST / HTTP/1.1\r\n")
+        assert everybodys.get("/healthz") == (200, "ok")
+
+
+@pytest.mark.parametrize(
+    ("garbage", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000, b"431"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n", b"413"),
+        (b"POST /es/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", b"501"),
+    ],
+)
+def test_what_is_no_request_gets_the_phone_too(everybodys: Service, garbage: bytes, status: bytes) -> None:
+    with closing(connected(everybodys)) as line:
+        line.sendall(garbage)
+        answer = whatever_comes(line)
+    assert answer.split(b" ")[1] == status
+    assert b'href="tel:988"' in answer
+    assert answer.rstrip().endswith(b"</html>")
+    assert everybodys.get("/healthz") == (200, "ok")
+
+
+# --- several processes ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def crowd(request, make_service) -> Service:
+    """Two web processes over one socket, on either database."""
+    if request.param == "postgres":
+        service = make_service(INTAKE_DATABASE_URL=request.getfixturevalue("postgres_url"))
+    else:
+        service = make_service().migrate()
+    service.start("serve", "--processes", "2")
+    service.wait_until_up()
+    return service
+
+
+def workers(service: Service) -> list[int]:
+    return [pid for pid, line in processes_of(service.folder).items() if "--socket" in line]
+
+
+def test_several_processes_share_one_port(crowd: Service) -> None:
+    until(lambda: len(workers(crowd)) == 2, "two processes ran")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: crowd.get("/readyz")[0], range(40)))
+    assert set(answers) == {200}
+
+
+def test_a_process_that_dies_is_replaced_while_the_other_serves(crowd: Service) -> None:
+    first, second = until(lambda: len(found := workers(crowd)) == 2 and found, "two processes ran")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: set(workers(crowd)) - {first, second}, "another one was started")
+    until(lambda: crowd.get("/healthz") == (200, "ok"), "it answered")
+    assert second in workers(crowd)
+
+
+def test_several_processes_end_together(crowd: Service) -> None:
+    crowd.started[0].terminate()
+    assert ended(crowd) == 0
+    crowd.wait_until_gone()
+
+
+def test_no_process_outlives_a_killed_parent(crowd: Service) -> None:
+    until(lambda: len(workers(crowd)) == 2, "two processes ran")
+    crowd.started[0].kill()
+    crowd.wait_until_gone()
+
+
+def test_several_processes_are_refused_once(service: Service) -> None:
+    result = service.run("serve", "--processes", "3")
+    assert (result.returncode, result.stderr.count("intake db upgrade")) == (1, 1)
+
+
+# --- the socket ---------------------------------------------------------------------------------------
+
+
+def test_an_address_of_another_machine_is_told_by_its_setting(tmp_path) -> None:
+    elsewhere = settings_for(tmp_path, "sqlite://", host="192.0.2.1", port=free_port())
+    with pytest.raises((Refused, SettingsError), match="INTAKE_HOST"):
+        listening.listen(elsewhere)
+
+
+def test_a_name_that_is_none_is_told_by_its_setting(tmp_path, monkeypatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "create_server", unknown)
+    with pytest.raises(SettingsError, match="INTAKE_HOST"):
+        listening.listen(settings_for(tmp_path, "sqlite://", host="nowhere"))
+
+
+def test_a_socket_that_was_not_handed_down_is_refused(service: Service) -> None:
+    result = service.run("serve", "--socket", "77")
+    assert (result.returncode, "--socket" in result.stderr) == (1, True)
+
+
+def test_it_listens_on_ipv6_too(tmp_path) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.fail("this machine has no IPv6 loopback")
+    with listening.listen(settings_for(tmp_path, "sqlite://", host="::1", port=free_port())) as listener:
+        assert listener.family == socket.AF_INET6
