@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit, outbox
 from intake.instance import Instance
+from intake.leads import ledger, retention
 from intake.leads.models import Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage, relay
 from intake.outbox.mailer import Mailer, open_mailer
@@ -100,6 +101,8 @@ ROUNDS = (
     Round("link", timedelta(seconds=10), link),
     Round("sweep", timedelta(minutes=15), sweep),
     Round("forget_submissions", timedelta(hours=1), forget_submissions),
+    Round(retention.ROUND, timedelta(hours=1), retention.purge_when_sure),
+    Round("mirror_ledger", timedelta(minutes=1), ledger.mirror),
 )
 NOTICES = "notices"
 """The heartbeat of delivery itself: no lease, since any number of relays may deliver."""

@@ -105,7 +105,7 @@ def withdraw(
             method=method,
             actor_kind=actor.kind,
             actor_id=actor.staff_id,
-            at=at,
+            at=max(at, before.at),  # a clock that was set back must not undo what somebody took back
             contact_index=before.contact_index,
         )
         for kind, before in given.items()

@@ -58,8 +58,12 @@ def stop(session: Session, lead: Lead, *, actor: Actor, method: Method, instance
     From any status and whoever holds them. What is stopped already stays as it is. Returns how many
     leads are stopped now. The one act behind every "please stop", whoever hears it.
     """
-    indexes = [index for index in (lead.phone_index, lead.email_index) if index]
-    return _stop_all(session, indexes, also=lead.id, actor=actor, method=method, instance=instance)
+    return _stop_all(session, indexes_of(lead), also=lead.id, actor=actor, method=method, instance=instance)
+
+
+def indexes_of(lead: Lead) -> list[bytes]:
+    """The keyed hashes of its number and its address."""
+    return [index for index in (lead.phone_index, lead.email_index) if index]
 
 
 def stop_contact(session: Session, *, kind: str, value: str, actor: Actor, instance: Instance) -> int:
@@ -98,14 +102,16 @@ def _stop_all(
     return len(leads)
 
 
-def carrying(session: Session, indexes: Sequence[bytes], also: uuid.UUID | None) -> Sequence[Lead]:
+def carrying(
+    session: Session, indexes: Sequence[bytes], also: uuid.UUID | None, *, erasing: bool = False
+) -> Sequence[Lead]:
     """The leads with one of these numbers or addresses, and one more, read anew and locked.
 
     In the order of their ids, so that two stops at once never wait for each other: whatever may end in
-    a stop locks this way.
+    a stop locks this way. `erasing` takes from the start the stronger lock that a deletion needs.
     """
     wanted = or_(Lead.id == also, Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
-    locked = select(Lead).where(wanted).order_by(Lead.id).with_for_update(key_share=True)
+    locked = select(Lead).where(wanted).order_by(Lead.id).with_for_update(key_share=not erasing)
     return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 

@@ -1,0 +1,144 @@
+"""Opening one's own request with the private code: whether there is one, and what it shows.
+
+A code that is wrong, erased or past its time is one and the same thing here (decisions.md 16).
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from intake import audit, crypto
+from intake.audit import Action, Actor, AuditEvent
+from intake.calling import windows
+from intake.calling.regions import zones_of
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.consent.models import State
+from intake.errors import Unprocessable
+from intake.instance import Instance
+from intake.language import N_
+from intake.leads import contact, facts
+from intake.leads.contact import Masked
+from intake.leads.facts import CONTACT_KINDS, Standing
+from intake.leads.models import CloseReason, Lead, LeadStatus
+from intake.staff.models import Role, StaffRole
+from intake.staff.permissions import ALLOWED, Permission
+
+_LOOKS = (Action.LEAD_VIEWED, Action.LEAD_REVEALED)
+
+
+class NothingFound(Unprocessable):
+    """No request belongs to the code: it is wrong, erased or past its time, and nobody learns which."""
+
+    sentence = N_(
+        "We found no request for this code. Please check each letter and figure. If the request was "
+        "erased, or we have kept it as long as we said, the code no longer opens anything."
+    )
+
+    def __init__(self) -> None:
+        super().__init__({"code": [self.sentence]}, self.sentence)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One channel as the person sees it: what they answered last and when, and where it leads, masked."""
+
+    channel: Channel
+    state: State | None
+    since: datetime | None
+    masked: str | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a right code shows. `roles`: who has looked, one role for each member of staff."""
+
+    lead: Lead
+    masked: Masked
+    standing: Standing
+    roles: frozenset[Role]
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The channels, in our order."""
+        return tuple(self._way(each) for each in Channel)
+
+    def _way(self, channel: Channel) -> Way:
+        answer = self.standing.consents.get(CONTACT_KINDS[channel])
+        state = answer.state if answer else None
+        masked = self.masked.by(channel) if state is State.GIVEN else None
+        return Way(channel, state, answer.at if answer else None, masked)
+
+    @property
+    def windows(self) -> frozenset[Window]:
+        """The times they called safe."""
+        return windows.from_text(self.lead.windows)
+
+    @property
+    def zone(self) -> str:
+        """The zone on whose clock they are told times."""
+        return self.lead.time_zone or zones_of(self.lead.region)[0]
+
+    @property
+    def changeable(self) -> bool:
+        """Whether there is still something to change, not only to end."""
+        return self.lead.status is not LeadStatus.CLOSED
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all contact has ended."""
+        return self.lead.close_reason is CloseReason.STOPPED
+
+
+def look(session: Session, *, code: str, instance: Instance) -> Opened:
+    """What the code opens, and one audit event that it was opened. Raises NothingFound."""
+    lead = find(session, code, instance=instance)
+    audit.record(
+        session,
+        Action.MANAGE_OPENED,
+        keyring=instance.keyring,
+        at=instance.clock(),
+        actor=Actor.person(),
+        about=lead.id,
+    )
+    return opened(session, lead, instance=instance)
+
+
+def find(session: Session, code: str, *, instance: Instance) -> Lead:
+    """The request that `code` opens. One keyed hash and one look-up, whatever was typed.
+
+    Raises NothingFound, also for a request whose time is over and that no round has erased yet.
+    """
+    hashed = instance.keyring.blind_index("code", crypto.read_crockford(code))
+    held = select(Lead).where(Lead.code_hash == hashed, Lead.purge_after > instance.clock())
+    lead = session.scalars(held).first()
+    if lead is None:
+        raise NothingFound
+    return lead
+
+
+def opened(session: Session, lead: Lead, *, instance: Instance) -> Opened:
+    """What a right code shows of `lead` now; nothing is recorded."""
+    session.flush()
+    return Opened(
+        lead=lead,
+        masked=contact.masked(session, lead, instance=instance),
+        standing=facts.standing(session, lead),
+        roles=_roles_of_those_who_looked(session, lead),
+    )
+
+
+def _roles_of_those_who_looked(session: Session, lead: Lead) -> frozenset[Role]:
+    """Never by name (AC-16): the first role of each that lets somebody see a request."""
+    seen = select(AuditEvent.actor_id).where(AuditEvent.about == lead.id, AuditEvent.action.in_(_LOOKS))
+    rows = session.execute(select(StaffRole.staff_id, StaffRole.role).where(StaffRole.staff_id.in_(seen)))
+    held = {(staff_id, role) for staff_id, role in rows if Permission.VIEW_LEAD in ALLOWED[role]}
+    return frozenset(role for staff_id, role in held if role is _first_role(staff_id, held))
+
+
+def _first_role(staff_id: uuid.UUID, held: Collection[tuple[uuid.UUID, Role]]) -> Role:
+    return next(role for role in Role if (staff_id, role) in held)
