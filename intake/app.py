@@ -9,9 +9,11 @@ from intake import resources
 from intake.instance import Instance
 from intake.settings import Settings
 from intake.web import rendering, responses
+from intake.web.desk import desk
 from intake.web.dev import dev
 from intake.web.here import SPANISH
 from intake.web.login import login
+from intake.web.manage import manage
 from intake.web.public import public
 from intake.web.responses import write_fallback_pages
 from intake.web.status import status
@@ -33,7 +35,8 @@ def create_app(instance: Instance) -> Flask:
     responses.prepare(app)
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
-    for blueprint in (login, status):
+        app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
+    for blueprint in (login, desk, status):
         app.register_blueprint(blueprint)
     if instance.settings.development:
         app.register_blueprint(dev)

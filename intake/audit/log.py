@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -30,10 +30,10 @@ class Spot:
         """The spot that an address names, or None when it names none."""
         at, _, row = words.partition("~")
         try:
-            spot = cls(datetime.fromisoformat(at), uuid.UUID(row))
-        except ValueError:
+            moment = datetime.fromisoformat(at)
+            return cls(moment.astimezone(UTC), uuid.UUID(row)) if moment.tzinfo else None
+        except (ValueError, OverflowError):
             return None
-        return spot if spot.at.tzinfo else None
 
     def behind(self, at: QueryableAttribute[Any], row: QueryableAttribute[Any]) -> ColumnElement[bool]:
         """The rows that come later in a list from old to new."""

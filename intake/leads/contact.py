@@ -19,10 +19,9 @@ from intake.language import N_
 from intake.leads import claims, facts, masks
 from intake.leads.act import Act
 from intake.leads.models import AskingFor, Lead, LeadKey
+from intake.leads.story import AGAIN, shows_again
 from intake.staff.permissions import Member, Permission, require
 
-AGAIN = "again"
-"""The `kind` of a reveal event that only shows once more what this hold has revealed already."""
 _BREAKS = frozenset({Action.CLAIM_GIVEN_BACK, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED})
 
 
@@ -40,7 +39,7 @@ class Masked:
 
     def by(self, channel: Channel) -> str | None:
         """The masked number or address that a channel uses."""
-        return self.email if channel is Channel.EMAIL else self.phone
+        return self.email if channel == Channel.EMAIL else self.phone
 
 
 @dataclass(frozen=True)
@@ -127,36 +126,42 @@ def reveal(session: Session, lead: Lead, *, channel: Channel, member: Member, in
 
 
 def showing(
-    session: Session, lead: Lead, *, story: Sequence[AuditEvent], member: Member, instance: Instance
+    session: Session,
+    lead: Lead,
+    *,
+    story: Sequence[AuditEvent],
+    besides: Revealed | None = None,
+    member: Member,
+    instance: Instance,
 ) -> list[Revealed]:
     """What `member` has revealed in the hold that still lasts, shown once more and recorded each time.
 
     Empty when the hold is over, or a channel's gate has shut meanwhile. `story` is the lead's audit
-    events, newest first.
+    events, newest first; `besides` is left out, because it has just been opened.
     """
     if not claims.mine(lead, member=member, now=instance.clock()):
         return []
     verdicts = facts.verdicts(session, lead, instance=instance)
-    channels = _revealed_in_this_hold(story, lead, member, instance)
+    channels = _revealed_in_this_hold(story, lead, member, instance) - {besides.channel if besides else None}
     open_still = [each for each in Channel if each in channels and verdicts[each].allowed]
     return [_shown(session, lead, each, member, instance, kind=AGAIN) for each in open_still]
 
 
 def _revealed_in_this_hold(
     story: Sequence[AuditEvent], lead: Lead, member: Member, instance: Instance
-) -> set[str]:
+) -> set[Channel | None]:
     """Walk back from the end of the hold; every reveal of ours inside it began it, or made it longer."""
-    channels: set[str] = set()
+    channels: set[Channel | None] = set()
     began = lead.claimed_until - claims.HOLD if lead.claimed_until else instance.clock()
     for event in story:
         if event.action in _BREAKS:
             break
-        details = log.details(event)
-        if event.action not in _HOLDS or details.get("kind") == AGAIN:
+        if event.action not in _HOLDS or shows_again(event):
             continue
         if event.actor_id != member.id or event.at < began:
             break
-        channels.add(str(details.get("channel", "")))
+        channel = log.details(event).get("channel")
+        channels.add(Channel(channel) if channel else None)
         began = event.at - claims.HOLD
     return channels
 

@@ -96,28 +96,37 @@ class Page:
     mine: Sequence[Row] = field(default=())
 
     def of(self, group: Group) -> list[Row]:
-        """The rows under one heading."""
-        return [row for row in self.rows if row.group is group]
+        """The rows under one heading; those nobody has tried yet come first."""
+        rows = [row for row in self.rows if row.group == group]
+        return sorted(rows, key=lambda row: row.lead.status is not LeadStatus.NEW)
 
 
 def page(
-    session: Session, *, filters: Filters, after: Spot | None = None, member: Member, instance: Instance
+    session: Session,
+    *,
+    filters: Filters,
+    after: Spot | None = None,
+    limit: int | None = None,
+    member: Member,
+    instance: Instance,
 ) -> Page:
-    """Up to 100 leads by promise, soonest first; the closed ones latest first. Recorded once, as a count.
+    """Up to `limit` (100) leads by promise, soonest first; the closed ones latest first.
 
-    Raises NotAllowed without the permission.
+    Recorded once, as a count. Raises NotAllowed without the permission.
     """
     require(member, Permission.LIST_LEADS)
     wanted = _wanted(filters, member, instance.clock())
-    leads = session.scalars(_after(wanted, filters, after).limit(PAGE + 1)).all()
+    size = limit or PAGE
+    found = session.scalars(_after(wanted, filters, after).limit(size + 1)).all()
+    leads = found[:size]
     total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
     mine = session.scalars(_held_by(member, instance.clock())).all()
-    rows = {row.lead.id: row for row in rows_of(session, {*leads[:PAGE], *mine}, instance=instance)}
-    _record(session, Action.LEADS_LISTED, member, instance, {"count": len(leads[:PAGE])})
+    rows = {row.lead.id: row for row in rows_of(session, {*leads, *mine}, instance=instance)}
+    _record(session, Action.LEADS_LISTED, member, instance, {"count": len(leads)})
     return Page(
-        rows=[rows[lead.id] for lead in leads[:PAGE]],
+        rows=[rows[lead.id] for lead in leads],
         total=total,
-        after=_spot(leads[PAGE - 1], filters) if len(leads) > PAGE else None,
+        after=_spot(leads[-1], filters) if len(found) > size else None,
         filters=filters,
         now=instance.clock(),
         mine=[rows[lead.id] for lead in mine],

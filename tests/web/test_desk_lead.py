@@ -1,0 +1,398 @@
+"""A lead's page: words first, masked until a recorded reveal, outcomes, and refusals in words (G1 to G4)."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from intake.audit import AuditEvent
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.consent import service as consent
+from intake.consent.models import Kind, Method
+from intake.instance import Instance
+from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome, Suspicion
+from intake.staff.models import Role
+from intake.web.desk_choices import ORDER
+from tests.leads.acting import acts, every, hire, note, now, show, take
+from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.web.desks import NOWHERE, Desk, field, words
+
+ANY = {"windows": frozenset({Window.ANY})}
+SUNDAY = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
+SHOWN = "(305) 555-0123"
+CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, "555-0123", EMAIL, "mail.example")
+
+
+@pytest.fixture
+def desk(sqlite_instance: Instance) -> Desk:
+    return Desk(sqlite_instance, hire(sqlite_instance))
+
+
+@pytest.fixture
+def ben(sqlite_instance: Instance) -> Desk:
+    return Desk(sqlite_instance, hire(sqlite_instance, "Ben Ochoa"))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_before_a_reveal_the_page_holds_neither_name_nor_number(instance: Instance, database_url) -> None:
+    lead, desk = ask(instance, tell_article=True, article="A title").lead, Desk(instance, hire(instance))
+    page = desk.lead(lead)
+    assert not [each for each in (*CANARIES, "A title") if each in page]
+    said = words(page)
+    assert "You may call until 12 noon their time. Do not leave a voicemail." in said
+    assert "Z••••• Call (•••) •••-••23 Reveal number r Text Not allowed Email z•••••@•••••.org" in said
+    assert "They told us which one; it shows after a reveal." in said
+    assert acts(instance, lead) == ["lead.submitted", "lead.viewed"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_a_reveal_answers_with_the_value_and_a_reload_shows_it_while_held(
+    instance: Instance, database_url, clock
+) -> None:
+    lead = ask(instance, tell_article=True, article="A title").lead
+    desk = Desk(instance, hire(instance))
+    answer = desk.act(lead, "reveal", channel="call")
+    said = words(answer.text)
+    assert answer.status_code == 200
+    for word in (NAME, SHOWN, "themselves", "Yours for 20 min", "They were reading “A title”."):
+        assert word in said
+    assert EMAIL not in answer.text
+    assert f"Hello, is {NAME} there?" in said
+    assert acts(instance, lead) == ["lead.revealed", "lead.submitted"]
+    clock.move(minutes=5)
+    assert SHOWN in desk.lead(lead)
+    assert acts(instance, lead) == ["lead.revealed", "lead.revealed", "lead.submitted"]
+    clock.move(minutes=15)
+    assert not [each for each in CANARIES if each in desk.lead(lead)]
+
+
+def test_two_channels_revealed_show_together(desk: Desk) -> None:
+    lead = ask(desk.instance, **ANY).lead
+    desk.act(lead, "reveal", channel="call")
+    page = desk.act(lead, "reveal", channel="email").text
+    assert SHOWN in page
+    assert EMAIL in page
+    assert acts(desk.instance, lead).count("lead.revealed") == 3
+
+
+def test_a_colleague_sees_who_holds_it_and_nothing_more(desk: Desk, ben: Desk) -> None:
+    lead = ask(desk.instance).lead
+    ben.act(lead, "reveal", channel="call")
+    page = desk.lead(lead)
+    assert not [each for each in CANARIES if each in page]
+    assert "Ben Ochoa holds this for 20 min more. You can read, not act." in words(page)
+    answer = desk.act(lead, "reveal", channel="call")
+    assert answer.status_code == 409
+    assert "Ben Ochoa holds this request until 10:20 am." in words(answer.text)
+    assert not [each for each in CANARIES if each in answer.text]
+
+
+def test_a_shut_gate_says_why_and_when_it_opens(desk: Desk, clock) -> None:
+    lead = ask(desk.instance, channels=frozenset({Channel.CALL}), email=None).lead
+    clock.set(SUNDAY)
+    said = words(desk.lead(lead))
+    assert "Do not call now. Opens tomorrow at 9 am, their time. " in said
+    assert "This is not a time they called safe. The clinic is closed now." in said
+    assert "shut until Mon 9 am" in said
+    assert "The words show tomorrow at 9 am, when they may be said." in said
+    assert "Reveal number" not in said
+    answer = desk.act(lead, "reveal", channel="call")
+    assert answer.status_code == 409
+    assert "This is not a time they called safe." in words(answer.text)
+    assert "lead.revealed" not in acts(desk.instance, lead)
+
+
+def test_a_channel_without_consent_is_refused_in_words(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    answer = desk.act(lead, "reveal", channel="text")
+    assert answer.status_code == 409
+    assert "They did not agree to this way of contact." in words(answer.text)
+
+
+def test_another_clock_is_told_as_theirs_and_an_unknown_one_as_ours(desk: Desk) -> None:
+    central = ask(desk.instance, time_zone="America/Chicago", **ANY).lead
+    unknown = ask(desk.instance, time_zone=None, **ANY).lead
+    assert "Florida, Central time, 9 am there" in words(desk.lead(central))
+    assert "You may call until 5 pm their time." in words(desk.lead(central))
+    assert "Florida, Eastern time / Central time, 10 am / 9 am there" in words(desk.lead(unknown))
+    assert "You may call until 6 pm Eastern time." in words(desk.lead(unknown))
+
+
+def test_a_spanish_request_has_its_words_in_spanish(desk: Desk) -> None:
+    lead = ask(desk.instance, language="es", voicemail=True).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    assert f'<q lang="es">Hola, ¿está {NAME}?</q>' in page
+    assert "If somebody else answers:" in page
+    assert "devuélvame la llamada al (305) 555-0142" in page
+
+
+def test_the_words_name_the_clinic_only_once_it_is_them(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    steps = re.findall(r"<li>(.*?)</li>", page[page.index('class="script"') :])
+    naming = [place for place, step in enumerate(steps) if "Harbor Lane" in step]
+    assert naming == [2]
+    assert "can you talk in private" in steps[1]
+
+
+def test_a_voicemail_that_is_not_allowed_stays_in_its_place_with_the_reason(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    button = re.search(r"<button[^>]*>(?:(?!<button).)*Left a voicemail.*?</button>", page)[0]
+    assert 'aria-disabled="true"' in button
+    assert "They said no voicemail" in button
+    assert "name=" not in button
+    answer = desk.note(lead, "voicemail_left")
+    assert answer.status_code == 409
+    assert "They said no voicemail. It cannot be noted that one was left." in words(answer.text)
+    assert every(desk.instance, Attempt) == []
+
+
+def test_every_outcome_stands_on_the_page_and_stop_is_last(desk: Desk) -> None:
+    lead = ask(desk.instance, channels=frozenset(Channel), voicemail=True).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    offered = re.findall(r'name="outcome" value="([^"]+)"', page)
+    assert offered == [*(each.value for each in ORDER), "they_called_us", "asked_to_stop"]
+    assert set(offered) == {each.value for each in Outcome}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_an_outcome_leads_back_to_the_page_and_says_so(instance: Instance, database_url) -> None:
+    lead, desk = ask(instance).lead, Desk(instance, hire(instance))
+    desk.act(lead, "reveal", channel="call")
+    answer = desk.note(lead, "no_answer")
+    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?said=noted")
+    page = desk.get(answer.location).text
+    assert 'role="status">Noted.' in page
+    assert "No answer · you" in words(page)
+    assert "Phone call: 1 of 3 tries." in words(page)
+    assert not [each for each in CANARIES if each in page]
+
+
+def test_a_page_sent_twice_is_answered_twice_and_noted_once(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    sent = {name: field(page, name) for name in ("attempt", "version")}
+    answers = [
+        desk.act(lead, "outcome", channel="call", outcome="no_answer", **sent).location for _ in range(2)
+    ]
+    assert answers == [f"/desk/leads/{lead.id}?said=noted"] * 2
+    assert len(every(desk.instance, Attempt)) == 1
+
+
+def test_what_changed_meanwhile_is_said_on_the_page_as_it_is_now(desk: Desk) -> None:
+    lead = ask(desk.instance, **ANY).lead
+    page = desk.act(lead, "reveal", channel="call").text
+    old = field(page, "version")
+    note(desk.instance, lead, desk.member, Outcome.ANOTHER_TIME)
+    take(desk.instance, lead, desk.member)
+    answer = desk.note(lead, "no_answer", version=old)
+    assert answer.status_code == 409
+    assert "Something has changed since this page was loaded." in words(answer.text)
+    assert "Asked for another time · you" in words(answer.text)
+    assert field(answer.text, "version") != old
+
+
+def test_a_booking_keeps_its_time_on_the_clinics_clock(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    desk.act(lead, "reveal", channel="call")
+    answer = desk.note(lead, "booked", booked_for="2026-11-23T09:30")
+    assert answer.location.endswith("said=booked")
+    assert now(desk.instance, lead).booked_for == datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+    assert "Consultation Monday at 9:30 am." in words(desk.lead(lead))
+    assert "Mon 9:30 am" in words(desk.get("/desk?show=booked").text)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "tomorrow", "2026-11-17T09:30", "0001-01-01T00:00", "9999-12-31T23:59", "2026-13-45T99:99"]
+)
+def test_a_booking_without_a_time_to_come_says_what_to_choose(desk: Desk, typed: str) -> None:
+    lead = ask(desk.instance).lead
+    desk.act(lead, "reveal", channel="call")
+    answer = desk.note(lead, "booked", booked_for=typed)
+    assert answer.status_code == 422
+    assert "Choose the day and time of the consultation" in words(answer.text)
+    assert f'value="{typed}" aria-invalid="true" aria-describedby="time-problem"' in answer.text
+    assert SHOWN in answer.text
+    assert now(desk.instance, lead).status is LeadStatus.NEW
+
+
+def test_what_they_did_can_be_noted_while_a_colleague_holds_it(desk: Desk, ben: Desk) -> None:
+    lead = ask(desk.instance).lead
+    take(desk.instance, lead, ben.member)
+    page = desk.lead(lead)
+    assert re.findall(r'name="outcome" value="([^"]+)"', page) == ["they_called_us", "asked_to_stop"]
+    assert desk.note(lead, "they_called_us").location.endswith("said=noted")
+    assert now(desk.instance, lead).claimed_by == ben.member.id
+
+
+def test_asked_to_stop_ends_it_for_good(desk: Desk, ben: Desk) -> None:
+    lead = ask(desk.instance).lead
+    take(desk.instance, lead, ben.member)
+    answer = desk.note(lead, "asked_to_stop")
+    assert answer.location.endswith("said=stopped")
+    said = words(desk.lead(lead))
+    assert "Stop. They asked us to stop." in said
+    assert "Taken back · Call" in said
+    assert "Reveal" not in said
+    assert desk.act(lead, "reveal", channel="call").status_code == 409
+
+
+def test_a_call_that_cannot_be_noted_for_a_channel_says_so(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    take(desk.instance, lead, desk.member)
+    answer = desk.note(lead, "reached", channel="text")
+    assert answer.status_code == 409
+    assert "They did not agree to this way of contact" in words(answer.text)
+
+
+def test_somebody_who_looked_and_noted_nothing_shows_in_the_story(desk: Desk, ben: Desk, clock) -> None:
+    lead = ask(desk.instance, **ANY).lead
+    ben.act(lead, "reveal", channel="call")
+    assert "Looked at, nothing noted." not in words(desk.lead(lead))
+    clock.move(minutes=20)
+    said = words(desk.lead(lead))
+    assert "Phone number shown, to call · Ben Ochoa. Looked at, nothing noted." in said
+    assert "free, looked at" in words(desk.get("/desk").text)
+    show(desk.instance, lead, desk.member)
+    clock.move(minutes=1)
+    desk.note(lead, "no_answer")
+    assert words(desk.lead(lead)).count("Looked at, nothing noted.") == 1
+
+
+def test_what_they_agreed_to_stands_as_it_was_shown(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    said = words(desk.lead(lead))
+    assert "Yes · Call v1 en “Yes, a person from Harbor Lane Clinic may call me at the number I gave" in said
+    assert "A real person will call you, not a recording." in said
+    assert "No · Voicemail v1 en" in said
+
+
+def test_what_they_took_back_says_when(desk: Desk, clock) -> None:
+    lead = ask(desk.instance).lead
+    clock.move(minutes=7)
+    with desk.instance.database.transaction() as session:
+        consent.withdraw(
+            session,
+            lead_id=lead.id,
+            kinds=[Kind.EMAIL],
+            method=Method.MANAGE_PAGE,
+            actor=desk.member.actor,
+            at=clock(),
+            keyring=desk.instance.keyring,
+        )
+    said = words(desk.lead(lead))
+    assert "Taken back · Email" in said
+    assert "Said yes 10 am, took it back 10:07 am." in said
+
+
+def test_a_suspected_request_carries_a_calm_tag(desk: Desk) -> None:
+    lead = ask(desk.instance, suspected=Suspicion.HONEYPOT).lead
+    said = words(desk.lead(lead))
+    assert "a box that people do not see was filled in. Treat it like any other until you know." in said
+    assert "Reveal number" in said
+
+
+HOSTILE = [
+    '"><script>alert(1)</script>',
+    "{{ 7 * 7 }}{% raw %}",
+    "O’Brien & Söhne <b>",
+    "' onmouseover='alert(1)",
+    "a" * 80,
+    "مرحبا",
+    "%(name)s %s {name}",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_only_a_name(desk: Desk, name: str) -> None:
+    lead = ask(desk.instance, preferred_name=name).lead
+    before = tags(desk.lead(lead))
+    page = desk.act(lead, "reveal", channel="call").text
+    assert f"Hello, is {name} there?" in words(page.replace("&lt;", "&#60;"))
+    assert "<script>alert" not in page
+    assert " onmouseover=" not in re.sub(r">[^<]*<", "><", page)
+    assert before <= tags(page)
+    assert tags(page) == tags(desk.act(ask(desk.instance).lead, "reveal", channel="call").text)
+
+
+def tags(page: str) -> set[str]:
+    """The kinds of elements on a page."""
+    return set(re.findall(r"<([a-z][a-z0-9]*)", page))
+
+
+def test_a_privacy_officer_reads_masked_and_cannot_act(sqlite_instance: Instance) -> None:
+    lead = ask(sqlite_instance).lead
+    officer = Desk(sqlite_instance, hire(sqlite_instance, "Pia Ott", Role.PRIVACY_OFFICER))
+    page = officer.lead(lead)
+    assert "Your account sees requests masked." in words(page)
+    for word in ("Reveal number", "How did it go?", "Hold c", "Close without a call"):
+        assert word not in words(page)
+    for act in ("claim", "give-back", "reveal", "outcome", "close"):
+        assert officer.act(lead, act, channel="call").status_code == 403
+    assert "lead.revealed" not in acts(sqlite_instance, lead)
+
+
+@pytest.mark.parametrize(
+    ("act", "sent"),
+    [
+        ("reveal", {}),
+        ("reveal", {"channel": "pigeon"}),
+        ("reveal", {"channel": "call\x00"}),
+        ("outcome", {}),
+        ("outcome", {"attempt": "x", "version": "1", "outcome": "reached", "channel": "call"}),
+        ("outcome", {"attempt": str(NOWHERE), "version": "-1", "outcome": "reached", "channel": "call"}),
+        ("outcome", {"attempt": str(NOWHERE), "version": "²", "outcome": "reached", "channel": "call"}),
+        ("outcome", {"attempt": str(NOWHERE), "version": "9" * 40, "outcome": "reached", "channel": "call"}),
+        ("outcome", {"attempt": str(NOWHERE), "version": "1", "outcome": "eaten", "channel": "call"}),
+        ("close", {"version": "1", "reason": "bored"}),
+        ("close", {"reason": "talked"}),
+    ],
+)
+def test_what_no_page_of_ours_sends_is_a_calm_400(desk: Desk, act: str, sent: dict[str, str]) -> None:
+    lead = ask(desk.instance).lead
+    assert desk.act(lead, act, **sent).status_code == 400
+    assert now(desk.instance, lead).version == 1
+
+
+def test_closing_for_a_reason_that_only_follows_is_refused(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    assert desk.act(lead, "close", version=1, reason="stopped").status_code == 409
+    assert now(desk.instance, lead).status is LeadStatus.NEW
+
+
+def test_closing_by_hand_says_so_and_names_the_reason(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    assert desk.act(lead, "close", version=1, reason="talked").location.endswith("said=closed")
+    assert now(desk.instance, lead).close_reason is CloseReason.TALKED
+    said = words(desk.lead(lead))
+    assert "This request is closed. We talked, and nothing is left to do." in said
+    assert "This request is closed. What they do can still be noted." in said
+
+
+@pytest.mark.parametrize("path", ["x", "1", f"{NOWHERE}x", f"{NOWHERE}/", "..%2f..%2fetc", "%00"])
+def test_an_address_that_is_no_request_is_not_found(desk: Desk, path: str) -> None:
+    assert desk.get(f"/desk/leads/{path}").status_code == 404
+
+
+def test_every_act_on_the_page_is_one_event(desk: Desk) -> None:
+    lead = ask(desk.instance).lead
+    for act, sent, named in (
+        ("claim", {}, "claim.taken"),
+        ("give-back", {}, "claim.given_back"),
+        ("reveal", {"channel": "call"}, "lead.revealed"),
+        ("close", {"version": 1, "reason": "talked"}, "lead.closed"),
+    ):
+        before = len(about(desk, lead))
+        desk.act(lead, act, **sent)
+        assert [event.action for event in about(desk, lead)][before:] == [named]
+
+
+def about(desk: Desk, lead: object) -> list[AuditEvent]:
+    """The events about a lead in the order in which they were written."""
+    with desk.instance.database.reading() as session:
+        rows = session.connection().exec_driver_sql("SELECT id FROM audit_event ORDER BY rowid")
+        order = [row[0] for row in rows]
+    events = [event for event in every(desk.instance, AuditEvent) if event.about == lead.id]
+    return sorted(events, key=lambda event: order.index(str(event.id)))
