@@ -66,7 +66,7 @@ SIGN_IN_NETWORK = Limit("sign_in_network", "60 per 5 minutes")
 PUBLIC_FORM = Limit("public_form", "30 per 10 minutes")
 """Requests from one network; beyond it they are kept all the same, and marked."""
 MANAGE_CODE = Limit("manage_code", "20 per 10 minutes")
-"""Private codes tried from one network."""
+"""Wrong private codes from one network; a right one is never counted."""
 STOP_REQUEST = Limit("stop_request", "20 per 10 minutes")
 """References tried from one network to stop contact without the code."""
 
@@ -96,13 +96,27 @@ class Throttle:
             log.warning("throttle_failed", kind=limit.name, error=type(failed.storage_error).__name__)
             return Verdict(allowed=True)
 
+    def used_up(self, limit: Limit, *who: str) -> Verdict:
+        """Say whether `who` has already had all the tries of a limit, without counting one."""
+        try:
+            rate = limit.item
+            key = rate.key_for(self._name(limit, who))
+            if self._counters.get(key) < rate.amount:
+                return Verdict(allowed=True)
+            return Verdict(allowed=False, retry_after=self._left(key))
+        except StorageError as failed:
+            log.warning("throttle_failed", kind=limit.name, error=type(failed.storage_error).__name__)
+            return Verdict(allowed=True)
+
     def _counted(self, rate: RateLimitItem, name: str) -> Verdict:
         key = rate.key_for(name)
         count = self._counters.incr(key, rate.get_expiry())
         if count <= rate.amount:
             return Verdict(allowed=True)
-        left = self._counters.get_expiry(key) - self._clock().timestamp()
-        return Verdict(allowed=False, retry_after=max(1, ceil(left)), first=count == rate.amount + 1)
+        return Verdict(allowed=False, retry_after=self._left(key), first=count == rate.amount + 1)
+
+    def _left(self, key: str) -> int:
+        return max(1, ceil(self._counters.get_expiry(key) - self._clock().timestamp()))
 
     def _name(self, limit: Limit, who: tuple[str, ...]) -> str:
         parts = (limit.name, self._clock().date().isoformat(), *who)

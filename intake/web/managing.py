@@ -1,0 +1,126 @@
+"""The page that the private code opens: what is held, in words and masked, and a form for every act."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from babel.lists import format_list
+from flask import Response, render_template
+
+from intake import language
+from intake.calling import windows, words
+from intake.calling.promise import promise_in_words
+from intake.calling.regions import name_of, names_of_zone
+from intake.calling.times import local
+from intake.errors import IntakeError, Unprocessable
+from intake.language import N_
+from intake.leads import correct
+from intake.leads.models import LeadStatus
+from intake.leads.opening import Opened
+from intake.staff.models import Role
+from intake.web import asking, choices
+from intake.web.asking import Answers
+from intake.web.confirming import IN_TOUCH, PROMISES
+from intake.web.here import here
+from intake.web.rendering import on_day
+
+OK = 200
+ANCHORS = {"windows": "any", "phone": "phone", "email": "email"}
+CLOSED = N_("This request is closed. Nobody will contact you about it.")
+STOPPED = N_("All contact has stopped. Nobody from the clinic will call, text or email you.")
+TRYING = N_("We have tried to reach you. You can also call us.")
+BROKEN = N_("We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us.")
+BOOKED = N_("You have a consultation on %(day)s, at %(time)s %(zone)s.")
+ROLES = {
+    Role.COORDINATOR: N_("somebody who makes the calls"),
+    Role.SUPERVISOR: N_("a supervisor"),
+    Role.PRIVACY_OFFICER: N_("a privacy officer"),
+}
+NOBODY = N_("Nobody on our staff has opened it yet.")
+LOOKED = N_("On our staff, it was opened by: %(roles)s.")
+
+
+def page(
+    own: Opened,
+    *,
+    code: str,
+    said: str = "",
+    notice: str = "",
+    answers: Answers | None = None,
+    problems: Mapping[str, Sequence[str]] | None = None,
+    status: int = OK,
+) -> Response:
+    """What is held, with `said` (a message id) on top, or with what is to be put right."""
+    instance, spoken = here(), language.in_use.get()
+    failed = (answers.word("kind") or "windows") if answers else ""
+    kept = {"windows": sorted(own.windows)} if failed != "windows" else {}
+    rendered = render_template(
+        "public/manage_held.html",
+        own=own,
+        code=code,
+        said=said,
+        notice=notice,
+        problems=problems or {},
+        failed=failed,
+        answers=Answers({**kept, **(answers.given if answers else {})}),
+        anchors=ANCHORS | {"channels": "by-email" if failed == "email" else "by-call"},
+        standing=_standing(own),
+        looked=_looked(own),
+        asked=_at(own.lead.asked_at, own),
+        times=windows.in_words(own.windows, spoken),
+        place=f"{name_of(own.lead.region, spoken)}, {language.gettext(names_of_zone(own.zone).phrase)}",
+        day_of=lambda moment: on_day(local(moment, own.zone).date()),
+        grid=choices.grid(instance.clinic, instance.clock()),
+        statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
+        voicemail=asking.voicemail_answers(instance, spoken),
+        mark=correct.shown(instance, spoken),
+    )
+    return Response(rendered, status)
+
+
+def again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> Response:
+    """The page with what was typed, and what to put right about it."""
+    problems = failure.problems if isinstance(failure, Unprocessable) else {}
+    return page(
+        own,
+        code=code,
+        notice="" if problems else failure.sentence,
+        answers=answers,
+        problems=problems,
+        status=failure.status,
+    )
+
+
+def _standing(own: Opened) -> str:
+    """Where the request stands, in one sentence."""
+    lead, now, spoken = own.lead, here().clock(), language.in_use.get()
+    if own.stopped or not own.changeable:
+        return language.gettext(STOPPED if own.stopped else CLOSED)
+    if lead.status is LeadStatus.BOOKED and lead.booked_for:
+        return language.translate(BOOKED, **_moment(lead.booked_for, own))
+    if lead.status is not LeadStatus.NEW:
+        return language.gettext(TRYING)
+    said = promise_in_words(lead.promise_at, now=now, zone=own.zone, language=spoken)
+    if lead.promise_at <= now:
+        return language.translate(BROKEN, promise=said)
+    channels = own.standing.channels
+    return language.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=said)
+
+
+def _looked(own: Opened) -> str:
+    if not own.roles:
+        return language.gettext(NOBODY)
+    roles = [language.gettext(words) for role, words in ROLES.items() if role in own.roles]
+    return language.translate(LOOKED, roles=format_list(roles, locale=language.in_use.get()))
+
+
+def _at(moment: datetime, own: Opened) -> str:
+    return language.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_moment(moment, own))
+
+
+def _moment(moment: datetime, own: Opened) -> dict[str, str]:
+    there = local(moment, own.zone)
+    return {
+        "day": on_day(there.date()),
+        "time": words.clock(there, language.in_use.get()),
+        "zone": language.gettext(names_of_zone(own.zone).bracket),
+    }
