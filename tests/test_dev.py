@@ -22,6 +22,10 @@ TESTING = """
 import os, sys
 print(os.environ.get("INTAKE_TEST_REQUIRE_ALL"), *sys.argv[1:])
 """
+PYTHON = sys._base_executable
+"""The one the venv was made with: what a newcomer has, with pip."""
+FOREIGN = ("CI", "INTAKE_", "MAKE", "MFLAGS", "PYTEST_")
+"""What the run we are in may have set, and a fresh terminal has not."""
 SETTING_UP = "Setting up"
 
 pytestmark = pytest.mark.xdist_group("dev")
@@ -55,11 +59,11 @@ def ready(bare: Path) -> Path:
 
 def start(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Give one command to the script in `folder`."""
-    return finish(begin(folder, [sys.executable, folder / "dev", *words], **settings))
+    return finish(begin(folder, [PYTHON, folder / "dev", *words], **settings))
 
 
 def begin(folder: Path, command: list[str | Path], **settings: str) -> subprocess.Popen[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "INTAKE_"))}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -90,9 +94,9 @@ def test_another_mode_is_left_alone(ready: Path) -> None:
 
 def test_no_process_stays_between_make_and_the_service(ready: Path) -> None:
     """What stops the one stops the other: make's only child is the service."""
-    process = begin(ready, ["make", f"PYTHON={sys.executable}", "run"])
+    process = begin(ready, ["make", f"PYTHON={PYTHON}", "run"])
     assert finish(process).stdout.split()[1] == "development"
-    process = begin(ready, [sys.executable, "dev", "run"])
+    process = begin(ready, [PYTHON, "dev", "run"])
     assert int(finish(process).stdout.split()[0]) == process.pid
 
 
@@ -161,7 +165,7 @@ def test_a_package_that_cannot_be_had_is_told_in_a_sentence(ready: Path) -> None
 def test_it_does_not_start_for_a_caller_who_is_gone(ready: Path) -> None:
     """`make` was killed while packages were installed: nothing may be left holding the port."""
     shutil.rmtree(ready / ".venv")
-    leave = f"{sys.executable} dev run 2>told & until grep -q '{SETTING_UP}' told; do sleep 0.02; done"
+    leave = f"{PYTHON} dev run 2>told & until grep -q '{SETTING_UP}' told; do sleep 0.02; done"
     told = finish(begin(ready, ["sh", "-c", leave]))  # to the end of all who hold its output
     assert told.stdout == ""
     assert "whoever started this is gone" in (ready / "told").read_text()
