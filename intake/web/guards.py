@@ -206,17 +206,18 @@ def set_cookie(response: Response, name: str, value: str) -> None:
 
 
 def require_same_origin() -> None:
-    """Raises NotAllowed unless the browser says that the request came from our own origin.
+    """Raises NotAllowed when the browser says that the request came from another origin than ours.
 
-    Sec-Fetch-Site decides where it is sent; older browsers and plain http send Origin or Referer.
+    Sec-Fetch-Site decides where it is sent; older browsers and plain http send Origin or Referer. What
+    sends none of the three is no browser, and the token that must come along decides alone.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site != "same-origin":
             raise NotAllowed(FOREIGN)
         return
-    stated = request.headers.get("Origin") or request.headers.get("Referer", "")
-    if _origin(stated) != _origin(here().settings.base_url):
+    stated = request.headers.get("Origin") or request.headers.get("Referer")
+    if stated and _origin(stated) not in (_origin(here().settings.base_url), _origin(request.host_url)):
         raise NotAllowed(FOREIGN)
 
 

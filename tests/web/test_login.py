@@ -322,7 +322,6 @@ def test_a_network_that_storms_is_told_to_wait(
 # --- our own page ----------------------------------------------------------------------------------
 
 FOREIGN_HEADERS = [
-    {},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
     {"Sec-Fetch-Site": "none"},
@@ -340,6 +339,7 @@ FOREIGN_HEADERS = [
     {"Referer": "/sign-in"},
 ]
 OUR_HEADERS = [
+    {},  # no browser: the token alone decides
     {"Sec-Fetch-Site": "same-origin"},
     {"Origin": "http://localhost"},
     {"Origin": "http://localhost:80"},
