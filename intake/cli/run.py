@@ -33,29 +33,30 @@ def run_command(*, stop_with_parent: bool) -> None:
     loaded = load_settings()
     stop = stop_on_signals()
     with listen(loaded) as listener:
-        account = _prepared()
+        account, hours = _prepared()
         hand_down = listener.fileno()
         logs = loaded.data_dir / "logs"
         web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
         relay = Child("relay", "relay", log=logs / "relay.log")
-        _run([web, relay], loaded, account, stop, gone)
+        _run([web, relay], lambda: greeting.words(loaded, account, hours), loaded, stop, gone)
     _tell("Stopped.")
 
 
-def _prepared() -> FirstAccount | None:
-    """Bring the database up to date; the account to try the desk with, in development."""
+def _prepared() -> tuple[FirstAccount | None, list[str]]:
+    """Bring the database up to date; in development the account to try the desk with, and its hours."""
     with opened(ready=False) as instance:
         bring_up(instance)
         if not instance.settings.development:
-            return None
+            return None, []
         with instance.database.transaction() as session:
-            return first.ensure(session, instance=instance)
+            account = first.ensure(session, instance=instance)
+        return account, greeting.while_closed(instance)
 
 
 def _run(
     children: list[Child],
+    greet: Callable[[], str],
     settings: Settings,
-    account: FirstAccount | None,
     stop: Event,
     gone: Callable[[], bool],
 ) -> None:
@@ -68,7 +69,7 @@ def _run(
 
     try:
         if _until_ready(children, settings, stop, watch):
-            _tell(greeting.words(settings, account))
+            _tell(greet())
         keep_running(children, stop, _tell, watch)
     finally:
         end_all(children)
