@@ -1,0 +1,126 @@
+"""English and Spanish say the same things, string for string (P7)."""
+
+import re
+from datetime import time
+
+import pytest
+
+from intake import language
+from intake.language import catalogue, gettext, hour, ngettext, speaking, translate
+from tests.catalogues import forms, in_the_code, messages, spanish
+
+PLACE = re.compile(r"%\((\w+)\)s")
+ALIKE = {
+    "No", "%(days)s d", "%(minutes)s min", "%(time)s",
+    "Alaska", "(Alaska)", "Arizona", "(Arizona)", "Chamorro", "Samoa", "(Samoa)",
+}  # fmt: skip
+"""What is the same word in both languages."""
+TU = re.compile(
+    r"\b(tú|tu|tus|ti|contigo|puedes|quieres|tienes|eres|estás|haz|llámanos)\b",
+    re.IGNORECASE,
+)
+
+
+def test_every_sentence_is_said_in_spanish() -> None:
+    there = {each.id for each in messages()}
+    missing = {sentence: places for sentence, places in in_the_code().items() if sentence not in there}
+    assert missing == {}
+
+
+def test_no_translation_is_left_over() -> None:
+    assert {each.id for each in messages()} - set(in_the_code()) == set()
+    assert dict(spanish().obsolete) == {}
+
+
+def test_none_is_empty_or_a_guess() -> None:
+    assert [each.id for each in messages() if each.fuzzy] == []
+    assert [each.id for each in messages() if not all(forms(each.string))] == []
+
+
+def test_both_have_the_same_places_to_fill() -> None:
+    wrong = [
+        each.id
+        for each in messages()
+        if {frozenset(PLACE.findall(form)) for form in forms(each.string)}
+        != {frozenset(PLACE.findall(form)) for form in forms(each.id)}
+    ]
+    assert wrong == []
+
+
+def test_spanish_is_not_english() -> None:
+    same = {each.id for each in messages() if each.id == each.string}
+    assert same - ALIKE == set()
+
+
+def test_both_forms_of_what_is_counted_are_there() -> None:
+    counted = [each for each in messages() if isinstance(each.id, tuple)]
+    assert counted
+    assert [each.id for each in counted if len(each.string) != 2] == []
+
+
+def test_people_are_called_usted() -> None:
+    familiar = {each.string for each in messages() for form in forms(each.string) if TU.search(form)}
+    assert familiar == set()
+
+
+def test_sentences_begin_and_end_alike() -> None:
+    """A full stop, a colon or a question mark lost on the way is a different sentence."""
+    ends = re.compile(r"[.:!?…”]*$")
+    wrong = [
+        each.id
+        for each in messages()
+        for ours, theirs in zip(forms(each.id), forms(each.string), strict=False)
+        if ends.search(ours)[0][-1:] != ends.search(theirs)[0][-1:]
+    ]
+    assert wrong == []
+
+
+def test_the_language_in_use_is_what_speaks() -> None:
+    assert gettext("Morning") == "Morning"
+    with speaking("es"):
+        assert gettext("Morning") == "Mañana"
+        with speaking("en"):
+            assert gettext("Morning") == "Morning"
+        assert translate("Morning") == "Mañana"
+        assert translate("Morning", "en") == "Morning"
+    assert language.in_use.get() == "en"
+
+
+def test_numbers_are_told_apart() -> None:
+    one, many = "Please look at %(num)s thing", "Please look at %(num)s things"
+    assert [ngettext(one, many, n) for n in (1, 2)] == [one, many]
+    with speaking("es"):
+        assert [ngettext(one, many, n) for n in (1, 2)] == [
+            "Por favor, revise %(num)s cosa",
+            "Por favor, revise %(num)s cosas",
+        ]
+
+
+def test_words_are_filled_in_after_translation() -> None:
+    assert translate("Open now until %(time)s", "es", time="las 6") == "Abierto ahora, hasta las 6"
+
+
+def test_nothing_stays_nothing() -> None:
+    """The empty id is the catalogue's header, which no page may show."""
+    with speaking("es"):
+        assert (gettext(""), translate("")) == ("", "")
+
+
+def test_a_language_we_do_not_speak_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        catalogue("fr")
+
+
+@pytest.mark.parametrize(
+    ("at", "english", "spanish_words"),
+    [
+        (time(0), "12 am", "12 de la mañana"),
+        (time(9), "9 am", "9 de la mañana"),
+        (time(12), "12 noon", "12 del mediodía"),
+        (time(12, 30), "12:30 pm", "12:30 de la tarde"),
+        (time(17, 5), "5:05 pm", "5:05 de la tarde"),
+        (time(20), "8 pm", "8 de la noche"),
+    ],
+)
+def test_hours_are_said_as_people_say_them(at: time, english: str, spanish_words: str) -> None:
+    assert (hour(at, "en"), hour(at, "es")) == (english, spanish_words)

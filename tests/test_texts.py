@@ -1,0 +1,192 @@
+"""What we never say, in either language (CR-07, the words of the house), and how plainly we say the rest."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from intake import configuration
+from intake.clinic import Clinic
+from intake.consent import statements
+from intake.resources import CONFIG, TEMPLATES
+from tests.catalogues import forms, in_the_code, messages
+
+CLAIMS = {
+    "not addictive": r"\b(non|not)[- ]addictive\b|\bno (es )?adictiv[oa]s?\b|\bno (causa|produce) adicción",
+    "cure": r"\bcur(e|es|ed)\b|\bcura[rn]?\b|\bcurarán?\b",
+    "guarantee": r"\bguarantee[ds]?\b|\bgarantiz\w+|\bgarantía",
+    "miracle": r"\bmirac(le|ulous)|\bmilagro",
+    "no risk": r"\brisk[- ]free\b|\b(without|no) risks?\b|\bsin riesgos?\b",
+    "safe and effective": r"\bsafe and effective\b|\bsegur[oa]s? y (eficaz|efectiv)",
+    "approved": r"(?<!not )\bapproved\b.{0,60}ketamin|ketamin.{0,60}(FDA[- ]approved|aprobad[oa])"
+    r"|FDA[- ]approved.{0,60}ketamin|(?<!no ha )aprobado.{0,60}ketamin",
+    "100 %": r"\b100 ?%",
+    "HIPAA": r"\bHIPAA[- ](compliant|certified|approved)"
+    r"|\bcumpl\w+ con (la )?(ley )?HIPAA|\bcertificad\w+ .{0,10}HIPAA",
+    "anonymous": r"\banonym|\banónim",
+    "stigma": r"\b(addict|junkie)s?\b|\b(drog)?adict[oa]s?\b|\bcommitted suicide\b|\bepidemi(c|a)\b",
+}
+WORDS = {
+    "submit": r"\bsubmit",
+    "invalid": r"\binvalid|\binválid|\bno válid",
+    "error occurred": r"\berror (has )?occurred|\b(ocurrió|hubo) un error|^error\b",
+    "click here": r"\bclick\b|\bhaga clic",
+    "people": r"\b(user|client|patient|customer)s?\b|\b(usuari[oa]|cliente|paciente)s?\b",
+}
+SAMPLES = {
+    "not addictive": ["It is non-addictive.", "Ketamine is not addictive", "No es adictiva."],
+    "cure": ["It cures depression.", "Puede curar."],
+    "guarantee": ["Relief guaranteed", "Se garantiza alivio"],
+    "miracle": ["A miracle", "un milagro"],
+    "no risk": ["a risk-free call", "sin riesgo"],
+    "safe and effective": ["Safe and effective.", "seguro y eficaz"],
+    "approved": ["FDA-approved ketamine", "ketamine is FDA-approved", "La FDA ha aprobado la ketamina"],
+    "100 %": ["100% confidential", "100 % seguro"],
+    "HIPAA": ["HIPAA compliant", "HIPAA-certified", "Cumplimos con HIPAA"],
+    "anonymous": ["You stay anonymous", "Es anónimo"],
+    "stigma": ["addicts", "los adictos", "committed suicide"],
+    "submit": ["Submit the form"],
+    "invalid": ["Invalid number", "Número inválido"],
+    "error occurred": ["An error occurred", "Error: look", "Ocurrió un error"],
+    "click here": ["Click here", "Haga clic aquí"],
+    "people": ["our patients", "El usuario"],
+}
+FINE = [
+    "The FDA has not approved ketamine for any mental health condition.",
+    "La FDA no ha aprobado la ketamina para ningún problema de salud mental.",
+    "Ketamine can be misused, and some people become addicted.",
+    "La ketamina se puede usar mal y algunas personas desarrollan una adicción.",
+    "Marque solo lo que sea seguro para usted.",
+]
+OWN_WORDS = set("En español oprima el envíe la palabra".split()) | {"top", "ask"}
+"""The Spanish line of the crisis help, which stands on English pages too, and two anchors."""
+PLAIN_GRADE, PLAIN_INFLESZ, LONG_ENOUGH = 8.0, 65.0, 12
+STATEMENT_INFLESZ = 60.0
+"""The one on use has to name what it gives away; in Spanish that takes long words."""
+VOWELS = re.compile(r"[aeiouy]+")
+SPANISH_VOWELS = re.compile(r"[aeoáéíóú]([iuy](?![aeoáéíóúiu]))?|[iuüy]+(?![aeoáéíóúiuy])")
+
+
+def rules(which: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
+    return [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in which.items()]
+
+
+def shown() -> Iterator[str]:
+    """Every sentence that somebody may see: both languages, statements and the clinic's own words."""
+    for sentence in in_the_code():
+        yield from forms(sentence)
+    for message in messages():
+        yield from forms(message.string)
+    clinic = configuration.load(CONFIG / "clinic.toml", Clinic)
+    for statement in statements.load(CONFIG / "consent", clinic).every:
+        yield statement.body
+    for article in clinic.articles:
+        yield from (article.summary.en, article.summary.es)
+
+
+@pytest.mark.parametrize(("name", "rule"), rules({**CLAIMS, **WORDS}))
+def test_we_never_say(name: str, rule: re.Pattern[str]) -> None:
+    assert [sentence for sentence in shown() if rule.search(sentence)] == []
+
+
+@pytest.mark.parametrize(("name", "rule"), rules(CLAIMS))
+def test_no_file_that_people_read_says_it_either(name: str, rule: re.Pattern[str]) -> None:
+    files = [path for folder in (TEMPLATES, CONFIG) for path in sorted(folder.rglob("*.*"))]
+    assert [path.name for path in files if rule.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(("name", "rule"), rules({**CLAIMS, **WORDS}))
+def test_the_rules_see_what_they_are_for(name: str, rule: re.Pattern[str]) -> None:
+    assert [sample for sample in SAMPLES[name] if not rule.search(sample)] == []
+    assert [sentence for sentence in FINE if rule.search(sentence)] == []
+
+
+def public_templates() -> list[Path]:
+    return [*sorted(TEMPLATES.glob("*.html")), *sorted((TEMPLATES / "public").glob("*.html"))]
+
+
+@pytest.mark.parametrize("path", public_templates(), ids=lambda path: path.name)
+def test_no_word_escapes_the_catalogue(path: Path) -> None:
+    """Words outside `_()` exist in one language only; the few that mean to are OWN_WORDS."""
+    text = path.read_text(encoding="utf-8")
+    for no_word in (r"\{#.*?#\}|\{\{.*?\}\}", r"\{%.*?%\}", r"<[^>]*>", r'[a-z-]+="[^"]*"'):
+        text = re.sub(no_word, " ", text, flags=re.DOTALL)
+    assert set(re.findall(r"\w{2,}", text)) - OWN_WORDS == set()
+
+
+def long_ones(sentences: Iterator[str]) -> list[str]:
+    return [each for each in sentences if len(words_of(each)) >= LONG_ENOUGH]
+
+
+def words_of(sentence: str) -> list[str]:
+    return re.findall(r"[\w’'-]+", re.sub(r"%\(\w+\)s", "this", sentence))
+
+
+def sentences_in(text: str) -> int:
+    return max(1, len(re.findall(r"[.:!?](\s|$)", text)))
+
+
+def grade(text: str) -> float:
+    """Flesch-Kincaid, with the usual rough count of syllables."""
+    words = words_of(text)
+    syllables = sum(
+        max(1, len(VOWELS.findall(re.sub(r"(?<=[^aeioul])e[sd]?$", "", word.lower())))) for word in words
+    )
+    return 0.39 * len(words) / sentences_in(text) + 11.8 * syllables / len(words) - 15.59
+
+
+def inflesz(text: str) -> float:
+    """Szigriszt-Pazos, the scale behind INFLESZ."""
+    words = words_of(text)
+    syllables = sum(max(1, len(SPANISH_VOWELS.findall(word.lower()))) for word in words)
+    return 206.835 - 62.3 * syllables / len(words) - len(words) / sentences_in(text)
+
+
+def public_sentences() -> Iterator[str]:
+    for sentence, places in in_the_code().items():
+        if any(place.startswith(("templates/public", "templates/_")) for place in places):
+            yield from forms(sentence)
+
+
+def test_the_public_pages_are_plain_english() -> None:
+    assert {
+        text: round(grade(text), 1) for text in long_ones(public_sentences()) if grade(text) > PLAIN_GRADE
+    } == {}
+
+
+def test_the_public_pages_are_plain_spanish() -> None:
+    said = {
+        form: text
+        for each in messages()
+        for form, text in zip(forms(each.id), forms(each.string), strict=False)
+    }
+    texts = long_ones(said[each] for each in public_sentences() if each in said)
+    assert {text: round(inflesz(text)) for text in texts if inflesz(text) < PLAIN_INFLESZ} == {}
+
+
+def test_the_statements_are_plain() -> None:
+    clinic = configuration.load(CONFIG / "clinic.toml", Clinic)
+    every = statements.load(CONFIG / "consent", clinic).every
+    assert {
+        each.body: grade(each.body)
+        for each in every
+        if each.language == "en" and grade(each.body) > PLAIN_GRADE
+    } == {}
+    spanish = [each.body for each in every if each.language == "es"]
+    assert {body: inflesz(body) for body in spanish if inflesz(body) < STATEMENT_INFLESZ} == {}
+
+
+def test_the_measures_tell_plain_from_hard() -> None:
+    assert grade("We call you. You can say no.") < 3
+    assert (
+        grade(
+            "Notwithstanding applicable regulatory considerations, administration necessitates authorization."
+        )
+        > 15
+    )
+    assert inflesz("Le llamamos. Puede decir que no.") > 80
+    assert (
+        inflesz("La administración institucional necesita autorizaciones reglamentarias correspondientes.")
+        < 40
+    )
