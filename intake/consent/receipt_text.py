@@ -14,6 +14,7 @@ _CHANGE = N_(
     "Open %(address)s and type the code, or call %(phone)s and say your reference. You do not need to give "
     "a reason. It will not affect any care you get from us."
 )
+_WORDS = N_("The words were:")
 _KEEP = N_("We keep your request until %(day)s, or until you erase it.")
 
 
@@ -76,7 +77,7 @@ def _answer(held: Particulars, each: Shown, issue: Issue) -> str:
     answer = translate(RAN_OUT, held.language) if over else answer
     quoted = [fill(f"“{paragraph}”", WIDTH) for paragraph in statement.body.split("\n\n")]
     version = f"{statement.kind}.{statement.version}.{statement.language} sha256:{statement.digest}"
-    words = f"{held.tell(event.at)} {translate(N_('The words were:'), held.language)}"
+    words = f"{held.tell(event.at)} {translate(_WORDS, held.language)}"
     return "\n".join((f"{named}: {answer}", fill(words, WIDTH), *quoted, version))
 
 

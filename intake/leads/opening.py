@@ -34,10 +34,7 @@ _LOOKS = (Action.LEAD_VIEWED, Action.LEAD_REVEALED)
 class NothingFound(Unprocessable):
     """No request belongs to the code: it is wrong, erased or past its time, and nobody learns which."""
 
-    sentence = N_(
-        "We found no request for this code. Please check each letter and figure. If the request was "
-        "erased, or we have kept it as long as we said, the code no longer opens anything."
-    )
+    sentence = N_("We found no request for this code. Please check each letter and figure.")
 
     def __init__(self) -> None:
         super().__init__({"code": [self.sentence]}, self.sentence)
@@ -70,8 +67,7 @@ class Opened:
     def _way(self, channel: Channel) -> Way:
         answer = self.standing.consents.get(CONTACT_KINDS[channel])
         state = answer.state if answer else None
-        masked = self.masked.by(channel) if state is State.GIVEN else None
-        return Way(channel, state, answer.at if answer else None, masked)
+        return Way(channel, state, answer.at if answer else None, self.masked.by(channel))
 
     @property
     def windows(self) -> frozenset[Window]:

@@ -26,7 +26,7 @@ from intake.web.rendering import on_day
 OK = 200
 ANCHORS = {"windows": "any", "phone": "phone", "email": "email"}
 CLOSED = N_("This request is closed. Nobody will contact you about it.")
-STOPPED = N_("All contact has stopped. Nobody from the clinic will call, text or email you.")
+STOPPED = N_("Nobody from the clinic will call, text or email you. We erase this request on %(day)s.")
 TRYING = N_("We have tried to reach you. You can also call us.")
 BROKEN = N_("We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us.")
 BOOKED = N_("You have a consultation on %(day)s, at %(time)s %(zone)s.")
@@ -68,7 +68,7 @@ def page(
         asked=_at(own.lead.asked_at, own),
         times=windows.in_words(own.windows, spoken),
         place=f"{name_of(own.lead.region, spoken)}, {language.gettext(names_of_zone(own.zone).phrase)}",
-        day_of=lambda moment: on_day(local(moment, own.zone).date()),
+        day_of=lambda moment: _day(moment, own),
         grid=choices.grid(instance.clinic, instance.clock()),
         statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
         voicemail=asking.voicemail_answers(instance, spoken),
@@ -93,8 +93,10 @@ def again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> 
 def _standing(own: Opened) -> str:
     """Where the request stands, in one sentence."""
     lead, now, spoken = own.lead, here().clock(), language.in_use.get()
-    if own.stopped or not own.changeable:
-        return language.gettext(STOPPED if own.stopped else CLOSED)
+    if own.stopped:
+        return language.translate(STOPPED, day=_day(lead.purge_after, own))
+    if not own.changeable:
+        return language.gettext(CLOSED)
     if lead.status is LeadStatus.BOOKED and lead.booked_for:
         return language.translate(BOOKED, **_moment(lead.booked_for, own))
     if lead.status is not LeadStatus.NEW:
@@ -117,10 +119,14 @@ def _at(moment: datetime, own: Opened) -> str:
     return language.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_moment(moment, own))
 
 
+def _day(moment: datetime, own: Opened) -> str:
+    return on_day(local(moment, own.zone).date())
+
+
 def _moment(moment: datetime, own: Opened) -> dict[str, str]:
     there = local(moment, own.zone)
     return {
-        "day": on_day(there.date()),
+        "day": _day(moment, own),
         "time": words.clock(there, language.in_use.get()),
         "zone": language.gettext(names_of_zone(own.zone).bracket),
     }
