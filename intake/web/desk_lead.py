@@ -132,6 +132,8 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
 def _what_came_of_it(how_it_went: Outcome, status: LeadStatus) -> str:
     if how_it_went is Outcome.ASKED_TO_STOP:
         return "stopped"
+    if how_it_went is Outcome.THEY_CALLED_US:
+        return "noted_theirs"
     return {LeadStatus.CLOSED: "closed", LeadStatus.BOOKED: "booked"}.get(status, "noted")
 
 

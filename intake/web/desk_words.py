@@ -120,7 +120,7 @@ def due(row: Row, now: datetime) -> str:
     if lead.status in (LeadStatus.CLOSED, LeadStatus.BOOKED):
         return at(lead.closed_at or lead.booked_for or now, now)
     if lead.status is LeadStatus.TRYING:
-        return translate(N_("tried %(time)s"), time=at(_last_try(row), now))
+        return _tried(row, now)
     if lead.promise_at <= now:
         return translate(N_("%(span)s late"), span=span(now - lead.promise_at))
     if lead.promise_at - now < SPOKEN_AS_SPAN:
@@ -130,9 +130,11 @@ def due(row: Row, now: datetime) -> str:
     return at(lead.promise_at, now)
 
 
-def _last_try(row: Row) -> datetime:
-    tries = [tried for _, tried in row.standing.tries]
-    return max(tries, default=row.lead.first_contact_at or row.lead.asked_at)
+def _tried(row: Row, now: datetime) -> str:
+    """When we last tried; where only they have been in touch, when that was."""
+    if not row.standing.tries:
+        return translate(N_("in touch %(time)s"), time=at(row.lead.first_contact_at or now, now))
+    return translate(N_("tried %(time)s"), time=at(max(tried for _, tried in row.standing.tries), now))
 
 
 def due_bar(lead: Lead, now: datetime) -> int:
@@ -216,7 +218,9 @@ def promised(view: View) -> str:
     said = at(lead.promise_at, now)
     if lead.first_contact_at:
         return translate(
-            N_("Promised by %(time)s; first try %(tried)s."), time=said, tried=at(lead.first_contact_at, now)
+            N_("Promised by %(time)s; first contact %(tried)s."),
+            time=said,
+            tried=at(lead.first_contact_at, now),
         )
     if lead.promise_at <= now:
         return translate(

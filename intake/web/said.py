@@ -8,6 +8,7 @@ SENTENCES = {
     "held": N_("You hold this request for 20 minutes. Nobody else can act on it."),
     "given_back": N_("You gave this request back. Somebody else can take it now."),
     "noted": N_("Noted. You no longer hold this request."),
+    "noted_theirs": N_("Noted."),
     "booked": N_("Booked. The request moved to “Booked”."),
     "closed": N_("This request is closed now."),
     "stopped": N_("All contact has been stopped. The request is erased soon."),

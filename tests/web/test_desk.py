@@ -300,7 +300,8 @@ def test_without_a_session_nothing_is_shown(sqlite_instance: Instance) -> None:
 
 def test_an_act_from_elsewhere_is_refused(desk: Desk) -> None:
     lead = ask(desk.instance).lead
-    answer = desk.web.post(f"/desk/leads/{lead.id}/claim", data={"csrf": desk.csrf()})
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    answer = desk.web.post(f"/desk/leads/{lead.id}/claim", data={"csrf": desk.csrf()}, headers=elsewhere)
     assert answer.status_code == 403
     answer = desk.web.post(f"/desk/leads/{lead.id}/claim", data={"csrf": "x"}, headers=OURS)
     assert answer.status_code == 403

@@ -223,7 +223,7 @@ def test_what_they_did_can_be_noted_while_a_colleague_holds_it(desk: Desk, ben: 
     take(desk.instance, lead, ben.member)
     page = desk.lead(lead)
     assert re.findall(r'name="outcome" value="([^"]+)"', page) == ["they_called_us", "asked_to_stop"]
-    assert desk.note(lead, "they_called_us").location.endswith("said=noted")
+    assert desk.note(lead, "they_called_us").location.endswith("said=noted_theirs")
     assert now(desk.instance, lead).claimed_by == ben.member.id
 
 

@@ -1,0 +1,189 @@
+"""The desk in Chromium: readable at every width, in both lights, by keyboard, and without a script."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+from werkzeug.serving import make_server
+
+from intake.app import create_app
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.instance import Instance
+from intake.leads.models import Attempt, Outcome, Suspicion
+from intake.staff import sessions
+from intake.staff.models import Role
+from tests.browser import axe_violations
+from tests.leads.acting import every, hire, note, now, take
+from tests.leads.asking import ask
+
+ANY = {"windows": frozenset({Window.ANY})}
+EVERY = frozenset(Channel)
+
+
+@pytest.fixture
+def staffed(sqlite_instance: Instance) -> Instance:
+    return sqlite_instance
+
+
+@pytest.fixture
+def open_desk(staffed: Instance, page_at: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
+    """Serves the desk and opens pages of it for Ana, who is signed in."""
+    ana = hire(staffed, "Ana Ruiz", *Role)
+    server = make_server("127.0.0.1", 0, create_app(staffed), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://localhost:{server.server_port}"
+
+    def open_page(path: str, width: int = 1280, **options: object) -> Page:
+        with staffed.database.transaction() as session:
+            token = sessions.begin(session, instance=staffed, staff_id=ana.id)
+        page = page_at(width, base_url=url, **options)
+        page.context.add_cookies([{"name": "intake", "value": token, "url": url, "sameSite": "Strict"}])
+        page.goto(path)
+        return page
+
+    yield open_page
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def busy(instance: Instance) -> str:
+    """A desk with something of everything. Returns the path of a request that may be called."""
+    ben, clock = hire(instance, "Ben Ochoa"), instance.clock
+    ask(instance, channels=EVERY, language="es", **ANY)
+    clock.move(minutes=100)
+    lead = ask(instance, channels=EVERY, tell_article=True, voicemail=False, **ANY).lead
+    clock.move(minutes=40)
+    take(instance, ask(instance, suspected=Suspicion.TOO_FAST, **ANY).lead, ben)
+    ask(instance, region="US-TX", time_zone=None, windows=frozenset({Window.SATURDAY_MORNING}))
+    for outcome in (Outcome.DECLINED, Outcome.BOOKED, Outcome.NO_ANSWER):
+        other = ask(instance, phone=f"+1305555017{len(outcome)}"[:12], **ANY).lead
+        take(instance, other, ben)
+        note(instance, other, ben, outcome, booked_for=clock() + timedelta(days=2))
+    return f"/desk/leads/{lead.id}"
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def looked_at(page: Page) -> None:
+    assert axe_violations(page) == []
+    assert fits(page)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_every_page_reads_well(
+    open_desk: Callable[..., Page], staffed: Instance, width: int, *, dark: bool
+) -> None:
+    lead = busy(staffed)
+    page = open_desk("/desk", width, dark=dark)
+    looked_at(page)
+    for path in ("/desk?show=closed", "/desk?language=es&held=me", "/desk/stop", "/desk/log", lead):
+        page.goto(path)
+        looked_at(page)
+    page.get_by_role("button", name="Reveal number", exact=False).first.click()
+    expect(page.locator(".masked.open")).to_have_count(1)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    looked_at(page)
+    page.get_by_role("button", name="Booked a consultation").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose the day and time")
+    looked_at(page)
+    page.get_by_role("button", name="Asked to stop").click()
+    expect(page.locator(".banner")).to_contain_text("Stop.")
+    looked_at(page)
+
+
+def test_nothing_on_the_desk_breaks_the_policy(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    lead, complaints = busy(staffed), []
+    page = open_desk("/desk")
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request", lambda request: complaints.append(request.url) if "localhost" not in request.url else None
+    )
+    for path in ("/desk", lead, "/desk/log", "/desk/stop"):
+        page.goto(path)
+    assert [each for each in complaints if not each.startswith("data:")] == []
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
+def test_a_request_is_revealed_and_noted(
+    open_desk: Callable[..., Page], staffed: Instance, *, javascript: bool
+) -> None:
+    lead = ask(staffed, **ANY).lead
+    page = open_desk("/desk", javascript=javascript)
+    page.locator(".lead .who a").first.click()
+    page.get_by_role("button", name="Reveal number").click()
+    expect(page.locator(".masked.open")).to_have_text("(305) 555-0123")
+    page.get_by_role("button", name="No answer").click()
+    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    expect(page).to_have_url(re.compile(r"said=noted$"))
+    assert now(staffed, lead).first_contact_at == staffed.clock()
+
+
+def test_the_way_through_by_keyboard(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    ask(staffed, **ANY)
+    page = open_desk("/desk")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("jk")  # letters are letters while somebody types
+    page.keyboard.press("Tab")
+    page.keyboard.press("j")
+    expect(page.locator(".lead .who a").first).to_be_focused()
+    page.keyboard.press("o")
+    page.wait_for_url("**/leads/*")
+    page.keyboard.press("r")
+    expect(page.locator(".masked.open")).to_have_count(1)
+    page.keyboard.press("4")
+    expect(page.get_by_role("button", name="No answer")).to_be_focused()
+    assert every(staffed, Attempt) == []
+    page.keyboard.press("5")  # not allowed: nothing is chosen
+    expect(page.get_by_role("button", name="No answer")).to_be_focused()
+    page.keyboard.press("4")
+    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    page.keyboard.press("c")
+    expect(page.get_by_role("status")).to_contain_text("You hold this request")
+    page.keyboard.press("q")
+    page.wait_for_url("**/desk")
+    page.keyboard.press("?")
+    expect(page.locator("#keys-panel")).to_be_focused()
+
+
+def test_the_keys_can_be_turned_off(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    ask(staffed, **ANY)
+    page = open_desk("/desk")
+    page.get_by_label("Turn the keys off in this browser").check()
+    page.get_by_role("heading", name="Queue").click()
+    page.keyboard.press("j")
+    expect(page.locator(".lead .who a").first).not_to_be_focused()
+    page.reload()
+    expect(page.get_by_label("Turn the keys off in this browser")).to_be_checked()
+
+
+def test_a_double_click_notes_once(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    lead = ask(staffed, **ANY).lead
+    page = open_desk(f"/desk/leads/{lead.id}", javascript=False)
+    page.get_by_role("button", name="Reveal number").click()
+    page.get_by_role("button", name="No answer").dblclick()
+    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    assert len(every(staffed, Attempt)) == 1
+
+
+def test_going_back_after_the_hold_shows_nothing(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    lead = ask(staffed, **ANY).lead
+    page = open_desk(f"/desk/leads/{lead.id}")
+    page.get_by_role("button", name="Reveal number").click()
+    expect(page.locator(".masked.open")).to_have_count(1)
+    page.get_by_role("button", name="Give back").click()
+    expect(page.get_by_role("status")).to_contain_text("You gave this request back.")
+    with pytest.raises(Error, match="ERR_CACHE_MISS"):  # it would have to be asked for, and sent, again
+        page.go_back()
+    expect(page.locator(".masked.open")).to_have_count(0)
