@@ -41,8 +41,12 @@ def words(settings: Settings, account: FirstAccount | None, hours: Sequence[str]
     lines += _how_to_sign_in(settings, account)
     lines += [("", ""), *(("" if place else "Closed now", line) for place, line in enumerate(hours))]
     lines += [("", ""), ("Kept in", str(settings.data_dir)), ("To stop", "press Ctrl-C")]
-    shown = (f"  {click.style(f'{name:<12}', bold=True)} {value}".rstrip() for name, value in lines)
+    shown = (f"  {_bold(f'{name:<12}')} {value}" if value else "" for name, value in lines)
     return "\n".join(["", *shown, ""])
+
+
+def _bold(words: str) -> str:
+    return click.style(words, bold=True) if words.strip() else words
 
 
 def while_closed(instance: Instance) -> list[str]:

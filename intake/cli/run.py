@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 
 import click
@@ -12,7 +12,7 @@ from intake.cli.children import TICK, Child, end_all, keep_running
 from intake.cli.db import bring_up
 from intake.cli.listening import listen
 from intake.cli.opening import load_settings, opened
-from intake.cli.stopping import parent_gone, stop_on_signals
+from intake.cli.stopping import parent_gone, stop_on_signals, terminal_gone
 from intake.errors import Refused
 from intake.settings import Settings
 from intake.staff import first
@@ -29,7 +29,7 @@ def run_command(*, stop_with_parent: bool) -> None:
     Brings the database up to date first. In development the first start adds an account to try the
     desk with and tells how to sign in.
     """
-    gone = parent_gone() if stop_with_parent else bool
+    ends = [terminal_gone(), *([parent_gone()] if stop_with_parent else [])]
     loaded = load_settings()
     stop = stop_on_signals()
     with listen(loaded) as listener:
@@ -38,7 +38,7 @@ def run_command(*, stop_with_parent: bool) -> None:
         logs = loaded.data_dir / "logs"
         web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
         relay = Child("relay", "relay", log=logs / "relay.log")
-        _run([web, relay], lambda: greeting.words(loaded, account, hours), loaded, stop, gone)
+        _run([web, relay], lambda: greeting.words(loaded, account, hours), loaded, stop, ends)
     _tell("Stopped.")
 
 
@@ -58,10 +58,10 @@ def _run(
     greet: Callable[[], str],
     settings: Settings,
     stop: Event,
-    gone: Callable[[], bool],
+    ends: Sequence[Callable[[], bool]],
 ) -> None:
     def watch() -> None:
-        if gone():
+        if any(gone() for gone in ends):
             stop.set()
         for child in children:
             for line in child.new_lines():

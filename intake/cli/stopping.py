@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from select import poll
 from threading import Event, Thread
 
 import click
@@ -20,11 +21,19 @@ until_stdin_closes = click.option(
 
 
 def stop_on_signals() -> Event:
-    """An event that is set by Ctrl-C, SIGTERM and SIGHUP instead of ending the process at once."""
+    """An event that is set by Ctrl-C, SIGTERM and SIGHUP instead of ending the process at once.
+
+    SIGHUP stays ignored where it was: `nohup` asked for that.
+    """
     stop = Event()
     for number in SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
+        if number != signal.SIGHUP or not _outlives_terminals():
+            signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _outlives_terminals() -> bool:
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def stop_with_stdin(stop: Event) -> None:
@@ -36,6 +45,18 @@ def _wait_for_the_end(stop: Event) -> None:
     while os.read(sys.stdin.fileno(), 1024):
         continue
     stop.set()
+
+
+def terminal_gone() -> Callable[[], bool]:
+    """A question to ask again and again: is the terminal closed that this was started in?
+
+    The system tells the leader of the session alone, and `make` as a leader waits for its children.
+    """
+    if _outlives_terminals() or not sys.stdin or not sys.stdin.isatty():
+        return bool
+    watched = poll()
+    watched.register(sys.stdin.fileno(), 0)
+    return lambda: bool(watched.poll(0))
 
 
 def parent_gone() -> Callable[[], bool]:

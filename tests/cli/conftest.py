@@ -117,6 +117,11 @@ def processes_of(folder: Path) -> dict[int, str]:
     return found
 
 
+def _hears_hangups() -> None:
+    """Whatever runs the tests may have been told to outlive its terminal; what they start was not."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Service:
     """One real `intake` process, its surroundings and what it says."""
 
@@ -151,6 +156,7 @@ class Service:
                 stdout=said,
                 stderr=said,
                 process_group=0,
+                preexec_fn=_hears_hangups,  # noqa: PLW1509  it only sets a signal
             )
         self.started.append(process)
         return process

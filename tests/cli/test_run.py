@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +86,33 @@ def test_nothing_outlives_what_started_it(service: Service) -> None:
     service.wait_for(LAST_WORDS)
     process.kill()
     service.wait_until_gone()
+
+
+def test_nothing_outlives_the_terminal(service: Service) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "intake", "run"],
+        env=service.environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    service.started.append(process)
+    os.close(theirs)
+    service.wait_until_up()
+    os.close(ours)  # nobody is the leader of that terminal, so no signal comes
+    assert process.wait(90) in (0, 1)
+    service.wait_until_gone()
+
+
+def test_it_outlives_the_terminal_when_told_so(service: Service) -> None:
+    service.start("run", through=("nohup",))
+    service.wait_for(LAST_WORDS)
+    service.started[0].send_signal(signal.SIGHUP)
+    service.wait_until_up()
+    service.started[0].terminate()
+    assert service.started[0].wait(90) == 0
 
 
 def test_it_can_be_stopped_before_it_is_up(service: Service) -> None:
