@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from babel.dates import format_date
-from flask import Flask, current_app
+from flask import Flask
 from jinja2 import StrictUndefined
 
 from intake import crypto, language
@@ -31,20 +31,7 @@ def prepare(app: Flask) -> None:
     environment.add_extension("jinja2.ext.i18n")
     translations: Any = environment  # the extension adds what the type does not know
     translations.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
-    known = (
-        offered,
-        asset,
-        to,
-        twin,
-        spoken,
-        shown,
-        dialled,
-        opening,
-        opening_hours,
-        zone_phrase,
-        on_day,
-        in_fours,
-    )
+    known = (asset, to, twin, spoken, shown, dialled, opening, opening_hours, zone_phrase, on_day, in_fours)
     environment.globals.update({each.__name__: each for each in known})
     environment.globals["clinic"] = app.extensions["intake"].clinic
 
@@ -52,11 +39,6 @@ def prepare(app: Flask) -> None:
 def spoken() -> str:
     """The language of this page."""
     return language.in_use.get()
-
-
-def offered(path: str) -> bool:
-    """Whether this service has such a page: what it does not offer is not linked."""
-    return path in {rule.rule for rule in current_app.url_map.iter_rules()}
 
 
 def asset(name: str) -> str:
