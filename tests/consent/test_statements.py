@@ -24,7 +24,7 @@ PUBLISHED = {
     "text.1.en.txt": "7bf4b8fb468c0cd6",
     "text.1.es.txt": "10bcc39ffca63e4b",
     "use.1.en.txt": "beb1f7da08c86fea",
-    "use.1.es.txt": "8061c549285d29ae",
+    "use.1.es.txt": "ba2b271ff792f81a",
     "voicemail.1.en.txt": "8612f8b2f15e410e",
     "voicemail.1.es.txt": "19bc3814251306c8",
 }
