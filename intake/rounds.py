@@ -23,6 +23,7 @@ from intake.leads.models import Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage, relay
 from intake.outbox.mailer import Mailer, open_mailer
 from intake.outbox.models import RoundLease
+from intake.staff import sessions
 
 log = structlog.get_logger()
 
@@ -97,10 +98,17 @@ def forget_submissions(instance: Instance) -> int:
     return cast("CursorResult[Any]", done).rowcount
 
 
+def forget_sessions(instance: Instance) -> int:
+    """Delete the sessions of staff that can never stand again."""
+    with instance.database.transaction() as session:
+        return sessions.forget_ended(session, instance=instance)
+
+
 ROUNDS = (
     Round("link", timedelta(seconds=10), link),
     Round("sweep", timedelta(minutes=15), sweep),
     Round("forget_submissions", timedelta(hours=1), forget_submissions),
+    Round("forget_sessions", timedelta(hours=1), forget_sessions),
     Round(retention.ROUND, timedelta(hours=1), retention.purge_when_sure),
     Round("mirror_ledger", timedelta(minutes=1), ledger.mirror),
 )
