@@ -27,9 +27,7 @@ def purge(*, dry_run: bool) -> None:
         return
     click.echo(f"{_counted(found.count)} erased.")
     if found.failed:
-        raise Refused(
-            f"{_counted(found.failed)} due could not be erased: run `intake doctor`, then try again."
-        )
+        raise Refused(f"Not erased, though due: {found.failed}. Run `intake doctor`, then try again.")
 
 
 def _purge(instance: Instance) -> Purged:
