@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 
 from intake.calling import regions, words
 from intake.calling.gate import Verdict
@@ -71,12 +71,12 @@ def zone() -> str:
 
 
 def time_of_day(moment: datetime, on: str = "") -> str:
-    """`2:12 pm`, `2:12 p. m.`; on the clinic's clock unless `on` names another zone."""
+    """`2:12 pm`, `2 pm`, `2:12 p.m.`; on the clinic's clock unless `on` names another zone."""
     spoken = in_use.get()
     there = local(moment, on or zone())
     if spoken == "en":
         return words.clock(there, spoken)
-    return str(format_time(there, "h:mm a", locale=_LOCALES[spoken]))
+    return str(format_time(there, "h:mm a" if there.minute else "h a", locale=_LOCALES[spoken]))
 
 
 def at(moment: datetime, now: datetime, on: str = "") -> str:
@@ -87,8 +87,8 @@ def at(moment: datetime, now: datetime, on: str = "") -> str:
         return clock
     if abs((there - today).days) < WEEK:
         return f"{format_date(there, 'EEE', locale=_LOCALES[in_use.get()])} {clock}"
-    style = "MMM d" if there.year == today.year else "MMM d, y"
-    return f"{format_date(there, style, locale=_LOCALES[in_use.get()])}, {clock}"
+    parts = "MMMd" if there.year == today.year else "yMMMd"
+    return f"{format_skeleton(parts, there, locale=_LOCALES[in_use.get()])}, {clock}"
 
 
 def span(length: timedelta) -> str:

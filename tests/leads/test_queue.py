@@ -17,6 +17,7 @@ from intake.leads.find import TermKind, read_term
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suspicion
 from intake.leads.queue import Filters, HeldBy, Page, Show
 from intake.leads.rows import Group
+from intake.leads.view import view
 from intake.staff.models import Role
 from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, details_of, hire, note, now, take
@@ -281,3 +282,16 @@ def test_a_privacy_officer_finds_but_an_admin_does_not(instance: Instance) -> No
     assert [row.lead.id for row in seek(instance, officer, lead.reference).rows] == [lead.id]
     with pytest.raises(NotAllowed):
         seek(instance, hire(instance, "Ada Min", Role.ADMIN), lead.reference)
+
+
+def test_the_page_of_a_lead_costs_the_same_however_much_has_happened(instance: Instance, statements) -> None:
+    lead, ana = ask(instance, **ANY).lead, hire(instance)
+    costs = []
+    for _ in range(2):
+        take(instance, lead, ana)
+        note(instance, lead, ana, Outcome.ANOTHER_TIME)
+        ask(instance, **ANY)
+        with instance.database.transaction() as session, statements(instance) as sent:
+            view(session, lead.id, beside=25, member=ana, instance=instance)
+        costs.append(len(sent))
+    assert costs[0] == costs[1] <= 24

@@ -13,8 +13,12 @@ from intake.instance import Instance
 from intake.leads.models import Lead
 from intake.staff import sessions
 from intake.staff.permissions import Member
+from tests.leads.asking import EMAIL, NAME, PHONE
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
+SHOWN = "(305) 555-0123"
+CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, "555-0123", EMAIL, EMAIL.partition("@")[0])
+"""What stands on no page before a reveal."""
 
 
 class Desk:

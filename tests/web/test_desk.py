@@ -5,20 +5,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from intake import audit
 from intake.app import create_app
-from intake.audit import Action, AuditEvent
+from intake.audit import AuditEvent
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, Suspicion
 from intake.staff.models import Role
-from intake.web import acts, guards
+from intake.web import guards
 from tests.leads.acting import details_of, every, hire, now, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
-from tests.web.desks import NOWHERE, OURS, Desk, words
+from tests.leads.asking import NAME, PHONE, ask
+from tests.web.desks import CANARIES, NOWHERE, OURS, Desk, words
 
 ANY = {"windows": frozenset({Window.ANY})}
-CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], "0123", EMAIL, EMAIL.partition("@")[0])
 PATHS = ("/desk", "/desk/stop", "/desk/log")
 
 
@@ -197,72 +195,6 @@ def test_a_stopped_number_stops_the_next_request_too(desk: Desk) -> None:
     assert "Do not call. " in said
     assert "This number or address is on the do-not-contact list." in said
     assert "Reveal number" not in said
-
-
-def test_the_log_says_who_did_what_to_which_request(desk: Desk) -> None:
-    lead = ask(desk.instance).lead
-    desk.act(lead, "reveal", channel="call")
-    said = words(desk.get("/desk/log").text)
-    assert re.search(rf"Ana Ruiz Phone number shown, to call {lead.reference[:4]}", said)
-    assert "the person Asked for contact" in said
-    assert "lead.submitted consents 6" in said
-    assert "0 events stand in the chain." in said
-
-
-def test_the_log_can_be_narrowed_to_one_act(desk: Desk) -> None:
-    ask(desk.instance)
-    page = desk.get("/desk/log?action=lead.submitted").text
-    assert page.count("<code>lead.submitted</code>") == page.count("<code>") == 1
-    assert "No such act is in the log." in words(desk.get("/desk/log?action=lead.erased").text)
-
-
-def test_the_log_is_read_page_by_page(desk: Desk, monkeypatch) -> None:
-    monkeypatch.setattr("intake.audit.log.PAGE", 2)
-    for _ in range(3):
-        ask(desk.instance)
-    path, references = "/desk/log?action=lead.submitted", []
-    while path:
-        page = desk.get(path).text
-        references += re.findall(r'class="ref" href="[^"]+">([^<]+)<', page)
-        following = re.search(r'rel="next" href="([^"]+)"', page)
-        path = following[1].replace("&amp;", "&") if following else ""
-    assert len(references) == len(set(references)) == 3
-
-
-def test_reading_the_log_is_recorded_once(desk: Desk) -> None:
-    desk.get("/desk/log")
-    assert len(details_of(desk.instance, "audit.read")) == 1
-
-
-def test_a_whole_log_is_found_whole(desk: Desk) -> None:
-    ask(desk.instance)
-    with desk.instance.database.transaction() as session:
-        audit.link(session, keyring=desk.instance.keyring, at=desk.instance.clock())
-    said = words(desk.post("/desk/log/verify").text)
-    assert "Yes. All 1 events and the consent proof are as they were written" in said
-    assert '{"kind":"verify"}' in details_of(desk.instance, "audit.read")
-
-
-def test_a_log_that_was_changed_is_found_out(desk: Desk) -> None:
-    ask(desk.instance)
-    with desk.instance.database.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TRIGGER audit_event_no_update")
-        connection.exec_driver_sql("UPDATE audit_event SET details = '{}' WHERE action = 'lead.submitted'")
-    said = words(desk.post("/desk/log/verify").text)
-    assert "No. Something in the log or in the consent proof is not as it was written." in said
-    assert "was changed." in said
-
-
-def test_only_who_may_read_the_log_reads_it(sqlite_instance: Instance) -> None:
-    coordinator = Desk(sqlite_instance, hire(sqlite_instance, "Ben Ochoa"))
-    assert coordinator.get("/desk/log").status_code == 403
-    assert "/desk/log" not in coordinator.get("/desk").text
-    officer = Desk(sqlite_instance, hire(sqlite_instance, "Pia Ott", Role.PRIVACY_OFFICER))
-    assert officer.get("/desk/log").status_code == 200
-
-
-def test_every_act_of_the_log_has_words() -> None:
-    assert {each for each in Action if acts.name(each) == each.value} == set()
 
 
 def test_unknown_and_hidden_requests_answer_with_the_same_bytes(sqlite_instance: Instance) -> None:

@@ -1,0 +1,50 @@
+"""The words to say: short, in the person's language, nothing about health, the clinic only to the person."""
+
+import pytest
+
+from intake.clinic import load, shown
+from intake.language import LANGUAGES, translate
+from intake.resources import CONFIG
+from intake.web import scripts
+
+WORDS = {"name": "Rosa", "staff": "Ana", "number": "(305) 555-0142", "clinic": "Harbor Lane Clinic"}
+HEALTH = (
+    "ketamin",
+    "depress",
+    "addict",
+    "health",
+    "treatment",
+    "adicc",
+    "salud",
+    "depresi",
+    "tratam",
+    "doctor",
+)
+NAMELESS = (scripts.HELLO, scripts.PRIVATE, scripts.SOMEBODY_ELSE, scripts.VOICEMAIL)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_fits_into_one_message(language: str) -> None:
+    clinic = load(CONFIG / "clinic.toml")
+    said = translate(
+        scripts.TEXT, language, **{**WORDS, "clinic": clinic.name, "number": shown(clinic.calls_from)}
+    )
+    assert len(said) <= 160
+    assert {"en": "STOP", "es": "ALTO"}[language] in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "words", [*NAMELESS, scripts.WHO_WE_ARE, scripts.TEXT, scripts.SUBJECT, scripts.EMAIL]
+)
+def test_no_word_tells_about_health(words: str, language: str) -> None:
+    said = translate(words, language, **WORDS).lower()
+    assert not [each for each in HEALTH if each in said]
+    if language == "es":
+        assert said != translate(words, "en", **WORDS).lower()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("words", NAMELESS)
+def test_what_others_may_hear_does_not_name_the_clinic(words: str, language: str) -> None:
+    assert "Harbor" not in translate(words, language, **WORDS)
