@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, g
 
-from intake.web import desk_lead, desk_log, desk_queue, desk_words, guards
+from intake.web import desk_health, desk_lead, desk_log, desk_queue, desk_words, guards
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guards.speak_as_the_browser_asks)
@@ -34,5 +34,10 @@ for rule, view in ACTS:
 
 @desk.context_processor
 def known() -> dict[str, Any]:
-    """What every page of the desk knows: who is here, the form token, and how times are said."""
-    return {"member": g.get("member"), "csrf_token": guards.csrf_token, "say": desk_words}
+    """What all its pages know: who is here, the form token, how times are said, and what is wrong."""
+    return {
+        "member": g.get("member"),
+        "csrf_token": guards.csrf_token,
+        "say": desk_words,
+        "troubles": desk_health.troubles,
+    }

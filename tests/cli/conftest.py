@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -88,10 +89,11 @@ def until(happened: Callable[[], object], what: str, words: Callable[[], str] = 
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody uses, below those that outgoing connections are given."""
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        if can_bind(port):
+            return port
 
 
 def can_bind(port: int) -> bool:

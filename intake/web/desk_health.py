@@ -1,0 +1,26 @@
+"""What the desk says above every page when the service itself may forget somebody (N2)."""
+
+from intake import health
+from intake.language import N_
+from intake.web.here import here
+
+SENTENCES = {
+    "relay": N_(
+        "No notices are leaving, because the relay is not running. Nothing is lost. Look at the queue now "
+        "and then, and tell whoever looks after this service."
+    ),
+    "notices": N_(
+        "Notices of new requests are late. Nothing is lost. Look at the queue now and then until this is "
+        "gone."
+    ),
+    "dead letters": N_(
+        "A notice was refused and will not be sent again. Look at the queue now and then, and tell whoever "
+        "looks after this service."
+    ),
+}
+
+
+def troubles() -> list[str]:
+    """One sentence (message id) for each; mostly none."""
+    with here().database.reading() as session:
+        return [SENTENCES[check.name] for check in health.banner(session, instance=here())]
