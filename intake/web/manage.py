@@ -139,7 +139,7 @@ def receipt() -> ResponseReturnValue:
 def _saved(code: str, form: Form) -> ResponseReturnValue:
     with here().database.transaction() as session:
         saved = receipts.save(session, code=code, form=form, instance=here())
-    answer = Response(saved.content, mimetype=saved.mimetype)
+    answer = Response(saved.content, content_type=saved.mimetype)
     answer.headers["Content-Disposition"] = f'attachment; filename="{saved.filename}"'
     return answer
 

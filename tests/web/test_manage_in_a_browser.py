@@ -1,0 +1,140 @@
+"""The manage page in Chromium: every width, both lights and languages, and without a script (C2)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from intake.instance import Instance
+from intake.leads.models import Lead
+from tests.browser import axe_violations
+from tests.leads.acting import every
+from tests.leads.asking import ask
+
+Open = Callable[..., Page]
+
+
+def look(page: Page) -> None:
+    assert axe_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def press(page: Page, action: str) -> None:
+    """Press the last button of the form that leads to `action`."""
+    page.locator(f"form[action$='{action}'] button").last.click()
+
+
+@pytest.mark.parametrize("prefix", ["", "/es"])
+@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
+def test_it_reads_well_in_every_state(
+    page_at: Open, address: str, sqlite_instance: Instance, prefix: str, width: int, *, dark: bool
+) -> None:
+    asked = ask(sqlite_instance)
+    page = page_at(width, dark=dark)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(f"{address}{prefix}/manage")
+    look(page)
+    page.fill("#code", "wrong")
+    page.press("#code", "Enter")
+    expect(page.locator(".problems")).to_be_focused()
+    look(page)
+    page.fill("#code", asked.code.lower())
+    page.press("#code", "Enter")
+    expect(page.locator("dl.held")).to_be_visible()
+    for summary in page.locator("summary").all():
+        summary.click()
+    look(page)
+    page.check("#by-call")
+    page.fill("#phone", "12")
+    page.locator("form:has(#phone) > .btn").click()
+    expect(page.locator(".problems")).to_be_focused()
+    look(page)
+    page.fill("#phone", "305 555 0144")
+    page.locator("form:has(#phone) > .btn").click()
+    expect(page.locator("p.done")).to_be_visible()
+    press(page, "/manage/stop")
+    look(page)
+    page.locator("summary").last.click()
+    press(page, "/manage/erase")
+    expect(page.locator("p.done")).to_be_visible()
+    look(page)
+    assert [each for each in said if "422" not in each] == []
+    assert every(sqlite_instance, Lead) == []
+
+
+@pytest.mark.parametrize("prefix", ["", "/es"])
+def test_the_answer_to_everybody_reads_well(page_at: Open, address: str, prefix: str) -> None:
+    page = page_at(320)
+    page.goto(f"{address}{prefix}/manage")
+    page.fill("#reference", "nobody")
+    page.fill("#address", "nobody@example.org")
+    page.press("#address", "Enter")
+    expect(page.locator("p.done")).to_be_visible()
+    look(page)
+
+
+def test_everything_works_without_a_script(
+    page_at: Open, address: str, sqlite_instance: Instance, tmp_path: Path
+) -> None:
+    asked = ask(sqlite_instance)
+    page = page_at(320, javascript=False)
+    page.goto(f"{address}/manage")
+    page.fill("#code", asked.code)
+    page.press("#code", "Enter")
+    with page.expect_download() as started:
+        page.locator("button[value=text]").click()
+    saved = started.value
+    saved.save_as(tmp_path / "saved")
+    assert saved.suggested_filename == "receipt.txt"
+    assert "Harbor Lane Clinic" in (tmp_path / "saved").read_text()
+    page.locator("button[value=email]").click()
+    expect(page.locator("p.done")).to_have_text("Done. We will not email you any more.")
+    page.locator("header .link").click()
+    expect(page.locator("h1")).to_have_text("Su pedido")
+    press(page, "/manage/stop")
+    expect(page.locator("p.done")).to_have_text("Listo. Ya no habrá ningún contacto.")
+    assert asked.code not in page.url
+
+
+def test_going_back_after_erasing_opens_nothing(
+    page_at: Open, address: str, sqlite_instance: Instance
+) -> None:
+    asked = ask(sqlite_instance)
+    page = page_at(1280)
+    page.goto(f"{address}/manage")
+    page.fill("#code", asked.code)
+    page.press("#code", "Enter")
+    page.locator("summary").last.click()
+    press(page, "/manage/erase")
+    expect(page.locator("p.done")).to_be_visible()
+    page.goto(f"{address}/manage")
+    assert page.input_value("#code") == ""
+    page.fill("#code", asked.code)
+    page.goto(f"{address}/safety")
+    page.go_back()
+    expect(page.locator("#code")).to_have_value("")
+
+
+def test_it_keeps_nothing_in_the_browser(page_at: Open, address: str, sqlite_instance: Instance) -> None:
+    page = page_at(1280)
+    page.goto(f"{address}/manage")
+    page.fill("#code", ask(sqlite_instance).code)
+    page.press("#code", "Enter")
+    expect(page.locator("dl.held")).to_be_visible()
+    assert page.context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "/es"])
+def test_it_reflows_at_twice_the_size_on_a_small_phone(
+    page_at: Open, address: str, sqlite_instance: Instance, prefix: str
+) -> None:
+    page = page_at(160)
+    page.goto(f"{address}{prefix}/manage")
+    page.fill("#code", ask(sqlite_instance).code)
+    page.press("#code", "Enter")
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
