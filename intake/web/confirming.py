@@ -13,6 +13,7 @@ from intake.calling.regions import names_of_zone, zones_of
 from intake.calling.times import local
 from intake.clinic import Channel
 from intake.consent.models import Kind, State
+from intake.consent.receipt import NAMES
 from intake.language import N_
 from intake.leads.schemas import Request
 from intake.leads.submit import Submitted
@@ -21,15 +22,6 @@ from intake.web import asking
 from intake.web.here import here
 from intake.web.rendering import on_day
 
-NAMES = {
-    Kind.USE: N_("Use of what you typed"),
-    Kind.ADULT: N_("Your age"),
-    Kind.CALL: Channel.CALL.sentence,
-    Kind.VOICEMAIL: N_("Voicemail"),
-    Kind.TEXT: Channel.TEXT.sentence,
-    Kind.EMAIL: Channel.EMAIL.sentence,
-    Kind.ARTICLE: N_("Which article you were reading"),
-}
 PROMISES = {
     Channel.CALL: N_("A person will call you %(promise)s."),
     Channel.TEXT: N_("A person will text you %(promise)s."),
