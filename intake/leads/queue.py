@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -112,7 +112,8 @@ def page(
 ) -> Page:
     """Up to `limit` (100) leads by promise, soonest first; the closed ones latest first.
 
-    Recorded once, as a count. Raises NotAllowed without the permission.
+    Only reads, so that nobody who writes has to wait for it; whoever shows it calls `record` before.
+    Raises NotAllowed without the permission.
     """
     require(member, Permission.LIST_LEADS)
     wanted = _wanted(filters, member, instance.clock())
@@ -122,7 +123,6 @@ def page(
     total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
     mine = session.scalars(_held_by(member, instance.clock())).all()
     rows = {row.lead.id: row for row in rows_of(session, {*leads, *mine}, instance=instance)}
-    _record(session, Action.LEADS_LISTED, member, instance, {"count": len(leads)})
     return Page(
         rows=[rows[lead.id] for lead in leads],
         total=total,
@@ -193,14 +193,13 @@ def one(session: Session, lead_id: uuid.UUID, *, member: Member) -> Lead:
     return lead
 
 
-def _record(
-    session: Session, action: Action, member: Member, instance: Instance, details: Mapping[str, Any]
-) -> None:
+def record(session: Session, page: Page, *, member: Member, instance: Instance) -> None:
+    """Note in the log that `member` sees this page of the queue, as a count."""
     audit.record(
         session,
-        action,
+        Action.LEADS_LISTED,
         keyring=instance.keyring,
         at=instance.clock(),
         actor=member.actor,
-        details=details,
+        details={"count": len(page.rows)},
     )

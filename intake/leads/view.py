@@ -18,7 +18,6 @@ from intake.leads.act import Act
 from intake.leads.contact import Masked, Revealed
 from intake.leads.facts import Standing
 from intake.leads.models import Lead, LeadStatus
-from intake.leads.queue import Filters, Page
 from intake.leads.rows import names_of
 from intake.leads.story import Told
 from intake.staff.permissions import Member, Permission
@@ -39,7 +38,6 @@ class View:
     told: Sequence[Told]
     said: Sequence[Shown]
     names: Mapping[uuid.UUID, str]
-    beside: Page | None
     member: Member
     now: datetime
 
@@ -80,14 +78,11 @@ def view(
     session: Session,
     lead_id: uuid.UUID,
     *,
-    beside: int = 0,
     just: Revealed | None = None,
     member: Member,
     instance: Instance,
 ) -> View:
-    """The page of one lead, with so many of the queue `beside` it for who may list them.
-
-    `just` is what a reveal in this very transaction has opened.
+    """The page of one lead. `just` is what a reveal in this very transaction has opened.
 
     Recorded as one look, or as one more showing for each value that our hold keeps open. Raises
     NotFound for an unknown lead and for one we may not see, alike.
@@ -108,13 +103,6 @@ def view(
         told=story.tell(events, lead, now=instance.clock()),
         said=list({each.event.kind: each for each in consent.shown(session, lead.id)}.values()),
         names=names_of(session, {each for each in staff if each}),
-        beside=_beside(session, beside, member, instance),
         member=member,
         now=instance.clock(),
     )
-
-
-def _beside(session: Session, limit: int, member: Member, instance: Instance) -> Page | None:
-    if not limit or Permission.LIST_LEADS not in member.permissions:
-        return None
-    return queue.page(session, filters=Filters(), limit=limit, member=member, instance=instance)

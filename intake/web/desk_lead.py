@@ -15,6 +15,7 @@ from intake.errors import IntakeError, Refused, Unprocessable, Unreadable
 from intake.leads import attempts, claims, contact, queue
 from intake.leads import view as leads_view
 from intake.leads.models import CloseReason, LeadStatus, Outcome
+from intake.leads.queue import Filters, Page
 from intake.leads.view import View
 from intake.staff.permissions import Permission
 from intake.web import acts, guards
@@ -36,12 +37,13 @@ def lead_page(lead_id: uuid.UUID) -> ResponseReturnValue:
 
 def _look(lead_id: uuid.UUID) -> View:
     with here().database.transaction() as session:
-        return leads_view.view(session, lead_id, beside=BESIDE, member=g.member, instance=here())
+        return leads_view.view(session, lead_id, member=g.member, instance=here())
 
 
 def _page(found: View, problem: IntakeError | None = None) -> Response:
     words = {
         "view": found,
+        "beside": _beside(),
         "acts": acts,
         "choices": Choices.of(found),
         "problem": problem,
@@ -51,6 +53,17 @@ def _page(found: View, problem: IntakeError | None = None) -> Response:
         "reasons": attempts.BY_HAND,
     }
     return make_response(render_template("desk/lead.html", **words), problem.status if problem else 200)
+
+
+def _beside() -> Page | None:
+    """The head of the queue, for who may list it; read after the act, so that it shows what came of it."""
+    if Permission.LIST_LEADS not in g.member.permissions:
+        return None
+    with here().database.reading() as session:
+        page = queue.page(session, filters=Filters(), limit=BESIDE, member=g.member, instance=here())
+    with here().database.transaction() as session:
+        queue.record(session, page, member=g.member, instance=here())
+    return page
 
 
 def _acting(lead_id: uuid.UUID, act: Callable[[], str]) -> ResponseReturnValue:
@@ -96,9 +109,7 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
         with here().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
             just = contact.reveal(session, lead, channel=channel, member=g.member, instance=here())
-            found = leads_view.view(
-                session, lead_id, beside=BESIDE, just=just, member=g.member, instance=here()
-            )
+            found = leads_view.view(session, lead_id, just=just, member=g.member, instance=here())
     except Refused as problem:
         return _page(_look(lead_id), problem)
     return _page(found)

@@ -47,11 +47,12 @@ def verify() -> ResponseReturnValue:
 def _page(verified: Verified | None = None) -> str:
     action = request.args.get("action", "")
     known = Action(action) if action in set(Action) else None
-    with here().database.transaction() as session:
+    with here().database.reading() as session:
         page = log.page(session, action=known, after=Spot.read(request.args.get("after", "")))
         reach = log.reach(session)
         names = names_of(session, {event.actor_id for event in page.events if event.actor_id})
         references = references_of(session, {event.about for event in page.events if event.about})
+    with here().database.transaction() as session:
         audit.record(
             session,
             Action.AUDIT_READ,

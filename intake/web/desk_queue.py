@@ -18,7 +18,7 @@ from intake.web.said import said
 @guards.signed_in(Permission.LIST_LEADS)
 def queue_page() -> ResponseReturnValue:
     """Who waits. Filters and the place of the page stand in the address; nothing there is about anybody."""
-    with here().database.transaction() as session:
+    with here().database.reading() as session:
         page = queue.page(
             session,
             filters=Filters.read(request.args),
@@ -26,6 +26,8 @@ def queue_page() -> ResponseReturnValue:
             member=g.member,
             instance=here(),
         )
+    with here().database.transaction() as session:
+        queue.record(session, page, member=g.member, instance=here())
     return render_template(
         "desk/queue.html",
         page=page,

@@ -27,8 +27,11 @@ ANY = {"windows": frozenset({Window.ANY})}
 
 
 def look(instance: Instance, member: Member, after: Spot | None = None, **filters: object) -> Page:
+    with instance.database.reading() as session:
+        page = queue.page(session, filters=Filters(**filters), after=after, member=member, instance=instance)
     with instance.database.transaction() as session:
-        return queue.page(session, filters=Filters(**filters), after=after, member=member, instance=instance)
+        queue.record(session, page, member=member, instance=instance)
+    return page
 
 
 def ids(page: Page) -> list[object]:
@@ -292,6 +295,6 @@ def test_the_page_of_a_lead_costs_the_same_however_much_has_happened(instance: I
         note(instance, lead, ana, Outcome.ANOTHER_TIME)
         ask(instance, **ANY)
         with instance.database.transaction() as session, statements(instance) as sent:
-            view(session, lead.id, beside=25, member=ana, instance=instance)
+            view(session, lead.id, member=ana, instance=instance)
         costs.append(len(sent))
-    assert costs[0] == costs[1] <= 24
+    assert costs[0] == costs[1] <= 14
