@@ -124,7 +124,7 @@ def test_a_request_is_revealed_and_noted(
     page.get_by_role("button", name="Reveal number").click()
     expect(page.locator(".masked.open")).to_have_text("(305) 555-0123")
     page.get_by_role("button", name="No answer").click()
-    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    expect(page.locator(".done")).to_contain_text("Noted.")
     expect(page).to_have_url(re.compile(r"said=noted$"))
     assert now(staffed, lead).first_contact_at == staffed.clock()
 
@@ -148,9 +148,9 @@ def test_the_way_through_by_keyboard(open_desk: Callable[..., Page], staffed: In
     page.keyboard.press("5")  # not allowed: nothing is chosen
     expect(page.get_by_role("button", name="No answer")).to_be_focused()
     page.keyboard.press("4")
-    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    expect(page.locator(".done")).to_contain_text("Noted.")
     page.keyboard.press("c")
-    expect(page.get_by_role("status")).to_contain_text("You hold this request")
+    expect(page.locator(".done")).to_contain_text("You hold this request")
     page.keyboard.press("q")
     page.wait_for_url("**/desk")
     page.keyboard.press("?")
@@ -173,7 +173,7 @@ def test_a_double_click_notes_once(open_desk: Callable[..., Page], staffed: Inst
     page = open_desk(f"/desk/leads/{lead.id}", javascript=False)
     page.get_by_role("button", name="Reveal number").click()
     page.get_by_role("button", name="No answer").dblclick()
-    expect(page.get_by_role("status")).to_contain_text("Noted.")
+    expect(page.locator(".done")).to_contain_text("Noted.")
     assert len(every(staffed, Attempt)) == 1
 
 
@@ -183,7 +183,7 @@ def test_going_back_after_the_hold_shows_nothing(open_desk: Callable[..., Page],
     page.get_by_role("button", name="Reveal number").click()
     expect(page.locator(".masked.open")).to_have_count(1)
     page.get_by_role("button", name="Give back").click()
-    expect(page.get_by_role("status")).to_contain_text("You gave this request back.")
+    expect(page.locator(".done")).to_contain_text("You gave this request back.")
     with pytest.raises(Error, match="ERR_CACHE_MISS"):  # it would have to be asked for, and sent, again
         page.go_back()
     expect(page.locator(".masked.open")).to_have_count(0)
