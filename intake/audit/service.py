@@ -19,7 +19,7 @@ from intake.crypto import Keyring, same
 
 Detail = str | int | bool | Sequence[str]
 _LATE = timedelta(days=1)
-"""How far behind the newest linked event the linker still looks for one that was committed late."""
+"""How far behind the newest linked event the linker looks first for one that was committed late."""
 _PAGE = 1000
 
 
@@ -103,17 +103,23 @@ def newest(session: Session, *, limit: int) -> Sequence[AuditEvent]:
 
 
 def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[AuditEvent]:
-    wanted = (
-        select(AuditEvent)
-        .outerjoin(ChainLink, ChainLink.event_id == AuditEvent.id)
-        .where(ChainLink.seq.is_(None))
-        .order_by(AuditEvent.at, AuditEvent.id)
-        .limit(limit)
-    )
+    """The oldest events without a place. Mostly they are the newest of all, so that is looked at first;
+    an event from a clock that had run wrong may lie anywhere, and the counts tell that there is one.
+    """
     if last:
-        newest = select(AuditEvent.at).where(AuditEvent.id == last.event_id)
-        wanted = wanted.where(AuditEvent.at > session.scalars(newest).one() - _LATE)
-    return session.scalars(wanted).all()
+        newest = session.scalars(select(AuditEvent.at).where(AuditEvent.id == last.event_id)).first()
+        recent = _tail().where(AuditEvent.at > newest - _LATE) if newest else _tail()
+        found = session.scalars(recent.limit(limit)).all()
+        if found or not _behind(session):
+            return found
+    return session.scalars(_tail().limit(limit)).all()
+
+
+def _behind(session: Session) -> bool:
+    events, links = (
+        session.scalar(select(func.count()).select_from(table)) for table in (AuditEvent, ChainLink)
+    )
+    return events != links
 
 
 def _digest(keyring: Keyring, before: bytes, seq: int, event: AuditEvent) -> bytes:
@@ -177,5 +183,5 @@ def _tail() -> Select[AuditEvent]:
         select(AuditEvent)
         .outerjoin(ChainLink, ChainLink.event_id == AuditEvent.id)
         .where(ChainLink.seq.is_(None))
-        .order_by(AuditEvent.at)
+        .order_by(AuditEvent.at, AuditEvent.id)
     )
