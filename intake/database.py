@@ -6,8 +6,6 @@ that loses nothing at a power cut, leaves no deleted text behind and is safe on 
 readers begin plainly and are closed before a page is rendered (decisions.md 25).
 """
 
-import fcntl
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -36,6 +34,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 
 from intake.errors import Unavailable
+from intake.line import Line
 
 SQLITE_PRAGMAS = {
     "journal_mode": "truncate",
@@ -43,7 +42,7 @@ SQLITE_PRAGMAS = {
     "secure_delete": 1,
     "foreign_keys": 1,
     "trusted_schema": 0,
-    "busy_timeout": 15_000,
+    "busy_timeout": 5_000,
 }
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -162,7 +161,7 @@ class Database:
 
     def __init__(self, url: str, *, lock: Path) -> None:
         self.sqlite = url.startswith("sqlite")
-        self._lock = lock
+        self._line = Line(lock)
         self.engine = create_engine(url, **_engine_options(sqlite=self.sqlite))
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -193,12 +192,13 @@ class Database:
         if not self.sqlite:
             yield
             return
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        with self._line.turn():
+            try:
+                yield
+            except OperationalError:
+                self._line.stuck()
+                raise
+            self._line.moves()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -207,7 +207,7 @@ class Database:
 
 def _engine_options(*, sqlite: bool) -> dict[str, Any]:
     if sqlite:
-        return {"poolclass": QueuePool, "pool_size": 16, "max_overflow": 48, "connect_args": {"timeout": 15}}
+        return {"poolclass": QueuePool, "pool_size": 16, "max_overflow": 48, "connect_args": {"timeout": 5}}
     return {
         "pool_pre_ping": True,
         "pool_size": 16,

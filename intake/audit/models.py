@@ -64,6 +64,7 @@ class Action(StrEnum):
     MAIL_TESTED = "mail.tested"
     MANAGE_OPENED = "manage.opened"
     RECEIPT_SAVED = "receipt.saved"
+    REPORT_EXPORTED = "report.exported"
     STAFF_ADDED = "staff.added"
     STAFF_DISABLED = "staff.disabled"
     STAFF_ENABLED = "staff.enabled"

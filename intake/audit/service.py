@@ -103,8 +103,10 @@ def newest(session: Session, *, limit: int) -> Sequence[AuditEvent]:
 
 
 def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[AuditEvent]:
-    """The oldest events without a place. Mostly they are the newest of all, so that is looked at first;
-    an event from a clock that had run wrong may lie anywhere, and the counts tell that there is one.
+    """The oldest events without a place.
+
+    Mostly they are the newest of all, so there we look first; an event from a clock that had run wrong
+    may lie anywhere, and the counts tell that there is one.
     """
     if last:
         newest = session.scalars(select(AuditEvent.at).where(AuditEvent.id == last.event_id)).first()
