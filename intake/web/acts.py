@@ -27,6 +27,7 @@ WORDS = {
     Action.MAIL_TESTED: N_("Test mail sent"),
     Action.MANAGE_OPENED: N_("Private code used"),
     Action.RECEIPT_SAVED: N_("Receipt saved"),
+    Action.REPORT_EXPORTED: N_("Numbers saved to a file"),
     Action.STAFF_ADDED: N_("Account added"),
     Action.STAFF_DISABLED: N_("Account disabled"),
     Action.STAFF_ENABLED: N_("Account enabled again"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, g
 
-from intake.web import desk_health, desk_lead, desk_log, desk_queue, desk_words, guards
+from intake.web import desk_health, desk_lead, desk_log, desk_numbers, desk_queue, desk_words, guards
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guards.speak_as_the_browser_asks)
@@ -15,6 +15,7 @@ PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/leads/<uuid:lead_id>", desk_lead.lead_page),
     ("/stop", desk_queue.stop_page),
     ("/log", desk_log.log_page),
+    ("/numbers", desk_numbers.numbers_page),
 )
 ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/find", desk_queue.find_lead),
@@ -25,6 +26,7 @@ ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/leads/<uuid:lead_id>/close", desk_lead.close),
     ("/stop", desk_queue.stop_anyone),
     ("/log/verify", desk_log.verify),
+    ("/numbers/save", desk_numbers.save_numbers),
 )
 for rule, view in PAGES:
     desk.add_url_rule(rule, view_func=view, methods=["GET"])
