@@ -102,7 +102,7 @@ def test_nothing_outlives_the_terminal(service: Service) -> None:
     os.close(theirs)
     service.wait_until_up()
     os.close(ours)  # nobody is the leader of that terminal, so no signal comes
-    assert process.wait(90) in (0, 1)
+    process.wait(90)  # with whatever code: its last words find no terminal either
     service.wait_until_gone()
 
 
