@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -215,11 +216,23 @@ def test_no_byte_is_left_in_the_tables_of_postgres_after_a_vacuum(make_instance,
     assert lead.phone.box in stored(instance)
     assert wrapped in stored(instance)
     erase(instance, lead)
+    assert left_after_vacuum(instance, secrets_of(lead, wrapped)) == []
+
+
+def left_after_vacuum(instance: Instance, sought: list[bytes]) -> list[bytes]:
+    """What is left of `sought`. A connection that is just being made anywhere on the server may hold a
+    vacuum back for a moment, so it is run again, like the one that runs by itself."""
     alone = instance.database.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with alone.connect() as connection:
-        for table in ("lead", "lead_key"):
-            connection.execute(text(f"VACUUM FULL {table}"))
-    assert [each for each in secrets_of(lead, wrapped) if each in stored(instance)] == []
+    left = sought
+    for _ in range(100):
+        with alone.connect() as connection:
+            for table in ("lead", "lead_key"):
+                connection.execute(text(f"VACUUM FULL {table}"))
+        left = [each for each in sought if each in stored(instance)]
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
 
 
 def stored(instance: Instance) -> bytes:
