@@ -103,6 +103,17 @@ def test_what_ends_by_itself_is_neither_withdrawn_nor_suppressed(instance: Insta
     with instance.database.reading() as session:
         assert consent.current(session, lead.id)[Kind.CALL].state is State.GIVEN
     assert rows(instance, Suppression) == 0
+    assert rows(instance, OutboxMessage) == 0
+
+
+def test_it_is_told_apart_who_asked_for_the_erasure(instance: Instance) -> None:
+    ana = hire(instance)
+    for actor, phone, method in ((ana.actor, PHONE, "staff"), (PERSON, "+13055550177", "manage_page")):
+        lead = ask(instance, phone=phone, email=f"{method}@example.org").lead
+        erase(instance, lead, actor=actor)
+        with instance.database.reading() as session:
+            taken_back = consent.current(session, lead.id)[Kind.CALL]
+        assert (taken_back.method, taken_back.actor_kind) == (method, actor.kind)
 
 
 def test_it_is_noted_in_the_ledger_and_in_the_log(instance: Instance) -> None:
