@@ -76,7 +76,7 @@ def log(
     attempt = Attempt(
         id=attempt_id, lead_id=lead.id, staff_id=member.id, channel=channel, outcome=outcome, at=act.now
     )
-    before = _first(act, attempt)
+    before = _first(act, attempt, booked_for)
     if before:
         return before
     if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all the leads it ends, in one order
@@ -92,7 +92,7 @@ def log(
     return attempt
 
 
-def _first(act: Act, attempt: Attempt) -> Attempt | None:
+def _first(act: Act, attempt: Attempt, booked_for: datetime | None) -> Attempt | None:
     """Take the page's id. The attempt it was used for before, or None when this is the first."""
     try:
         with act.session.begin_nested():
@@ -101,10 +101,18 @@ def _first(act: Act, attempt: Attempt) -> Attempt | None:
         before = act.session.get(Attempt, attempt.id)
         if before is None:
             raise NotFound from None
-        if (before.lead_id, before.outcome) != (attempt.lead_id, attempt.outcome):
+        if _said(before) != _said(attempt) or _another_time(act, attempt, booked_for):
             raise SaidOtherwise from None
         return before
     return None
+
+
+def _said(attempt: Attempt) -> tuple[uuid.UUID, Outcome, Channel]:
+    return attempt.lead_id, attempt.outcome, attempt.channel
+
+
+def _another_time(act: Act, attempt: Attempt, booked_for: datetime | None) -> bool:
+    return attempt.outcome is Outcome.BOOKED and act.lead.booked_for != booked_for
 
 
 def _check(act: Act, attempt: Attempt, standing: Standing, version: int) -> None:

@@ -1,6 +1,6 @@
 """Holding a lead: a short lease, so that two people never call the same person."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, select, update
@@ -53,8 +53,12 @@ def give_back(session: Session, lead: Lead, *, member: Member, instance: Instanc
 def take(act: Act) -> None:
     """The hold itself, without an event of its own: for an act that records itself (a reveal).
 
-    One conditional UPDATE decides, so that of two at once one wins. Raises Held or Closed.
+    One conditional UPDATE decides, so that of two at once one wins. Whoever asked twice is one person:
+    a colleague's hold on the other request counts. Raises Held or Closed.
     """
+    elsewhere = _held_elsewhere(act)
+    if elsewhere:
+        raise Held(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
     free = update(Lead).where(
         Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _free_for(act.member, act.now)
     )
@@ -71,6 +75,31 @@ def take(act: Act) -> None:
     raise Refused
 
 
+def _held_elsewhere(act: Act) -> Lead | None:
+    """Another request with the same number or address that a colleague holds; all of them are locked."""
+    locked = select(Lead).where(same_contact(act.lead)).order_by(Lead.id).with_for_update(key_share=True)
+    others = act.session.scalars(locked.execution_options(populate_existing=True)).all()
+    holds = (each for each in others if each.id != act.lead.id and not _free(each, act.member, act.now))
+    return next(holds, None)
+
+
+def same_contact(lead: Lead) -> ColumnElement[bool]:
+    """The requests that reach the same person: this one, and those with its number or address."""
+    return or_(
+        Lead.id == lead.id,
+        *(Lead.phone_index == index for index in (lead.phone_index,) if index),
+        *(Lead.email_index == index for index in (lead.email_index,) if index),
+    )
+
+
+def _free(lead: Lead, member: Member, now: datetime) -> bool:
+    return lead.claimed_by in (None, member.id) or _end(lead) <= now
+
+
+def _end(lead: Lead) -> datetime:
+    return lead.claimed_until or datetime.min.replace(tzinfo=UTC)
+
+
 def _change(session: Session, lead: Lead, statement: Update) -> bool:
     """Run a conditional UPDATE; whether it met its conditions. A hold is no new version of a lead."""
     result = session.execute(statement.execution_options(synchronize_session=False))
@@ -85,9 +114,8 @@ def _free_for(member: Member, now: datetime) -> ColumnElement[bool]:
 def refuse_if_held(act: Act) -> None:
     """Raise Held when a colleague holds the lead right now."""
     lead = act.lead
-    if lead.claimed_by in (None, act.member.id) or not lead.claimed_until or lead.claimed_until <= act.now:
-        return
-    raise Held(act.session.get_one(StaffMember, lead.claimed_by).name, lead.claimed_until)
+    if not _free(lead, act.member, act.now):
+        raise Held(act.session.get_one(StaffMember, lead.claimed_by).name, _end(lead))
 
 
 def require_held(act: Act) -> None:

@@ -3,9 +3,9 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from intake.calling.gate import GateFacts, Verdict, may_contact
@@ -17,6 +17,7 @@ from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome
 
+LATELY = timedelta(days=1)
 CONTACT_KINDS = {Channel.CALL: Kind.CALL, Channel.TEXT: Kind.TEXT, Channel.EMAIL: Kind.EMAIL}
 
 
@@ -85,7 +86,7 @@ def standing(session: Session, lead: Lead) -> Standing:
 def standing_of(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, Standing]:
     """The same for many leads in three statements."""
     consents = consent.current_of(session, [lead.id for lead in leads])
-    tries = _tries(session, [lead.id for lead in leads])
+    tries = _tries(session, leads)
     indexes = [index for lead in leads for index in (lead.phone_index, lead.email_index)]
     listed = suppression.suppressed(session, indexes)
     return {
@@ -102,19 +103,41 @@ def _suppressed_channels(lead: Lead, listed: set[bytes]) -> frozenset[Channel]:
     return frozenset(by_phone | by_email)
 
 
-def _tries(
-    session: Session, lead_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]]:
-    """What we did and has not been undone; a call from them is no try of ours."""
-    wanted = select(Attempt.lead_id, Attempt.channel, Attempt.at).where(
-        Attempt.lead_id.in_(lead_ids),
-        Attempt.undone_at.is_(None),
-        Attempt.outcome != Outcome.THEY_CALLED_US,
-    )
-    found: dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]] = {}
-    for lead_id, channel, at in session.execute(wanted.order_by(Attempt.at, Attempt.id)):
-        found[lead_id] = (*found.get(lead_id, ()), (channel, at))
+def _tries(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]]:
+    """What we did and has not been undone; a call from them is no try of ours.
+
+    Whoever asked twice is one person: a try on another request with the same number or address counts
+    too, from the day before this request was sent. What was tried before that, the new yes outweighs.
+    """
+    found: dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]] = {lead.id: () for lead in leads}
+    for of, attempt in session.execute(_attempts(leads)):
+        for lead in leads:
+            if of.id == lead.id or _same_person(of, lead, attempt):
+                found[lead.id] = (*found[lead.id], (attempt.channel, attempt.at))
     return found
+
+
+def _same_person(of: Lead, lead: Lead, attempt: Attempt) -> bool:
+    index = "email_index" if attempt.channel is Channel.EMAIL else "phone_index"
+    reached = getattr(of, index)
+    return reached is not None and reached == getattr(lead, index) and attempt.at > lead.asked_at - LATELY
+
+
+def _attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
+    indexes = {index for lead in leads for index in (lead.phone_index, lead.email_index) if index}
+    since = min((lead.asked_at for lead in leads), default=datetime.max.replace(tzinfo=UTC)) - LATELY
+    shared = or_(Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
+    own = Lead.id.in_([lead.id for lead in leads])
+    return (
+        select(Lead, Attempt)
+        .join(Attempt, Attempt.lead_id == Lead.id)
+        .where(
+            or_(own, and_(shared, Attempt.at > since)),
+            Attempt.undone_at.is_(None),
+            Attempt.outcome != Outcome.THEY_CALLED_US,
+        )
+        .order_by(Attempt.at, Attempt.id)
+    )
 
 
 def gate_facts(session: Session, lead: Lead, *, channel: Channel) -> GateFacts:

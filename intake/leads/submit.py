@@ -63,6 +63,14 @@ class NoLongerHeld(Refused):
     sentence = N_("We no longer hold this request. If you want us to call, please send it once more.")
 
 
+class Ended(Refused):
+    """The page was sent before, and its request was stopped, corrected or finished since."""
+
+    sentence = N_(
+        "This request has ended, and nobody will call. If you want us to call, please send it once more."
+    )
+
+
 def submit(
     session: Session,
     request: Request,
@@ -73,7 +81,7 @@ def submit(
 ) -> Submitted:
     """Keep `request`, or find the lead that the same page made before.
 
-    Raises AlreadySent (409), NoLongerHeld (409), and Unprocessable on `windows` when no promise can
+    Raises AlreadySent, NoLongerHeld and Ended (all 409), and Unprocessable on `windows` when no promise can
     be kept within two weeks.
     """
     token_hash = instance.keyring.blind_index("form-token", request.token.nonce)
@@ -108,6 +116,8 @@ def _again(
     if not crypto.same(before.content_mac, mac):
         raise AlreadySent(token_hash.hex())
     lead = session.get_one(Lead, before.lead_id)
+    if lead.status is LeadStatus.CLOSED:
+        raise Ended
     return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=True)
 
 
@@ -234,8 +244,9 @@ def _reference(session: Session) -> str:
 
 def _supersede(session: Session, follows: str | None, lead: Lead, instance: Instance) -> None:
     """A correction takes the place of what it corrects, unless somebody has already tried that one."""
-    before = session.get(Submission, bytes.fromhex(follows)) if follows else None
-    old = session.get(Lead, before.lead_id) if before and before.lead_id else None
+    used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
+    before = session.scalars(used.with_for_update()).first()
+    old = _last_word(session, before.lead_id) if before and before.lead_id else None
     if not old or old.status is not LeadStatus.NEW or _attempted(session, old):
         return
     now = instance.clock()
@@ -251,6 +262,14 @@ def _supersede(session: Session, follows: str | None, lead: Lead, instance: Inst
         actor=Actor.person(),
         about=old.id,
     )
+
+
+def _last_word(session: Session, lead_id: uuid.UUID) -> Lead | None:
+    """The newest correction of a request: a page may be gone back to and corrected more than once."""
+    lead = session.get(Lead, lead_id)
+    while lead and (later := session.scalars(select(Lead).where(Lead.follows == lead.id)).first()):
+        lead = later
+    return lead
 
 
 def _attempted(session: Session, lead: Lead) -> bool:

@@ -15,7 +15,7 @@ from intake.errors import IntakeError, Unprocessable
 from intake.instance import Instance
 from intake.leads import tokens
 from intake.leads.schemas import place_of
-from intake.leads.submit import AlreadySent, NoLongerHeld
+from intake.leads.submit import AlreadySent, Ended, NoLongerHeld
 from intake.leads.tokens import Forged, FormToken, Stale, StatementsChanged
 from intake.web import choices
 from intake.web.here import here
@@ -152,7 +152,7 @@ def _next_token(answers: Answers, failure: IntakeError) -> FormToken:
     before = _sent_with(answers)
     if isinstance(failure, AlreadySent):
         return new_token(before.article).once_more(follows=failure.follows)
-    if isinstance(failure, Stale | NoLongerHeld):
+    if isinstance(failure, Stale | NoLongerHeld | Ended):
         return new_token(before.article).once_more()
     return before if isinstance(failure, Forged) else _in_this_language(before).once_more()
 

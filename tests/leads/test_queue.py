@@ -23,6 +23,7 @@ from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, details_of, hire, note, now, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
+OTHER = {"phone": "+13055550188", "email": "somebody.else@example.org"}
 ANY = {"windows": frozenset({Window.ANY})}
 
 
@@ -76,7 +77,7 @@ def test_a_row_is_masked_and_says_what_is_allowed(instance: Instance) -> None:
 
 
 def test_what_we_hold_is_told_apart(instance: Instance, clock) -> None:
-    mine, theirs, ana = ask(instance).lead, ask(instance).lead, hire(instance)
+    mine, theirs, ana = ask(instance).lead, ask(instance, **OTHER).lead, hire(instance)
     take(instance, mine, ana)
     take(instance, theirs, hire(instance, "Ben Ochoa"))
     assert [row.lead.id for row in look(instance, ana).mine] == [mine.id]

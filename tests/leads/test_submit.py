@@ -18,7 +18,7 @@ from intake.consent.models import ConsentEvent, Kind, State
 from intake.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadKey, LeadStatus, Submission, Suspicion
-from intake.leads.submit import AlreadySent, NoLongerHeld, submit
+from intake.leads.submit import AlreadySent, Ended, NoLongerHeld, submit
 from intake.outbox.models import OutboxMessage
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 
@@ -139,6 +139,30 @@ def test_a_correction_does_not_replace_what_somebody_is_calling(instance: Instan
         )
     with instance.database.reading() as session:
         assert session.get(Lead, first.lead.id).status is LeadStatus.TRYING
+
+
+def test_going_back_and_correcting_again_leaves_one_request_open(instance: Instance) -> None:
+    first = request_for(instance)
+    with instance.database.transaction() as session:
+        submit(session, first, instance=instance)
+        follows = session.query(Submission).one().token_hash.hex()
+    for phone in ("+13055550141", "+13055550142", "+13055550143"):
+        corrected = request_for(instance, phone=phone)
+        corrected = replace(corrected, token=replace(corrected.token, follows=follows))
+        with instance.database.transaction() as session:
+            last = submit(session, corrected, instance=instance).lead
+    with instance.database.reading() as session:
+        assert session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW)).all() == [last.id]
+
+
+@pytest.mark.parametrize("reason", [CloseReason.STOPPED, CloseReason.SUPERSEDED, CloseReason.TALKED])
+def test_a_page_whose_request_has_ended_promises_nothing(instance: Instance, reason: CloseReason) -> None:
+    request = request_for(instance)
+    with instance.database.transaction() as session:
+        lead = submit(session, request, instance=instance).lead
+        lead.status, lead.close_reason, lead.closed_at = LeadStatus.CLOSED, reason, instance.clock()
+    with pytest.raises(Ended), instance.database.transaction() as session:
+        submit(session, request, instance=instance)
 
 
 def test_an_erased_request_does_not_come_back_by_a_reload(instance: Instance) -> None:

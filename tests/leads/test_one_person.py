@@ -1,0 +1,68 @@
+"""Whoever asked twice is one person: no second caller, and not twice the calls (G1, G2)."""
+
+import uuid
+
+import pytest
+
+from intake.calling.gate import Refusal
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.instance import Instance
+from intake.leads import attempts, claims, contact, facts
+from intake.leads.claims import Held
+from intake.leads.models import Lead, Outcome
+from tests.leads.acting import hire
+from tests.leads.asking import ask
+
+ANY = {"windows": frozenset({Window.ANY})}
+
+
+def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: Instance) -> None:
+    one, two = ask(instance, **ANY).lead, ask(instance, **ANY).lead
+    ana, ben = hire(instance), hire(instance, "Ben Ochoa")
+    with instance.database.transaction() as session:
+        claims.claim(session, session.get_one(Lead, one.id), member=ana, instance=instance)
+    with pytest.raises(Held) as told, instance.database.transaction() as session:
+        two_ = session.get_one(Lead, two.id)
+        contact.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
+    assert told.value.by == ana.name
+    with instance.database.transaction() as session:
+        claims.claim(session, session.get_one(Lead, two.id), member=ana, instance=instance)
+
+
+def test_a_call_on_one_request_counts_on_the_other(instance: Instance) -> None:
+    one, two = ask(instance, **ANY).lead, ask(instance, **ANY).lead
+    other = ask(instance, phone="+13055550188", email="somebody.else@example.org", **ANY).lead
+    no_answer(instance, one)
+    assert verdict(instance, two).refusals == (Refusal.CALLED_TODAY,)
+    assert verdict(instance, other).allowed
+
+
+def test_a_new_yes_outweighs_what_was_tried_before(instance: Instance) -> None:
+    no_answer(instance, ask(instance, **ANY).lead)
+    instance.clock.move(days=2)
+    again = ask(instance, **ANY).lead
+    with instance.database.reading() as session:
+        assert facts.standing(session, session.get_one(Lead, again.id)).tries == ()
+
+
+def no_answer(instance: Instance, lead: Lead) -> None:
+    ana = hire(instance)
+    with instance.database.transaction() as session:
+        held = session.get_one(Lead, lead.id)
+        claims.claim(session, held, member=ana, instance=instance)
+        attempts.log(
+            session,
+            held,
+            attempt_id=uuid.uuid4(),
+            outcome=Outcome.NO_ANSWER,
+            channel=Channel.CALL,
+            member=ana,
+            version=held.version,
+            instance=instance,
+        )
+
+
+def verdict(instance: Instance, lead: Lead):
+    with instance.database.reading() as session:
+        return facts.verdict(session, session.get_one(Lead, lead.id), channel=Channel.CALL, instance=instance)
