@@ -30,6 +30,7 @@ def create_app(instance: Instance) -> Flask:
     app = Flask("intake", template_folder=str(resources.TEMPLATES), static_folder=str(resources.STATIC))
     app.extensions["intake"] = instance
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # its redirect would repeat the port and scheme that were asked for
     _limit(app, instance.settings)
     rendering.prepare(app)
     responses.prepare(app)

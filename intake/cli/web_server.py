@@ -1,5 +1,6 @@
 """One web process: waitress over a socket it was given, which serves what it took on before it ends."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -9,18 +10,22 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
 from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask
 
 from intake.clock import now
 from intake.language import LANGUAGES
 from intake.settings import Settings
+from intake.web.responses import headers_for
 
 CONNECTIONS = 1000
 """Slow connections cost no thread: 800 of them did not stop this server (decisions.md 29)."""
 SILENT_SECONDS = 60
 LARGEST_HEADER, LARGEST_BODY = 32_768, 1_048_576
 _HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
+_FOLDED = re.compile(rb"\r\n[ \t]")
+_LENGTHS = (b"\r\ncontent-length", b"\r\ntransfer-encoding")
 DRAIN_SECONDS = 8.0
 _FIRST_WORD_SECONDS = 0.5
 _TICK = 0.5
@@ -46,7 +51,7 @@ def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, 
         log_socket_errors=False,
         ident=None,
     )
-    server.channel_class = _channel_with(_pages(settings.data_dir / "pages"))
+    server.channel_class = _channel_with(_pages(settings.data_dir / "pages"), headers_for(settings))
     while not stop.is_set():
         _turn(server, _TICK)
     _drain(server)
@@ -56,23 +61,35 @@ def _pages(folder: Path) -> Mapping[str, bytes]:
     return {language: (folder / f"500.{language}.html").read_bytes() for language in LANGUAGES}
 
 
-def _channel_with(pages: Mapping[str, bytes]) -> type[HTTPChannel]:
+class Strict(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses framing that two servers may read in two ways (reliability.md G12), and answers 400 to it."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head of a request. Raises ParsingError, which waitress answers and then hangs up."""
+        names = header_plus.lower()
+        if _FOLDED.search(header_plus) or all(name in names for name in _LENGTHS):
+            raise ParsingError("ambiguous framing")
+        try:
+            super().parse_header(header_plus)
+        except (ValueError, TransferEncodingNotImplemented):
+            raise ParsingError("unreadable") from None
+
+
+def _channel_with(pages: Mapping[str, bytes], dress: Mapping[str, str]) -> type[HTTPChannel]:
     """Waitress answers what it cannot read in a line of its own; a person needs the phone there too (P4)."""
 
     class Refusal(ErrorTask):  # type: ignore[misc]
         def execute(self) -> None:
             self.status, _, _ = self.request.error.to_response()
             page = pages["es" if str(getattr(self.request, "path", "")).startswith("/es") else "en"]
-            self.response_headers += [
-                ("Content-Type", "text/html; charset=utf-8"),
-                ("Cache-Control", "no-store"),
-            ]
+            self.response_headers += [*_HEADERS, *dress.items()]
             self.set_close_on_finish()
             self.content_length = len(page)
             self.write(page)
 
     class Channel(HTTPChannel):  # type: ignore[misc]
         error_task_class = Refusal
+        parser_class = Strict
 
     return Channel
 

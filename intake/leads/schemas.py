@@ -205,7 +205,7 @@ class _Form(Schema):
     asking_for = _one_of(("", *AskingFor), ASKING_FOR, load_default="")
     adult = _one_of((YES,), ADULT)
     consent_use = _one_of((YES,), CONSENT_USE)
-    tell_article = _one_of((YES,), TELL_ARTICLE, load_default="")
+    tell_article = _one_of(("", YES), TELL_ARTICLE, load_default="")
 
     @classmethod
     def questions(cls) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """How a name, a phone number and an email address are read from what somebody typed."""
 
+import re
 import unicodedata
 
 import phonenumbers
@@ -25,20 +26,36 @@ EMAIL = N_("Type your email address, like name@example.org.")
 
 _NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TURNS_TEXT_AROUND = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS = "\u200c\u200d"
+_PILE = re.compile("m{5}")
+"""More marks on one letter than any language writes."""
 _REPLACED = "\ufffd"
 """What stands where bytes could not be read."""
 
 
 def name(value: object) -> str:
     """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type."""
-    found = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
-    if not all(map(_belongs_in_a_name, found)):
+    found = _seen(unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else ""
+    if not all(map(_belongs_in_a_name, found)) or _PILE.search(_marks(found)):
         raise ValidationError(NAME_ONE_LINE)
     if not any(letter.isalnum() for letter in found):
         raise ValidationError(NAME)
     if len(found) > LONGEST_NAME:
         raise ValidationError(NAME_IS_LONG)
     return found
+
+
+def _seen(words: str) -> str:
+    """Without what nobody sees or types on purpose; the joiners that some scripts need stay."""
+    return "".join(
+        each
+        for each in words
+        if unicodedata.category(each) != "Cf" or each in _JOINERS or each in _TURNS_TEXT_AROUND
+    )
+
+
+def _marks(words: str) -> str:
+    return "".join("m" if unicodedata.category(each) == "Mn" else " " for each in words)
 
 
 def _belongs_in_a_name(letter: str) -> bool:

@@ -193,6 +193,10 @@ def _booked_for() -> datetime | None:
     if not typed:
         return None
     try:
-        return datetime.fromisoformat(typed).replace(tzinfo=ZoneInfo(here().clinic.time_zone)).astimezone(UTC)
+        return (
+            datetime.strptime(typed, "%Y-%m-%dT%H:%M")
+            .replace(tzinfo=ZoneInfo(here().clinic.time_zone))
+            .astimezone(UTC)
+        )
     except (ValueError, OverflowError):
         raise Unprocessable({"booked_for": [attempts.NO_TIME]}, attempts.NO_TIME) from None

@@ -30,6 +30,8 @@ POLICY = (
 )
 STAFF_POLICY = f"{POLICY}; connect-src 'self'"
 HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-DNS-Prefetch-Control": "off",
@@ -81,15 +83,18 @@ def prepare(app: Flask) -> None:
 
 def dress(response: Response) -> Response:
     """Put on the headers: on every answer, also on errors, files and redirects."""
-    settings: Settings = here().settings
-    for name, value in HEADERS.items():
-        response.headers[name] = value
-    response.headers["Content-Security-Policy"] = STAFF_POLICY if for_staff() else POLICY
-    response.headers["Referrer-Policy"] = "same-origin" if for_staff() else "no-referrer"
-    if settings.secure:
-        response.headers["Strict-Transport-Security"] = f"max-age={2 * int(YEAR.total_seconds())}"
+    response.headers.update(headers_for(here().settings))
+    if for_staff():
+        response.headers["Content-Security-Policy"] = STAFF_POLICY
+        response.headers["Referrer-Policy"] = "same-origin"
     _keep_or_not(response)
     return response
+
+
+def headers_for(settings: Settings) -> dict[str, str]:
+    """The headers of a public answer; also of those that the server gives before we are asked."""
+    secure = {"Strict-Transport-Security": f"max-age={2 * int(YEAR.total_seconds())}"}
+    return HEADERS | (secure if settings.secure else {})
 
 
 def _keep_or_not(response: Response) -> None:

@@ -140,7 +140,7 @@ def test_many_slow_connections_keep_nobody_else_waiting(everybodys: Service) -> 
         (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000, b"431"),
         (b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n", b"413"),
-        (b"POST /es/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", b"501"),
+        (b"POST /es/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", b"400"),
     ],
 )
 def test_what_is_no_request_gets_the_phone_too(everybodys: Service, garbage: bytes, status: bytes) -> None:
@@ -232,3 +232,32 @@ def test_it_listens_on_ipv6_too(tmp_path) -> None:
         pytest.fail("this machine has no IPv6 loopback")
     with listening.listen(settings_for(tmp_path, "sqlite://", host="::1", port=free_port())) as listener:
         assert listener.family == socket.AF_INET6
+
+
+AMBIGUOUS = {
+    "two lengths": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    "folded": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "folded elsewhere": b"X-Some:\r\n thing\r\n\r\n",
+    "unknown coding": b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("framing", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_two_servers_may_read_in_two_ways_is_refused_with_help(serving: Service, framing: bytes) -> None:
+    """Once, with every header of ours, and then it hangs up (reliability.md G2, G12)."""
+    with closing(connected(serving)) as line:
+        line.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n".encode() + framing)
+        answer = whatever_comes(line).decode()
+    assert answer[:12] in ("HTTP/1.0 400", "HTTP/1.1 400")
+    assert answer.count("HTTP/1.") == 1
+    assert "Content-Security-Policy: default-src 'none'" in answer
+    assert "(305) 555-0142" in answer
+    assert "988" in answer
+
+
+def test_an_address_that_cannot_be_read_is_refused_with_help(serving: Service) -> None:
+    with closing(connected(serving)) as line:
+        line.sendall(b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = whatever_comes(line).decode()
+    assert answer[:12] in ("HTTP/1.0 400", "HTTP/1.1 400")
+    assert "(305) 555-0142" in answer

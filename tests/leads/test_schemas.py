@@ -91,10 +91,27 @@ def test_a_name_is_kept_in_one_form() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a\x00b", "a\nb", "a\rb", "a\tb", "a\x7fb", "a\u202eb", "a\u2066b", "a\ufffdb", f"a{LONE}b", "a\u2028b"],
+    [
+        "a\x00b",
+        "a\nb",
+        "a\rb",
+        "a\tb",
+        "a\x7fb",
+        "a\u202eb",
+        "a\u2066b",
+        "a\ufffdb",
+        f"a{LONE}b",
+        "a\u2028b",
+        "a" + "\u0301" * 75,
+    ],
 )
 def test_a_name_has_no_hidden_letters(name: str) -> None:
     assert problems(preferred_name=[name]) == {"preferred_name": (typed.NAME_ONE_LINE,)}
+
+
+@pytest.mark.parametrize("name", ["\u200bAna", "A\u200ena", "A\U000e0041na", "\ufeffAna"])
+def test_what_nobody_sees_in_a_name_is_not_kept(name: str) -> None:
+    assert read_with(preferred_name=[name]).preferred_name == "Ana"
 
 
 @pytest.mark.parametrize(
