@@ -28,6 +28,14 @@ PATIENCE = 90.0
 """Seconds until a test gives up on something that a busy machine does slowly. Never a measure."""
 
 
+@pytest.fixture(autouse=True)
+def _hung_up_as_usual() -> Iterator[None]:
+    """Also where the tests themselves were started with `nohup`, which every child would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_url: str) -> Path:
     """A development instance on a migrated database; its data folder."""

@@ -59,7 +59,8 @@ def busy(instance: Instance) -> str:
     clock.move(minutes=100)
     lead = ask(instance, channels=EVERY, tell_article=True, voicemail=False, **ANY).lead
     clock.move(minutes=40)
-    take(instance, ask(instance, suspected=Suspicion.TOO_FAST, **ANY).lead, ben)
+    somebody = {"phone": "+13055550166", "email": "somebody.else@example.org"}
+    take(instance, ask(instance, suspected=Suspicion.TOO_FAST, **somebody, **ANY).lead, ben)
     ask(instance, region="US-TX", time_zone=None, windows=frozenset({Window.SATURDAY_MORNING}))
     for outcome in (Outcome.DECLINED, Outcome.BOOKED, Outcome.NO_ANSWER):
         other = ask(instance, phone=f"+1305555017{len(outcome)}"[:12], **ANY).lead
