@@ -39,7 +39,8 @@ def words(settings: Settings, account: FirstAccount | None, hours: Sequence[str]
         lines.append(("The mailbox", f"{settings.base_url}/dev/mail"))
     lines.append(("", ""))
     lines += _how_to_sign_in(settings, account)
-    lines += [("", ""), *(("" if place else "Closed now", line) for place, line in enumerate(hours))]
+    if hours:
+        lines += [("", ""), *(("" if place else "Closed now", line) for place, line in enumerate(hours))]
     lines += [("", ""), ("Kept in", str(settings.data_dir)), ("To stop", "press Ctrl-C")]
     shown = (f"  {_bold(f'{name:<12}')} {value}" if value else "" for name, value in lines)
     return "\n".join(["", *shown, ""])
