@@ -101,6 +101,20 @@ def test_a_changed_event_is_named(instance: Instance, change: str, linked: bool)
     assert str(ids[1]) in found.problems[0]
 
 
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "unlinked"])
+@pytest.mark.parametrize("change", ["at = 'yesterday'", "about = 'nobody'", "actor_id = 'x'"])
+def test_an_event_changed_into_something_unreadable_is_noticed(
+    make_instance, sqlite_url: str, change: str, linked: bool
+) -> None:
+    """SQLite keeps moments and ids as text, so they can be made into anything."""
+    instance = make_instance(sqlite_url)
+    ids = record_some(instance, 3)
+    if linked:
+        link(instance)
+    tamper(instance, f"UPDATE audit_event SET {change} WHERE id = '{ids[1]}'")
+    assert len(verify(instance).problems) == 1
+
+
 def test_a_removed_event_is_named(instance: Instance) -> None:
     ids = record_some(instance, 3)
     link(instance)
