@@ -12,6 +12,7 @@ from intake.web import rendering, responses
 from intake.web.desk import desk
 from intake.web.dev import dev
 from intake.web.here import SPANISH
+from intake.web.joining import joining
 from intake.web.login import login
 from intake.web.manage import manage
 from intake.web.public import public
@@ -37,7 +38,7 @@ def create_app(instance: Instance) -> Flask:
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
         app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
-    for blueprint in (login, desk, status):
+    for blueprint in (login, joining, desk, status):
         app.register_blueprint(blueprint)
     if instance.settings.development:
         app.register_blueprint(dev)

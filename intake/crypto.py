@@ -15,8 +15,8 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Sequence
-from typing import NamedTuple, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -29,12 +29,20 @@ from intake.settings import Settings
 _VERSION = b"\x01"
 _NONCE = 12
 _STEP = 64
+UNREADABLE = "?"
+_MAGIC = b"intake backup 1\n"
+_HINT = 8
+_CHUNK, _TAG = 65_536, 16
 _CODE_BYTES = 10  # 80 bits: 16 letters and figures, short enough to write on paper
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Unopenable(Exception):
     """A sealed value does not open here: another key, another place, or changed bytes."""
+
+
+class OtherKey(Unopenable):
+    """A file was made with another key than this one."""
 
 
 class Place(NamedTuple):
@@ -66,6 +74,19 @@ class Sealed:
         return "<sealed>"
 
 
+class KeyMark(NamedTuple):
+    """A key without the key: the setting that holds it, a sealing key's id, and a mark that is its alone."""
+
+    setting: str
+    key_id: str
+    mark: str
+
+
+def mark_of(key: bytes) -> str:
+    """16 letters and figures by which a key of 32 random bytes is known again, and cannot be found."""
+    return hmac.digest(key, b"intake-key-mark", "sha256")[:8].hex()
+
+
 class Keyring:
     """The four secrets of one instance, each used for its own purpose only."""
 
@@ -93,10 +114,9 @@ class Keyring:
 
     def wrap(self, secret: bytes, *, place: Place) -> bytes:
         """`secret` sealed under the newest wrapping key and bound to `place`."""
-        key_id = self._newest.encode()
         nonce = secrets.token_bytes(_NONCE)
         sealed = AESGCM(self._sealing[self._newest]).encrypt(nonce, secret, place.bound(self._newest))
-        return _VERSION + bytes([len(key_id)]) + key_id + nonce + sealed
+        return wrapped_start(self._newest) + nonce + sealed
 
     def unwrap(self, wrapped: bytes, *, place: Place) -> bytes:
         """The secret inside. Raises Unopenable; never says why."""
@@ -105,6 +125,15 @@ class Keyring:
             return AESGCM(self._sealing[key_id]).decrypt(rest[:_NONCE], rest[_NONCE:], place.bound(key_id))
         except (InvalidTag, KeyError, IndexError, ValueError):
             raise Unopenable from None
+
+    @property
+    def sealing_ids(self) -> tuple[str, ...]:
+        """The ids of the wrapping keys in the order written: the first one wraps, all of them unwrap."""
+        return tuple(self._sealing)
+
+    def rewrapped(self, wrapped: bytes, *, place: Place) -> bytes:
+        """The same secret under the newest wrapping key. Raises Unopenable."""
+        return self.wrap(self.unwrap(wrapped, place=place), place=place)
 
     def blind_index(self, kind: str, value: str) -> bytes:
         """A keyed, one-way look-up value of a normalised phone (E.164), email or code; 32 bytes.
@@ -121,6 +150,15 @@ class Keyring:
         """One derived key per app key for `purpose`, oldest first: itsdangerous signs with the last."""
         return [_derived(key, purpose) for key in reversed(self._app)]
 
+    def marks(self) -> list["KeyMark"]:
+        """By which each key is known again, by setting, in the order written."""
+        found = [KeyMark("sealing_keys", key_id, mark_of(key)) for key_id, key in self._sealing.items()]
+        found += [
+            KeyMark("index_key", "", mark_of(self._index)),
+            KeyMark("chain_key", "", mark_of(self._chain)),
+        ]
+        return found + [KeyMark("app_keys", "", mark_of(key)) for key in self._app]
+
     def code_for(self, nonce: str) -> str:
         """The private code of the form that carried `nonce`: 16 letters and figures.
 
@@ -130,6 +168,19 @@ class Keyring:
         return crockford(hmac.digest(self._index, f"code:v1:{nonce}".encode(), "sha256")[:_CODE_BYTES])
 
 
+def wrapped_start(key_id: str) -> bytes:
+    """The bytes with which everything begins that the wrapping key `key_id` has wrapped."""
+    return _VERSION + bytes([len(key_id)]) + key_id.encode()
+
+
+def wrapping_id(wrapped: bytes) -> str:
+    """The id of the key that wrapped it, UNREADABLE when that cannot be told."""
+    try:
+        return _split(wrapped)[0]
+    except (IndexError, ValueError):
+        return UNREADABLE
+
+
 def _split(wrapped: bytes) -> tuple[str, bytes]:
     if wrapped[:1] != _VERSION:
         raise ValueError
@@ -137,8 +188,8 @@ def _split(wrapped: bytes) -> tuple[str, bytes]:
     return wrapped[2 : 2 + length].decode(), wrapped[2 + length :]
 
 
-def _derived(key: bytes, purpose: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=LENGTH, salt=None, info=f"intake:{purpose}".encode()).derive(key)
+def _derived(key: bytes, purpose: str, *, salt: bytes | None = None) -> bytes:
+    return HKDF(algorithm=SHA256(), length=LENGTH, salt=salt, info=f"intake:{purpose}".encode()).derive(key)
 
 
 def new_key() -> bytes:
@@ -167,6 +218,57 @@ def open_sealed(key: bytes, sealed: Sealed, *, place: Place) -> str:
 def _padded(words: bytes) -> bytes:
     framed = len(words).to_bytes(2) + words
     return framed + b"\x00" * (-len(framed) % _STEP)
+
+
+def encrypted(key: bytes, plain: Iterable[bytes]) -> Iterator[bytes]:
+    """A file of any length under `key`, piece by piece, of which nothing can be cut, moved or added.
+
+    A header (a mark, a hint at the key, a salt), then AES-256-GCM in chunks of 64 KiB under a key
+    derived for this file alone. The nonce counts the chunks and marks the last one, the header is bound
+    to each: the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizar (CRYPTO 2015).
+    """
+    salt = secrets.token_bytes(LENGTH)
+    head = _MAGIC + _hint(key) + salt
+    sealer, waiting, number = AESGCM(_derived(key, "backup", salt=salt)), bytearray(), 0
+    yield head
+    for piece in plain:
+        waiting += piece
+        while len(waiting) > _CHUNK:
+            yield sealer.encrypt(_numbered(number, last=False), bytes(waiting[:_CHUNK]), head)
+            del waiting[:_CHUNK]
+            number += 1
+    yield sealer.encrypt(_numbered(number, last=True), bytes(waiting), head)
+
+
+def decrypted(key: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    """What `encrypted` was given. Raises OtherKey, and Unopenable for a file that is not whole.
+
+    Each piece is authentic when it is yielded; that none is missing is known only at the end.
+    """
+    head = file.read(len(_MAGIC) + _HINT + LENGTH)
+    if head[: len(_MAGIC)] != _MAGIC or len(head) != len(_MAGIC) + _HINT + LENGTH:
+        raise Unopenable
+    if head[len(_MAGIC) : -LENGTH] != _hint(key):
+        raise OtherKey
+    opener, number = AESGCM(_derived(key, "backup", salt=head[-LENGTH:])), 0
+    chunk = file.read(_CHUNK + _TAG)
+    while True:
+        after = file.read(_CHUNK + _TAG)
+        try:
+            yield opener.decrypt(_numbered(number, last=not after), chunk, head)
+        except (InvalidTag, ValueError):
+            raise Unopenable from None
+        if not after:
+            return
+        chunk, number = after, number + 1
+
+
+def _hint(key: bytes) -> bytes:
+    return _derived(key, "backup-hint")[:_HINT]
+
+
+def _numbered(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(_NONCE - 1) + bytes([last])
 
 
 def crockford(raw: bytes) -> str:

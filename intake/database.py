@@ -9,7 +9,7 @@ readers begin plainly and are closed before a page is rendered (decisions.md 25)
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,16 +25,19 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 
 from intake.errors import Unavailable
+from intake.failures import failing_well
 from intake.line import Line
+from intake.reserve import Reserve
 
 SQLITE_PRAGMAS = {
     "journal_mode": "truncate",
@@ -42,8 +45,11 @@ SQLITE_PRAGMAS = {
     "secure_delete": 1,
     "foreign_keys": 1,
     "trusted_schema": 0,
+    "temp_store": 2,
     "busy_timeout": 5_000,
 }
+RESERVE = "reserve"
+"""The file beside a SQLite database that holds room for a full disk."""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -120,6 +126,16 @@ class Closed(TypeDecorator[StrEnum]):
         return None if value is None else self.vocabulary(value)
 
 
+class Wrapped(TypeDecorator[bytes]):
+    """A secret under the keyring; the type tells the rotation of keys what there is to wrap anew.
+
+    Its place is (table, column, primary key), so such a table has one Identifier for its primary key.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+
 Words = Text
 Count = Integer
 Blob = LargeBinary
@@ -162,6 +178,7 @@ class Database:
     def __init__(self, url: str, *, lock: Path) -> None:
         self.sqlite = url.startswith("sqlite")
         self._line = Line(lock)
+        self._reserve = _reserve_beside(url) if self.sqlite else None
         self.engine = create_engine(url, **_engine_options(sqlite=self.sqlite))
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -174,18 +191,34 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only looks; always rolled back. Raises Unavailable when the database is."""
-        with _failing_well(), self._sessions() as session:
+        with failing_well(), self._sessions() as session:
             yield session
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, taking_in: bool = False) -> Iterator[Session]:
         """One unit of work: all of it is kept when the block ends, none of it when it raises.
 
-        Raises Unavailable when the database cannot be reached, is full or is read-only.
+        Raises Unavailable when the database cannot be reached, is full, read-only or damaged. `taking_in`: it
+        adds a request, so it gets nothing of the room that is held for those who want out.
         """
-        with _failing_well(), self._queued(), self._writers() as session:
+        with failing_well(), self._queued(), self._room(taking_in=taking_in), self._writers() as session:
             yield session
             session.commit()
+
+    def _room(self, *, taking_in: bool) -> AbstractContextManager[None]:
+        return self._reserve.lent() if self._reserve and not taking_in else nullcontext()
+
+    def keep_reserve(self) -> None:
+        """Hold room for the day when the disk is full; PostgreSQL's disk is for its operator to watch."""
+        if self._reserve:
+            with suppress(Unavailable), self._queued():
+                self._reserve.keep()
+
+    @contextmanager
+    def between_writers(self) -> Iterator[None]:
+        """On SQLite no writer of this machine is at work inside the block. Raises Unavailable."""
+        with self._queued():
+            yield
 
     @contextmanager
     def _queued(self) -> Iterator[None]:
@@ -203,6 +236,11 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def _reserve_beside(url: str) -> Reserve | None:
+    file = make_url(url).database
+    return Reserve(Path(file).with_name(RESERVE)) if file and file != ":memory:" else None
 
 
 def _engine_options(*, sqlite: bool) -> dict[str, Any]:
@@ -225,19 +263,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Any) -> None:
     """Python's own transaction handling loses updates (dependencies.md, fact 2), so we say BEGIN."""
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', '')}")
-
-
-@contextmanager
-def _failing_well() -> Iterator[None]:
-    """Turn what the outside world does to a database into one expected failure."""
-    try:
-        yield
-    except OperationalError as down:
-        raise Unavailable from down
-    except DBAPIError as broken:
-        if broken.connection_invalidated:
-            raise Unavailable from broken
-        raise
 
 
 def reachable(database: Database) -> bool:

@@ -12,6 +12,7 @@ from intake.consent.statements import Statements
 from intake.crypto import Keyring
 from intake.database import Database
 from intake.settings import Settings
+from intake.settings_rules import IN_USE
 from intake.throttle import Throttle
 
 
@@ -42,7 +43,7 @@ class Instance:
             hours=calling_hours.load(folder / "calling_hours.toml"),
             statements=consent_statements.load(folder / "consent", clinic),
             keyring=keyring,
-            database=Database(settings.database_url, lock=settings.data_dir / "database.lock"),
+            database=Database(settings.database_url, lock=settings.data_dir / IN_USE),
             throttle=Throttle(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
             clock=clock,
         )

@@ -1,4 +1,4 @@
-"""The four secrets: how they are written, checked and made.
+"""The secrets: how they are written, checked and made.
 
 They are independent (a compromise of one surrenders one thing), 32 random bytes each, written in
 base64. `sealing_keys` is a list of `id:key`, `app_keys` a list; the newest stands first.
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SECRETS = ("sealing_keys", "index_key", "chain_key", "app_keys")
+BACKUP_KEY = "backup_key"
+"""The fifth, for backups alone: whoever has it can read a backup, but no sealed value in it."""
 LENGTH = 32
 _LEAST_DISTINCT = 10
 """32 random bytes practically never repeat so much; placeholders and typed-in text do."""

@@ -27,11 +27,12 @@ class Line:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ours = threading.Lock()
+        self._pause = threading.Event()  # never set; unlike a sleep it stands a clock that is set meanwhile
         self._stuck_until = 0.0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the lock inside the block. Raises Unavailable when the turn does not come."""
+        """Hold the lock inside the block. Raises Unavailable when the turn does not come, or cannot."""
         until = time.monotonic() + (IMPATIENCE if time.monotonic() < self._stuck_until else PATIENCE)
         if not self._ours.acquire(timeout=until - time.monotonic()):
             self.stuck()
@@ -52,16 +53,23 @@ class Line:
 
     @contextmanager
     def _locked(self, until: float) -> Iterator[None]:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._opened()
         try:
             while not _taken(descriptor):
                 if time.monotonic() > until:
                     self.stuck()
                     raise Unavailable
-                time.sleep(_LOOK_EVERY)
+                self._pause.wait(_LOOK_EVERY)
             yield
         finally:
             os.close(descriptor)
+
+    def _opened(self) -> int:
+        """A folder that may only be read, a disk without room for one file more, too many files open."""
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as closed:
+            raise Unavailable from closed
 
 
 def _taken(descriptor: int) -> bool:

@@ -7,7 +7,8 @@ and named in `dropped`, so that a careless line loses its words instead of telli
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -34,7 +35,7 @@ def configure(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Never(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 
@@ -47,6 +48,28 @@ def only_allowed(_logger: object, _method: str, event: MutableMapping[str, Any])
     if extra:
         event["dropped"] = extra
     return event
+
+
+class _Never:
+    """A stream that fails nobody: where a log cannot be written (the disk is full), its lines are lost.
+
+    A line about a failure must not become a second failure, which would cost a person the page that says
+    whom to call (promise P4).
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, words: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):
+            self._stream.write(words)
+        return len(words)
+
+    def flush(self) -> None:
+        """Hand over what can be handed over."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Plain(logging.Handler):

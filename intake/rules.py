@@ -19,6 +19,7 @@ _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 _REGION = re.compile(r"US-[A-Z]{2}")
 _SHORT_NUMBER = re.compile(r"\d{3,6}")
 _LONGEST = 1000
+_ZONES = frozenset(available_timezones())
 
 
 class Span(NamedTuple):
@@ -48,7 +49,7 @@ def _date(value: Any) -> date:
 
 
 def _zone(value: Any) -> str:
-    if value not in available_timezones():
+    if value not in _ZONES:
         raise ValueError
     return str(value)
 

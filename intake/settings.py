@@ -20,7 +20,7 @@ from environs import EnvError, FileAwareEnv
 
 from intake import settings_rules
 from intake.errors import SettingsError
-from intake.keys import SECRETS, check_secrets, development_secret
+from intake.keys import BACKUP_KEY, SECRETS, check_secrets, development_secret
 from intake.resources import CONFIG, default_data_dir
 
 PREFIX = "INTAKE_"
@@ -36,6 +36,13 @@ class Mode(StrEnum):
     DEVELOPMENT = "development"
 
 
+class Outbound(StrEnum):
+    """Whether this machine may ask other sites something by itself."""
+
+    NO = "no"
+    YES = "yes"
+
+
 class Tls(StrEnum):
     """How the connection to the mail server is protected."""
 
@@ -44,9 +51,13 @@ class Tls(StrEnum):
     NONE = "none"
 
 
-def knob(default: Any, doc: str, *, secret: bool = False) -> Any:
-    """One setting: its default (None: must be given in production) and its help."""
-    return field(default=default, metadata={"help": doc}, repr=not secret)
+def knob(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -> Any:
+    """One setting: its default (None: must be given in production) and its help.
+
+    `shown`: its words may stand on a page of the desk. Of words that are not said to be so a page tells only
+    that they are set; so a new setting is hidden until somebody has thought about it.
+    """
+    return field(default=default, metadata={"help": doc, "shown": shown}, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,34 +65,63 @@ class Settings:
     """All settings of one instance, checked. Secrets do not show in its repr."""
 
     mode: Mode = knob(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
-    host: str = knob("127.0.0.1", "Address the web server listens on.")
+    host: str = knob("127.0.0.1", "Address the web server listens on.", shown=True)
     port: int = knob(8000, "Port the web server listens on.")
-    base_url: str = knob(None, "Public address of this service, like https://intake.example.org.")
-    data_dir: Path = knob(None, "Folder for the database, caught mail, locks and logs; default var/.")
-    config_dir: Path = knob(CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.")
+    base_url: str = knob(None, "Public address of this service, like https://intake.example.org.", shown=True)
+    data_dir: Path = knob(
+        None, "Folder for the database, caught mail, locks and logs; default var/.", shown=True
+    )
+    config_dir: Path = knob(CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.", shown=True)
     database_url: str = knob(
         None, "SQLAlchemy address; default a SQLite file in the data folder.", secret=True
     )
-    log_level: str = knob("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = knob("INFO", "DEBUG, INFO, WARNING or ERROR.", shown=True)
     web_threads: int = knob(8, "Threads of one web process.")
     web_processes: int = knob(1, "Web processes over one bound socket.")
     trusted_proxies: int = knob(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
     time_shift: int = knob(0, "Minutes the clock runs ahead, to try other hours; development only.")
-    smtp_host: str = knob("", "Mail server; empty only in development, where mail is caught in mail/.")
+    smtp_host: str = knob(
+        "", "Mail server; empty only in development, where mail is caught in mail/.", shown=True
+    )
     smtp_port: int = knob(587, "Port of the mail server.")
     smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
-    smtp_ca_file: str = knob("", "Extra certificate authority for the mail server, as a PEM file.")
+    smtp_ca_file: str = knob(
+        "", "Extra certificate authority for the mail server, as a PEM file.", shown=True
+    )
     smtp_username: str = knob("", "Account at the mail server; empty: none.")
     smtp_password: str = knob("", "Password at the mail server.", secret=True)
     smtp_timeout: int = knob(20, "Seconds to wait for the mail server at each step.")
-    mail_from: str = knob("", "Sender of notices, like intake@example.org.")
+    mail_from: str = knob("", "Sender of notices, like intake@example.org.", shown=True)
+    alarm_smtp_host: str = knob("", "A second mail server, for telling that something is wrong.", shown=True)
+    alarm_smtp_port: int = knob(587, "Port of the second mail server.")
+    alarm_smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
+    alarm_smtp_ca_file: str = knob("", "Extra certificate authority for it, as a PEM file.", shown=True)
+    alarm_smtp_username: str = knob("", "Account at the second mail server; empty: none.")
+    alarm_smtp_password: str = knob("", "Password at the second mail server.", secret=True)
+    anchor_file: str = knob(
+        "", "File for the audit log's anchors, best on another disk; default anchors.log.", shown=True
+    )
+    anchor_mail_to: str = knob("", "Address that gets the audit log's anchor every week; empty: none.")
+    outbound: Outbound = knob(Outbound.NO, "yes: doctor may ask whether the articles still answer.")
     metrics_token: str = knob("", "Bearer token for /metrics; empty closes it.", secret=True)
+    backup_dir: str = knob(
+        "", "Folder for daily backups, best on other storage; empty: no daily backup.", shown=True
+    )
+    backup_keep: int = knob(14, "How many backups are kept in a folder; older ones are deleted.")
+    backup_key: str = knob("", "Key that encrypts backups; from `intake keys new`.", secret=True)
     sealing_keys: str = knob(None, "id:key, newest first, comma between; seals leads; rotates.", secret=True)
     index_key: str = knob(
         None, "Key for look-ups, proof and do-not-contact codes; never rotates.", secret=True
     )
     chain_key: str = knob(None, "Key that authenticates the audit log and consent events.", secret=True)
     app_keys: str = knob(None, "Keys for form tokens, sessions and receipts, newest first.", secret=True)
+
+    @classmethod
+    def may_be_shown(cls, name: str) -> bool:
+        """Whether a setting's value may stand on a page: a number, a word of a closed list, or said so."""
+        knob_ = next(each for each in fields(cls) if each.name == name)
+        closed = isinstance(knob_.type, type) and issubclass(knob_.type, int | StrEnum)
+        return knob_.repr and (closed or bool(knob_.metadata["shown"]))
 
     @property
     def development(self) -> bool:
@@ -94,6 +134,11 @@ class Settings:
         return self.base_url.startswith("https://")
 
     @property
+    def anchor_path(self) -> Path:
+        """The file that says how far the audit chain had come; in the data folder unless set elsewhere."""
+        return Path(self.anchor_file) if self.anchor_file else self.data_dir / "anchors.log"
+
+    @property
     def sqlite(self) -> bool:
         """True when the database is a SQLite file."""
         return self.database_url.startswith("sqlite")
@@ -104,7 +149,8 @@ def load() -> Settings:
     problems = _unknown_names()
     values = _read(problems)
     _fill(values, problems)
-    problems += check_secrets({name: values[name] for name in SECRETS})
+    optional = {BACKUP_KEY: values[BACKUP_KEY]} if values[BACKUP_KEY] else {}
+    problems += check_secrets({name: values[name] for name in SECRETS} | optional)
     problems += [f"{PREFIX}{name}: {why}" for name, why in settings_rules.broken(values)]
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))

@@ -21,9 +21,12 @@ RANGES = {
     "web_processes": (1, 64),
     "trusted_proxies": (0, 10),
     "smtp_port": (1, 65535),
+    "alarm_smtp_port": (1, 65535),
     "smtp_timeout": (1, 120),
+    "backup_keep": (1, 1000),
 }
 MIN_TOKEN = 16
+_BARE_ADDRESS = r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+"
 Problems = Iterator[tuple[str, str]]
 
 
@@ -31,6 +34,10 @@ def broken(values: Mapping[str, Any]) -> Problems:
     """The rules that `values` break, as (name without prefix, what to do)."""
     for rule in _RULES:
         yield from rule(values)
+
+
+IN_USE = "database.lock"
+"""A data folder that holds this file has worked: if it can only be read now, there are pages to serve."""
 
 
 def _ranges(values: Mapping[str, Any]) -> Problems:
@@ -53,7 +60,7 @@ def _listening(values: Mapping[str, Any]) -> Problems:
 def _folders(values: Mapping[str, Any]) -> Problems:
     if not values["config_dir"].is_dir():
         yield "CONFIG_DIR", "must be a folder that holds clinic.toml, calling_hours.toml and consent/."
-    if not _writable(values["data_dir"]):
+    if not _writable(values["data_dir"]) and not (values["data_dir"] / IN_USE).is_file():
         yield "DATA_DIR", "must be a folder that this account can write to or make."
 
 
@@ -61,6 +68,14 @@ def _writable(folder: Path) -> bool:
     """Whether `folder` can be written, or made in the nearest folder above it that exists."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _anchors(values: Mapping[str, Any]) -> Problems:
+    path = Path(values["anchor_file"])
+    if values["anchor_file"] and not (path.is_absolute() and path.parent.is_dir() and not path.is_dir()):
+        yield "ANCHOR_FILE", "must be the whole path of a file, in a folder that is there."
+    if values["anchor_mail_to"] and not re.fullmatch(_BARE_ADDRESS, values["anchor_mail_to"]):
+        yield "ANCHOR_MAIL_TO", "must be one bare address, like officer@example.org."
 
 
 def _public_address(values: Mapping[str, Any]) -> Problems:
@@ -90,21 +105,23 @@ def _mail(values: Mapping[str, Any]) -> Problems:
     host = values["smtp_host"]
     if _in_production(values) and not host:
         yield "SMTP_HOST", "is missing: without it no notice reaches the staff."
-    if not re.fullmatch(r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+", values["mail_from"]):
+    if not re.fullmatch(_BARE_ADDRESS, values["mail_from"]):
         yield "MAIL_FROM", "is missing, or is not a bare address like intake@example.org."
-    if values["smtp_tls"] == "none" and host and host not in LOOPBACK:
-        yield "SMTP_TLS", "may be none only when the mail server is this machine."
-    if values["smtp_ca_file"] and not os.access(values["smtp_ca_file"], os.R_OK):
-        yield "SMTP_CA_FILE", "must name a readable file."
-    yield from _mail_account(values)
+    for which in ("smtp", "alarm_smtp"):
+        yield from _mail_server(values, which)
 
 
-def _mail_account(values: Mapping[str, Any]) -> Problems:
-    account, password = bool(values["smtp_username"]), bool(values["smtp_password"])
+def _mail_server(values: Mapping[str, Any], which: str) -> Problems:
+    host, name = values[f"{which}_host"], which.upper()
+    if values[f"{which}_tls"] == "none" and host and host not in LOOPBACK:
+        yield f"{name}_TLS", "may be none only when the mail server is this machine."
+    if values[f"{which}_ca_file"] and not os.access(values[f"{which}_ca_file"], os.R_OK):
+        yield f"{name}_CA_FILE", "must name a readable file."
+    account, password = bool(values[f"{which}_username"]), bool(values[f"{which}_password"])
     if account and not password:
-        yield "SMTP_PASSWORD", "is missing for the account that SMTP_USERNAME names."
+        yield f"{name}_PASSWORD", f"is missing for the account that {name}_USERNAME names."
     if password and not account:
-        yield "SMTP_USERNAME", "is missing for the password that SMTP_PASSWORD holds."
+        yield f"{name}_USERNAME", f"is missing for the password that {name}_PASSWORD holds."
 
 
 def _database(values: Mapping[str, Any]) -> Problems:
@@ -115,6 +132,15 @@ def _database(values: Mapping[str, Any]) -> Problems:
         yield "DATABASE_URL", "must name the SQLite file by its whole path, so that every command finds it."
     elif _in_production(values) and _open_to_the_network(url):
         yield "DATABASE_URL", "must ask for sslmode=verify-full when PostgreSQL is elsewhere."
+
+
+def _backups(values: Mapping[str, Any]) -> Problems:
+    """That the folder is not there now is told by health: a disk that is away must not stop a start."""
+    folder = values["backup_dir"]
+    if folder and not Path(folder).is_absolute():
+        yield "BACKUP_DIR", "must be the whole path of a folder."
+    if folder and not values["backup_key"]:
+        yield "BACKUP_KEY", "is missing for the backups that BACKUP_DIR asks for."
 
 
 def _parsed(url: str) -> URL | None:
@@ -138,5 +164,5 @@ def _in_production(values: Mapping[str, Any]) -> bool:
 
 
 _RULES: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
-    _public_address, _listening, _ranges, _folders, _mail, _database
+    _public_address, _listening, _ranges, _folders, _mail, _database, _backups, _anchors
 )  # fmt: skip

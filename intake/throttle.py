@@ -63,6 +63,8 @@ SIGN_IN_ACCOUNT = Limit("sign_in_account", "10 per 5 minutes")
 address in another place must not lock them out."""
 SIGN_IN_NETWORK = Limit("sign_in_network", "60 per 5 minutes")
 """Tries for whatever account from one network; beyond it we do not even look."""
+SECOND_FACTOR = Limit("second_factor", "10 per 5 minutes")
+"""Second factors tried by one account that is signed in already."""
 PUBLIC_FORM = Limit("public_form", "30 per 10 minutes")
 """Requests from one network; beyond it they are kept all the same, and marked."""
 MANAGE_CODE = Limit("manage_code", "20 per 10 minutes")

@@ -54,6 +54,12 @@ def standing(database: Database) -> Standing:
     return Standing.BEHIND if here is None or here in known else Standing.AHEAD
 
 
+def revisions() -> frozenset[str]:
+    """Every revision that this version knows."""
+    script = ScriptDirectory.from_config(config())
+    return frozenset(each.revision for each in script.walk_revisions())
+
+
 @contextmanager
 def _connected(database: Database) -> Iterator[Connection]:
     """A connection for migrations.

@@ -7,7 +7,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 import intake.audit.models
+import intake.backup.models
 import intake.consent.models
+import intake.leads.before
+import intake.leads.legal_hold
 import intake.leads.models
 import intake.outbox.models
 import intake.staff.models  # noqa: F401  each import registers its tables

@@ -77,15 +77,24 @@ class Booted(Server):
         binaries = self._binaries()
         if self._account:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
-        options = [each for option in FOR_TESTS for each in ("-c", option)]
         self._start(binaries / "initdb", *CLUSTER, "-D", "rows").wait()
-        self._process = self._start(binaries / "postgres", "-D", "rows", "-k", self.folder, *options)
+        options = [each for option in FOR_TESTS for each in ("-c", option)]
+        self._command = (binaries / "postgres", "-D", "rows", "-k", self.folder, *options)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start it, again after a `halt`, and wait until it answers."""
+        self._process = self._start(*self._command)
         self._await()
 
-    def stop(self) -> None:
-        """A fast stop. SIGTERM would wait for pooled connections."""
-        self._process.send_signal(signal.SIGINT)
+    def halt(self, how: signal.Signals = signal.SIGINT) -> None:
+        """A fast stop (SIGTERM would wait for pooled connections); SIGQUIT is a crash."""
+        self._process.send_signal(how)
         self._process.wait(30)
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _binaries(self) -> Path:

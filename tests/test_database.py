@@ -95,6 +95,7 @@ def test_every_sqlite_connection_has_the_safe_modes(sqlite_instance: Instance) -
     for connection in connections:
         there = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in SQLITE_PRAGMAS}
         assert there == SQLITE_PRAGMAS
+        assert (there["journal_mode"], there["synchronous"], there["secure_delete"]) == ("truncate", 2, 1)
         connection.close()
 
 
