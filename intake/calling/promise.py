@@ -97,9 +97,24 @@ def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: s
     return translate(N_("by %(time)s on %(day)s %(zone)s"), language, day=words.day(there, language), **said)
 
 
+def open_until(clinic: Clinic, now: datetime) -> datetime | None:
+    """When the clinic closes, if it is open now."""
+    current = holding(_opening(clinic, now), now)
+    return current.end if current else None
+
+
+def opens_next(clinic: Clinic, now: datetime) -> datetime | None:
+    """When the clinic opens next, from now on; None when it does not within 14 days."""
+    return next((each.start for each in _opening(clinic, now) if each.start > now), None)
+
+
+def _opening(clinic: Clinic, now: datetime) -> Intervals:
+    return on_the_clock(clinic.time_zone, Interval(now, now + DAY * HORIZON_DAYS), clinic.open_on)
+
+
 def open_now(clinic: Clinic, now: datetime, language: str) -> Opening:
     """`Open now until 6 pm`, `Opens Monday at 9 am`: the clinic's hours on the clinic's own clock."""
-    hours = on_the_clock(clinic.time_zone, Interval(now, now + DAY * HORIZON_DAYS), clinic.open_on)
+    hours = _opening(clinic, now)
     current = holding(hours, now)
     if current:
         closes = words.clock(local(current.end, clinic.time_zone), language)

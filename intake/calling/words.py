@@ -52,7 +52,7 @@ def opening_hours(clinic: Clinic, language: str) -> str:
         if hours
     ]
     return ", ".join(
-        f"{_run(str(names[days[0]]), str(names[days[-1]]), language)} {_spans(hours, language)}"
+        f"{_run(str(names[days[0]]), str(names[days[-1]]), language)} {spans(hours, language)}"
         for hours, days in runs
     )
 
@@ -63,7 +63,8 @@ def _run(first: str, last: str, language: str) -> str:
     return translate(N_("%(first)s to %(last)s"), language, first=first, last=last)
 
 
-def _spans(spans: Iterable[Span], language: str) -> str:
+def spans(hours: Iterable[Span], language: str) -> str:
+    """The hours of one day: `9 am to 12 noon and 2 pm to 6 pm`; empty for a day without any."""
     said = [
         translate(
             N_("%(start)s to %(end)s"),
@@ -71,6 +72,6 @@ def _spans(spans: Iterable[Span], language: str) -> str:
             start=hour(span.opens, language),
             end=hour(span.closes, language),
         )
-        for span in spans
+        for span in hours
     ]
     return format_list(said, locale=language)

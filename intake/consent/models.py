@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from intake.audit.models import ActorKind
 from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
+from intake.language import N_
 
 
 class Kind(StrEnum):
@@ -21,6 +22,22 @@ class Kind(StrEnum):
     VOICEMAIL = "voicemail"
     ARTICLE = "article"
     ADULT = "adult"
+
+    @property
+    def sentence(self) -> str:
+        """What it is called on a page for staff (message id)."""
+        return _NAMES[self]
+
+
+_NAMES = {
+    Kind.USE: N_("Use of details"),
+    Kind.CALL: N_("Call"),
+    Kind.TEXT: N_("Text"),
+    Kind.VOICEMAIL: N_("Voicemail"),
+    Kind.EMAIL: N_("Email"),
+    Kind.ARTICLE: N_("Which article"),
+    Kind.ADULT: N_("18 or older"),
+}
 
 
 class State(StrEnum):

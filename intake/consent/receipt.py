@@ -25,6 +25,7 @@ PURPOSE = "receipt"
 MARK = "intake-receipt-1"
 LONGEST = 1_000_000
 """More bytes than any receipt of ours has."""
+ALGORITHM = "HMAC-SHA256"
 _SIGNED = re.compile(rf"(?P<said>.*)\n{MARK} (?P<signature>[0-9a-f]{{64}})\s*", re.DOTALL)
 
 NAMES = {
@@ -106,7 +107,7 @@ def signed_text(said: str, issue: Issue) -> Receipt:
 
 def signed_record(record: Mapping[str, Any], issue: Issue) -> Receipt:
     """`record` with its signature beside what it signs."""
-    signature = {"algorithm": "HMAC-SHA256", "value": issue.sign(canonical(record))}
+    signature = {"algorithm": ALGORITHM, "value": issue.sign(canonical(record))}
     words = json.dumps({**record, "signature": signature}, indent=2, ensure_ascii=False)
     return Receipt("receipt.json", "application/json", words.encode() + b"\n")
 
@@ -138,8 +139,9 @@ def _text_in(words: str) -> tuple[bytes, str]:
 
 def _record_in(words: str) -> tuple[bytes, str]:
     record = json.loads(words, object_pairs_hook=_once)
-    signature = record.pop("signature")["value"]
-    if not isinstance(signature, str):
+    beside = record.pop("signature")
+    signature = beside["value"]
+    if beside != {"algorithm": ALGORITHM, "value": signature} or not isinstance(signature, str):
         raise TypeError
     return canonical(record), signature
 

@@ -1,6 +1,5 @@
-"""Recording answers, withdrawing them, reading what holds now, and verifying the proof."""
+"""Recording answers, withdrawing them, and reading what holds now; `verify` is in proof.py."""
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +8,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake.audit.models import Actor, AuditEvent
+from intake.audit.models import Actor
 from intake.consent.models import ConsentEvent, ConsentStatement, Kind, Method, State
+from intake.consent.proof import canonical, verify
 from intake.consent.statements import Statement, Statements
-from intake.crypto import Keyring, same
+from intake.crypto import Keyring
+
+__all__ = [
+    "Shown", "canonical", "current", "current_of", "macs", "publish", "record", "shown", "verify", "withdraw"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,46 +167,3 @@ def shown(session: Session, lead_id: uuid.UUID) -> list[Shown]:
         (Shown(event, statement) for event, statement in rows),
         key=lambda each: (*_moment(each.event), order.index(each.event.kind)),
     )
-
-
-def canonical(event: ConsentEvent) -> bytes:
-    """The bytes an event's MAC is made of: every column, in a fixed order."""
-    index = event.contact_index.hex() if event.contact_index else ""
-    parts = (
-        event.id,
-        event.lead_id,
-        event.kind,
-        event.state,
-        event.statement,
-        event.language,
-        event.method,
-        event.actor_kind,
-        event.actor_id,
-        event.at.isoformat(),
-        index,
-    )
-    return json.dumps([str(part) for part in parts]).encode()
-
-
-def verify(session: Session, *, keyring: Keyring) -> list[str]:
-    """What is wrong with the proof: events changed, added beside the log, or missing from the table."""
-    problems: list[str] = []
-    there: set[str] = set()
-    try:
-        for event in session.scalars(select(ConsentEvent).execution_options(yield_per=1000)):
-            there.add(event.mac.hex())
-            if not same(event.mac, keyring.mac("consent-event", canonical(event))):
-                problems.append(f"consent event {event.id} was changed.")
-    except (ValueError, TypeError):  # a word, a moment or an id that is none any more
-        return [*problems, "a consent event can no longer be read, so it was changed."]
-    logged = _logged(session)
-    if there - logged:
-        problems.append(f"{len(there - logged)} consent events stand in no audit event.")
-    if logged - there:
-        problems.append(f"{len(logged - there)} consent events of the audit log are missing.")
-    return problems
-
-
-def _logged(session: Session) -> set[str]:
-    details = session.scalars(select(AuditEvent.details).where(AuditEvent.details.contains('"consents"')))
-    return {mac for each in details for mac in json.loads(each).get("consents", ())}

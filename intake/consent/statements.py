@@ -19,6 +19,11 @@ from intake.language import LANGUAGES, hour
 _NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2})\.txt")
 
 
+def digest_of(kind: Kind, version: int, language: str, body: str) -> str:
+    """SHA-256 of the words as they are shown, in hex."""
+    return digest(f"{kind}.{version}.{language}\n{body}")
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement as a person sees it."""
@@ -37,7 +42,7 @@ class Statement:
     @property
     def digest(self) -> str:
         """SHA-256 of the words, in hex."""
-        return digest(f"{self.kind}.{self.version}.{self.language}\n{self.body}")
+        return digest_of(self.kind, self.version, self.language, self.body)
 
 
 class Statements:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from intake import audit
 from intake.audit import Action
@@ -60,3 +61,8 @@ class Act:
         kept = now + timedelta(days=self.instance.clinic.retention.closed_days)
         lead.purge_after = min(lead.purge_after, kept)
         self.record(Action.LEAD_CLOSED, reason=reason)
+
+
+def touch(lead: Lead) -> None:
+    """Make the lead a new version although none of its columns may change: pages shown before are stale."""
+    flag_modified(lead, "windows")

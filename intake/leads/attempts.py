@@ -12,8 +12,8 @@ from intake.consent.models import Method, State
 from intake.errors import NotFound, Refused, Unprocessable
 from intake.instance import Instance
 from intake.language import N_
-from intake.leads import claims, facts, suppression
-from intake.leads.act import Act, Changed, Closed
+from intake.leads import claims, facts, suppression, undo
+from intake.leads.act import Act, Changed, Closed, touch
 from intake.leads.facts import CONTACT_KINDS, Standing
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, SuppressionReason
 from intake.staff.permissions import Member, Permission, require
@@ -81,14 +81,16 @@ def log(
         return before
     if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all the leads it ends, in one order
         claims.lock(session, lead)
-    standing = facts.standing(session, lead)
+    standing, was = facts.standing(session, lead), undo.snapshot(lead)
+    if outcome is Outcome.THEY_CALLED_US and booked_for and lead.version != version:
+        raise Changed  # another time may have been agreed meanwhile
     if outcome not in ALWAYS:
         _check(act, attempt, standing, version)
     relied_on = standing.consents.get(CONTACT_KINDS[channel])
     attempt.consent_event_id = relied_on.id if relied_on else None
     act.record(Action.ATTEMPT_LOGGED, channel=channel, outcome=outcome)
     _follow(act, attempt, standing, _appointment(act, outcome, booked_for))
-    session.flush()
+    undo.offer(act, was, attempt)
     return attempt
 
 
@@ -101,6 +103,8 @@ def _first(act: Act, attempt: Attempt, booked_for: datetime | None) -> Attempt |
         before = act.session.get(Attempt, attempt.id)
         if before is None:
             raise NotFound from None
+        if before.undone_at and before.lead_id == attempt.lead_id:
+            raise Changed from None
         if _said(before) != _said(attempt) or _another_time(act, attempt, booked_for):
             raise SaidOtherwise from None
         return before
@@ -116,11 +120,11 @@ def _another_time(act: Act, attempt: Attempt, booked_for: datetime | None) -> bo
 
 
 def _check(act: Act, attempt: Attempt, standing: Standing, version: int) -> None:
-    if act.lead.status is LeadStatus.CLOSED:
-        raise Closed
     claims.refuse_if_held(act)
     if act.lead.version != version:
         raise Changed
+    if act.lead.status is LeadStatus.CLOSED:
+        raise Closed
     claims.require_held(act)
     _check_channel(attempt.outcome, attempt.channel, standing)
 
@@ -154,6 +158,7 @@ def _follow(act: Act, attempt: Attempt, standing: Standing, booked_for: datetime
         suppression.stop(
             act.session, lead, actor=act.member.actor, method=Method.STAFF, instance=act.instance
         )
+    touch(lead)
     lead.first_contact_at = lead.first_contact_at or attempt.at
     if lead.claimed_by == act.member.id:
         lead.claimed_by = lead.claimed_until = None
@@ -183,9 +188,15 @@ def _used_up(act: Act, attempt: Attempt, standing: Standing) -> bool:
     """
     if attempt.outcome not in CALLS_ONLY or act.lead.status is not LeadStatus.TRYING:
         return False
-    most = act.instance.clinic.contact.at_most
+    return last_call(standing, act.instance)
+
+
+def last_call(standing: Standing, instance: Instance, *, coming: int = 0) -> bool:
+    """Whether no try is left on any channel; `coming` counts calls that are still to be noted."""
+    most = instance.clinic.contact.at_most
     usable = [each for each in standing.channels if each not in standing.suppressed]
-    return all(standing.tried(each) >= most(each) for each in usable)
+    calls = {Channel.CALL: coming}
+    return all(standing.tried(each) + calls.get(each, 0) >= most(each) for each in usable)
 
 
 def _suppress_wrong(act: Act, channel: Channel) -> None:
@@ -213,10 +224,11 @@ def close(
     claims.lock(session, lead)
     if lead.status is LeadStatus.CLOSED:
         if lead.close_reason is not reason:
-            raise Closed
+            raise Closed if lead.version == version else Changed
         return
     claims.refuse_if_held(act)
     if lead.version != version:
         raise Changed
+    was = undo.snapshot(lead)
     act.close(reason)
-    session.flush()
+    undo.offer(act, was)

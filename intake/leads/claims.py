@@ -1,22 +1,26 @@
 """Holding a lead: a short lease, so that two people never call the same person."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from intake.audit import Action
+from intake import audit
+from intake.audit import Action, Actor
 from intake.database import Instant
 from intake.errors import NotFound, Refused
 from intake.instance import Instance
 from intake.language import N_
-from intake.leads.act import Act, Closed
-from intake.leads.models import Lead, LeadStatus
+from intake.leads.act import Act, Changed, Closed
+from intake.leads.models import Lead, LeadStatus, waiting
 from intake.staff.models import StaffMember
 from intake.staff.permissions import Member, Permission, require
 
 HOLD = timedelta(minutes=20)
+HANDED = timedelta(hours=1)
+"""So long a request waits for the person it was handed to; their own first act makes a usual hold of it."""
 
 
 class Held(Refused):
@@ -50,13 +54,41 @@ def give_back(session: Session, lead: Lead, *, member: Member, instance: Instanc
         Act(session, lead, member, instance).record(Action.CLAIM_GIVEN_BACK)
 
 
+def give_back_all(session: Session, *, member: Member, instance: Instance) -> int:
+    """End every hold of ours that lasts, for the end of a shift. Returns how many there were."""
+    now = instance.clock()
+    ours = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == member.id).order_by(Lead.id)
+    leads = session.scalars(ours).all()
+    for lead in leads:
+        give_back(session, lead, member=member, instance=instance)
+    return len(leads)
+
+
+def free_all(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
+    """End every hold of an account that was closed, so that colleagues can take over. Returns how many."""
+    held = session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
+    theirs = update(Lead).where(Lead.claimed_by == staff_id)
+    ended = theirs.values(claimed_by=None, claimed_until=None)
+    session.execute(ended.execution_options(synchronize_session=False))
+    for lead_id in held:
+        audit.record(
+            session,
+            Action.CLAIM_GIVEN_BACK,
+            keyring=instance.keyring,
+            at=instance.clock(),
+            actor=actor,
+            about=lead_id,
+        )
+    return len(held)
+
+
 def take(act: Act) -> None:
     """The hold itself, without an event of its own: for an act that records itself (a reveal).
 
     One conditional UPDATE decides, so that of two at once one wins. Whoever asked twice is one person:
     a colleague's hold on the other request counts. Raises Held or Closed.
     """
-    elsewhere = _held_elsewhere(act)
+    elsewhere = held_elsewhere(act)
     if elsewhere:
         raise Held(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
     free = update(Lead).where(
@@ -75,7 +107,35 @@ def take(act: Act) -> None:
     raise Refused
 
 
-def _held_elsewhere(act: Act) -> Lead | None:
+def hand(act: Act, to: Member, *, version: int) -> None:
+    """Hold a free, open lead for `to`, for an hour. Raises Held, and Changed when it is not as it was.
+
+    It does not count as opened before `to` opens it, so that it still escalates when they do not (N2).
+    One conditional UPDATE decides, as in `take`: nobody loses a hold by it.
+    """
+    theirs = Act(act.session, act.lead, to, act.instance)
+    elsewhere = held_elsewhere(theirs)
+    if elsewhere:
+        raise Held(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
+    free = or_(Lead.claimed_by.is_(None), Lead.claimed_until <= act.now)
+    as_it_was = Lead.id == act.lead.id, Lead.version == version, waiting(), Lead.purge_after > act.now
+    handing = update(Lead).where(*as_it_was, free)
+    if not _change(act.session, act.lead, handing.values(claimed_by=to.id, claimed_until=act.now + HANDED)):
+        raise Changed
+    act.record(Action.CLAIM_HANDED, to=str(to.id))
+
+
+def take_back(act: Act, *, holder: uuid.UUID) -> None:
+    """End the hold of `holder`, and of nobody else. Raises Changed when they no longer hold the lead."""
+    theirs = update(Lead).where(
+        Lead.id == act.lead.id, Lead.claimed_by == holder, Lead.claimed_until > act.now
+    )
+    if not _change(act.session, act.lead, theirs.values(claimed_by=None, claimed_until=None)):
+        raise Changed
+    act.record(Action.CLAIM_TAKEN_BACK, **{"from": str(holder)})
+
+
+def held_elsewhere(act: Act) -> Lead | None:
     """Another request with the same number or address that a colleague holds; all of them are locked."""
     locked = select(Lead).where(same_contact(act.lead)).order_by(Lead.id).with_for_update(key_share=True)
     others = act.session.scalars(locked.execution_options(populate_existing=True)).all()

@@ -19,12 +19,10 @@ from intake.language import N_
 from intake.leads import claims, facts, masks
 from intake.leads.act import Act
 from intake.leads.models import AskingFor, Lead, LeadKey
-from intake.leads.story import AGAIN, shows_again
+from intake.leads.story import AGAIN, ENDS, shows_again
 from intake.staff.permissions import Member, Permission, require
 
-_BREAKS = frozenset({Action.CLAIM_GIVEN_BACK, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED})
-
-
+_BREAKS = ENDS | {Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED}
 _HOLDS = frozenset({Action.CLAIM_TAKEN, Action.LEAD_REVEALED})
 
 
@@ -52,6 +50,17 @@ class Revealed:
     asking_for: AskingFor | None
     article: str | None
     until: datetime
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a request says, in full, for the person whose it is."""
+
+    name: str
+    phone: str | None
+    email: str | None
+    asking_for: AskingFor | None
+    article: str | None
 
 
 class GateShut(Refused):
@@ -108,6 +117,18 @@ def _key(lead: Lead, wrapped: bytes | None, instance: Instance) -> bytes:
 def _opened(key: bytes, lead: Lead, column: str) -> str | None:
     sealed: Sealed | None = getattr(lead, column)
     return crypto.open_sealed(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
+
+
+def own(session: Session, lead: Lead, *, instance: Instance) -> Own:
+    """Everything in full, for its owner alone; the caller has made sure, and recorded it. Raises Gone."""
+    try:
+        key = _key(lead, _wrapped(session, [lead.id]).get(lead.id), instance)
+        words = {each: _opened(key, lead, each) for each in ("name", "phone", "email", "article")}
+        asking_for = _opened(key, lead, "asking_for")
+    except Unopenable:
+        raise Gone from None
+    asked = AskingFor(asking_for) if asking_for else None
+    return Own(words["name"] or "", words["phone"], words["email"], asked, words["article"])
 
 
 def reveal(session: Session, lead: Lead, *, channel: Channel, member: Member, instance: Instance) -> Revealed:

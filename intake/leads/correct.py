@@ -18,10 +18,10 @@ from intake.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
 from intake.crypto import Place, Unopenable
-from intake.errors import Unprocessable
+from intake.errors import Refused, Unprocessable
 from intake.instance import Instance
 from intake.language import N_
-from intake.leads import manage, schemas, tokens, typed
+from intake.leads import legal_hold, manage, schemas, tokens, typed
 from intake.leads.contact import Gone
 from intake.leads.facts import CONTACT_KINDS
 from intake.leads.models import Lead, LeadKey
@@ -35,6 +35,15 @@ CHANGED = N_(
 _READS: Mapping[str, Callable[[object], str]] = {"phone": typed.phone, "email": typed.email}
 _CHANNELS = {"phone": manage.BY_PHONE, "email": (Channel.EMAIL,)}
 _BESIDE = {"phone": (Kind.VOICEMAIL,), "email": ()}
+
+
+class KeptAsItIs(Refused):
+    """A legal hold keeps the number and the address as they are."""
+
+    sentence = N_(
+        "The law makes us keep this number and address as they are for now. You can stop all contact, and "
+        "ask for a call again with other ones."
+    )
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,12 @@ def correct(session: Session, *, code: str, correction: Correction, instance: In
 
     At least one of its channels must be ticked; those that are not are refused for it. The promise is
     counted anew. The same number with the same ticks changes nothing. Raises NothingFound,
-    AlreadyClosed, and Unprocessable on the kind, `channels` or `windows`, or when our words changed.
+    AlreadyClosed, KeptAsItIs, and Unprocessable on the kind, `channels` or `windows`, or when our words
+    changed.
     """
     lead = manage.changeable(session, code, instance=instance)
+    if legal_hold.of(session, lead.id):
+        raise KeptAsItIs
     words = _checked(correction, instance)
     index = instance.keyring.blind_index(correction.kind, words)
     if not _says_the_same(session, lead, correction, index):

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from intake import audit, crypto
 from intake.audit import Action, Actor
 from intake.calling import windows
-from intake.calling.promise import promise_for
 from intake.calling.windows import Window
 from intake.clinic import Channel
 from intake.consent import service as consent
@@ -21,11 +20,13 @@ from intake.consent.models import ConsentEvent, Kind, Method
 from intake.errors import NotFound, Refused, Unprocessable
 from intake.instance import Instance
 from intake.language import N_
-from intake.leads import facts, retention, schemas, suppression
+from intake.leads import facts, legal_hold, retention, schemas, suppression
+from intake.leads.act import touch
 from intake.leads.facts import CONTACT_KINDS, Standing
 from intake.leads.find import Term, TermKind, read_contact
 from intake.leads.models import ErasureReason, Lead, LeadStatus
 from intake.leads.opening import NothingFound, Opened, find, opened
+from intake.leads.promises import promise_of
 
 BY_PHONE = (Channel.CALL, Channel.TEXT)
 PERSON = Actor.person()
@@ -73,8 +74,8 @@ def _term(address: str) -> Term:
 def drop(session: Session, *, code: str, channel: Channel, instance: Instance) -> Opened:
     """Take back one channel, with calls also voicemail; the last one is a stop. Raises NothingFound.
 
-    A number or address that no channel may use any more is deleted. Its keyed hash stays with the
-    request, so that a stop by that number still finds it.
+    A number or address that no channel may use any more is deleted, unless a legal hold keeps it until
+    it ends. Its keyed hash stays with the request, so that a stop by that number still finds it.
     """
     lead = _locked(session, code, instance)
     standing = facts.standing(session, lead)
@@ -89,13 +90,19 @@ def _take_back(
     session: Session, lead: Lead, channel: Channel, standing: Standing, instance: Instance
 ) -> None:
     kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
+    touch(lead)
     withdrawn = withdraw(session, lead, kinds, instance)
+    if not legal_hold.of(session, lead.id):
+        _drop_value(lead, channel, standing)
+    consents = consent.macs(withdrawn)
+    record(session, Action.CONSENT_WITHDRAWN, lead, instance, channel=channel.value, consents=consents)
+
+
+def _drop_value(lead: Lead, channel: Channel, standing: Standing) -> None:
     if channel is Channel.EMAIL:
         lead.email = None
     elif not {*standing.channels} & {*BY_PHONE} - {channel}:
         lead.phone = None
-    consents = consent.macs(withdrawn)
-    record(session, Action.CONSENT_WITHDRAWN, lead, instance, channel=channel.value, consents=consents)
 
 
 def withdraw(
@@ -137,25 +144,20 @@ def _read_windows(chosen: Sequence[str]) -> frozenset[Window]:
 
 def promise_anew(session: Session, lead: Lead, *, instance: Instance) -> None:
     """Count the promise from now, for what holds now. Raises NoTimeWithin14Days."""
-    lead.promise_at = promise_for(
-        instance.clinic,
-        instance.hours,
-        channels=facts.standing(session, lead).channels,
-        region=lead.region,
-        time_zone=lead.time_zone,
-        number_zones=tuple(lead.number_zones.split()),
-        windows=windows.from_text(lead.windows),
-        now=instance.clock(),
-    )
+    lead.promise_at = promise_of(session, lead, instance=instance, since=instance.clock())
 
 
-def erase(session: Session, *, code: str, instance: Instance) -> None:
-    """Stop all contact, then destroy the request for good. Raises NothingFound."""
+def erase(session: Session, *, code: str, instance: Instance) -> Opened | None:
+    """Stop all contact, then destroy the request for good; what a legal hold keeps is still there.
+
+    Returns None when it is gone, and what is held when it has to wait. Raises NothingFound.
+    """
     lead = find(session, code, instance=instance)
     try:
-        retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
+        gone = retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
     except NotFound:
         raise NothingFound from None
+    return None if gone else opened(session, lead, instance=instance)
 
 
 def changeable(session: Session, code: str, *, instance: Instance) -> Lead:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from intake import audit, crypto
@@ -21,9 +21,10 @@ from intake.consent.models import State
 from intake.errors import Unprocessable
 from intake.instance import Instance
 from intake.language import N_
-from intake.leads import contact, facts
+from intake.leads import contact, facts, legal_hold, notes
 from intake.leads.contact import Masked
 from intake.leads.facts import CONTACT_KINDS, Standing
+from intake.leads.legal_hold import LegalHold
 from intake.leads.models import CloseReason, Lead, LeadStatus
 from intake.staff.models import Role, StaffRole
 from intake.staff.permissions import ALLOWED, Permission
@@ -58,6 +59,13 @@ class Opened:
     masked: Masked
     standing: Standing
     roles: frozenset[Role]
+    note: str
+    hold: LegalHold | None
+
+    @property
+    def kept_until(self) -> datetime:
+        """When it is erased: by its time, or when a legal hold ends that keeps it for longer."""
+        return max(self.lead.purge_after, self.hold.until) if self.hold else self.lead.purge_after
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -77,7 +85,7 @@ class Opened:
     @property
     def zone(self) -> str:
         """The zone on whose clock they are told times."""
-        return self.lead.time_zone or zones_of(self.lead.region)[0]
+        return zone_of(self.lead)
 
     @property
     def changeable(self) -> bool:
@@ -88,6 +96,11 @@ class Opened:
     def stopped(self) -> bool:
         """Whether all contact has ended."""
         return self.lead.close_reason is CloseReason.STOPPED
+
+
+def zone_of(lead: Lead) -> str:
+    """The zone on whose clock the person is told times."""
+    return lead.time_zone or zones_of(lead.region)[0]
 
 
 def look(session: Session, *, code: str, instance: Instance) -> Opened:
@@ -107,11 +120,12 @@ def look(session: Session, *, code: str, instance: Instance) -> Opened:
 def find(session: Session, code: str, *, instance: Instance) -> Lead:
     """The request that `code` opens. One keyed hash and one look-up, whatever was typed.
 
-    Raises NothingFound, also for a request whose time is over and that no round has erased yet.
+    Raises NothingFound, also for a request whose time is over and that no round has erased yet; one that
+    a legal hold keeps longer stays its owner's to see.
     """
     hashed = instance.keyring.blind_index("code", crypto.read_crockford(code))
-    held = select(Lead).where(Lead.code_hash == hashed, Lead.purge_after > instance.clock())
-    lead = session.scalars(held).first()
+    kept = or_(Lead.purge_after > instance.clock(), legal_hold.held())
+    lead = session.scalars(select(Lead).where(Lead.code_hash == hashed, kept)).first()
     if lead is None:
         raise NothingFound
     return lead
@@ -125,15 +139,24 @@ def opened(session: Session, lead: Lead, *, instance: Instance) -> Opened:
         masked=contact.masked(session, lead, instance=instance),
         standing=facts.standing(session, lead),
         roles=_roles_of_those_who_looked(session, lead),
+        hold=legal_hold.of(session, lead.id),
+        note=notes.of(session, lead, instance=instance),
     )
 
 
 def _roles_of_those_who_looked(session: Session, lead: Lead) -> frozenset[Role]:
     """Never by name (AC-16): the first role of each that lets somebody see a request."""
     seen = select(AuditEvent.actor_id).where(AuditEvent.about == lead.id, AuditEvent.action.in_(_LOOKS))
-    rows = session.execute(select(StaffRole.staff_id, StaffRole.role).where(StaffRole.staff_id.in_(seen)))
+    return frozenset(first_roles(session, seen).values())
+
+
+def first_roles(
+    session: Session, staff: Select[uuid.UUID | None] | Collection[uuid.UUID]
+) -> dict[uuid.UUID, Role]:
+    """The first role of each of these accounts that lets somebody see a request."""
+    rows = session.execute(select(StaffRole.staff_id, StaffRole.role).where(StaffRole.staff_id.in_(staff)))
     held = {(staff_id, role) for staff_id, role in rows if Permission.VIEW_LEAD in ALLOWED[role]}
-    return frozenset(role for staff_id, role in held if role is _first_role(staff_id, held))
+    return {staff_id: _first_role(staff_id, held) for staff_id, _ in held}
 
 
 def _first_role(staff_id: uuid.UUID, held: Collection[tuple[uuid.UUID, Role]]) -> Role:

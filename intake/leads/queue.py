@@ -22,11 +22,13 @@ from intake.errors import NotFound
 from intake.instance import Instance
 from intake.language import LANGUAGES
 from intake.leads.facts import CONTACT_KINDS
-from intake.leads.models import Lead, LeadStatus
+from intake.leads.models import Lead, LeadStatus, waiting
 from intake.leads.rows import Group, Row, rows_of
 from intake.staff.permissions import Member, Permission, require
 
 PAGE = 100
+MOST_COUNTED = 1000
+"""Nobody needs to know how many more there are; counting them all would cost more the more there are."""
 _Vocabulary = TypeVar("_Vocabulary", bound=StrEnum)
 
 
@@ -45,11 +47,7 @@ class HeldBy(StrEnum):
     NOBODY = "nobody"
 
 
-_STATUSES = {
-    Show.OPEN: (LeadStatus.NEW, LeadStatus.TRYING),
-    Show.BOOKED: (LeadStatus.BOOKED,),
-    Show.CLOSED: (LeadStatus.CLOSED,),
-}
+_STATUSES = {Show.BOOKED: LeadStatus.BOOKED, Show.CLOSED: LeadStatus.CLOSED}
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,10 @@ def _word(vocabulary: type[_Vocabulary], word: str | None) -> _Vocabulary | None
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows in order, how many there are in all, and where the next page begins."""
+    """One page: its rows in order, how many there are in all, where it and where the next one begin.
+
+    `total` stops at 1,000; `beyond` says that there are more.
+    """
 
     rows: Sequence[Row]
     total: int
@@ -94,6 +95,12 @@ class Page:
     filters: Filters
     now: datetime
     mine: Sequence[Row] = field(default=())
+    begins: Spot | None = None
+
+    @property
+    def beyond(self) -> bool:
+        """Whether there are more than were counted."""
+        return self.total >= MOST_COUNTED
 
     def of(self, group: Group) -> list[Row]:
         """The rows under one heading; those nobody has tried yet come first."""
@@ -120,7 +127,8 @@ def page(
     size = limit or PAGE
     found = session.scalars(_after(wanted, filters, after).limit(size + 1)).all()
     leads = found[:size]
-    total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    counted = wanted.with_only_columns(Lead.id).limit(MOST_COUNTED).subquery()
+    total = session.scalar(select(func.count()).select_from(counted)) or 0
     mine = session.scalars(_held_by(member, instance.clock())).all()
     rows = {row.lead.id: row for row in rows_of(session, {*leads, *mine}, instance=instance)}
     return Page(
@@ -130,28 +138,33 @@ def page(
         filters=filters,
         now=instance.clock(),
         mine=[rows[lead.id] for lead in mine],
+        begins=after,
     )
 
 
 def _wanted(filters: Filters, member: Member, now: datetime) -> Select[Lead]:
-    wanted = select(Lead).where(Lead.status.in_(_STATUSES[filters.show]))
+    shown = _STATUSES.get(filters.show)
+    wanted = select(Lead).where(Lead.status == shown if shown else waiting())
+    if not shown:  # what is only kept by a legal hold is nobody's work any more
+        wanted = wanted.where(Lead.purge_after > now)
     if filters.language:
         wanted = wanted.where(Lead.language == filters.language)
     if filters.channel:
         wanted = wanted.where(_agreed_to(filters.channel))
     if filters.held is HeldBy.ME:
-        wanted = wanted.where(_held(now), Lead.claimed_by == member.id)
+        wanted = wanted.where(Lead.id.in_(_held_by(member, now).with_only_columns(Lead.id)))
     if filters.held is HeldBy.NOBODY:
         wanted = wanted.where(or_(Lead.claimed_by.is_(None), Lead.claimed_until <= now))
     return wanted
 
 
-def _held(now: datetime) -> ColumnElement[bool]:
+def held(now: datetime) -> ColumnElement[bool]:
+    """Whether somebody holds it right now."""
     return and_(Lead.claimed_by.is_not(None), Lead.claimed_until > now)
 
 
 def _held_by(member: Member, now: datetime) -> Select[Lead]:
-    return select(Lead).where(_held(now), Lead.claimed_by == member.id).order_by(Lead.claimed_until)
+    return select(Lead).where(held(now), Lead.claimed_by == member.id).order_by(Lead.claimed_until)
 
 
 def _agreed_to(channel: Channel) -> ColumnElement[bool]:

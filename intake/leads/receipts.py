@@ -68,15 +68,15 @@ def particulars(session: Session, own: Opened, *, code: str, instance: Instance)
         name=own.masked.name,
         phone=own.masked.phone,
         email=own.masked.email,
-        asked=_moment(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, spoken),
+        asked=said_at(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, spoken),
         times=windows.in_words(own.windows, spoken),
         place=f"{name_of(lead.region, spoken)}, {translate(names_of_zone(own.zone).phrase, spoken)}",
         promise=_promise(own, spoken, instance.clock()),
-        kept=_date(lead.purge_after, own.zone, spoken),
+        kept=_date(own.kept_until, own.zone, spoken),
         expires_at=lead.asked_at + timedelta(days=instance.clinic.retention.open_days),
-        purge_after=lead.purge_after,
+        purge_after=own.kept_until,
         answers=consent.shown(session, lead.id),
-        tell=lambda moment: _moment(N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, spoken),
+        tell=lambda moment: said_at(N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, spoken),
     )
 
 
@@ -89,7 +89,8 @@ def _promise(own: Opened, spoken: str, now: datetime) -> str:
     return translate(N_("A person will be in touch with you %(promise)s."), spoken, promise=said)
 
 
-def _moment(msgid: str, moment: datetime, zone: str, spoken: str) -> str:
+def said_at(msgid: str, moment: datetime, zone: str, spoken: str) -> str:
+    """A moment on the clock of `zone`, in a sentence with %(day)s, %(time)s and %(zone)s (message id)."""
     parts = _parts(moment, zone, spoken) | {"day": _date(moment, zone, spoken)}
     return translate(msgid, spoken, **parts)
 

@@ -28,6 +28,7 @@ from intake.crypto import Place, Sealed
 from intake.errors import Refused
 from intake.instance import Instance
 from intake.language import N_
+from intake.leads import reminding
 from intake.leads.models import Attempt, CloseReason, Lead, LeadKey, LeadStatus, Submission
 from intake.leads.schemas import Request
 from intake.outbox import service as outbox
@@ -203,7 +204,7 @@ def _lead(
             time_zone=request.time_zone,
             number_zones=number_zones,
             windows=request.windows,
-            now=now,
+            now=reminding.counting_from(session, instance=instance),
         ),
         asked_at=now,
         purge_after=now + timedelta(days=instance.clinic.retention.open_days),
@@ -273,4 +274,6 @@ def _last_word(session: Session, lead_id: uuid.UUID) -> Lead | None:
 
 
 def _attempted(session: Session, lead: Lead) -> bool:
-    return bool(session.scalar(select(exists().where(Attempt.lead_id == lead.id))))
+    return bool(
+        session.scalar(select(exists().where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))))
+    )

@@ -1,12 +1,13 @@
 """Do not contact: stopping one lead or any number or address, at once and for good (promise G4).
 
 What stays is a keyed hash and a reason. A number on the list shuts the contact gate for every lead
-that carries it, today and in future.
+that carries it, today and in future, until they ask again and somebody at the desk confirms (`lift`).
 """
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -14,21 +15,75 @@ from sqlalchemy.orm import Session
 from intake import audit, outbox
 from intake.audit import Action, Actor
 from intake.consent import service as consent
-from intake.consent.models import Kind, Method
+from intake.consent.models import Kind, Method, State
+from intake.errors import NotAllowed, NotFound, Refused
 from intake.instance import Instance
+from intake.language import N_
+from intake.leads import claims
+from intake.leads.act import Act, Closed, touch
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
+from intake.staff.permissions import Member, Permission, may, require
 
 PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
 """Everything somebody can take back; being 18 or older is a fact."""
+CONTACT = (Kind.CALL, Kind.TEXT, Kind.EMAIL)
+NOT_SINCE = N_("They have not asked again since contact was stopped.")
+_NEEDS = {
+    SuppressionReason.WRONG_NUMBER: Permission.LIFT_ANY,
+    SuppressionReason.THIRD_PARTY: Permission.LIFT_ANY,
+    SuppressionReason.ASKED: Permission.REVEAL,
+}
+"""Which permission confirms that somebody asked again; the gravest reason first (WR-14)."""
+_WHO = {
+    Permission.LIFT_ANY: N_("Only a supervisor may allow contact here."),
+    Permission.REVEAL: N_("A coordinator or a supervisor may allow contact here."),
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A number or address on the list, by its entries, and when its lead last said yes to its use."""
+
+    entries: Sequence[Suppression]
+    given_at: datetime
+
+    @property
+    def stopped_at(self) -> datetime:
+        """When it was last put on the list."""
+        return max(each.at for each in self.entries)
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether everything the lead said yes to for it was said after that."""
+        return self.given_at > self.stopped_at
+
+    @property
+    def reason(self) -> SuppressionReason:
+        """Why it stands there; of several reasons the gravest."""
+        reasons = {each.reason for each in self.entries}
+        return next(each for each in _NEEDS if each in reasons)
+
+    @property
+    def needs(self) -> Permission:
+        """What it takes to lift it."""
+        return _NEEDS[self.reason]
+
+    @property
+    def who(self) -> str:
+        """Who may lift it (message id)."""
+        return _WHO[self.needs]
 
 
 def suppressed(session: Session, indexes: Iterable[bytes | None]) -> set[bytes]:
     """Which of these keyed hashes stand on the list now; one statement for all."""
+    return {each.contact_index for each in _entries(session, indexes)}
+
+
+def _entries(session: Session, indexes: Iterable[bytes | None]) -> Sequence[Suppression]:
+    """What the list says now about these keyed hashes."""
     wanted = {index for index in indexes if index}
-    listed = select(Suppression.contact_index).where(
-        Suppression.contact_index.in_(wanted), Suppression.lifted_at.is_(None)
-    )
-    return set(session.scalars(listed))
+    live = Suppression.contact_index.in_(wanted), Suppression.lifted_at.is_(None)
+    return session.scalars(select(Suppression).where(*live)).all()
 
 
 def suppress(
@@ -39,8 +94,12 @@ def suppress(
     actor: Actor,
     instance: Instance,
 ) -> int:
-    """Put what is not on the list yet on it; returns how many that were. The caller records the act."""
-    listed = suppressed(session, indexes)
+    """Put what is not on the list yet for this reason on it; returns how many that were.
+
+    A second reason is kept beside the first: the gravest decides who may lift it. The caller records
+    the act.
+    """
+    listed = {each.contact_index for each in _entries(session, indexes) if each.reason is reason}
     fresh = {index for index in indexes if index} - listed
     session.add_all(
         Suppression(
@@ -93,11 +152,11 @@ def _stop_all(
     method: Method,
     instance: Instance,
 ) -> int:
+    leads = carrying(session, indexes, also)  # first: what a `lift` at this moment takes off, goes back on
     suppress(session, indexes, reason=SuppressionReason.ASKED, actor=actor, instance=instance)
-    leads = carrying(session, indexes, also)
     for lead in leads:
         if lead.close_reason is not CloseReason.STOPPED:
-            _stop_one(session, lead, actor=actor, method=method, instance=instance)
+            stop_one(session, lead, actor=actor, method=method, instance=instance)
     session.flush()
     return len(leads)
 
@@ -115,7 +174,8 @@ def carrying(
     return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 
-def _stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> None:
+def stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> None:
+    """End contact with this lead alone, which is locked: permissions, claim, waiting notices."""
     now = instance.clock()
     withdrawn = consent.withdraw(
         session,
@@ -141,3 +201,78 @@ def _stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, ins
         about=lead.id,
         details={"consents": consent.macs(withdrawn.values()), "method": method.value},
     )
+
+
+# --- asked again -------------------------------------------------------------------------------------
+
+
+def lift(session: Session, lead: Lead, *, member: Member, instance: Instance) -> int:
+    """Confirm that somebody on the list has asked again: the gate may open for what they said yes to.
+
+    Only numbers and addresses whose use was agreed to after they were put on the list, and only those
+    that `member` may lift. Opens no value. Returns how many entries were lifted; nothing on the list is
+    nothing to do. Raises NotAllowed, Closed, Held, and Refused when they have not asked since.
+    """
+    require(member, Permission.REVEAL)
+    if lead not in carrying(session, indexes_of(lead), lead.id):
+        raise NotFound
+    act = Act(session, lead, member, instance)
+    if lead.status is LeadStatus.CLOSED:
+        raise Closed
+    claims.refuse_if_held(act)
+    return _lift(act, _liftable(_listed(session, lead), member))
+
+
+def _liftable(listed: Sequence[Listed], member: Member) -> list[Listed]:
+    again = [each for each in listed if each.asked_again]
+    if listed and not again:
+        raise Refused(NOT_SINCE)
+    ours = [each for each in again if may(member, each.needs)]
+    if again and not ours:
+        raise NotAllowed(again[0].who)
+    return ours
+
+
+def _lift(act: Act, listed: Sequence[Listed]) -> int:
+    entries = [entry for each in listed for entry in each.entries]
+    if not entries:
+        return 0
+    for entry in entries:
+        entry.lifted_at = act.now
+    touch(act.lead)
+    audit.record(
+        act.session,
+        Action.SUPPRESSION_LIFTED,
+        keyring=act.instance.keyring,
+        at=act.now,
+        actor=act.member.actor,
+        about=act.lead.id,
+        details={"reason": Listed(entries, act.now).reason.value, "count": len(entries)},
+    )
+    act.session.flush()
+    return len(entries)
+
+
+def asked_again(session: Session, lead: Lead) -> list[Listed]:
+    """What of an open lead stands on the list although it was agreed to since; empty when it is closed."""
+    if lead.status is LeadStatus.CLOSED:
+        return []
+    return [each for each in _listed(session, lead) if each.asked_again]
+
+
+def _listed(session: Session, lead: Lead) -> list[Listed]:
+    agreed = _agreed(session, lead)
+    entries = _entries(session, agreed)
+    found = {index: [each for each in entries if each.contact_index == index] for index in agreed}
+    return [Listed(found[index], at) for index, at in agreed.items() if found[index]]
+
+
+def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
+    """Since when each of its numbers and addresses may be used; of two channels the earlier yes counts."""
+    holding = consent.current(session, lead.id)
+    given = [holding[kind] for kind in CONTACT if kind in holding and holding[kind].state is State.GIVEN]
+    return {
+        index: min(each.at for each in given if each.contact_index == index)
+        for index in indexes_of(lead)
+        if any(each.contact_index == index for each in given)
+    }

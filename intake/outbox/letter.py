@@ -6,6 +6,7 @@ row's own id: a second copy of a mail can be told by it.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.message import EmailMessage
@@ -16,6 +17,7 @@ from functools import cache
 from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from intake.audit.anchors import Anchor
 from intake.clinic import Clinic
 from intake.outbox.models import OutboxMessage
 from intake.resources import TEMPLATES
@@ -48,12 +50,27 @@ def compose(message: OutboxMessage, *, clinic: Clinic, settings: Settings, at: d
         raise Unwritable(type(broken).__name__) from None
 
 
+def anchor_letter(anchor: Anchor, *, recipient: str, settings: Settings, at: datetime) -> Letter:
+    """The weekly mail that keeps the end of the audit chain outside: its place, counts, date and seal.
+
+    A second copy has the same Message-ID. Raises Unwritable.
+    """
+    message = OutboxMessage(id=anchor.id, recipient=recipient)
+    try:
+        return _letter(message, _rendered("anchor", {"anchor": anchor}), settings.mail_from, at)
+    except Exception as broken:  # noqa: BLE001  told by its kind alone, like any other letter
+        raise Unwritable(type(broken).__name__) from None
+
+
 def _words(message: OutboxMessage, clinic: Clinic, settings: Settings) -> tuple[str, str]:
     """Subject and body, of which nothing comes from the row but which kind of mail it is."""
     shown = {"desk": f"{settings.base_url}/desk", "articles": clinic.articles}
+    return _rendered(message.mail.value, shown)
+
+
+def _rendered(folder: str, shown: Mapping[str, object]) -> tuple[str, str]:
     subject, body = (
-        _templates().get_template(f"{message.mail.value}/{part}.txt").render(shown)
-        for part in ("subject", "body")
+        _templates().get_template(f"{folder}/{part}.txt").render(shown) for part in ("subject", "body")
     )
     return subject.strip(), body.strip() + "\n"
 

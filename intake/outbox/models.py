@@ -18,7 +18,12 @@ class Mail(StrEnum):
     """Every mail this service can write: each a folder of templates/email/ with constant words."""
 
     NEW_LEAD = "new_lead"
+    UNOPENED = "unopened"
+    DAILY = "daily"
+    INVITED = "invited"
     TEST = "test"
+    ALARM = "alarm"
+    WELL_AGAIN = "well_again"
 
 
 class MessageState(StrEnum):

@@ -3,12 +3,15 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.orm import Session
 
+from intake import audit
+from intake.audit import Action, Actor
+from intake.crypto import Keyring
 from intake.errors import NotFound, Refused
 from intake.language import N_
 from intake.outbox.models import Mail, MessageState, OutboxMessage
@@ -24,6 +27,11 @@ class OutboxStatus:
     oldest_waiting_seconds: int
     dead: int
     last_sent_at: datetime | None
+
+    @property
+    def oldest_waiting(self) -> timedelta:
+        """The same age as a span of time."""
+        return timedelta(seconds=self.oldest_waiting_seconds)
 
 
 def enqueue(
@@ -83,10 +91,13 @@ def dead_letters(session: Session) -> Sequence[OutboxMessage]:
     ).all()
 
 
-def resend(session: Session, message_id: uuid.UUID, *, at: datetime) -> OutboxMessage:
+def resend(
+    session: Session, message_id: uuid.UUID, *, at: datetime, keyring: Keyring, actor: Actor
+) -> OutboxMessage:
     """Give a dead letter a new start: due at once, its tries forgotten, its Message-ID the same.
 
-    Raises NotFound when there is no such message and Refused when it is not dead.
+    The log says who did, and which kind of mail it was. Raises NotFound when there is
+    no such message and Refused when it is not dead.
     """
     message = session.get(OutboxMessage, message_id, with_for_update=True)
     if message is None:
@@ -94,5 +105,13 @@ def resend(session: Session, message_id: uuid.UUID, *, at: datetime) -> OutboxMe
     if message.state is not MessageState.DEAD:
         raise Refused(N_("Only a message that needs attention can be sent again."))
     message.state, message.attempts, message.due_at = MessageState.WAITING, 0, at
+    audit.record(
+        session,
+        Action.MAIL_RESENT,
+        keyring=keyring,
+        at=at,
+        actor=actor,
+        details={"kind": message.mail.value},
+    )
     session.flush()
     return message

@@ -6,7 +6,7 @@ had promised to be in touch stands in the lead alone and goes with it.
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from intake.audit.models import Action, AuditEvent
 from intake.calling.intervals import Interval
 from intake.language import N_
 from intake.leads.models import CloseReason, Lead, Outcome
+from intake.leads.story import UNDOES, taken_back
 
 
 class Ending(StrEnum):
@@ -108,7 +109,7 @@ class Trace:
         return Promise.LATE if self.promise_at <= now else Promise.AHEAD
 
 
-_TOLD_BY = (Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED)
+_TOLD_BY = (*UNDOES, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED)
 
 
 def of(session: Session, during: Interval) -> list[Trace]:
@@ -139,7 +140,7 @@ def received(during: Interval) -> Select[uuid.UUID | None]:
 
 
 def _told(traces: dict[uuid.UUID | None, Trace], events: Iterable[Any]) -> Mapping[uuid.UUID | None, Trace]:
-    for lead_id, at, action, details in events:
+    for lead_id, at, action, details in _standing(events):
         trace = traces[lead_id]
         first = at if action == Action.ATTEMPT_LOGGED else None
         traces[lead_id] = replace(
@@ -148,6 +149,16 @@ def _told(traces: dict[uuid.UUID | None, Trace], events: Iterable[Any]) -> Mappi
             ending=_ending(trace.ending, Action(action), json.loads(details)),
         )
     return traces
+
+
+def _standing(events: Iterable[Any]) -> Iterator[Any]:
+    """The events without what was undone: a slip counts nowhere."""
+    of_lead: dict[uuid.UUID | None, list[Any]] = {}
+    for event in events:
+        of_lead.setdefault(event[0], []).append(event)
+    for acts in of_lead.values():
+        gone = taken_back([action for _, _, action, _ in acts])
+        yield from (act for place, act in enumerate(acts) if place not in gone and act[2] not in UNDOES)
 
 
 def _ending(before: Ending, action: Action, details: Mapping[str, str]) -> Ending:

@@ -64,7 +64,7 @@ def test_it_quotes_every_statement_with_its_answer(sqlite_instance: Instance) ->
     for kind, statement in sqlite_instance.statements.in_force("en").items():
         quoted = all(f"“{part}”" in words for part in statement.body.split("\n\n"))
         assert quoted == (kind is not Kind.ARTICLE), kind
-        assert (f"{kind}.1.en sha256:{statement.digest}" in words) == quoted
+        assert (f"{kind}.{statement.version}.en sha256:{statement.digest}" in words) == quoted
     for answer in ("Phone call: Yes", "Text message: No", "Email: Yes", "Voicemail: No"):
         assert answer in words
 
@@ -84,7 +84,7 @@ def test_it_speaks_the_language_of_the_request(sqlite_instance: Instance) -> Non
     assert "el miércoles 18 de noviembre antes de las 12 del mediodía" in words
     assert "http://localhost/es/manage" in words
     spanish = sqlite_instance.statements.in_force("es")[Kind.CALL]
-    assert f"call.1.es sha256:{spanish.digest}" in words
+    assert f"call.{spanish.version}.es sha256:{spanish.digest}" in words
     assert not {"Your", "Name:", "Yes", "The words"} & set(words.split())
 
 
@@ -105,7 +105,7 @@ def test_the_json_is_true(sqlite_instance: Instance, clock) -> None:
     words = sqlite_instance.statements.in_force("en")[Kind.CALL]
     assert call["notice"] == {
         "url": "http://localhost/",
-        "version": "call.1",
+        "version": f"call.{words.version}",
         "hash": f"sha256:{words.digest}",
         "words": words.body,
     }
@@ -219,6 +219,23 @@ def test_a_changed_word_of_the_text_is_found_out(sqlite_instance: Instance, was:
     words = saved(sqlite_instance, ask(sqlite_instance)).decode()
     assert was in words
     assert not ours(sqlite_instance, words.replace(was, becomes).encode())
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_every_byte_that_is_not_a_space_counts(sqlite_instance: Instance, form: Form, language: str) -> None:
+    content = saved(sqlite_instance, ask(sqlite_instance, language=language), form)
+    unnoticed = [
+        place
+        for place, byte in enumerate(content)
+        if byte not in b" \r\n" and ours(sqlite_instance, replaced(content, place))
+    ]
+    assert unnoticed == []
+
+
+def replaced(content: bytes, place: int) -> bytes:
+    """The same file with one byte changed, into one that may stand there."""
+    return content[:place] + (b"7" if content[place : place + 1] != b"7" else b"8") + content[place + 1 :]
 
 
 def test_every_changed_value_of_the_record_is_found_out(sqlite_instance: Instance) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from intake.audit import AuditEvent
 from intake.clinic import Channel
+from intake.crypto import Place
 from intake.instance import Instance
 from intake.leads import attempts, claims, contact, queue
 from intake.leads.models import Attempt, Lead, Outcome
@@ -26,7 +27,7 @@ def hire(instance: Instance, name: str = "Ana Ruiz", *roles: Role) -> Member:
         email=member.email,
         name=name,
         password_hash="-",
-        totp_secret=b"-",
+        totp_secret=instance.keyring.wrap(b"-", place=Place("staff_member", "totp_secret", member.id)),
         created_at=instance.clock(),
     )
     with instance.database.transaction() as session:

@@ -18,7 +18,7 @@ from intake.consent.models import ConsentEvent, Kind, State
 from intake.crypto import Unopenable
 from intake.errors import NotFound, Unavailable
 from intake.instance import Instance
-from intake.leads import contact, ledger, retention
+from intake.leads import contact, ledger, preview, retention
 from intake.leads.ledger import Line
 from intake.leads.models import (
     Attempt,
@@ -30,6 +30,7 @@ from intake.leads.models import (
     Submission,
     Suppression,
 )
+from intake.leads.preview import Why
 from intake.leads.retention import Purged
 from intake.leads.submit import NoLongerHeld, submit
 from intake.outbox import MessageState, OutboxMessage
@@ -296,7 +297,9 @@ def test_a_dry_run_counts_and_changes_nothing(instance: Instance, clock) -> None
     for _ in range(3):
         ask(instance)
     clock.move(days=instance.clinic.retention.open_days)
-    assert retention.purge(instance, dry_run=True) == Purged(3, 0)
+    with instance.database.reading() as session:
+        found = preview.preview(session, until=clock())
+    assert (found.count, found.due) == (3, {Why.OPEN: 3})
     assert rows(instance, Lead) == 3
     assert rows(instance, Erasure) == 0
 
@@ -323,7 +326,7 @@ def test_the_longest_overdue_goes_first(instance: Instance, clock) -> None:
 def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> None:
     leads = [ask(instance).lead.id for _ in range(3)]
     clock.move(days=instance.clinic.retention.open_days)
-    erase_well = retention._gone
+    erase_well = retention.gone_for_good
 
     def stumble(session, lead, *rest):
         gone = erase_well(session, lead, *rest)
@@ -331,7 +334,7 @@ def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> N
             raise ZeroDivisionError
         return gone
 
-    monkeypatch.setattr(retention, "_gone", stumble)
+    monkeypatch.setattr(retention, "gone_for_good", stumble)
     assert retention.purge(instance) == Purged(2, 1)
     assert [each.id for each in every(instance, Lead)] == [leads[1]]
     monkeypatch.undo()
@@ -346,7 +349,7 @@ def test_a_database_that_goes_away_ends_the_purge(instance: Instance, clock, mon
     def away(*_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(retention, "_gone", away)
+    monkeypatch.setattr(retention, "gone_for_good", away)
     with pytest.raises(Unavailable):
         retention.purge(instance)
     assert rows(instance, Lead) == 2
@@ -413,7 +416,7 @@ def test_the_round_fails_aloud_when_something_due_stays(instance: Instance, cloc
     def stumble(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(retention, "_gone", stumble)
+    monkeypatch.setattr(retention, "gone_for_good", stumble)
     make(instance)
     with instance.database.reading() as session:
         assert session.get_one(RoundLease, retention.ROUND).last_error == "NotErased"
@@ -423,22 +426,24 @@ def test_the_round_fails_aloud_when_something_due_stays(instance: Instance, cloc
 
 
 def lines(instance: Instance) -> list[Line]:
-    return ledger.read(ledger.path_of(instance))
+    return [line for line in ledger.read(ledger.path_of(instance)) if line.erased]
 
 
 def test_the_copy_has_every_line_once(instance: Instance, clock) -> None:
     leads = [ask(instance).lead for _ in range(2)]
     erase(instance, leads[0])
-    assert ledger.mirror(instance) == 1
+    assert (
+        ledger.mirror(instance) == 6
+    )  # and two entries of the list, and what the other one with that number took back
     clock.move(hours=1)
     erase(instance, leads[1], ErasureReason.DUE, SYSTEM)
     assert ledger.mirror(instance) == 1
     assert ledger.mirror(instance) == 0
-    assert [(each.lead_id, each.reason) for each in lines(instance)] == [
+    assert [(each.about, each.erased) for each in lines(instance)] == [
         (leads[0].id, ErasureReason.ASKED),
         (leads[1].id, ErasureReason.DUE),
     ]
-    assert lines(instance)[1].erased_at == clock()
+    assert lines(instance)[1].at == clock()
 
 
 def test_the_copy_says_nothing_about_anybody(instance: Instance) -> None:
@@ -446,23 +451,29 @@ def test_the_copy_says_nothing_about_anybody(instance: Instance) -> None:
     erase(instance, lead)
     ledger.mirror(instance)
     path = ledger.path_of(instance)
-    assert path.read_text() == f"2026-11-18T15:00:00+00:00 {lead.id} asked\n"
+    at = "2026-11-18T15:00:00+00:00"
+    entries = sorted(every(instance, Suppression), key=lambda entry: entry.id)
+    assert path.read_text().splitlines() == [
+        f"{at} {lead.id} asked",
+        *(f"{at} {entry.id} stopped:asked:{entry.contact_index.hex()}" for entry in entries),
+    ]
+    assert not any(word in path.read_text() for word in (NAME, PHONE, PHONE[2:], EMAIL))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_torn_line_is_written_anew(instance: Instance) -> None:
     lead = ask(instance).lead
-    erase(instance, lead)
+    erase(instance, lead, ErasureReason.DUE, SYSTEM)
     path = ledger.path_of(instance)
-    for torn in ("2026-11-18T15:00:00+00:00 ", f"2026-11-18T15:00:00+00:00 {lead.id} as"):
+    for torn in ("2026-11-18T15:00:00+00:00 ", f"2026-11-18T15:00:00+00:00 {lead.id} du"):
         path.write_text(torn)
         assert ledger.mirror(instance) == 1
-        assert [each.lead_id for each in lines(instance)] == [lead.id]
-        assert path.read_bytes().endswith(b" asked\n")
+        assert [each.about for each in lines(instance)] == [lead.id]
+        assert path.read_bytes().endswith(b" due\n")
 
 
 def test_what_was_lost_from_the_copy_is_written_again(instance: Instance) -> None:
-    erase(instance, ask(instance).lead)
+    erase(instance, ask(instance).lead, ErasureReason.DUE, SYSTEM)
     ledger.mirror(instance)
     ledger.path_of(instance).unlink()
     assert ledger.mirror(instance) == 1

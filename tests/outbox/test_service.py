@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from intake import outbox
+from intake.audit import Actor
 from intake.errors import NotFound, Refused
 from intake.outbox import MessageState, OutboxMessage
 from tests.outbox.conftest import ANA, BEN
@@ -69,6 +70,11 @@ def dead_letter(post) -> OutboxMessage:
     return post.row
 
 
+def resend(post, session, message_id: uuid.UUID) -> None:
+    keyring = post.instance.keyring
+    outbox.resend(session, message_id, at=post.instance.clock(), keyring=keyring, actor=Actor.system())
+
+
 def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder) -> None:
     message = dead_letter(post)
     clock.move(days=30)
@@ -77,7 +83,7 @@ def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder
     with post.instance.database.reading() as session:
         assert [each.id for each in outbox.dead_letters(session)] == [message.id]
     with post.instance.database.transaction() as session:
-        outbox.resend(session, message.id, at=clock())
+        resend(post, session, message.id)
     assert post.deliver(recorder).sent == 1
     assert (post.status().dead, post.row.last_error, post.row.attempts) == (0, None, 1)
 
@@ -85,12 +91,12 @@ def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder
 def test_only_a_dead_letter_is_sent_again(post, clock) -> None:
     post.enqueue(ANA)
     with pytest.raises(Refused), post.instance.database.transaction() as session:
-        outbox.resend(session, post.row.id, at=clock())
+        resend(post, session, post.row.id)
 
 
 def test_a_message_that_is_not_there_is_not_found(post, clock) -> None:
     with pytest.raises(NotFound), post.instance.database.transaction() as session:
-        outbox.resend(session, uuid.uuid4(), at=clock())
+        resend(post, session, uuid.uuid4())
 
 
 def test_calling_back_leaves_what_is_on_its_way_and_what_others_wait_for(post) -> None:

@@ -1,0 +1,18 @@
+"""What the hand-over asks of the database."""
+
+from intake.instance import Instance
+from intake.leads import handover
+from tests.leads.acting import hire, take
+from tests.leads.asking import ask
+
+
+def test_it_costs_the_same_however_much_is_left(instance: Instance, statements) -> None:
+    ana, costs = hire(instance), []
+    for many in (range(1, 3), range(3, 13)):
+        for place in many:
+            lead = ask(instance, phone=f"+13055550{100 + place}", email=f"{place}@example.org").lead
+            take(instance, lead, ana)
+        with instance.database.reading() as session, statements(instance) as sent:
+            handover.handover(session, member=ana, instance=instance)
+        costs.append(len(sent))
+    assert costs[0] == costs[1]

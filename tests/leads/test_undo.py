@@ -1,0 +1,326 @@
+"""Undo: five minutes for the last act on a lead, all of it or nothing, never what ends contact (G1, G4)."""
+
+import threading
+import uuid
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from intake.audit import log
+from intake.calling.intervals import Interval
+from intake.calling.windows import Window
+from intake.clinic import Channel
+from intake.errors import IntakeError, NotAllowed, NotFound
+from intake.instance import Instance
+from intake.leads import attempts, claims, contact, facts, manage, queue, retention, undo
+from intake.leads.act import Changed
+from intake.leads.before import Before
+from intake.leads.claims import Held
+from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
+from intake.leads.undo import ActedSince, TooLate
+from intake.reports import traces
+from intake.staff.models import Role
+from intake.staff.permissions import Member
+from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
+from tests.leads.asking import ask
+
+ANY = {"windows": frozenset({Window.ANY})}
+CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, **ANY}
+UNDOABLE = sorted(set(Outcome) - undo.FOR_GOOD)
+
+
+def held(instance: Instance, **changes: object) -> tuple[Lead, Member]:
+    """A lead that a coordinator holds."""
+    lead, ana = ask(instance, **(ANY | changes)).lead, hire(instance)
+    take(instance, lead, ana)
+    return now(instance, lead), ana
+
+
+def kept(instance: Instance, lead: Lead) -> Before | None:
+    with instance.database.reading() as session:
+        return session.get(Before, lead.id)
+
+
+def take_back(instance: Instance, lead: Lead, member: Member, act_id: uuid.UUID | None = None) -> None:
+    before = kept(instance, lead)
+    acting(instance, lead, member, undo.undo, act_id=act_id or (before.act_id if before else uuid.uuid4()))
+
+
+def stands(lead: Lead) -> dict[str, object]:
+    return undo.snapshot(lead)
+
+
+def close(instance: Instance, lead: Lead, member: Member, reason: CloseReason = CloseReason.TALKED) -> None:
+    version = now(instance, lead).version
+    acting(instance, lead, member, attempts.close, reason=reason, version=version)
+
+
+@pytest.mark.parametrize("outcome", UNDOABLE)
+def test_whatever_was_noted_is_as_if_it_had_not_been(instance: Instance, outcome: Outcome, clock) -> None:
+    lead, ana = held(instance, voicemail=True)
+    before, channel = stands(lead), Channel.EMAIL if outcome is Outcome.MESSAGE_SENT else Channel.CALL
+    clock.move(seconds=30)
+    attempt = note(instance, lead, ana, outcome, channel=channel, booked_for=clock() + timedelta(days=2))
+    assert stands(now(instance, lead)) != before
+    clock.move(minutes=4, seconds=59)
+    take_back(instance, lead, ana)
+    after = now(instance, lead)
+    assert stands(after) == before
+    assert after.version > lead.version
+    with instance.database.reading() as session:
+        assert session.get_one(Attempt, attempt.id).undone_at == clock()
+        assert facts.standing(session, after).tries == ()
+    assert "attempt.undone" in acts(instance, lead)
+
+
+def test_spacing_and_caps_count_as_if_it_had_not_been(instance: Instance, clock) -> None:
+    lead, ana = held(instance, **CALL_ONLY)
+    with instance.database.reading() as session:
+        before = facts.verdict(session, lead, channel=Channel.CALL, instance=instance)
+    note(instance, lead, ana, Outcome.NO_ANSWER)
+    with instance.database.reading() as session:
+        shut = facts.verdict(session, lead, channel=Channel.CALL, instance=instance)
+    assert (before.allowed, shut.allowed) == (True, False)
+    take_back(instance, lead, ana)
+    with instance.database.reading() as session:
+        assert facts.verdict(session, lead, channel=Channel.CALL, instance=instance) == before
+
+
+def test_the_last_try_closes_and_its_undo_opens_again(instance: Instance, clock) -> None:
+    lead, ana = held(instance, **CALL_ONLY)
+    for last in (False, False, True):
+        clock.move(days=1)
+        take(instance, lead, ana)
+        before = stands(now(instance, lead))
+        note(instance, lead, ana, Outcome.NO_ANSWER)
+        assert (now(instance, lead).status is LeadStatus.CLOSED) is last
+    assert now(instance, lead).close_reason is CloseReason.NOT_REACHED
+    clock.move(minutes=1)
+    take_back(instance, lead, ana)
+    assert stands(now(instance, lead)) == before
+    with instance.database.reading() as session:
+        assert facts.standing(session, now(instance, lead)).tried(Channel.CALL) == 2
+    assert details_of(instance, "lead.reopened") == ['{"reason":"not_reached"}']
+    note(instance, lead, ana, Outcome.REACHED)
+    assert now(instance, lead).status is LeadStatus.TRYING
+
+
+def test_a_close_by_hand_can_be_undone(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    before = stands(lead)
+    close(instance, lead, ana)
+    clock.move(minutes=2)
+    take_back(instance, lead, ana)
+    assert stands(now(instance, lead)) == before
+    assert details_of(instance, "lead.reopened") == ['{"reason":"talked"}']
+    assert "attempt.undone" not in acts(instance, lead)
+
+
+def test_of_two_bookings_the_earlier_one_comes_back(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    first, second = clock() + timedelta(days=2), clock() + timedelta(days=3)
+    note(instance, lead, ana, Outcome.BOOKED, booked_for=first)
+    clock.move(hours=3)
+    note(instance, lead, ana, Outcome.THEY_CALLED_US, booked_for=second)
+    assert now(instance, lead).booked_for == second
+    take_back(instance, lead, ana)
+    assert (now(instance, lead).booked_for, now(instance, lead).status) == (first, LeadStatus.BOOKED)
+
+
+def test_twice_is_as_good_as_once(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    attempt = note(instance, lead, ana, Outcome.NO_ANSWER)
+    for _ in range(2):
+        take_back(instance, lead, ana, attempt.id)
+    clock.move(minutes=10)
+    take_back(instance, lead, ana, attempt.id)
+    note(instance, lead, ana, Outcome.REACHED)
+    take_back(instance, lead, ana, attempt.id)
+    assert acts(instance, lead).count("attempt.undone") == 1
+    assert now(instance, lead).status is LeadStatus.TRYING
+
+
+@pytest.mark.parametrize(("seconds", "open_still"), [(299, True), (300, False), (301, False)])
+def test_after_five_minutes_it_stays(
+    sqlite_instance: Instance, clock, seconds: int, *, open_still: bool
+) -> None:
+    lead, ana = held(sqlite_instance)
+    note(sqlite_instance, lead, ana, Outcome.NO_ANSWER)
+    clock.move(seconds=seconds)
+    if open_still:
+        take_back(sqlite_instance, lead, ana)
+        return
+    with pytest.raises(TooLate):
+        take_back(sqlite_instance, lead, ana)
+    assert now(sqlite_instance, lead).status is LeadStatus.TRYING
+
+
+@pytest.mark.parametrize("outcome", sorted(undo.FOR_GOOD))
+def test_what_ends_contact_for_good_cannot_be_undone(instance: Instance, outcome: Outcome) -> None:
+    lead, ana = held(instance)
+    note(instance, lead, ana, Outcome.THEY_CALLED_US)
+    take(instance, lead, ana)
+    earlier = kept(instance, lead)
+    attempt = note(instance, lead, ana, outcome)
+    assert kept(instance, lead) is None
+    for act_id in (attempt.id, earlier.act_id):
+        with pytest.raises(ActedSince):
+            take_back(instance, lead, ana, act_id)
+    assert now(instance, lead).status is LeadStatus.CLOSED
+
+
+def test_only_whoever_did_it_or_a_supervisor(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    note(instance, lead, ana, Outcome.NO_ANSWER)
+    for name, role in (("Ben Ochoa", Role.COORDINATOR), ("Pia Ott", Role.PRIVACY_OFFICER)):
+        with pytest.raises(NotAllowed):
+            take_back(instance, lead, hire(instance, name, role))
+    sue = hire(instance, "Sue Day", Role.SUPERVISOR)
+    take_back(instance, lead, sue)
+    after = now(instance, lead)
+    assert (after.status, after.claimed_by) == (LeadStatus.NEW, None)
+
+
+def test_nobody_undoes_over_a_colleague_who_took_it_since(instance: Instance) -> None:
+    lead, ana = held(instance)
+    note(instance, lead, ana, Outcome.ANOTHER_TIME)
+    take(instance, lead, hire(instance, "Ben Ochoa"))
+    with pytest.raises(Held):
+        take_back(instance, lead, ana)
+
+
+def test_a_colleague_who_held_it_all_along_is_no_reason_against(instance: Instance) -> None:
+    lead, ben = held(instance)
+    ana = hire(instance, "Cleo Diaz")
+    note(instance, lead, ana, Outcome.THEY_CALLED_US)
+    take_back(instance, lead, ana)
+    after = now(instance, lead)
+    assert (after.status, after.claimed_by) == (LeadStatus.NEW, ben.id)
+
+
+def test_the_hold_does_not_come_back_while_a_colleague_holds_the_same_person(instance: Instance) -> None:
+    lead, ana = held(instance)
+    other = ask(instance, **ANY).lead
+    note(instance, lead, ana, Outcome.ANOTHER_TIME)
+    take(instance, other, hire(instance, "Ben Ochoa"))
+    take_back(instance, lead, ana)
+    assert now(instance, lead).claimed_by is None
+    with pytest.raises(Held):
+        acting(instance, lead, ana, claims.claim)
+
+
+@pytest.mark.parametrize("act", ["windows", "drop", "stop", "noted"])
+def test_what_happened_since_stands(instance: Instance, act: str, clock) -> None:
+    asked = ask(instance, **ANY)
+    lead, ana = asked.lead, hire(instance)
+    take(instance, lead, ana)
+    attempt = note(instance, lead, ana, Outcome.ANOTHER_TIME)
+    clock.move(minutes=1)
+    with instance.database.transaction() as session:
+        if act == "windows":
+            manage.change_windows(session, code=asked.code, chosen=["weekday_morning"], instance=instance)
+        elif act == "drop":
+            manage.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
+        elif act == "stop":
+            manage.stop(session, code=asked.code, instance=instance)
+    if act == "noted":
+        note(instance, lead, hire(instance, "Ben Ochoa"), Outcome.THEY_CALLED_US)
+    before = stands(now(instance, lead))
+    with pytest.raises(ActedSince):
+        take_back(instance, lead, ana, attempt.id)
+    assert stands(now(instance, lead)) == before
+
+
+def test_a_dropped_channel_makes_an_open_page_stale(instance: Instance) -> None:
+    asked = ask(instance, channels=frozenset(Channel), **ANY)
+    lead, ana = asked.lead, hire(instance)
+    take(instance, lead, ana)
+    shown = now(instance, lead).version
+    with instance.database.transaction() as session:
+        manage.drop(session, code=asked.code, channel=Channel.TEXT, instance=instance)
+    with pytest.raises(Changed):
+        note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
+
+
+def test_what_is_erased_cannot_be_undone_and_keeps_nothing(instance: Instance) -> None:
+    lead, ana = held(instance)
+    note(instance, lead, ana, Outcome.NO_ANSWER)
+    with instance.database.transaction() as session:
+        found = session.get_one(Lead, lead.id)
+        retention.erase(session, found, reason=ErasureReason.ASKED, actor=manage.PERSON, instance=instance)
+    assert every(instance, Before) == []
+    with pytest.raises(NotFound):
+        take_back(instance, lead, ana)
+
+
+def test_the_id_of_another_leads_act_undoes_nothing(instance: Instance) -> None:
+    lead, ana = held(instance)
+    other = ask(instance, phone="+13055550166", email="somebody.else@example.org", **ANY).lead
+    take(instance, other, ana)
+    attempt = note(instance, lead, ana, Outcome.NO_ANSWER)
+    note(instance, other, ana, Outcome.NO_ANSWER)
+    with pytest.raises(ActedSince):
+        take_back(instance, other, ana, attempt.id)
+    assert now(instance, other).status is LeadStatus.TRYING
+
+
+def test_a_page_whose_note_was_undone_notes_nothing_by_itself(instance: Instance) -> None:
+    lead, ana = held(instance)
+    attempt = note(instance, lead, ana, Outcome.NO_ANSWER)
+    take_back(instance, lead, ana)
+    with pytest.raises(Changed):
+        note(instance, lead, ana, Outcome.NO_ANSWER, attempt_id=attempt.id)
+    assert len(every(instance, Attempt)) == 1
+
+
+def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    show(instance, lead, ana)
+    clock.move(seconds=10)
+    note(instance, lead, ana, Outcome.NO_ANSWER)
+    clock.move(seconds=10)
+    take_back(instance, lead, ana)
+    assert now(instance, lead).claimed_by == ana.id
+    with instance.database.transaction() as session:
+        found = queue.one(session, lead.id, member=ana)
+        story = log.about(session, lead.id)
+        assert contact.showing(session, found, story=story, member=ana, instance=instance) == []
+
+
+def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:
+    lead, ana = held(instance)
+    during = Interval(clock() - timedelta(hours=1), clock() + timedelta(hours=1))
+    for act in (lambda: note(instance, lead, ana, Outcome.DECLINED), lambda: close(instance, lead, ana)):
+        clock.move(seconds=10)
+        act()
+        clock.move(seconds=10)
+        with instance.database.reading() as session:
+            assert traces.of(session, during)[0].ending is not traces.Ending.OPEN
+        take_back(instance, lead, ana)
+        with instance.database.reading() as session:
+            trace = traces.of(session, during)[0]
+        assert (trace.ending, trace.contact_at) == (traces.Ending.OPEN, None)
+
+
+def test_of_many_undoing_at_once_one_does_and_none_fails(instance: Instance) -> None:
+    lead, ana = held(instance)
+    attempt = note(instance, lead, ana, Outcome.DECLINED)
+    failed: list[Exception] = []
+
+    def press() -> None:
+        try:
+            take_back(instance, lead, ana, attempt.id)
+        except (IntakeError, SQLAlchemyError) as error:
+            failed.append(error)
+
+    pressing = [threading.Thread(target=press) for _ in range(6)]
+    for each in pressing:
+        each.start()
+    for each in pressing:
+        each.join()
+    assert failed == []
+    assert acts(instance, lead).count("attempt.undone") == acts(instance, lead).count("lead.reopened") == 1
+    with instance.database.reading() as session:
+        assert session.scalars(select(Lead.status)).one() is LeadStatus.NEW
