@@ -2,21 +2,28 @@
 
 from intake.audit.models import Action, Actor, AuditEvent
 from intake.audit.service import (
-    Verification,
+    Detail,
     authentic,
+    began,
+    every,
+    last,
     link,
     newest,
     oldest_unlinked,
     record,
-    verify,
 )
+from intake.audit.verification import Verification, verify
 
 __all__ = [
     "Action",
     "Actor",
     "AuditEvent",
+    "Detail",
     "Verification",
     "authentic",
+    "began",
+    "every",
+    "last",
     "link",
     "newest",
     "oldest_unlinked",

@@ -47,13 +47,33 @@ class Action(StrEnum):
     """Everything the log can say, as thing.done. A new act needs a word here first."""
 
     ATTEMPT_LOGGED = "attempt.logged"
+    ATTEMPT_UNDONE = "attempt.undone"
+    AUDIT_EXPORTED = "audit.exported"
     AUDIT_READ = "audit.read"
+    AUDIT_VERIFIED = "audit.verified"
+    BACKUP_RESTORED = "backup.restored"
+    BACKUP_TAKEN = "backup.taken"
+    BACKUP_TESTED = "backup.tested"
     CLAIM_GIVEN_BACK = "claim.given_back"
+    CLAIM_HANDED = "claim.handed"
     CLAIM_TAKEN = "claim.taken"
+    CLAIM_TAKEN_BACK = "claim.taken_back"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    COPY_SAVED = "copy.saved"
+    EVIDENCE_READ = "evidence.read"
+    EVIDENCE_SAVED = "evidence.saved"
+    HOLD_ENDED = "hold.ended"
+    HOLD_PUT = "hold.put"
+    HOLD_RENEWED = "hold.renewed"
+    KEYS_FIRST_SEEN = "keys.first_seen"
+    KEYS_ROTATED = "keys.rotated"
+    KEYS_ROTATION_BEGUN = "keys.rotation_begun"
     LEAD_CHANGED = "lead.changed"
     LEAD_CLOSED = "lead.closed"
     LEAD_ERASED = "lead.erased"
+    LEAD_ERASURE_ASKED = "lead.erasure_asked"
+    LEAD_NOTED = "lead.noted"
+    LEAD_REOPENED = "lead.reopened"
     LEAD_REVEALED = "lead.revealed"
     LEAD_STOPPED = "lead.stopped"
     LEAD_SUBMITTED = "lead.submitted"
@@ -61,22 +81,48 @@ class Action(StrEnum):
     LEAD_VIEWED = "lead.viewed"
     LEADS_LISTED = "leads.listed"
     LEADS_SEARCHED = "leads.searched"
+    MAIL_RESENT = "mail.resent"
     MAIL_TESTED = "mail.tested"
     MANAGE_OPENED = "manage.opened"
     RECEIPT_SAVED = "receipt.saved"
     REPORT_EXPORTED = "report.exported"
+    RETENTION_POSTPONED = "retention.postponed"
     STAFF_ADDED = "staff.added"
+    STAFF_CODES_RENEWED = "staff.codes_renewed"
+    STAFF_CONFIRMED = "staff.confirmed"
     STAFF_DISABLED = "staff.disabled"
     STAFF_ENABLED = "staff.enabled"
+    STAFF_FACTOR_CHANGED = "staff.factor_changed"
+    STAFF_INVITED = "staff.invited"
+    STAFF_JOINED = "staff.joined"
+    STAFF_PASSKEY_ADDED = "staff.passkey_added"
+    STAFF_PASSKEY_REMOVED = "staff.passkey_removed"
+    STAFF_PASSWORD_CHANGED = "staff.password_changed"  # noqa: S105  an act, not a password
     STAFF_REFUSED = "staff.refused"
     STAFF_RESET = "staff.reset"
+    STAFF_ROLES_CHANGED = "staff.roles_changed"
+    STAFF_SESSIONS_ENDED = "staff.sessions_ended"
     STAFF_SIGNED_IN = "staff.signed_in"
     STAFF_SIGNED_OUT = "staff.signed_out"
     SUPPRESSION_ADDED = "suppression.added"
+    SUPPRESSION_LIFTED = "suppression.lifted"
 
 
 DETAILS = frozenset(
-    {"channel", "consents", "count", "field", "hit", "kind", "method", "outcome", "reason", "role", "to"}
+    {
+        "channel",
+        "consents",
+        "count",
+        "field",
+        "from",
+        "hit",
+        "kind",
+        "method",
+        "outcome",
+        "reason",
+        "role",
+        "to",
+    }
 )
 """The only keys an event's details may have; none of them has room for a name or a number."""
 

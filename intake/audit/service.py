@@ -1,4 +1,4 @@
-"""Recording an act, linking acts into the chain, and verifying both.
+"""Recording an act, and linking acts into the chain.
 
 An event is authenticated by its own MAC in the act's transaction, so acts never wait for each other.
 The linker follows behind and gives each event its place (law 12): a changed event breaks its MAC, a
@@ -8,7 +8,6 @@ removed or moved one breaks the chain. What the linker has not reached yet is th
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
@@ -21,22 +20,6 @@ Detail = str | int | bool | Sequence[str]
 _LATE = timedelta(days=1)
 """How far behind the newest linked event the linker looks first for one that was committed late."""
 _PAGE = 1000
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What the log proves. `problems` are sentences that name the first bad place of each kind."""
-
-    events: int
-    linked: int
-    unlinked: int
-    head: str
-    problems: tuple[str, ...]
-
-    @property
-    def intact(self) -> bool:
-        """True when nothing was found."""
-        return not self.problems
 
 
 def record(
@@ -83,8 +66,9 @@ def link(session: Session, *, keyring: Keyring, at: datetime, limit: int = _PAGE
     waiting = _unlinked(session, last, limit)
     for event in waiting:
         seq += 1
-        digest = _digest(keyring, digest, seq, event)
-        session.add(ChainLink(seq=seq, event_id=event.id, digest=digest, linked_at=at))
+        chained = ChainLink(seq=seq, event_id=event.id, linked_at=at)
+        chained.digest = digest = digest_of(keyring, digest, chained, event)
+        session.add(chained)
     session.flush()
     return len(waiting)
 
@@ -95,11 +79,31 @@ def oldest_unlinked(session: Session) -> datetime | None:
     return next((event.at for event in _unlinked(session, last, 1)), None)
 
 
+def began(session: Session) -> datetime | None:
+    """When the oldest event of the log happened; None when it is empty."""
+    return session.scalar(select(func.min(AuditEvent.at)))
+
+
 def newest(session: Session, *, limit: int) -> Sequence[AuditEvent]:
     """The last `limit` events, newest first."""
     return session.scalars(
         select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(limit)
     ).all()
+
+
+def last(session: Session, action: Action, *, keyring: Keyring) -> AuditEvent | None:
+    """The newest event of one kind that was written with this key; None when there is none.
+
+    One that was put in or changed by somebody without the key counts for nothing.
+    """
+    return next((each for each in every(session, action, keyring=keyring)), None)
+
+
+def every(session: Session, action: Action, *, keyring: Keyring) -> Iterator[AuditEvent]:
+    """The events of one kind that were written with this key, newest first."""
+    rows = select(AuditEvent).where(AuditEvent.action == action.value).order_by(AuditEvent.at.desc())
+    found = session.scalars(rows.execution_options(yield_per=_PAGE))
+    return (event for event in found if authentic(event, keyring=keyring))
 
 
 def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[AuditEvent]:
@@ -110,11 +114,11 @@ def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[
     """
     if last:
         newest = session.scalars(select(AuditEvent.at).where(AuditEvent.id == last.event_id)).first()
-        recent = _tail().where(AuditEvent.at > newest - _LATE) if newest else _tail()
+        recent = tail().where(AuditEvent.at > newest - _LATE) if newest else tail()
         found = session.scalars(recent.limit(limit)).all()
         if found or not _behind(session):
             return found
-    return session.scalars(_tail().limit(limit)).all()
+    return session.scalars(tail().limit(limit)).all()
 
 
 def _behind(session: Session) -> bool:
@@ -124,57 +128,10 @@ def _behind(session: Session) -> bool:
     return events != links
 
 
-def _digest(keyring: Keyring, before: bytes, seq: int, event: AuditEvent) -> bytes:
-    return keyring.mac("chain-link", before + seq.to_bytes(8) + event.id.bytes + event.mac)
-
-
-def verify(session: Session, *, keyring: Keyring) -> Verification:
-    """Check every event's MAC and the whole chain. Reads in pages; changes nothing."""
-    problems: list[str] = []
-    linked, unlinked, head = 0, 0, b""
-    try:
-        for chained, event in _chain(session):
-            problems += _faults(keyring, chained, event, linked + 1, head)
-            linked, head = chained.seq, chained.digest
-        for event in session.scalars(_tail()):
-            unlinked += 1
-            problems += [] if authentic(event, keyring=keyring) else [f"event {event.id} was changed."]
-    except (ValueError, TypeError):  # a moment or an id that is none any more
-        problems.append(f"an entry behind link {linked} can no longer be read, so it was changed.")
-    events = session.scalar(select(func.count()).select_from(AuditEvent)) or 0
-    return Verification(events, linked, unlinked, head.hex(), tuple(problems))
-
-
-def _chain(session: Session) -> Iterator[tuple[ChainLink, AuditEvent | None]]:
-    """Every link in order with its event, read in pages."""
-    after = 0
-    while True:
-        page = session.execute(
-            select(ChainLink, AuditEvent)
-            .outerjoin(AuditEvent, AuditEvent.id == ChainLink.event_id)
-            .where(ChainLink.seq > after)
-            .order_by(ChainLink.seq)
-            .limit(_PAGE)
-        ).all()
-        if not page:
-            return
-        yield from [(chained, event) for chained, event in page]
-        after = page[-1][0].seq
-        session.expunge_all()
-
-
-def _faults(
-    keyring: Keyring, chained: ChainLink, event: AuditEvent | None, expected: int, before: bytes
-) -> Iterator[str]:
-    if chained.seq != expected:
-        yield f"links {expected} to {chained.seq - 1} are missing."
-    if event is None:
-        yield f"link {chained.seq}: its event is missing."
-        return
-    if not authentic(event, keyring=keyring):
-        yield f"link {chained.seq}: event {event.id} was changed."
-    if chained.seq == expected and not same(chained.digest, _digest(keyring, before, chained.seq, event)):
-        yield f"link {chained.seq}: does not follow from the link before it."
+def digest_of(keyring: Keyring, before: bytes, chained: ChainLink, event: AuditEvent) -> bytes:
+    """What a link's digest is made of: the one before, and everything that it says itself."""
+    placed = chained.seq.to_bytes(8) + chained.linked_at.isoformat().encode()
+    return keyring.mac("chain-link", before + placed + event.id.bytes + event.mac)
 
 
 def authentic(event: AuditEvent, *, keyring: Keyring) -> bool:
@@ -182,7 +139,8 @@ def authentic(event: AuditEvent, *, keyring: Keyring) -> bool:
     return same(event.mac, keyring.mac("audit-event", canonical(event)))
 
 
-def _tail() -> Select[AuditEvent]:
+def tail() -> Select[AuditEvent]:
+    """The events without a place, oldest first."""
     return (
         select(AuditEvent)
         .outerjoin(ChainLink, ChainLink.event_id == AuditEvent.id)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -35,8 +36,16 @@ _CONSONANTS, _VOWELS, _WORDS_IN_PASSWORD = "bdfghjklmnprstvz", "aiou", 5
 
 _AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
 _WAITING = 3
+_OTHERS = 2
+"""So many threads of a web process never stand in this line: they are for whoever asks for a call."""
 _hashing = threading.BoundedSemaphore(_AT_ONCE)
 _line = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
+
+
+def leave_room(threads: int) -> None:
+    """Make the line short enough for a web process of so many threads; with three or fewer, one at a time."""
+    global _line  # noqa: PLW0603  a line is a process's, like the processors it spares
+    _line = threading.BoundedSemaphore(max(1, min(_AT_ONCE + _WAITING, threads - _OTHERS)))
 
 
 @contextmanager
@@ -46,12 +55,13 @@ def place_in_line() -> Iterator[None]:
     Hashing is slow on purpose. Only half of the processors work at it, and only a few threads wait for
     them, so that a storm at this door never stops somebody from asking for a call (reliability.md H7).
     """
-    if not _line.acquire(blocking=False):
+    line = _line
+    if not line.acquire(blocking=False):
         raise TooMany(retry_after=5)
     try:
         yield
     finally:
-        _line.release()
+        line.release()
 
 
 def hashed(password: str) -> str:
@@ -107,6 +117,11 @@ def _place(staff_id: uuid.UUID) -> Place:
 def totp(secret: bytes) -> TOTP:
     """The one-time codes of this secret: six digits, thirty seconds, SHA-1, as every app expects."""
     return TOTP(b32encode(secret).decode(), digits=TOTP_DIGITS, interval=STEP_SECONDS)
+
+
+def secret_of(totp_uri: str) -> str:
+    """The secret in a provisioning address, as it is typed into an app."""
+    return parse_qs(urlsplit(totp_uri).query)["secret"][0]
 
 
 def read_code(typed: str) -> str:

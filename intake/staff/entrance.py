@@ -19,8 +19,8 @@ from intake.crypto import Unopenable
 from intake.errors import IntakeError, NotSignedIn, TooMany
 from intake.instance import Instance
 from intake.language import N_
-from intake.staff import credentials, service, sessions
-from intake.staff.models import StaffMember
+from intake.staff import credentials, passkeys, service, sessions
+from intake.staff.models import Browser, StaffMember
 from intake.staff.permissions import Member
 
 
@@ -37,6 +37,7 @@ class Reason(StrEnum):
 class Means(StrEnum):
     """What the second factor was."""
 
+    PASSKEY = "passkey"
     TOTP = "totp"
     RECOVERY_CODE = "recovery_code"
 
@@ -76,26 +77,62 @@ class _Looked:
     reason: Reason | None
 
 
-def sign_in(
-    *, instance: Instance, email: str, password: str, code: str, address: str | None, instead_of: str = ""
-) -> SignedIn:
-    """Begin a session for whoever knows the password and has the second factor.
+@dataclass(frozen=True)
+class Comer:
+    """The browser somebody signs in with.
 
     `address` is the network address the request came from; `instead_of` the token of the session that
-    this browser had before, which ends. Exactly one audit event is kept for each try that was looked at.
+    this browser had before, which ends; `door` what the sign-in page's passkey challenge is bound to.
+    """
+
+    address: str | None = None
+    browser: Browser = Browser.OTHER
+    instead_of: str = field(default="", repr=False)
+    door: bytes = field(default=b"", repr=False)
+
+
+def sign_in(
+    *, instance: Instance, email: str, password: str, code: str, comer: Comer, passkey: str = ""
+) -> SignedIn:
+    """Begin a session for whoever knows the password and has the second factor, a code or a passkey.
+
+    Exactly one audit event is kept for each try that was looked at.
     Raises SignInRefused (422, always the same) and TooMany (429) when a whole network or this machine
     has too many at once, which says nothing about any account.
     """
-    network = throttle.network(address)
+    network = throttle.network(comer.address)
     _require_calm(instance, network)
     with credentials.place_in_line():
         spelled = service.spelled(email)
         verdict = instance.throttle.hit(throttle.SIGN_IN_ACCOUNT, spelled, network)
         looked = _look(instance, spelled, password, code, counted_out=not verdict.allowed)
-        signed_in = _decide(instance, looked, instead_of)
+        signed_in = _decide(instance, looked, comer, passkey)
         if not signed_in:
             raise SignInRefused
         _renew_hash(instance, looked.account, password)
+    return signed_in
+
+
+def sign_in_with_passkey(*, instance: Instance, passkey: str, comer: Comer) -> SignedIn:
+    """Begin a session for whoever has a passkey whose device knew that it was its owner.
+
+    That is two factors: the device, and a finger, a face or a PIN on it. One audit event for each try.
+    Raises SignInRefused (422, always the same) and TooMany (429).
+    """
+    _require_calm(instance, throttle.network(comer.address))
+    with instance.database.transaction() as session:
+        answer = passkeys.read(passkey)
+        used = passkeys.use(session, answer, bound_to=comer.door, instance=instance)
+        row = session.get(StaffMember, used.staff_id, with_for_update=True) if used else None
+        disabled = bool(row and row.disabled_at)
+        if not used or not used.verified or not row or disabled:
+            reason = Reason.DISABLED if disabled else Reason.CODE
+            _refused(session, instance, row.id if row else None, reason)
+            signed_in = None
+        else:
+            signed_in = _begin(session, instance, row.id, comer, Means.PASSKEY)
+    if not signed_in:
+        raise SignInRefused
     return signed_in
 
 
@@ -138,29 +175,37 @@ def _account(instance: Instance, email: str) -> _Account:
     return _Account(row.id, row.password_hash, secret, disabled=row.disabled_at is not None)
 
 
-def _decide(instance: Instance, looked: _Looked, instead_of: str) -> SignedIn | None:
-    """Spend the code and begin the session, or keep the refusal; either way one audit event."""
+def _decide(instance: Instance, looked: _Looked, comer: Comer, passkey: str) -> SignedIn | None:
+    """Spend the second factor and begin the session, or keep the refusal; either way one audit event."""
     with instance.database.transaction() as session:
-        means = _spend(session, instance, looked)
+        means = _spend(session, instance, looked, passkey, comer)
         if not means or not looked.account.id:
             _refused(session, instance, looked.account.id, looked.reason or Reason.CODE)
             return None
-        if instead_of:
-            sessions.end(session, instead_of, instance=instance)
-        token = sessions.begin(session, instance=instance, staff_id=looked.account.id)
-        session.flush()
-        found = sessions.find(session, token, instance=instance)
-        actor, details = found.member.actor, {"method": means.value}
-        _record(session, Action.STAFF_SIGNED_IN, instance, actor, about=found.member.id, details=details)
+        return _begin(session, instance, looked.account.id, comer, means)
+
+
+def _begin(session: Session, instance: Instance, staff_id: uuid.UUID, comer: Comer, means: Means) -> SignedIn:
+    if comer.instead_of:
+        sessions.end(session, comer.instead_of, instance=instance)
+    token = sessions.begin(session, instance=instance, staff_id=staff_id, browser=comer.browser)
+    session.flush()
+    found = sessions.find(session, token, instance=instance)
+    details = {"method": means.value}
+    _record(session, Action.STAFF_SIGNED_IN, instance, found.member.actor, about=staff_id, details=details)
     return SignedIn(found.member, token)
 
 
-def _spend(session: Session, instance: Instance, looked: _Looked) -> Means | None:
+def _spend(session: Session, instance: Instance, looked: _Looked, passkey: str, comer: Comer) -> Means | None:
     """Use up the second factor; of many at once with one code, one passes. None when none fits."""
     whom = looked.account.id or uuid.uuid4()
     stands = credentials.still_stands(session, whom, looked.account.password_hash)
     if looked.reason or not stands:
         return None
+    if passkey:
+        answer = passkeys.read(passkey)
+        used = passkeys.use(session, answer, bound_to=comer.door, instance=instance)
+        return Means.PASSKEY if used and used.staff_id == whom else None
     if looked.step:
         return Means.TOTP if credentials.use_step(session, whom, step=looked.step) else None
     keyring, now = instance.keyring, instance.clock()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
+from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, Wrapped, one_of
 
 
 class Role(StrEnum):
@@ -28,7 +28,7 @@ class StaffMember(Base):
     email: Mapped[str] = mapped_column(Words, unique=True)
     name: Mapped[str] = mapped_column(Words)
     password_hash: Mapped[str] = mapped_column(Words)
-    totp_secret: Mapped[bytes] = mapped_column(Blob)
+    totp_secret: Mapped[bytes] = mapped_column(Wrapped)
     totp_step: Mapped[int] = mapped_column(Count, default=0)
     created_at: Mapped[datetime] = mapped_column(Instant)
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -54,13 +54,71 @@ class RecoveryCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class Browser(StrEnum):
+    """The family of a browser: enough to tell one's own sessions apart, too little to follow anybody."""
+
+    CHROME = "chrome"
+    EDGE = "edge"
+    FIREFOX = "firefox"
+    SAFARI = "safari"
+    OTHER = "other"
+
+
 class StaffSession(Base):
-    """One signed-in browser. The cookie's value is never stored, only its keyed hash."""
+    """One signed-in browser. The cookie's value is never stored, only its keyed hash.
+
+    `confirmed_at` is when the second factor was last given; `id` names the session on a page.
+    """
 
     __tablename__ = "staff_session"
+    __table_args__ = (one_of("browser", Browser), {"sqlite_strict": True})
 
     token_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
     staff_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"), index=True)
     began_at: Mapped[datetime] = mapped_column(Instant)
     seen_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    id: Mapped[uuid.UUID] = mapped_column(Identifier, unique=True)
+    browser: Mapped[Browser] = mapped_column(Closed(Browser))
+    confirmed_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Invitation(Base):
+    """A link that lets the owner of an account choose a password and a second factor, once.
+
+    One for each account: a new one takes the place of the one before, and a used one is gone.
+    """
+
+    __tablename__ = "staff_invitation"
+
+    staff_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"), primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(Blob, unique=True)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Passkey(Base):
+    """A public key whose other half never leaves somebody's device.
+
+    `credential` is the attested credential data as WebAuthn encodes it.
+    """
+
+    __tablename__ = "staff_passkey"
+    __table_args__ = (one_of("browser", Browser), {"sqlite_strict": True})
+
+    id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
+    staff_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"), index=True)
+    handle_hash: Mapped[bytes] = mapped_column(Blob, unique=True)
+    credential: Mapped[bytes] = mapped_column(Blob)
+    sign_count: Mapped[int] = mapped_column(Count)
+    browser: Mapped[Browser] = mapped_column(Closed(Browser))
+    added_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class SpentChallenge(Base):
+    """A passkey challenge that was answered: it is not taken a second time."""
+
+    __tablename__ = "spent_challenge"
+
+    challenge_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    spent_at: Mapped[datetime] = mapped_column(Instant)

@@ -17,15 +17,23 @@ class Permission(StrEnum):
     LIST_LEADS = "list_leads"
     VIEW_LEAD = "view_lead"
     CLAIM_LEAD = "claim_lead"
+    SHARE_LEADS = "share_leads"
     REVEAL = "reveal"
     LOG_OUTCOME = "log_outcome"
     CLOSE_LEAD = "close_lead"
     FIND_LEAD = "find_lead"
+    TAKE_REQUEST = "take_request"
     STOP_ANYONE = "stop_anyone"
+    LIFT_ANY = "lift_any"
+    UNDO_ANY = "undo_any"
     READ_AUDIT = "read_audit"
+    HOLD_LEAD = "hold_lead"
     SEE_NUMBERS = "see_numbers"
     SEE_HEALTH = "see_health"
     MANAGE_ACCOUNTS = "manage_accounts"
+    RUN_SERVICE = "run_service"
+    SEE_EVIDENCE = "see_evidence"
+    OWN_ACCOUNT = "own_account"
 
     @property
     def sentence(self) -> str:
@@ -37,15 +45,25 @@ _SENTENCES = {
     Permission.LIST_LEADS: N_("See the list of requests"),
     Permission.VIEW_LEAD: N_("Open a request, with name, number and address hidden"),
     Permission.CLAIM_LEAD: N_("Hold a request, so that nobody else calls"),
+    Permission.SHARE_LEADS: N_("Share out requests among colleagues, and take back what they hold"),
     Permission.REVEAL: N_("See the number or address of a request"),
     Permission.LOG_OUTCOME: N_("Note how a call or message went"),
     Permission.CLOSE_LEAD: N_("Close a request"),
     Permission.FIND_LEAD: N_("Find a request by its reference, number or address"),
+    Permission.TAKE_REQUEST: N_("Take a request by phone"),
     Permission.STOP_ANYONE: N_("Stop all contact for any number or address"),
+    Permission.LIFT_ANY: N_(
+        "Allow contact again after a wrong number, or when somebody else had asked to stop"
+    ),
+    Permission.UNDO_ANY: N_("Undo what a colleague has just noted"),
     Permission.READ_AUDIT: N_("Read the audit log"),
+    Permission.HOLD_LEAD: N_("Hold a request back from being erased, for a legal reason"),
     Permission.SEE_NUMBERS: N_("See counts and charts"),
     Permission.SEE_HEALTH: N_("See whether the service is well"),
     Permission.MANAGE_ACCOUNTS: N_("Add, disable and reset staff accounts"),
+    Permission.RUN_SERVICE: N_("Look after the service: its checks, mail, rounds and settings"),
+    Permission.SEE_EVIDENCE: N_("Read and save the evidence report"),
+    Permission.OWN_ACCOUNT: N_("Look after one’s own password, second factor and sessions"),
 }
 
 _CALLING = frozenset(
@@ -57,13 +75,16 @@ _CALLING = frozenset(
         Permission.LOG_OUTCOME,
         Permission.CLOSE_LEAD,
         Permission.FIND_LEAD,
+        Permission.TAKE_REQUEST,
         Permission.STOP_ANYONE,
         Permission.SEE_HEALTH,
+        Permission.OWN_ACCOUNT,
     }
 )
 ALLOWED: dict[Role, frozenset[Permission]] = {
     Role.COORDINATOR: _CALLING,
-    Role.SUPERVISOR: _CALLING | {Permission.SEE_NUMBERS},
+    Role.SUPERVISOR: _CALLING
+    | {Permission.SHARE_LEADS, Permission.LIFT_ANY, Permission.UNDO_ANY, Permission.SEE_NUMBERS},
     Role.PRIVACY_OFFICER: frozenset(
         {
             Permission.LIST_LEADS,
@@ -71,11 +92,22 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.FIND_LEAD,
             Permission.STOP_ANYONE,
             Permission.READ_AUDIT,
+            Permission.HOLD_LEAD,
             Permission.SEE_NUMBERS,
             Permission.SEE_HEALTH,
+            Permission.SEE_EVIDENCE,
+            Permission.OWN_ACCOUNT,
         }
     ),
-    Role.ADMIN: frozenset({Permission.SEE_HEALTH, Permission.MANAGE_ACCOUNTS}),
+    Role.ADMIN: frozenset(
+        {
+            Permission.SEE_HEALTH,
+            Permission.MANAGE_ACCOUNTS,
+            Permission.RUN_SERVICE,
+            Permission.SEE_EVIDENCE,
+            Permission.OWN_ACCOUNT,
+        }
+    ),
 }
 """The one table. A privacy officer sees requests masked; an admin alone sees nothing about anybody."""
 

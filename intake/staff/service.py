@@ -2,12 +2,13 @@
 
 import unicodedata
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,8 +17,8 @@ from intake.audit import Action, Actor
 from intake.errors import NotFound, Refused, Unprocessable
 from intake.instance import Instance
 from intake.language import N_
-from intake.staff import blocklist, credentials, sessions
-from intake.staff.models import Role, StaffMember, StaffRole
+from intake.staff import blocklist, credentials, passkeys, sessions
+from intake.staff.models import Invitation, Role, StaffMember, StaffRole
 from intake.staff.permissions import Member
 
 LONGEST_ADDRESS, LONGEST_NAME = 254, 80
@@ -104,44 +105,75 @@ def add(
         raise AlreadyThere from None
     session.add_all(StaffRole(staff_id=member.id, role=role) for role in sorted(member.roles))
     details = {"role": sorted(role.value for role in member.roles)}
-    _record(session, Action.STAFF_ADDED, member.id, instance=instance, actor=actor, details=details)
+    record(session, Action.STAFF_ADDED, member.id, instance=instance, actor=actor, details=details)
     return _complete(session, member, handed, instance)
 
 
 def reset(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> Added:
     """A new password, second factor and recovery codes; the old ones and every session end.
 
-    A disabled account stays disabled. Raises NotFound.
+    So do passkeys and an open invitation: whatever was lost opens nothing any more. A disabled account
+    stays disabled. Raises NotFound.
     """
-    row = _locked(session, staff_id)
-    member = _member(session, row)
+    row = locked(session, staff_id)
+    member = member_of(session, row)
     handed = _handed(member, instance, None)
     _keep(row, handed, instance)
     session.flush()
+    passkeys.remove_all(session, staff_id)
+    session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
     sessions.end_all(session, instance=instance, staff_id=staff_id)
-    _record(session, Action.STAFF_RESET, staff_id, instance=instance, actor=actor)
+    record(session, Action.STAFF_RESET, staff_id, instance=instance, actor=actor)
     return _complete(session, member, handed, instance)
 
 
 def disable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
     """Close an account and end its sessions. Raises NotFound, and LastAdmin (409)."""
     _require_another_admin(session, staff_id)
-    row = _locked(session, staff_id)
+    row = locked(session, staff_id)
     if row.disabled_at:
         return
     row.disabled_at = instance.clock()
     session.flush()
     sessions.end_all(session, instance=instance, staff_id=staff_id)
-    _record(session, Action.STAFF_DISABLED, staff_id, instance=instance, actor=actor)
+    record(session, Action.STAFF_DISABLED, staff_id, instance=instance, actor=actor)
 
 
 def enable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
     """Open a disabled account again, with the password and factor it had. Raises NotFound."""
-    row = _locked(session, staff_id)
+    row = locked(session, staff_id)
     if not row.disabled_at:
         return
     row.disabled_at = None
-    _record(session, Action.STAFF_ENABLED, staff_id, instance=instance, actor=actor)
+    record(session, Action.STAFF_ENABLED, staff_id, instance=instance, actor=actor)
+
+
+def set_roles(
+    session: Session,
+    *,
+    instance: Instance,
+    staff_id: uuid.UUID,
+    roles: Collection[Role],
+    actor: Actor | None = None,
+) -> bool:
+    """Give an account just these roles; its sessions end, so that no open page outlives them.
+
+    False when it holds them already. Raises Unprocessable on roles, NotFound, and LastAdmin (409).
+    """
+    if not roles:
+        raise Unprocessable({"roles": [NO_ROLE]})
+    if Role.ADMIN not in roles:
+        _require_another_admin(session, staff_id)
+    before = member_of(session, locked(session, staff_id)).roles
+    if before == frozenset(roles):
+        return False
+    session.execute(delete(StaffRole).where(StaffRole.staff_id == staff_id))
+    session.add_all(StaffRole(staff_id=staff_id, role=role) for role in sorted(roles))
+    session.flush()
+    sessions.end_all(session, instance=instance, staff_id=staff_id)
+    details = {"role": sorted(role.value for role in roles)}
+    record(session, Action.STAFF_ROLES_CHANGED, staff_id, instance=instance, actor=actor, details=details)
+    return True
 
 
 def by_email(session: Session, email: str) -> Member:
@@ -149,7 +181,7 @@ def by_email(session: Session, email: str) -> Member:
     row = session.scalars(select(StaffMember).where(StaffMember.email == spelled(email))).first()
     if not row:
         raise NotFound(NO_ACCOUNT)
-    return _member(session, row)
+    return member_of(session, row)
 
 
 def everybody(session: Session) -> Sequence[Standing]:
@@ -157,7 +189,7 @@ def everybody(session: Session) -> Sequence[Standing]:
     rows = session.scalars(select(StaffMember).order_by(StaffMember.created_at, StaffMember.id)).all()
     return [
         Standing(
-            _member(session, row),
+            member_of(session, row),
             row.created_at,
             row.disabled_at,
             credentials.recovery_codes_left(session, row.id),
@@ -192,9 +224,14 @@ class _Handed:
 
 
 def _handed(member: Member, instance: Instance, password: str | None) -> _Handed:
-    context = (*PRODUCT, instance.clinic.name, instance.clinic.legal_name, member.name, member.email)
+    context = context_of(member, instance)
     chosen = blocklist.check(password or credentials.new_password(), context=context)
     return _Handed(chosen, credentials.new_totp_secret())
+
+
+def context_of(member: Member, instance: Instance) -> tuple[str, ...]:
+    """Words that a guesser of this account's password would try first."""
+    return (*PRODUCT, instance.clinic.name, instance.clinic.legal_name, member.name, member.email)
 
 
 def _keep(row: StaffMember, handed: _Handed, instance: Instance) -> None:
@@ -211,14 +248,16 @@ def _complete(session: Session, member: Member, handed: _Handed, instance: Insta
     return Added(member, handed.password, uri, codes)
 
 
-def _locked(session: Session, staff_id: uuid.UUID) -> StaffMember:
+def locked(session: Session, staff_id: uuid.UUID) -> StaffMember:
+    """The account's row, which nobody else can change meanwhile. Raises NotFound."""
     row = session.get(StaffMember, staff_id, with_for_update=True)
     if not row:
         raise NotFound(NO_ACCOUNT)
     return row
 
 
-def _member(session: Session, row: StaffMember) -> Member:
+def member_of(session: Session, row: StaffMember) -> Member:
+    """Whose row it is, with the roles of this moment."""
     roles = session.scalars(select(StaffRole.role).where(StaffRole.staff_id == row.id))
     return Member(id=row.id, email=row.email, name=row.name, roles=frozenset(roles))
 
@@ -236,15 +275,16 @@ def _require_another_admin(session: Session, staff_id: uuid.UUID) -> None:
         raise LastAdmin
 
 
-def _record(
+def record(
     session: Session,
     action: Action,
     staff_id: uuid.UUID,
     *,
     instance: Instance,
     actor: Actor | None,
-    details: dict[str, list[str]] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
+    """Keep one event about an account; without an actor it was the command line."""
     audit.record(
         session,
         action,

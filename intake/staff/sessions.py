@@ -6,22 +6,25 @@ a sign-out has ended meanwhile.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from intake import crypto
 from intake.crypto import Keyring
 from intake.errors import NotSignedIn
 from intake.instance import Instance
-from intake.staff.models import StaffMember, StaffRole, StaffSession
+from intake.staff.models import Browser, SpentChallenge, StaffMember, StaffRole, StaffSession
 from intake.staff.permissions import Member
 
 IDLE = timedelta(minutes=15)
 ABSOLUTE = timedelta(hours=12)
+FRESH = timedelta(minutes=5)
+"""So long after a second factor nobody is asked for another (reliability.md, E9)."""
 TOUCH_EVERY = timedelta(seconds=30)
 """`seen_at` is written no more often than this, so a session may end up to so much early, never late."""
 _SKEW = timedelta(minutes=1)
@@ -30,20 +33,41 @@ _SKEW = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Found:
-    """A session that stands: whose it is, and when its row was last touched."""
+    """A session that stands: whose it is, and its moments."""
 
     member: Member
+    id: uuid.UUID
+    browser: Browser
+    began_at: datetime
     seen_at: datetime
+    confirmed_at: datetime
     token_hash: bytes = field(repr=False)
 
+    def is_fresh(self, at: datetime) -> bool:
+        """Whether the second factor was given within the last five minutes."""
+        return -_SKEW <= at - self.confirmed_at < FRESH
 
-def begin(session: Session, *, instance: Instance, staff_id: uuid.UUID) -> str:
+    def ends_at(self) -> datetime:
+        """When it ends if nobody does anything more."""
+        return min(self.seen_at + IDLE, self.began_at + ABSOLUTE)
+
+
+def begin(
+    session: Session, *, instance: Instance, staff_id: uuid.UUID, browser: Browser = Browser.OTHER
+) -> str:
     """Begin a session and return its token for the cookie; only its keyed hash is kept."""
     token, now = crypto.token(), instance.clock()
-    row = StaffSession(
-        token_hash=token_hash(token, instance.keyring), staff_id=staff_id, began_at=now, seen_at=now
+    session.add(
+        StaffSession(
+            token_hash=token_hash(token, instance.keyring),
+            id=uuid.uuid4(),
+            staff_id=staff_id,
+            browser=browser,
+            began_at=now,
+            seen_at=now,
+            confirmed_at=now,
+        )
     )
-    session.add(row)
     return token
 
 
@@ -74,7 +98,7 @@ def find(session: Session, token: str, *, instance: Instance) -> Found:
     account, row, _ = rows[0]
     roles = frozenset(role for _, _, role in rows if role)
     member = Member(id=account.id, email=account.email, name=account.name, roles=roles)
-    return Found(member, row.seen_at, hashed)
+    return Found(member, row.id, row.browser, row.began_at, row.seen_at, row.confirmed_at, hashed)
 
 
 def _stands(row: StaffSession, now: datetime) -> bool:
@@ -107,14 +131,63 @@ def end(session: Session, token: str, *, instance: Instance) -> bool:
 
 def end_all(session: Session, *, instance: Instance, staff_id: uuid.UUID) -> int:
     """End every session of an account. Returns how many were open."""
-    theirs = StaffSession.staff_id == staff_id
-    ending = update(StaffSession).where(theirs, StaffSession.ended_at.is_(None))
+    return _end(session, instance, StaffSession.staff_id == staff_id)
+
+
+def end_others(session: Session, found: Found, *, instance: Instance) -> int:
+    """End every session of an account but this one. Returns how many were open."""
+    others = StaffSession.staff_id == found.member.id, StaffSession.id != found.id
+    return _end(session, instance, *others)
+
+
+def end_one(session: Session, session_id: uuid.UUID, *, staff_id: uuid.UUID, instance: Instance) -> int:
+    """End one session of this account by its name. Returns 0 when it had ended or is not theirs."""
+    return _end(session, instance, StaffSession.id == session_id, StaffSession.staff_id == staff_id)
+
+
+def _end(session: Session, instance: Instance, *which: ColumnElement[bool]) -> int:
+    ending = update(StaffSession).where(*which, StaffSession.ended_at.is_(None))
     return _changed(session, ending.values(ended_at=instance.clock()))
 
 
+def renew(session: Session, found: Found, *, instance: Instance, confirmed: bool = True) -> str:
+    """Give the session a new token; the one before opens nothing any more. Returns the new one.
+
+    `confirmed`: the second factor was given just now. The twelve hours go on from where they began.
+    Raises NotSignedIn when the session has ended meanwhile, or somebody else has renewed it.
+    """
+    token, now = crypto.token(), instance.clock()
+    row = update(StaffSession).where(
+        StaffSession.token_hash == found.token_hash, StaffSession.ended_at.is_(None)
+    )
+    values = {"token_hash": token_hash(token, instance.keyring), "seen_at": now}
+    moments = {"confirmed_at": now} if confirmed else {}
+    if not _changed(session, row.values(**values, **moments)):
+        raise NotSignedIn
+    return token
+
+
+def open_ones(session: Session, *, staff_id: uuid.UUID, instance: Instance) -> Sequence[StaffSession]:
+    """The sessions of an account that stand, newest first."""
+    theirs = select(StaffSession).where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
+    rows = session.scalars(theirs.order_by(StaffSession.began_at.desc(), StaffSession.id)).all()
+    return [row for row in rows if _stands(row, instance.clock())]
+
+
+def last_seen(session: Session, *, instance: Instance) -> dict[uuid.UUID, datetime]:
+    """Who is signed in now, and when each was last seen doing something."""
+    rows = session.scalars(select(StaffSession).where(StaffSession.ended_at.is_(None)))
+    standing = sorted((row for row in rows if _stands(row, instance.clock())), key=lambda row: row.seen_at)
+    return {row.staff_id: row.seen_at for row in standing}
+
+
 def forget_ended(session: Session, *, instance: Instance) -> int:
-    """Delete sessions that can never stand again; for the rounds. Returns how many."""
+    """Delete sessions that can never stand again, and answered challenges; for the rounds.
+
+    Returns how many sessions.
+    """
     over = instance.clock() - ABSOLUTE
+    session.execute(delete(SpentChallenge).where(SpentChallenge.spent_at <= over))
     gone = delete(StaffSession).where(or_(StaffSession.ended_at.is_not(None), StaffSession.began_at <= over))
     return _changed(session, gone)
 

@@ -45,7 +45,7 @@ def test_pages_follow_each_other_from_new_to_old(instance: Instance, written, mo
 
 def test_one_act_and_one_thing_can_be_asked_for(instance: Instance, written) -> None:
     with instance.database.reading() as session:
-        viewed = log.page(session, action=Action.LEAD_VIEWED).events
+        viewed = log.page(session, wanted=log.Wanted(action=Action.LEAD_VIEWED)).events
         about = log.about(session, uuid.UUID(int=7))
         newest = log.about(session, uuid.UUID(int=7), limit=1)
     assert [event.id for event in viewed] == [event.id for event in about] == [written[5], written[2]]

@@ -54,13 +54,9 @@ def hire(
 
 def come_in(instance: Instance, person: Person, **changes: str) -> entrance.SignedIn:
     """Sign in with everything right, except for `changes`."""
-    typed = {
-        "email": person.member.email,
-        "password": person.password,
-        "code": person.code(instance),
-        "address": HOME_NETWORK,
-    }
-    return entrance.sign_in(instance=instance, **{**typed, **changes})  # type: ignore[arg-type]
+    typed = {"email": person.member.email, "password": person.password, "code": person.code(instance)}
+    comer = entrance.Comer(changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", ""))
+    return entrance.sign_in(instance=instance, comer=comer, **{**typed, **changes})
 
 
 @pytest.fixture

@@ -13,12 +13,16 @@ ABOUT_PEOPLE = {
     Permission.LIST_LEADS,
     Permission.VIEW_LEAD,
     Permission.CLAIM_LEAD,
+    Permission.SHARE_LEADS,
     Permission.REVEAL,
     Permission.LOG_OUTCOME,
     Permission.CLOSE_LEAD,
     Permission.FIND_LEAD,
+    Permission.TAKE_REQUEST,
     Permission.STOP_ANYONE,
+    Permission.LIFT_ANY,
     Permission.READ_AUDIT,
+    Permission.HOLD_LEAD,
     Permission.SEE_NUMBERS,
 }
 
@@ -39,6 +43,10 @@ def test_a_privacy_officer_reads_the_log_and_never_a_number() -> None:
 
 def test_whoever_calls_does_not_read_the_log_about_themselves() -> None:
     assert Permission.READ_AUDIT not in allowed([Role.COORDINATOR, Role.SUPERVISOR])
+
+
+def test_only_a_supervisor_lifts_what_nobody_took_back_themselves() -> None:
+    assert {role for role in Role if Permission.LIFT_ANY in ALLOWED[role]} == {Role.SUPERVISOR}
 
 
 def test_only_an_admin_looks_after_accounts() -> None:
