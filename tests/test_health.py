@@ -1,6 +1,7 @@
 """Health: what turns amber and red, what the desk is told, and the three addresses for machines."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -55,6 +56,7 @@ def living(instance: Instance) -> Instance:
     with instance.database.transaction() as session:
         service.add(session, instance=instance, email="ada@example.org", name="Ada", roles=frozenset(Role))
     relay_turn(instance)
+    relay_turn(instance)  # the first one wrote the daily mail
     return instance
 
 
@@ -151,6 +153,11 @@ def test_the_disk(sqlite_instance: Instance, monkeypatch, free: int, state: Stat
     assert vitals.disk(sqlite_instance).state is state
 
 
+def test_a_data_folder_that_can_only_be_read_is_red(sqlite_instance: Instance, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert vitals.disk(sqlite_instance).state is State.RED
+
+
 @pytest.mark.parametrize(("days", "state"), LIMITS_OF_AGE)
 def test_the_age_of_the_crisis_lines(sqlite_instance: Instance, days: int, state: State) -> None:
     verified = (sqlite_instance.clock() - timedelta(days=days)).date()
@@ -212,7 +219,9 @@ def test_a_dead_letter_is_red_until_it_is_sent_again(instance: Instance) -> None
         message.state = MessageState.DEAD
     assert one(instance, vitals.dead_letters).state is State.RED
     with instance.database.transaction() as session:
-        outbox.resend(session, message.id, at=instance.clock())
+        outbox.resend(
+            session, message.id, at=instance.clock(), keyring=instance.keyring, actor=Actor.system()
+        )
     assert one(instance, vitals.dead_letters).state is State.GREEN
 
 
@@ -362,6 +371,7 @@ def test_metrics_count_what_stands_in_the_database(web, sqlite_instance: Instanc
     assert told["intake_outbox_dead", ""] == 0
     assert told["intake_check_state", "relay"] == 2
     relay_turn(sqlite_instance)
+    relay_turn(sqlite_instance)  # the first one wrote the daily mail
     clock.move(seconds=7)
     told = gauges(web)
     assert told["intake_outbox_waiting", ""] == 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -42,7 +43,7 @@ class Child:
         """Start the process; it must not be running."""
         self._let_go()
         with _opened(self.log) as log:
-            self._told = log.tell() if self.log else 0
+            self._told = self.log.stat().st_size if self.log and self.log.exists() else 0
             self._process = subprocess.Popen(  # noqa: S603  our own command
                 self._command,
                 stdin=subprocess.PIPE,
@@ -119,9 +120,15 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _opened(log: Path | None) -> IO[bytes]:
-    """The log to append to, begun anew when it has grown large; without one, our own standard error."""
-    if not log:
-        return os.fdopen(os.dup(sys.stderr.fileno()), "wb")
+    """The log to append to; without one, or where it cannot be written, our own standard error."""
+    if log:
+        with suppress(OSError):
+            return _appended(log)
+    return os.fdopen(os.dup(sys.stderr.fileno()), "wb")
+
+
+def _appended(log: Path) -> IO[bytes]:
+    """The log, begun anew when it has grown large."""
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > _LARGE:
         log.replace(log.with_suffix(".log.1"))

@@ -63,7 +63,7 @@ def _submit(instance: Instance, number: int) -> None:
     language = LANGUAGES[number % 3 == 2]  # noqa: PLR2004  every third in Spanish
     token = tokens.fresh(language=language, statements=instance.statements, now=now - _READING)
     request = schemas.read_form(answers(number), token=token, clinic=instance.clinic, now=now)
-    with instance.database.transaction() as session:
+    with instance.database.transaction(taking_in=True) as session:
         submit(session, request, instance=instance)
 
 

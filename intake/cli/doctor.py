@@ -26,7 +26,7 @@ def _found() -> list[Check]:
     """Every check, or every wrong setting when that is why nothing else can be looked at."""
     try:
         with opened(ready=False) as instance:
-            return health.checks(instance)
+            return health.doctor(instance)
     except SettingsError as wrong:
         return [Check("settings", State.RED, problem) for problem in wrong.problems]
 

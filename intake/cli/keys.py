@@ -1,21 +1,90 @@
-"""`intake keys`: making the four secrets."""
+"""`intake keys`: making the secrets, and moving everything to a new sealing key."""
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from intake.keys import SECRETS, new_secret
+from intake.cli.opening import opened
+from intake.errors import Refused
+from intake.instance import Instance
+from intake.keys import BACKUP_KEY, SECRETS, new_secret
+from intake.leads import rewrap
+from intake.leads.rewrap import Rotated
+
+_MADE = (*SECRETS, BACKUP_KEY)
 
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make fresh keys."""
+    """Make fresh keys, and move everything to a new one."""
 
 
 @keys_command.command()
-def new() -> None:
-    """Print a fresh set of the four secrets as NAME=value lines, for a new instance.
+@click.option("--only", type=click.Choice(_MADE), help="Print this one alone, as a bare value.")
+@click.option(
+    "--id", "key_id", default="k1", show_default=True, help="Id of the sealing key; never reuse one."
+)
+def new(*, only: str | None, key_id: str) -> None:
+    """Print a fresh set of secrets as NAME=value lines, for a new instance.
 
     Redirect it into a file that only the service's account can read. Never print a new set over one
     that is in use: what it sealed could not be opened any more.
     """
-    for name in SECRETS:
-        click.echo(f"INTAKE_{name.upper()}={new_secret(name)}")
+    if only:
+        click.echo(new_secret(only, key_id=key_id))
+        return
+    for name in _MADE:
+        click.echo(f"INTAKE_{name.upper()}={new_secret(name, key_id=key_id)}")
+
+
+@keys_command.command()
+@click.option("--check", is_flag=True, help="Only say how many rows stand on which key.")
+@click.option("--batch", default=rewrap.BATCH, show_default=True, type=click.IntRange(1, 10_000))
+def rotate(*, check: bool, batch: int) -> None:
+    """Wrap everything anew under the first of INTAKE_SEALING_KEYS, while the service goes on.
+
+    Put the new key in front, restart every process, then run this. It may be stopped at any moment and
+    run again. Nothing is moved with --check.
+    """
+    with opened() as instance:
+        rotated = None if check else _rotate(instance, batch)
+        with instance.database.reading() as session:
+            counts = rewrap.standing(session, instance.keyring)
+    for key_id, rows in counts.items():
+        click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_note(key_id, instance)}")
+    if rotated:
+        _conclude(rotated)
+
+
+def _note(key_id: str, instance: Instance) -> str:
+    ids = instance.keyring.sealing_ids
+    if key_id not in ids:
+        return ", but INTAKE_SEALING_KEYS does not hold this key"
+    return " (new ones are wrapped with it)" if key_id == ids[0] else ""
+
+
+def _rotate(instance: Instance, batch: int) -> Rotated:
+    columns = (TextColumn("Moving"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Moving", total=None)
+        return rewrap.rotate(
+            instance,
+            batch=batch,
+            on_progress=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+
+
+def _conclude(rotated: Rotated) -> None:
+    click.echo(f"{rotated.moved} moved.")
+    if rotated.unopenable:
+        raise Refused(
+            f"{rotated.unopenable} rows do not open with any key and were left alone: keep every key, and "
+            "see “A lost key” in the documentation of operations."
+        )
+    if rotated.free:
+        click.echo(
+            f"Nothing stands on {', '.join(rotated.free)} any more: it may now be removed from "
+            "INTAKE_SEALING_KEYS. Keep it as long as the oldest backup that was made with it."
+        )
+    else:
+        raise Refused("Something still wraps with an old key: restart every process, then run this again.")

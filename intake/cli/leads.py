@@ -7,7 +7,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from intake.cli.opening import opened
 from intake.errors import Refused
 from intake.instance import Instance
-from intake.leads import retention
+from intake.language import translate
+from intake.leads import preview, retention
+from intake.leads.preview import Preview
 from intake.leads.retention import Purged
 
 
@@ -17,17 +19,35 @@ def leads_command() -> None:
 
 
 @leads_command.command()
-@click.option("--dry-run", is_flag=True, help="Only say how many would go.")
+@click.option("--dry-run", is_flag=True, help="Only say how many would go and why, and how many are held.")
 def purge(*, dry_run: bool) -> None:
     """Erase for good every request whose time is over; the relay does it by itself every hour."""
     with opened() as instance:
-        found = retention.purge(instance, dry_run=True) if dry_run else _purge(instance)
-    if dry_run:
-        click.echo(f"{_counted(found.count)} due. Nothing was changed.")
-        return
+        if dry_run:
+            _tell(_previewed(instance), instance)
+            return
+        found = _purge(instance)
     click.echo(f"{_counted(found.count)} erased.")
     if found.failed:
         raise Refused(f"Not erased, though due: {found.failed}. Run `intake doctor`, then try again.")
+
+
+def _previewed(instance: Instance) -> Preview:
+    with instance.database.reading() as session:
+        return preview.preview(session, until=instance.clock())
+
+
+def _tell(found: Preview, instance: Instance) -> None:
+    """Counts by reason; nothing about anybody."""
+    click.echo(f"{_counted(found.count)} due. Nothing was changed.")
+    kept = instance.clinic.retention
+    days = {"open_days": kept.open_days, "closed_days": kept.closed_days}
+    for why, count in found.due.items():
+        click.echo(f"  {count} because {translate(why.sentence, 'en', **days)}.")
+    if found.kept:
+        click.echo(f"{_counted(found.kept)} held back for a legal reason.")
+    for reason, count in found.held.items():
+        click.echo(f"  {count} held: {translate(reason.sentence, 'en')}.")
 
 
 def _purge(instance: Instance) -> Purged:

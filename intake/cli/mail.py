@@ -31,7 +31,7 @@ def try_it() -> None:
                 keyring=instance.keyring,
                 at=instance.clock(),
                 actor=Actor.system(),
-                details={"count": len(instance.clinic.notices.recipients)},
+                details={"count": len(instance.clinic.notices.recipients), "hit": not failures},
             )
     if failures:
         raise Refused(f"Not accepted ({', '.join(failures)}): look at INTAKE_SMTP_* and notices.recipients.")

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intake import outbox
+from intake.audit import Actor
 from intake.cli.opening import opened
 
 
@@ -34,5 +35,7 @@ def resend() -> None:
     with opened() as instance, instance.database.transaction() as session:
         dead = outbox.dead_letters(session)
         for each in dead:
-            outbox.resend(session, each.id, at=instance.clock())
+            outbox.resend(
+                session, each.id, at=instance.clock(), keyring=instance.keyring, actor=Actor.system()
+            )
     click.echo(f"{len(dead)} will be sent again.")

@@ -10,6 +10,7 @@ from intake.cli.listening import inherited, listen
 from intake.cli.opening import load_settings, opened
 from intake.cli.stopping import stop_on_signals, stop_with_stdin, until_stdin_closes
 from intake.cli.web_server import serve
+from intake.rounds import alarm
 
 
 @click.command("serve")
@@ -39,8 +40,9 @@ def _serve_here(listener: socket.socket, stop: Event) -> None:
 
     with opened() as instance:
         app = create_app(instance)
-        write_fallback_pages(app)
-        serve(app, listener, instance.settings, stop)
+        pages = write_fallback_pages(app)
+        alarm.watch(instance, stop)
+        serve(app, listener, instance.settings, stop, pages)
 
 
 def _serve_in_many(listener: socket.socket, stop: Event, processes: int) -> None:

@@ -5,11 +5,13 @@ import segno
 from rich.console import Console
 from rich.table import Table
 
+from intake.audit import Actor
 from intake.cli.opening import load_settings, opened
 from intake.clock import ahead
 from intake.errors import Refused
 from intake.instance import Instance
-from intake.staff import first, service
+from intake.leads import claims
+from intake.staff import first, invitations, service
 from intake.staff.models import Role
 from intake.staff.service import Added
 
@@ -24,7 +26,7 @@ _roles = click.option(
 
 @click.group("staff")
 def staff_command() -> None:
-    """Add, list, reset and disable staff accounts."""
+    """Add, invite, list, reset and disable staff accounts."""
 
 
 @staff_command.command()
@@ -47,12 +49,25 @@ def add(*, roles: tuple[str, ...], choose_password: bool) -> None:
 
 
 @staff_command.command()
+@_roles
+def invite(*, roles: tuple[str, ...]) -> None:
+    """Add an account and show a link with which its owner chooses password and second factor."""
+    email, name = click.prompt("Email address"), click.prompt("Name")
+    with opened() as instance, instance.database.transaction() as session:
+        chosen = frozenset(map(Role, roles)) or frozenset(Role)
+        invited = invitations.invite(session, instance=instance, email=email, name=name, roles=chosen)
+    click.echo("\nHand this link over; it is shown only now, works once, and ends in 72 hours.\n")
+    click.echo(f"{instance.settings.base_url}/join#{invited.token}")
+
+
+@staff_command.command()
 def reset() -> None:
-    """Give an account a new password, second factor and recovery codes; its sessions end."""
+    """Give an account a new password, second factor and recovery codes; sessions and passkeys end."""
     email = click.prompt("Email address")
     with opened() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
         added = service.reset(session, instance=instance, staff_id=member.id)
+        claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
     _hand_over(added, show_password=True)
 
 
@@ -86,6 +101,8 @@ def _change(verb: str, done: str) -> None:
     with opened() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
         getattr(service, verb)(session, instance=instance, staff_id=member.id)
+        if verb == "disable":
+            claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
     click.echo(done)
 
 

@@ -4,7 +4,6 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -17,6 +16,7 @@ from waitress.task import ErrorTask
 from intake.clock import now
 from intake.language import LANGUAGES
 from intake.settings import Settings
+from intake.staff import credentials
 from intake.web.responses import headers_for
 
 CONNECTIONS = 1000
@@ -32,11 +32,18 @@ _TICK = 0.5
 _DRAIN_TICK = 0.05
 
 
-def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, stop: Event) -> None:
+def serve(
+    app: Callable[..., Any],
+    listener: socket.socket,
+    settings: Settings,
+    stop: Event,
+    pages: Mapping[str, bytes],
+) -> None:
     """Answer requests until `stop` is set; then take no new ones, finish the others, and return.
 
-    The fallback pages must have been written: what is no request at all is answered with them.
+    `pages` are the fallback pages by name: what is no request at all is answered with them.
     """
+    credentials.leave_room(settings.web_threads)
     server = create_server(
         app,
         sockets=[listener],
@@ -51,14 +58,14 @@ def serve(app: Callable[..., Any], listener: socket.socket, settings: Settings, 
         log_socket_errors=False,
         ident=None,
     )
-    server.channel_class = _channel_with(_pages(settings.data_dir / "pages"), headers_for(settings))
+    server.channel_class = _channel_with(_by_language(pages), headers_for(settings))
     while not stop.is_set():
         _turn(server, _TICK)
     _drain(server)
 
 
-def _pages(folder: Path) -> Mapping[str, bytes]:
-    return {language: (folder / f"500.{language}.html").read_bytes() for language in LANGUAGES}
+def _by_language(pages: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return {language: pages[f"500.{language}.html"] for language in LANGUAGES}
 
 
 class Strict(HTTPRequestParser):  # type: ignore[misc]

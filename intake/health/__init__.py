@@ -5,7 +5,6 @@ turns amber or red and never closes the door to a person (decisions.md 21).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,21 +13,49 @@ from sqlalchemy.orm import Session
 
 from intake import outbox
 from intake.errors import Refused, Unavailable
-from intake.health import vitals
+from intake.failures import Damaged
+from intake.health import backups, forgetting, links, proof, vitals
 from intake.health.vitals import Check, State
 from intake.instance import Instance
+from intake.language import gettext
 from intake.leads.models import Lead, LeadStatus
 from intake.outbox.models import RoundLease
 
-__all__ = ["Check", "Figures", "State", "banner", "checks", "figures", "ready", "require_ready", "well"]
+__all__ = [
+    "NOT_FOR_A_PAGE",
+    "Check",
+    "Figures",
+    "State",
+    "banner",
+    "checks",
+    "doctor",
+    "figures",
+    "ready",
+    "require_ready",
+    "well",
+]
 
 _SURROUNDINGS: tuple[Callable[[Instance], Check], ...] = (
     vitals.disk, vitals.mail, vitals.crisis_lines, vitals.texts
 )  # fmt: skip
 _URGENT: tuple[Callable[[Session, Instance], Check], ...] = (
-    vitals.relay, vitals.notices, vitals.dead_letters
+    vitals.relay, vitals.notices, vitals.dead_letters, forgetting.unopened, forgetting.door
 )  # fmt: skip
-_TABLES = (*_URGENT, vitals.rounds, vitals.linking, vitals.clock, vitals.keys, vitals.staff)
+_AT_LEISURE: tuple[Callable[[Instance], Check], ...] = (links.articles,)
+NOT_FOR_A_PAGE = (links.NAME,)
+"""The names of the checks that only `doctor` makes."""
+_TABLES = (
+    *_URGENT,
+    vitals.rounds,
+    vitals.linking,
+    proof.verified,
+    vitals.clock,
+    vitals.keys,
+    vitals.staff,
+    forgetting.daily_mail,
+    backups.taken,
+    backups.tested,
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +74,22 @@ def checks(instance: Instance) -> list[Check]:
     found = ready(instance)
     readable = well(found)
     found += [check(instance) for check in _SURROUNDINGS]
-    if readable:
-        with suppress(Unavailable), instance.database.reading() as session:
-            found += [check(session, instance) for check in _TABLES]
-    return found
+    return [*found, *_in_the_tables(instance)] if readable else found
+
+
+def _in_the_tables(instance: Instance) -> list[Check]:
+    """What stands in them; that they cannot be read after all is worth red, not silence."""
+    try:
+        with instance.database.reading() as session:
+            found = [check(session, instance) for check in _TABLES]
+        return [*found, proof.anchored(instance)]
+    except Unavailable as failure:
+        return [_down(failure)]
+
+
+def doctor(instance: Instance) -> list[Check]:
+    """Every check there is, also those that ask other machines and may take their time: not for a page."""
+    return [*checks(instance), *(check(instance) for check in _AT_LEISURE)]
 
 
 def well(found: Sequence[Check]) -> bool:
@@ -64,9 +103,16 @@ def ready(instance: Instance) -> list[Check]:
         with instance.database.reading() as session:
             reached = vitals.database(session, instance)
         return [reached, vitals.migrations(instance)]
-    except Unavailable:
-        down = Check("database", State.RED, "The database cannot be reached.", "Look at INTAKE_DATABASE_URL.")
-        return [down, Check("migrations", State.RED, "The tables could not be looked at.")]
+    except Unavailable as failure:
+        return [_down(failure), Check("migrations", State.RED, gettext("The tables could not be looked at."))]
+
+
+def _down(failure: Unavailable) -> Check:
+    if isinstance(failure, Damaged):
+        todo = gettext("Stop every process, then restore the newest backup.")
+        return Check("database", State.RED, gettext("The database is damaged."), todo)
+    unreached = gettext("The database cannot be reached.")
+    return Check("database", State.RED, unreached, gettext("Look at INTAKE_DATABASE_URL."))
 
 
 def require_ready(instance: Instance) -> None:

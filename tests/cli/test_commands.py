@@ -91,7 +91,7 @@ def test_a_database_that_is_gone_is_told_by_its_setting(command, monkeypatch, tm
 def test_keys_new_prints_a_set_that_settings_take(command) -> None:
     lines = command("keys", "new").output.splitlines()
     made = dict(line.split("=", 1) for line in lines)
-    assert list(made) == [f"INTAKE_{name.upper()}" for name in keys.SECRETS]
+    assert list(made) == [f"INTAKE_{name.upper()}" for name in (*keys.SECRETS, keys.BACKUP_KEY)]
     assert keys.check_secrets({name: made[f"INTAKE_{name.upper()}"] for name in keys.SECRETS}) == []
 
 

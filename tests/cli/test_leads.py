@@ -29,7 +29,8 @@ def test_a_dry_run_says_how_many_and_changes_nothing(command, opened: Instance) 
     make_due(opened, 2)
     ask(opened)
     result = command("leads", "purge", "--dry-run")
-    assert (result.exit_code, result.stdout) == (0, "2 requests are due. Nothing was changed.\n")
+    said = "2 requests are due. Nothing was changed.\n  2 because they came in 90 days ago.\n"
+    assert (result.exit_code, result.stdout) == (0, said)
     assert left(opened) == 3
 
 
@@ -48,7 +49,7 @@ def test_a_purge_that_left_something_says_so_and_fails(command, opened: Instance
     def stumble(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(retention, "_gone", stumble)
+    monkeypatch.setattr(retention, "gone_for_good", stumble)
     result = command("leads", "purge")
     assert result.exit_code == 1
     assert "Not erased, though due: 1." in result.stderr

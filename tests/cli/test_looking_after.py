@@ -11,6 +11,7 @@ from intake.cli.demo import answers
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
+from intake.rounds import table
 
 CONTACT = re.compile(r"\+?1?[ (-]*\d{3}[) -]*555[ -]*0[01]\d\d|[a-z]+\.\d+@example\.org")
 
@@ -60,9 +61,9 @@ def test_demo_fills_the_desk_through_the_real_door(command, opened: Instance) ->
 
 def test_demo_leads_can_be_linked_into_the_chain(command, opened: Instance) -> None:
     command("mail", "test")
-    rounds.link(opened)
+    table.link(opened)
     command("demo", "--leads", "9")
-    rounds.link(opened)
+    table.link(opened)
     assert "0 not linked yet" in command("audit", "verify").output
 
 

@@ -12,6 +12,7 @@ from intake.cli import listening
 from intake.errors import Refused, SettingsError
 from tests.cli.conftest import Service, can_bind, free_port, processes_of, until
 from tests.conftest import settings_for
+from tests.drills.asking import ask_once
 
 FORM = b"consent_use=no&preferred_name=Ada"
 
@@ -127,11 +128,15 @@ def test_a_silent_connection_does_not_keep_it(serving: Service) -> None:
 
 
 def test_many_slow_connections_keep_nobody_else_waiting(everybodys: Service) -> None:
+    """Some never end their first line, some never send the form that they have announced."""
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 900\r\n\r\ntoken="
     with ExitStack() as open_ones:
-        for _ in range(300):
+        for number in range(400):
             line = open_ones.enter_context(closing(connected(everybodys)))
-            line.sendall(b"POST / HTTP/1.1\r\n")
+            line.sendall(head + form if number % 2 else head)
         assert everybodys.get("/healthz") == (200, "ok")
+        assert ask_once(everybodys.port, 1)
 
 
 @pytest.mark.parametrize(

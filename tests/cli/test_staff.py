@@ -9,7 +9,12 @@ import pyotp
 import pytest
 
 from intake.instance import Instance
-from intake.staff import first
+from intake.outbox.models import OutboxMessage
+from intake.staff import first, invitations, service
+from intake.staff.invitations import NotInvited
+from intake.staff.models import Role
+from tests.leads.acting import acts, now, take
+from tests.leads.asking import ask
 
 
 def add(command, *, email: str = "ada@example.org", name: str = "Ada", arguments: tuple[str, ...] = ()):
@@ -97,6 +102,58 @@ def test_staff_reset_hands_over_new_credentials(command) -> None:
     uris = [re.search(r"secret=(\w+)", output)[1] for output in (before, after)]
     assert uris[0] != uris[1]
     assert "Password: " in after
+
+
+def invite(command, *arguments: str, email: str = "ada@example.org") -> str:
+    output = command("staff", "invite", *arguments, typed=f"{email}\nAda\n").output
+    found = re.search(r"^(http://127\.0\.0\.1:8000/join#\S+)$", output, re.MULTILINE)
+    assert found, output
+    return found[1].partition("#")[2]
+
+
+def test_staff_invite_shows_a_link_that_works_once(command, opened: Instance) -> None:
+    token = invite(command, "--role", "coordinator")
+    with opened.database.reading() as session:
+        taking = invitations.look(session, token, instance=opened)
+    assert taking.member.roles == {Role.COORDINATOR}
+    app = pyotp.parse_uri(taking.totp_uri)
+    chosen = {"password": "lantern meadow quartz pebble", "code": app.at(opened.clock().timestamp())}
+    assert len(invitations.take_up(instance=opened, token=token, **chosen)) == 10
+    with pytest.raises(NotInvited):
+        invitations.take_up(instance=opened, token=token, **chosen)
+
+
+def test_staff_invite_hands_over_the_link_and_nothing_else(command, opened: Instance) -> None:
+    result = command("staff", "invite", typed="ada@example.org\nAda\n")
+    assert result.exit_code == 0
+    assert not re.search("otpauth|Password:|Recovery", result.output)
+    token = re.search(r"/join#(\S+)", result.output)[1]
+    assert token not in command("staff", "list").output
+    assert token not in command("audit", "show").output
+    with opened.database.reading() as session:
+        mails = [(each.mail.value, each.recipient) for each in session.query(OutboxMessage)]
+    assert mails == [("invited", "ada@example.org")]
+
+
+def test_staff_invite_refuses_what_staff_add_refuses(command) -> None:
+    invite(command)
+    again = command("staff", "invite", typed="ADA@example.org\nAda\n")
+    assert (again.exit_code != 0, "already an account" in again.output) == (True, True)
+    bad = command("staff", "invite", typed="no address\nAda\n")
+    assert (bad.exit_code != 0, "Type an email address" in bad.output) == (True, True)
+
+
+@pytest.mark.parametrize("verb", ["disable", "reset"])
+def test_what_a_closed_or_reset_account_holds_goes_back(command, opened: Instance, verb: str) -> None:
+    add(command)
+    add(command, email="ben@example.org", name="Ben")
+    with opened.database.reading() as session:
+        ada = service.by_email(session, "ada@example.org")
+    lead = ask(opened).lead
+    take(opened, lead, ada)
+    assert command("staff", verb, typed="ada@example.org\n").exit_code == 0
+    assert now(opened, lead).claimed_by is None
+    assert "claim.given_back" in acts(opened, lead)
 
 
 def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:

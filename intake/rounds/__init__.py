@@ -1,4 +1,4 @@
-"""What runs by itself: a table of (name, every, act), one lease row each, and the relay's loop.
+"""What runs by itself: the table of rounds, one lease row each, and the relay's loop.
 
 However many relays run on however many machines, a round is made by one of them at a time; a round
 whose relay died is made by another when the lease has run out.
@@ -6,24 +6,21 @@ whose relay died is made by another when the lease has run out.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event
-from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, delete, exists, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from intake import audit, outbox
 from intake.instance import Instance
-from intake.leads import ledger, retention
-from intake.leads.models import Lead, LeadStatus, Submission
-from intake.outbox import Mail, OutboxMessage, relay
+from intake.language import N_
+from intake.outbox import relay
 from intake.outbox.mailer import Mailer, open_mailer
 from intake.outbox.models import RoundLease
-from intake.staff import sessions
+from intake.rounds.table import ROUNDS, Round
 
 log = structlog.get_logger()
 
@@ -35,27 +32,27 @@ MISSED = 3
 """A round is late when it has not succeeded for this many times its interval, and LEASE on top."""
 BUSY, IDLE, LONGEST_WAIT = 1.0, 2.0, 30.0
 BATCH = 20
-_LINKS = 1000
-
-
-@dataclass(frozen=True)
-class Round:
-    """One thing that runs by itself. `act` says how many things it dealt with; it may run twice."""
-
-    name: str
-    every: timedelta
-    act: Callable[[Instance], int]
 
 
 @dataclass(frozen=True)
 class RoundStatus:
-    """How a round stands. `succeeded_at` is None when it never ran well."""
+    """How a round stands. `succeeded_at` is None when it never ran well, `due_at` where nothing is planned.
+
+    `does`: what it is for (message id). `leased_until`: somebody began it and has so long to end it.
+    """
 
     name: str
     every: timedelta
     succeeded_at: datetime | None
     ended_at: datetime | None
     last_error: str | None
+    due_at: datetime | None = None
+    leased_until: datetime | None = None
+    does: str = ""
+
+    def running(self, at: datetime) -> bool:
+        """True while somebody makes it; whoever died over it does not count for longer than the lease."""
+        return self.leased_until is not None and self.leased_until > at
 
     def late(self, at: datetime) -> bool:
         """True when it should have succeeded by now, when it never did, or did in times to come."""
@@ -63,57 +60,9 @@ class RoundStatus:
         return good is None or not good - LEASE <= at <= good + self.every * MISSED + LEASE
 
 
-def link(instance: Instance) -> int:
-    """Give every audit event its place in the chain, a thousand to a transaction."""
-    linked = 0
-    while True:
-        with instance.database.transaction() as session:
-            count = audit.link(session, keyring=instance.keyring, at=instance.clock(), limit=_LINKS)
-        linked += count
-        if count < _LINKS:
-            return linked
-
-
-def sweep(instance: Instance) -> int:
-    """Write the notices of new leads that have none; there are none unless rows were lost (A12)."""
-    told = exists().where(OutboxMessage.lead_id == Lead.id, OutboxMessage.mail == Mail.NEW_LEAD)
-    with instance.database.transaction() as session:
-        missing = session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW, ~told)).all()
-        for lead_id in missing:
-            outbox.enqueue(
-                session,
-                Mail.NEW_LEAD,
-                clinic_recipients=instance.clinic.notices.recipients,
-                at=instance.clock(),
-                lead_id=lead_id,
-            )
-    return len(missing)
-
-
-def forget_submissions(instance: Instance) -> int:
-    """Delete the used form tokens that are older than the clinic keeps them (decisions.md 3)."""
-    before = instance.clock() - timedelta(days=instance.clinic.retention.submission_days)
-    with instance.database.transaction() as session:
-        done = session.execute(delete(Submission).where(Submission.received_at < before))
-    return cast("CursorResult[Any]", done).rowcount
-
-
-def forget_sessions(instance: Instance) -> int:
-    """Delete the sessions of staff that can never stand again."""
-    with instance.database.transaction() as session:
-        return sessions.forget_ended(session, instance=instance)
-
-
-ROUNDS = (
-    Round("link", timedelta(seconds=10), link),
-    Round("sweep", timedelta(minutes=15), sweep),
-    Round("forget_submissions", timedelta(hours=1), forget_submissions),
-    Round("forget_sessions", timedelta(hours=1), forget_sessions),
-    Round(retention.ROUND, timedelta(hours=1), retention.purge_when_sure),
-    Round("mirror_ledger", timedelta(minutes=1), ledger.mirror),
-)
 NOTICES = "notices"
 """The heartbeat of delivery itself: no lease, since any number of relays may deliver."""
+DELIVERY = Round(NOTICES, BEAT, lambda _: 0, N_("Sends the mail that is due."))
 
 
 @dataclass(frozen=True)
@@ -127,14 +76,23 @@ class Ended:
 def status(session: Session) -> list[RoundStatus]:
     """How every round stands, the heartbeat first; a round that never ran is there as well."""
     rows = {row.name: row for row in session.scalars(select(RoundLease))}
-    intervals = {NOTICES: BEAT} | {each.name: each.every for each in ROUNDS}
-    return [_status(name, every, rows.get(name)) for name, every in intervals.items()]
+    delivery = replace(_status(DELIVERY, rows.get(NOTICES)), due_at=None)  # whenever a mail is due
+    return [delivery, *(_status(each, rows.get(each.name)) for each in ROUNDS)]
 
 
-def _status(name: str, every: timedelta, row: RoundLease | None) -> RoundStatus:
+def _status(each: Round, row: RoundLease | None) -> RoundStatus:
     if row is None:
-        return RoundStatus(name, every, None, None, None)
-    return RoundStatus(name, every, row.succeeded_at, row.ended_at, row.last_error)
+        return RoundStatus(each.name, each.every, None, None, None, does=each.does)
+    return RoundStatus(
+        each.name,
+        each.every,
+        row.succeeded_at,
+        row.ended_at,
+        row.last_error,
+        due_at=row.due_at,
+        leased_until=row.leased_until,
+        does=each.does,
+    )
 
 
 def run(instance: Instance, stop: Event, *, mailer: Mailer | None = None) -> None:
@@ -161,8 +119,11 @@ def _rest(ended: Ended, failures: int) -> float:
 
 
 def _turn(instance: Instance, mailer: Mailer, stop: Event) -> Ended:
-    """One turn of the loop. A failure of the delivery does not keep the rounds from being made."""
+    """One turn of the loop. A failed delivery does not keep the rounds from being made; a stop does."""
+    instance.database.keep_reserve()
     delivered = _attempt(lambda: _deliver(instance, mailer, stop))
+    if stop.is_set():
+        return delivered
     made = _attempt(lambda: _beat(instance, delivered) + make_rounds(instance))
     return Ended(delivered.count + made.count, delivered.error or made.error)
 

@@ -1,0 +1,77 @@
+"""The articles' addresses, asked of a real web server on the loopback (P6)."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from intake.health import State, links
+from intake.instance import Instance
+from intake.settings import Outbound
+
+
+class Site(BaseHTTPRequestHandler):
+    """`/ok` answers, `/get-only` knows no HEAD, `/moved` leads to `/ok`, anything else is not there."""
+
+    asked: list[str] = []  # noqa: RUF012  one for the whole server
+
+    def do_HEAD(self) -> None:
+        self.asked.append(f"HEAD {self.path}")
+        self._answer({"/ok": 200, "/get-only": 405, "/moved": 301}.get(self.path, 404))
+
+    def do_GET(self) -> None:
+        self.asked.append(f"GET {self.path}")
+        self._answer({"/ok": 200, "/get-only": 200}.get(self.path, 404))
+
+    def _answer(self, code: int) -> None:
+        self.send_response(code)
+        if code == 301:
+            self.send_header("Location", "/ok")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    Site.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def looked(instance: Instance, *urls: str, outbound: Outbound = Outbound.YES) -> links.Check:
+    first, second = instance.clinic.articles
+    pair = (replace(first, url=urls[0]), replace(second, url=urls[1]))
+    clinic, settings = replace(instance.clinic, articles=pair), replace(instance.settings, outbound=outbound)
+    return links.articles(replace(instance, clinic=clinic, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "said"),
+    [
+        ("/ok", State.GREEN, "Both articles answer"),
+        ("/get-only", State.GREEN, "Both articles answer"),
+        ("/moved", State.AMBER, "Article 2 has moved to another address."),
+        ("/gone", State.AMBER, "Article 2 does not answer (404)."),
+    ],
+)
+def test_it_says_which_article_does_not_answer(sqlite_instance, site, path, state, said) -> None:
+    found = looked(sqlite_instance, f"{site}/ok", f"{site}{path}")
+    assert (found.state, said in found.sentence) == (state, True)
+
+
+def test_a_site_that_is_not_there_is_told(sqlite_instance, site) -> None:
+    found = looked(sqlite_instance, "http://127.0.0.1:9/ok", f"{site}/ok")
+    assert (found.state, found.sentence) == (State.AMBER, "Article 1 does not answer (URLError).")
+
+
+def test_nobody_is_asked_where_that_is_not_allowed(sqlite_instance, site) -> None:
+    found = looked(sqlite_instance, f"{site}/gone", f"{site}/gone", outbound=Outbound.NO)
+    assert (found.state, Site.asked) == (State.GREEN, [])
