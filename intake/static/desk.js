@@ -22,7 +22,7 @@
   }
 
   function press(key) {
-    const found = document.querySelector(`[data-key="${key}"]`);
+    const found = [...document.querySelectorAll(`[data-key="${key}"]`)].find((each) => !each.closest("[hidden]"));
     if (key === "/") found?.focus();
     else found?.click();
     return Boolean(found);
@@ -33,7 +33,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (off() || event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
-    if (/^[1-9]$/.test(event.key)) choose(event.key);
+    if (/^[0-9s]$/.test(event.key)) choose(event.key);
     else if (acts[event.key]) acts[event.key]();
     else if (!press(event.key)) return;
     event.preventDefault();

@@ -13,12 +13,14 @@ from intake.clinic import Channel
 from intake.consent.models import Kind
 from intake.errors import IntakeError, Unprocessable
 from intake.instance import Instance
-from intake.leads import tokens
+from intake.leads import reminding, tokens
 from intake.leads.schemas import place_of
 from intake.leads.submit import AlreadySent, Ended, NoLongerHeld
 from intake.leads.tokens import Forged, FormToken, Stale, StatementsChanged
 from intake.web import choices
+from intake.web.attended import Presence, presence
 from intake.web.here import here
+from intake.web.received import NotWhole
 
 OK, BROKEN = 200, 500
 ANCHORS = {
@@ -68,28 +70,44 @@ def page(
     problems: Mapping[str, Sequence[str]] | None = None,
     notice: str = "",
     status: int = OK,
+    whole: bool = True,
 ) -> Response:
-    """The page with the form. `problems` maps questions to message ids, `notice` is one for the whole."""
-    spoken, instance = language.in_use.get(), here()
-    now = instance.clock()
+    """The page with the form. `problems` maps questions to message ids, `notice` is one for the whole.
+
+    Not `whole`: some of what was typed did not reach us, and the page does not say that all of it is here.
+    """
+    seen, now = presence(), here().clock()
     words = render_template(
         "public/ask.html",
-        token=tokens.sign(token, keyring=instance.keyring),
-        answers=answers or Answers(),
-        problems=problems or {},
+        **questions(token, answers=answers or Answers(), problems=problems or {}),
         notice=notice,
+        whole=whole,
         anchors=ANCHORS,
         call_us=status >= BROKEN,
         ahead=False,
-        article=article_title(token, instance),
-        promise=promise_before(instance, now),
-        grid=choices.grid(instance.clinic, now),
-        states=choices.states(spoken),
-        zones=choices.zones(),
-        statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
-        voicemail=voicemail_answers(instance, spoken),
+        page_of_these="",
+        promise=promise_before(here(), now, seen),
+        presence=seen.value,
     )
     return Response(words, status)
+
+
+def questions(
+    token: FormToken, *, answers: Answers, problems: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    """What the three parts of the form need, in the language in use."""
+    spoken, instance = language.in_use.get(), here()
+    return {
+        "token": tokens.sign(token, keyring=instance.keyring),
+        "answers": answers,
+        "problems": problems,
+        "article": article_title(token, instance),
+        "grid": choices.grid(instance.clinic, instance.clock()),
+        "states": choices.states(spoken),
+        "zones": choices.zones(),
+        "statements": {kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
+        "voicemail": voicemail_answers(instance, spoken),
+    }
 
 
 def voicemail_answers(instance: Instance, spoken: str) -> dict[str, str]:
@@ -104,9 +122,15 @@ def article_title(token: FormToken, instance: Instance) -> str | None:
     return None if place is None else instance.clinic.articles[place].title
 
 
-def promise_before(instance: Instance, now: datetime) -> str | None:
-    """By when somebody near the clinic who is free at any time would hear from it (promise P3)."""
+def promise_before(instance: Instance, now: datetime, seen: Presence) -> str | None:
+    """By when somebody near the clinic who is free at any time would hear from it (promise P3).
+
+    While nobody is at the desk it counts from the next opening; while we are down we promise nothing.
+    """
     clinic = instance.clinic
+    if seen is Presence.DOWN:
+        return None
+    start = reminding.closing(instance) if seen is Presence.NOBODY else None
     try:
         promise = promise_for(
             clinic,
@@ -115,7 +139,7 @@ def promise_before(instance: Instance, now: datetime) -> str | None:
             region=clinic.region,
             time_zone=clinic.time_zone,
             windows={Window.ANY},
-            now=now,
+            now=start or now,
         )
     except NoTimeWithin14Days:
         return None
@@ -132,22 +156,29 @@ def new_token(article: str | None = None) -> FormToken:
 def again(answers: Answers, failure: IntakeError) -> Response:
     """The page as it was typed, with what to look at, and a token for the next time it is sent."""
     changed = isinstance(failure, StatementsChanged)
-    problems = failure.problems if isinstance(failure, Unprocessable) else {}
+    wrong = failure.problems if isinstance(failure, Unprocessable) else {}
+    problems = {name: wrong[name] for name in ANCHORS if name in wrong}
     return page(
-        _next_token(answers, failure),
+        next_token(answers, failure),
         answers=answers.without_consent() if changed else answers,
         problems=problems,
         notice="" if problems else failure.sentence,
         status=failure.status,
+        whole=not isinstance(failure, NotWhole),
     )
 
 
 def switched(answers: Answers) -> Response:
     """The same page in the language of its path: nothing kept, nothing lost, nothing said."""
-    return page(_in_this_language(_sent_with(answers)), answers=answers)
+    return page(token_for(answers), answers=answers)
 
 
-def _next_token(answers: Answers, failure: IntakeError) -> FormToken:
+def token_for(answers: Answers) -> FormToken:
+    """The token that came with the answers, for the words of the language in use."""
+    return _in_this_language(_sent_with(answers))
+
+
+def next_token(answers: Answers, failure: IntakeError) -> FormToken:
     """The same one where nothing was kept under it, else a fresh one that knows what came before."""
     before = _sent_with(answers)
     if isinstance(failure, AlreadySent):

@@ -63,27 +63,32 @@ class Agreed(NamedTuple):
 def page(asked: Request, kept: Kept) -> str:
     """The confirmation (200, decisions.md 1). It never repeats a name, number or address."""
     instance, spoken = here(), language.in_use.get()
-    zone = asked.time_zone or zones_of(asked.region)[0]
     return render_template(
         "public/confirmation.html",
         reference=kept.reference,
         code=kept.code,
-        promise=_promise(asked, kept, zone),
+        promise=promise(asked, kept),
         times=windows.in_words(asked.windows, spoken),
         any_time=windows.Window.ANY in asked.windows,
         channels=asked.channels,
         voicemail=asked.voicemail,
         agreed=agreed(asked),
-        asked_at=_asked_at(kept, zone),
+        asked_at=_asked_at(kept, _zone(asked)),
         calls_from=instance.clinic.calls_from,
         ahead=False,
     )
 
 
-def _promise(asked: Request, kept: Kept, zone: str) -> str:
+def promise(asked: Request, kept: Kept) -> str:
+    """By when a person will be in touch, in a sentence, on the clock of whoever asked."""
+    zone = _zone(asked)
     said = promise_in_words(kept.promise_at, now=here().clock(), zone=zone, language=language.in_use.get())
     only = next(iter(asked.channels)) if len(asked.channels) == 1 else None
     return language.translate(PROMISES[only] if only else IN_TOUCH, promise=said)
+
+
+def _zone(asked: Request) -> str:
+    return asked.time_zone or zones_of(asked.region)[0]
 
 
 def _asked_at(kept: Kept, zone: str) -> str:

@@ -5,28 +5,96 @@ from typing import Any
 
 from flask import Blueprint, g
 
-from intake.web import desk_health, desk_lead, desk_log, desk_numbers, desk_queue, desk_words, guards
+from intake.web import (
+    account,
+    accounts,
+    desk_evidence,
+    desk_health,
+    desk_holds,
+    desk_hours,
+    desk_lead,
+    desk_log,
+    desk_mail,
+    desk_note,
+    desk_numbers,
+    desk_officer,
+    desk_phone,
+    desk_queue,
+    desk_service,
+    desk_team,
+    desk_undo,
+    desk_words,
+    guards,
+)
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guards.speak_as_the_browser_asks)
+desk.after_request(guards.hand_over)
 
 PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("", desk_queue.queue_page),
+    ("/rows", desk_queue.queue_rows),
+    ("/handover", desk_queue.handover_page),
+    ("/team", desk_team.team_page),
+    ("/hours", desk_hours.hours_page),
     ("/leads/<uuid:lead_id>", desk_lead.lead_page),
+    ("/phone", desk_phone.phone_page),
     ("/stop", desk_queue.stop_page),
     ("/log", desk_log.log_page),
+    ("/leads/<uuid:lead_id>/looks", desk_officer.looks_page),
+    ("/statements", desk_officer.statements_page),
+    ("/stops", desk_officer.stops_page),
     ("/numbers", desk_numbers.numbers_page),
+    ("/account", account.account_page),
+    ("/account/factor", account.factor_page),
+    ("/account/left", account.left),
+    ("/account/stay", account.stay),
+    ("/accounts", accounts.accounts_page),
+    ("/holds", desk_holds.holds_page),
+    ("/evidence", desk_evidence.evidence_page),
+    ("/service", desk_service.doctor_page),
+    ("/service/mail", desk_mail.mail_page),
+    ("/service/rounds", desk_service.rounds_page),
+    ("/service/settings", desk_service.settings_page),
 )
 ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/find", desk_queue.find_lead),
+    ("/give-back", desk_queue.give_back_all),
+    ("/team/share", desk_team.share_out),
+    ("/team/take-back", desk_team.take_back),
     ("/leads/<uuid:lead_id>/claim", desk_lead.claim),
     ("/leads/<uuid:lead_id>/give-back", desk_lead.give_back),
     ("/leads/<uuid:lead_id>/reveal", desk_lead.reveal),
     ("/leads/<uuid:lead_id>/outcome", desk_lead.outcome),
     ("/leads/<uuid:lead_id>/close", desk_lead.close),
+    ("/leads/<uuid:lead_id>/lift", desk_lead.lift),
+    ("/leads/<uuid:lead_id>/note", desk_note.save_note),
+    ("/leads/<uuid:lead_id>/hold", desk_holds.hold),
+    ("/leads/<uuid:lead_id>/release", desk_holds.release),
+    ("/holds/postpone", desk_holds.postpone),
+    ("/leads/<uuid:lead_id>/undo", desk_undo.undo_act),
+    ("/leads/<uuid:lead_id>/again", desk_lead.lead_again),
+    ("/phone", desk_phone.take_request),
     ("/stop", desk_queue.stop_anyone),
     ("/log/verify", desk_log.verify),
+    ("/log/find", desk_log.log_of_reference),
+    ("/log/save", desk_log.save_log),
     ("/numbers/save", desk_numbers.save_numbers),
+    ("/account/password", account.change_password),
+    ("/account/factor", account.change_factor),
+    ("/account/codes", account.new_codes),
+    ("/account/passkeys", account.add_passkey),
+    ("/account/passkeys/<uuid:passkey_id>/remove", account.remove_passkey),
+    ("/account/sessions/end-others", account.end_others),
+    ("/account/sessions/<uuid:session_id>/end", account.end_session),
+    ("/accounts/invite", accounts.invite),
+    ("/accounts/<uuid:staff_id>/roles", accounts.set_roles),
+    ("/accounts/<uuid:staff_id>/disable", accounts.disable),
+    ("/accounts/<uuid:staff_id>/enable", accounts.enable),
+    ("/accounts/<uuid:staff_id>/reset", accounts.reset),
+    ("/evidence/save", desk_evidence.save_evidence),
+    ("/service/mail/again", desk_mail.send_all_again),
+    ("/service/mail/<uuid:message_id>/again", desk_mail.send_again),
 )
 for rule, view in PAGES:
     desk.add_url_rule(rule, view_func=view, methods=["GET"])
@@ -42,4 +110,5 @@ def known() -> dict[str, Any]:
         "csrf_token": guards.csrf_token,
         "say": desk_words,
         "troubles": desk_health.troubles,
+        "seconds_left": account.seconds_left,
     }

@@ -6,10 +6,11 @@ from typing import Self
 
 from intake.clinic import Channel
 from intake.language import N_, gettext
-from intake.leads.attempts import CALLS_ONLY, MESSAGES_ONLY
-from intake.leads.models import Outcome
+from intake.leads.attempts import CALLS_ONLY, MESSAGES_ONLY, last_call
+from intake.leads.models import LeadStatus, Outcome
 from intake.leads.view import View
 from intake.staff.permissions import Permission
+from intake.web.here import here
 from intake.web.scripts import Line, script
 
 ORDER = (
@@ -27,10 +28,11 @@ ORDER = (
 HINTS = {
     Outcome.BOOKED: N_("Needs the day and time below"),
     Outcome.SOMEBODY_ELSE: N_("Nothing was said to them"),
-    Outcome.WRONG_NUMBER: N_("Closes, and the number is never called again"),
+    Outcome.WRONG_NUMBER: N_("Closes, and the number is never called again. Cannot be undone"),
     Outcome.DECLINED: N_("Closes the request"),
     Outcome.ANOTHER_TIME: N_("They answered, and will talk later"),
 }
+LAST = N_("The last try there is: closes the request, and nobody tries again")
 ON_A_MESSAGE = N_("Choose text or email above")
 NO_VOICEMAIL = N_("They said no voicemail")
 CALLS = N_("Only for a call")
@@ -90,8 +92,15 @@ def _first(view: View) -> Channel:
 
 
 def _button(outcome: Outcome, key: int, view: View) -> Button:
+    if outcome in CALLS_ONLY and _is_last(view):
+        return Button(outcome, key, gettext(LAST), gettext(_why_not(outcome, view)))
     hint = ON_A_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.standing.channels else ""
     return Button(outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_why_not(outcome, view)))
+
+
+def _is_last(view: View) -> bool:
+    booked = view.lead.status is LeadStatus.BOOKED
+    return not booked and last_call(view.standing, here(), coming=1)
 
 
 def _why_not(outcome: Outcome, view: View) -> str:

@@ -13,6 +13,13 @@ SENTENCES = {
         "Notices of new requests are late. Nothing is lost. Look at the queue now and then until this is "
         "gone."
     ),
+    "unopened requests": N_(
+        "A request has been waiting longer than it should, and nobody has opened it yet."
+    ),
+    "heartbeat": N_(
+        "The form may not be taking requests: our own try did not go through. Tell whoever looks after this "
+        "service, and expect people to call."
+    ),
     "dead letters": N_(
         "A notice was refused and will not be sent again. Look at the queue now and then, and tell whoever "
         "looks after this service."

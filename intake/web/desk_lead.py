@@ -1,26 +1,27 @@
 """One lead: its page, and every act on it. An act answers with the way back to the page."""
 
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar
 
 from flask import Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.clinic import Channel
 from intake.errors import IntakeError, Refused, Unprocessable, Unreadable
-from intake.leads import attempts, claims, contact, queue
+from intake.leads import attempts, claims, contact, queue, sharing, suppression
 from intake.leads import view as leads_view
-from intake.leads.models import CloseReason, LeadStatus, Outcome
+from intake.leads.act import Changed, Closed
+from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.leads.queue import Filters, Page
 from intake.leads.view import View
 from intake.staff.permissions import Permission
-from intake.web import acts, guards
+from intake.web import acts, chosen, guards
+from intake.web.chosen import Chosen
 from intake.web.desk_choices import Choices
 from intake.web.here import here
+from intake.web.kept_words import Kept
 from intake.web.said import said
 
 _Vocabulary = TypeVar("_Vocabulary", bound=StrEnum)
@@ -35,19 +36,43 @@ def lead_page(lead_id: uuid.UUID) -> ResponseReturnValue:
     return _page(_look(lead_id))
 
 
-def _look(lead_id: uuid.UUID) -> View:
+@guards.signed_in(Permission.VIEW_LEAD)
+def lead_again(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """The same page with what was chosen put back. Changes nothing: a POST, because words come along."""
+    return _page(_look(lead_id), again=Chosen.read(request.form))
+
+
+def put_back(kept: Kept) -> Response:
+    """The page of a lead with what was chosen before the session ended. Nothing is noted yet."""
+    typed = {name: kept.word(name) for name in kept.fields}
+    chosen_then = Chosen.read(typed, attempt=kept.word("attempt"))
+    return _page(_look(uuid.UUID(kept.arguments["lead_id"])), again=chosen_then)
+
+
+def page_with(lead_id: uuid.UUID, typed: Mapping[str, str]) -> Response:
+    """The page of a lead with words put back into their boxes."""
+    return _page(_look(lead_id), typed=typed)
+
+
+def _look(lead_id: uuid.UUID, *, masked: bool = False) -> View:
     with here().database.transaction() as session:
-        return leads_view.view(session, lead_id, member=g.member, instance=here())
+        return leads_view.view(session, lead_id, masked=masked, member=g.member, instance=here())
 
 
-def _page(found: View, problem: IntakeError | None = None) -> Response:
+def _page(
+    found: View,
+    problem: IntakeError | None = None,
+    again: Chosen | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Response:
     words = {
         "view": found,
         "beside": _beside(),
         "acts": acts,
         "choices": Choices.of(found),
         "problem": problem,
-        "typed": request.form,
+        "typed": again.fields if again else typed or request.form,
+        "again": again,
         "said": said(),
         "attempt_id": uuid.uuid4(),
         "reasons": attempts.BY_HAND,
@@ -66,13 +91,31 @@ def _beside() -> Page | None:
     return page
 
 
-def _acting(lead_id: uuid.UUID, act: Callable[[], str]) -> ResponseReturnValue:
+def acting(lead_id: uuid.UUID, act: Callable[[], str]) -> ResponseReturnValue:
     """Do it and lead back to the page with a word; what was refused shows on the page as it is now."""
     try:
         word = act()
+    except (Changed, Closed) as problem:
+        return _changed(lead_id, problem)
     except (Refused, Unprocessable) as problem:
         return _page(_look(lead_id), problem)
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, said=word))
+
+
+def _known(session: Any, lead_id: uuid.UUID) -> Lead:
+    """The lead, for an act that our page offered. Raises TakenBack where the page could not know of it."""
+    lead = queue.one(session, lead_id, member=g.member)
+    sharing.require_told(session, lead, seen=_seen(), member=g.member)
+    return lead
+
+
+def _changed(lead_id: uuid.UUID, problem: Refused) -> Response:
+    """What has happened since the page that was pressed, and what was chosen on it: go on or go back."""
+    again, seen = Chosen.read(request.form), _seen()
+    if not again or not seen:
+        return _page(_look(lead_id), problem)
+    words = {"view": _look(lead_id, masked=True), "seen": seen, "again": again, "acts": acts}
+    return make_response(render_template("desk/lead_changed.html", **words), problem.status)
 
 
 @guards.signed_in(Permission.CLAIM_LEAD)
@@ -81,11 +124,11 @@ def claim(lead_id: uuid.UUID) -> ResponseReturnValue:
 
     def act() -> str:
         with here().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
+            lead = _known(session, lead_id)
             claims.claim(session, lead, member=g.member, instance=here())
         return "held"
 
-    return _acting(lead_id, act)
+    return acting(lead_id, act)
 
 
 @guards.signed_in(Permission.CLAIM_LEAD)
@@ -98,7 +141,7 @@ def give_back(lead_id: uuid.UUID) -> ResponseReturnValue:
             claims.give_back(session, lead, member=g.member, instance=here())
         return "given_back"
 
-    return _acting(lead_id, act)
+    return acting(lead_id, act)
 
 
 @guards.signed_in(Permission.REVEAL)
@@ -107,7 +150,7 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     channel = _word(Channel, "channel")
     try:
         with here().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
+            lead = _known(session, lead_id)
             just = contact.reveal(session, lead, channel=channel, member=g.member, instance=here())
             found = leads_view.view(session, lead_id, just=just, member=g.member, instance=here())
     except Refused as problem:
@@ -115,15 +158,18 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     return _page(found)
 
 
-@guards.signed_in(Permission.LOG_OUTCOME)
+@guards.signed_in(Permission.LOG_OUTCOME, keeps=("attempt", "outcome", "channel", "booked_for"))
 def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
-    """Say how it went. A page sent twice notes once."""
-    attempt_id, version = _attempt_id(), _version()
+    """Say how it went. A page sent twice notes once; `hold` takes the hold first, where it has ended."""
+    attempt_id, version = identifier("attempt"), _version()
     how_it_went, channel = _word(Outcome, "outcome"), _word(Channel, "channel")
 
     def act() -> str:
         with here().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
+            theirs = how_it_went in attempts.ALWAYS  # what the person did is noted whoever holds it
+            lead = queue.one(session, lead_id, member=g.member) if theirs else _known(session, lead_id)
+            if "hold" in request.form:
+                claims.claim(session, lead, member=g.member, instance=here())
             attempts.log(
                 session,
                 lead,
@@ -133,11 +179,11 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
                 member=g.member,
                 version=version,
                 instance=here(),
-                booked_for=_booked_for(),
+                booked_for=chosen.booked_for(request.form.get("booked_for", "")),
             )
             return _what_came_of_it(how_it_went, lead.status)
 
-    return _acting(lead_id, act)
+    return acting(lead_id, act)
 
 
 def _what_came_of_it(how_it_went: Outcome, status: LeadStatus) -> str:
@@ -148,18 +194,31 @@ def _what_came_of_it(how_it_went: Outcome, status: LeadStatus) -> str:
     return {LeadStatus.CLOSED: "closed", LeadStatus.BOOKED: "booked"}.get(status, "noted")
 
 
-@guards.signed_in(Permission.CLOSE_LEAD)
+@guards.signed_in(Permission.CLOSE_LEAD, keeps=("reason",))
 def close(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Close a lead by hand, for a reason of the list."""
     reason, version = _word(CloseReason, "reason"), _version()
 
     def act() -> str:
         with here().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
+            lead = _known(session, lead_id)
             attempts.close(session, lead, reason=reason, member=g.member, version=version, instance=here())
         return "closed"
 
-    return _acting(lead_id, act)
+    return acting(lead_id, act)
+
+
+@guards.signed_in(Permission.REVEAL)
+def lift(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """Confirm that somebody on the do-not-contact list has asked again. Done already is as good as done."""
+
+    def act() -> str:
+        with here().database.transaction() as session:
+            lead = queue.one(session, lead_id, member=g.member)
+            suppression.lift(session, lead, member=g.member, instance=here())
+        return "lifted"
+
+    return acting(lead_id, act)
 
 
 # --- reading what a form of ours sent ----------------------------------------------------------------
@@ -173,30 +232,25 @@ def _word(vocabulary: type[_Vocabulary], field: str) -> _Vocabulary:
     return vocabulary(word)
 
 
-def _attempt_id() -> uuid.UUID:
+def identifier(field: str) -> uuid.UUID:
+    """An id that our page made. Raises Unreadable."""
     try:
-        return uuid.UUID(request.form.get("attempt", ""))
+        return uuid.UUID(request.form.get(field, ""))
     except ValueError:
         raise Unreadable from None
 
 
+def _seen() -> uuid.UUID | None:
+    """The newest act that the page told; None from a form that does not say."""
+    return identifier("seen") if "seen" in request.form else None
+
+
 def _version() -> int:
-    number = request.form.get("version", "")
+    return version_in(request.form.get("version", ""))
+
+
+def version_in(number: str) -> int:
+    """The version of a lead, as our page wrote it. Raises Unreadable."""
     if not (number.isascii() and number.isdigit() and len(number) < len(str(_MOST))):
         raise Unreadable
     return int(number)
-
-
-def _booked_for() -> datetime | None:
-    """The time of the consultation on the clinic's clock; None when the box was left empty."""
-    typed = request.form.get("booked_for", "")
-    if not typed:
-        return None
-    try:
-        return (
-            datetime.strptime(typed, "%Y-%m-%dT%H:%M")
-            .replace(tzinfo=ZoneInfo(here().clinic.time_zone))
-            .astimezone(UTC)
-        )
-    except (ValueError, OverflowError):
-        raise Unprocessable({"booked_for": [attempts.NO_TIME]}, attempts.NO_TIME) from None

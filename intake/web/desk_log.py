@@ -1,32 +1,45 @@
 """The audit log for those who may read it: who did what to which request, and whether it is whole."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import g, render_template, request
+from flask import Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from intake import audit
-from intake.audit import Action, log
+from intake.audit import Action, Verification, anchors, export, log
+from intake.audit.anchors import Anchor
 from intake.audit.log import Page, Reach, Spot
-from intake.consent import service as consent
+from intake.errors import Refused, Unprocessable
+from intake.health import proof
+from intake.instance import Instance
+from intake.language import N_
+from intake.leads import find, story
+from intake.leads.find import TermKind
 from intake.leads.rows import names_of, references_of
+from intake.staff import service as staff_service
+from intake.staff.models import Role
 from intake.staff.permissions import Permission
-from intake.web import acts, guards
+from intake.staff.service import Standing
+from intake.web import acts, guards, looking
+from intake.web.desk_log_filters import KINDS, Filters
+from intake.web.fresh import fresh
 from intake.web.here import here
 
-VERIFY = "verify"
+WHOLE_REFERENCE = N_("Type a whole reference, all of its letters and figures.")
+NOT_THERE = N_("Nothing is kept under this reference. It may have been erased already.")
+NOTHING_TO_SAVE = N_("No event has its place in the chain yet. Try again in a minute.")
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What a verification found: sentences for each bad place, none when all is as it was written."""
+class Read:
+    """One page of the log with what it takes to say it in words."""
 
-    events: int
-    linked: int
-    unlinked: int
-    problems: Sequence[str]
+    page: Page
+    reach: Reach
+    names: Mapping[uuid.UUID, str]
+    references: Mapping[uuid.UUID, str]
+    staff: Sequence[Standing]
 
 
 @guards.signed_in(Permission.READ_AUDIT)
@@ -37,50 +50,76 @@ def log_page() -> ResponseReturnValue:
 
 @guards.signed_in(Permission.READ_AUDIT)
 def verify() -> ResponseReturnValue:
-    """Check every event and the whole chain, and the consent proof; the answer is this page."""
-    with here().database.reading() as session:
-        found = audit.verify(session, keyring=here().keyring)
-        problems = (*found.problems, *consent.verify(session, keyring=here().keyring))
-    return _page(Verified(found.events, found.linked, found.unlinked, problems))
+    """Check every event, the chain, its end and the consent proof; the answer is this page."""
+    return _page(verified=proof.verify_and_note(here(), actor=g.member.actor))
 
 
-def _page(verified: Verified | None = None) -> str:
-    action = request.args.get("action", "")
-    known = Action(action) if action in set(Action) else None
-    with here().database.reading() as session:
-        page = log.page(session, action=known, after=Spot.read(request.args.get("after", "")))
-        reach = log.reach(session)
-        names = names_of(session, {event.actor_id for event in page.events if event.actor_id})
-        references = references_of(session, {event.about for event in page.events if event.about})
+@guards.signed_in(Permission.READ_AUDIT)
+def log_of_reference() -> ResponseReturnValue:
+    """From a reference to the log of that request: a POST, so that it stands in no address."""
+    try:
+        term = find.read_term(request.form.get("term", ""))
+        if term.kind is not TermKind.REFERENCE:
+            return _page(problem=WHOLE_REFERENCE), 422
+        with here().database.transaction() as session:
+            found = find.find(session, term=term.value, member=g.member, instance=here())
+    except Unprocessable:
+        return _page(problem=WHOLE_REFERENCE), 422
+    if not found.rows:
+        return _page(problem=NOT_THERE)
+    return guards.redirect_to(url_for("desk.log_page", about=found.rows[0].lead.id))
+
+
+@guards.signed_in(Permission.READ_AUDIT)
+@fresh
+def save_log() -> ResponseReturnValue:
+    """The log as a file that can be verified elsewhere; that it left is recorded before it does."""
     with here().database.transaction() as session:
-        audit.record(
-            session,
-            Action.AUDIT_READ,
-            keyring=here().keyring,
-            at=here().clock(),
-            actor=g.member.actor,
-            details={"kind": VERIFY} if verified else {"count": len(page.events)},
-        )
-    return _rendered(page, reach, names, references, known, verified)
+        head = anchors.take(session, keyring=here().keyring, at=here().clock())
+        if head is None:
+            raise Refused(NOTHING_TO_SAVE)
+        looking.record(session, Action.AUDIT_EXPORTED, count=head.seq)
+    answer = Response(_encoded(here(), head), mimetype="application/x-ndjson")
+    answer.headers["Content-Disposition"] = f'attachment; filename="audit-{head.at:%Y-%m-%d}.jsonl"'
+    return answer
 
 
-def _rendered(
-    page: Page,
-    reach: Reach,
-    names: Mapping[uuid.UUID, str],
-    references: Mapping[uuid.UUID, str],
-    action: Action | None,
-    verified: Verified | None,
-) -> str:
+def _encoded(instance: Instance, head: Anchor) -> Iterator[bytes]:
+    """Written while it is sent, so that no size of it fills the memory."""
+    return (piece.encode() for piece in export.lines(instance.database, head))
+
+
+def _page(*, verified: Verification | None = None, problem: str = "") -> str:
+    filters = Filters.read(request.args)
+    read = _read(filters)
+    with here().database.transaction() as session:
+        looking.record(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
     return render_template(
         "desk/log.html",
-        page=page,
-        reach=reach,
-        names=names,
-        references=references,
-        action=action,
-        actions=sorted(Action),
+        read=read,
+        filters=filters,
+        actions=sorted(Action, key=acts.name),
+        kinds=KINDS,
+        roles=tuple(Role),
         acts=acts,
+        whom=story.whom,
         verified=verified,
+        problem=problem,
         now=here().clock(),
     )
+
+
+def _read(filters: Filters) -> Read:
+    with here().database.reading() as session:
+        staff = staff_service.everybody(session)
+        after = Spot.read(request.args.get("after", ""))
+        page = log.page(session, wanted=filters.wanted(staff), after=after)
+        about = {event.about for event in page.events} | {filters.about}
+        whose = {each for event in page.events for each in (event.actor_id, story.whom(event))}
+        return Read(
+            page=page,
+            reach=log.reach(session),
+            names=names_of(session, {each for each in whose if each}),
+            references=references_of(session, {each for each in about if each}),
+            staff=staff,
+        )

@@ -21,6 +21,7 @@ from intake.reports.numbers import Numbers, Period
 from intake.reports.traces import Ending, Promise
 from intake.staff.permissions import Permission
 from intake.web import guards
+from intake.web.fresh import fresh
 from intake.web.here import here
 
 CHOICES = (7, 30, 90)
@@ -44,6 +45,7 @@ def numbers_page() -> ResponseReturnValue:
 
 
 @guards.signed_in(Permission.SEE_NUMBERS)
+@fresh
 def save_numbers() -> ResponseReturnValue:
     """The same as a file to keep, masked; recorded, because it leaves the building."""
     try:

@@ -9,16 +9,17 @@ from intake.calling.gate import Verdict
 from intake.calling.times import local
 from intake.calling.windows import from_text, in_words
 from intake.clinic import Channel
-from intake.consent.models import Kind
 from intake.errors import IntakeError
 from intake.language import N_, gettext, in_use, translate
 from intake.leads.claims import HOLD, Held
 from intake.leads.contact import GateShut, Revealed
-from intake.leads.models import Lead, LeadStatus
+from intake.leads.models import Lead, LeadStatus, SuppressionReason
 from intake.leads.rows import Group, Row
+from intake.leads.sharing import TakenBack
 from intake.leads.submit import ONE_OF_THE_TWO
 from intake.leads.view import View
 from intake.web.here import here
+from intake.web.rendering import on_day
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SOON = timedelta(minutes=30)
@@ -53,15 +54,15 @@ GROUPS = {
     Group.BOOKED: N_("Booked"),
     Group.CLOSED: N_("Closed"),
 }
-
-KINDS = {
-    Kind.USE: N_("Use of details"),
-    Kind.CALL: N_("Call"),
-    Kind.TEXT: N_("Text"),
-    Kind.VOICEMAIL: N_("Voicemail"),
-    Kind.EMAIL: N_("Email"),
-    Kind.ARTICLE: N_("Which article"),
-    Kind.ADULT: N_("18 or older"),
+ASKED_AGAIN = {
+    SuppressionReason.ASKED: N_("They asked us to stop on %(stopped)s, and asked again on %(again)s."),
+    SuppressionReason.WRONG_NUMBER: N_(
+        "This number or address was noted as somebody else’s on %(stopped)s, and a request with it came on "
+        "%(again)s. Allow contact only when they have called us and said that it is theirs."
+    ),
+    SuppressionReason.THIRD_PARTY: N_(
+        "Somebody else asked us to stop on %(stopped)s, and this request came on %(again)s."
+    ),
 }
 
 
@@ -104,6 +105,11 @@ def span(length: timedelta) -> str:
 def later(moment: datetime, now: datetime) -> str:
     """`today at 3 pm`, `Monday at 9 am`: a moment in a sentence, on the clinic's clock."""
     return words.when(moment, now=now, zone=zone(), language=in_use.get())
+
+
+def last_day(until: datetime) -> str:
+    """The last whole day before a moment: `December 1, 2026`."""
+    return on_day(day_of(until - MINUTE))
 
 
 def day_of(moment: datetime) -> date:
@@ -229,6 +235,19 @@ def promised(view: View) -> str:
     return translate(N_("Promised by %(time)s, in %(span)s."), time=said, span=span(lead.promise_at - now))
 
 
+def asked_again(view: View) -> list[str]:
+    """When and why contact was stopped, and when they asked again; once where it is the same for both."""
+    told = [
+        translate(
+            ASKED_AGAIN[each.reason],
+            stopped=on_day(day_of(each.stopped_at)),
+            again=on_day(day_of(each.given_at)),
+        )
+        for each in view.again
+    ]
+    return list(dict.fromkeys(told))
+
+
 def share(left: timedelta) -> int:
     """How much of a hold is left, in per cent."""
     return max(0, min(100, round(100 * (left / HOLD))))
@@ -246,6 +265,15 @@ def article(revealed: Revealed) -> str:
     return translate(N_("They were reading “%(title)s”."), title=revealed.article)
 
 
+def taken_back(told: TakenBack, now: datetime) -> str:
+    """Who took our request back and when, to whoever held it."""
+    sentence = N_(
+        "%(name)s took this request back at %(time)s, so that a colleague can call. Nothing you noted "
+        "is lost. While nobody holds it you can hold it again, and say how it went."
+    )
+    return translate(sentence, name=told.by, time=at(told.at, now))
+
+
 def problem(refused: IntakeError, now: datetime) -> str:
     """Why an act was refused: who holds the lead and until when, or the refusal's own sentences."""
     if isinstance(refused, Held):
@@ -254,6 +282,8 @@ def problem(refused: IntakeError, now: datetime) -> str:
             name=refused.by,
             time=at(refused.until, now),
         )
+    if isinstance(refused, TakenBack):
+        return taken_back(refused, now)
     if isinstance(refused, GateShut):
         return " ".join(reasons(refused.verdict))
     return gettext(refused.sentence)

@@ -7,10 +7,9 @@ and `declared()` lists them all, so that a test finds a page that forgot it.
 import hmac
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,41 +19,50 @@ from intake import crypto, language
 from intake.errors import NotAllowed, NotSignedIn
 from intake.language import N_
 from intake.staff import sessions
-from intake.staff.permissions import Member, Permission, require
+from intake.staff.entrance import SignedIn
+from intake.staff.permissions import Member, Permission, may, require
+from intake.web import cookies, kept_words
 from intake.web.here import here
+from intake.web.origin import FOREIGN, require_same_origin
 
 HOME = "/desk"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-SESSION, DOOR = "intake", "intake-door"
-"""Cookies: a session's token, and the nonce that binds a sign-in page to the browser it was shown to."""
-FOREIGN = N_("This did not come from a page of this desk. Open the page again and repeat what you did.")
+ENDED = N_("Your session has ended, and nothing was done. Please sign in again.")
+KEPT = N_("Your session has ended, and nothing was done. Sign in again: what you typed will be put back.")
 _BETWEEN = "~"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 View = Callable[..., ResponseReturnValue]
 
 
 @dataclass(frozen=True)
 class Guard:
-    """What a page needs. No permission: anybody may come. `background`: a page's own poll, not a person."""
+    """What a page needs. No permission: anybody may come. `background`: a page's own poll, not a person.
+
+    `keeps`: the fields of a form that a sign-in may carry on; never a secret.
+    """
 
     permission: Permission | None
     background: bool = False
+    keeps: tuple[str, ...] = ()
 
 
-def signed_in(permission: Permission, *, background: bool = False) -> Callable[[View], View]:
+def signed_in(
+    permission: Permission, *, background: bool = False, keeps: tuple[str, ...] = ()
+) -> Callable[[View], View]:
     """Only for staff with `permission`; sets `g.member`. A poll (`background`) keeps no session alive.
 
-    Without a session a page leads to the sign-in and back; a poll and everything that changes something
-    gets 401. What changes something must come from our own page (403).
+    Without a session a page leads to the sign-in and back; a poll gets 401, and what changes something
+    a sign-in with 401, which gives back the fields it `keeps`. What changes something must come from our
+    own page (403).
     """
+    guard = Guard(permission, background, keeps)
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-            return _turned_away(permission, background=background) or view(*args, **kwargs)
+            return _turned_away(guard, permission) or view(*args, **kwargs)
 
-        return _declare(guarded, Guard(permission, background))
+        return _declare(guarded, guard)
 
     return declare
 
@@ -88,26 +96,31 @@ def _guard(app: Flask, endpoint: str) -> Guard | None:
     return getattr(app.view_functions.get(endpoint), "guard", None)
 
 
-def _turned_away(permission: Permission, *, background: bool) -> Response | None:
+def guard_of(endpoint: str) -> Guard | None:
+    """What the page behind a route's name needs; None where nothing was declared."""
+    return _guard(current_app, endpoint)
+
+
+def _turned_away(guard: Guard, permission: Permission) -> Response | None:
     """None when this request may go on; the way to the sign-in when a page was asked for."""
     changing = request.method not in SAFE
     if changing:
         require_same_origin()
     try:
-        g.member = standing(touch=not background)
+        g.member = standing(touch=not guard.background)
     except NotSignedIn:
-        if changing or background:
+        if guard.background:
             raise
-        return _to_the_door()
+        return _ended(guard) if changing else _to_the_door()
     if changing:
-        require_token()
+        _require_fresh_token(guard)
     require(g.member, permission)
     return None
 
 
 def standing(*, touch: bool) -> Member:
     """Who is signed in. Raises NotSignedIn. `touch`: this request counts as somebody being there."""
-    instance, token = here(), session_token()
+    instance, token = here(), cookies.session_token()
     if not token:
         raise NotSignedIn
     with instance.database.reading() as session:
@@ -115,7 +128,12 @@ def standing(*, touch: bool) -> Member:
     if touch and sessions.due(found, at=instance.clock()):
         with instance.database.transaction() as session:
             sessions.touch(session, found, instance=instance)
-    g.bound_to = found.token_hash
+        found = replace(found, seen_at=instance.clock())
+    return _here_is(found)
+
+
+def _here_is(found: sessions.Found) -> Member:
+    g.found, g.bound_to, g.whose = found, found.id.bytes, found.member.id
     return found.member
 
 
@@ -127,15 +145,37 @@ def speak_as_the_browser_asks() -> None:
 # --- the way to the sign-in and back -----------------------------------------------------------------
 
 
+def _ended(guard: Guard) -> Response:
+    """The sign-in in the place of an act, with what was typed sealed into it."""
+    kept = kept_words.keep(guard.keeps)
+    words = {"problem": KEPT if kept else ENDED, "email": "", "next": _page_behind(), "kept": kept}
+    response = make_response(render_template("desk/sign_in.html", **words), NotSignedIn.status)
+    cookies.keep_door(response)
+    return response
+
+
+def enter(signed_in: SignedIn) -> None:
+    """Let the rest of this very request be the new session's: its member, and the token of its forms."""
+    with here().database.reading() as session:
+        g.member = _here_is(sessions.find(session, signed_in.token, instance=here()))
+
+
 def _to_the_door() -> Response:
     """To the sign-in, unless there may be a session that we cannot see from here.
 
     A link in web mail comes without our Strict cookie. A page of our own that loads the same address
     again brings the cookie along, if there is one.
     """
-    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not session_token():
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not cookies.session_token():
         return make_response(render_template("desk/arriving.html", address=_way_here()))
     return redirect_to(url_for("login.page", next=_named_place() or None))
+
+
+def home(member: Member) -> str:
+    """Where somebody's day begins: at the queue, or where they look after accounts."""
+    if may(member, Permission.LIST_LEADS):
+        return HOME
+    return url_for("desk.accounts_page" if may(member, Permission.MANAGE_ACCOUNTS) else "desk.account_page")
 
 
 def redirect_to(address: str) -> Response:
@@ -151,6 +191,23 @@ def _named_place() -> str:
     """The page that was asked for, as the name of a route and at most one id; never an address."""
     values = [str(value) for value in (request.view_args or {}).values()]
     return _BETWEEN.join([request.endpoint or "", *values])
+
+
+def _page_behind() -> str:
+    """The page on which the form of this address stands: the nearest one above it that can be named."""
+    sent_to = request.url_rule.rule if request.url_rule else ""
+    above = [
+        rule
+        for rule in current_app.url_map.iter_rules()
+        if _may_be_named(rule) and f"{sent_to}/".startswith(f"{rule.rule}/")
+    ]
+    nearest = max(above, key=lambda rule: len(rule.rule), default=None)
+    values = [
+        str(value)
+        for name, value in (request.view_args or {}).items()
+        if nearest and name in nearest.arguments
+    ]
+    return _BETWEEN.join([nearest.endpoint if nearest else "", *values])
 
 
 def way_back(place: str) -> str:
@@ -179,56 +236,22 @@ def _may_be_named(rule: Rule) -> bool:
 # --- cookies -----------------------------------------------------------------------------------------
 
 
-def cookie_name(name: str) -> str:
-    """`__Host-` in front where the public address is https: then no other site can have set it."""
-    return f"__Host-{name}" if here().settings.secure else name
+def renewed(token: str) -> None:
+    """From now on this browser's session has another token; `hand_over` puts it into the answer."""
+    instance = here()
+    with instance.database.reading() as session:
+        _here_is(sessions.find(session, token, instance=instance))
+    g.renewed = token
 
 
-def session_token() -> str:
-    """The session token this browser sent; empty when it sent none."""
-    return request.cookies.get(cookie_name(SESSION), "")
-
-
-def set_cookie(response: Response, name: str, value: str) -> None:
-    """Set SESSION or DOOR, for as long as the browser is open; an empty value takes it away."""
-    response.set_cookie(
-        cookie_name(name),
-        value,
-        max_age=None if value else 0,
-        secure=here().settings.secure,
-        httponly=True,
-        samesite="Strict",
-        path="/",
-    )
+def hand_over(response: Response) -> Response:
+    """Put a renewed session's token into the cookie."""
+    if "renewed" in g:
+        cookies.set_cookie(response, cookies.SESSION, g.renewed)
+    return response
 
 
 # --- did the click come from our own page? -----------------------------------------------------------
-
-
-def require_same_origin() -> None:
-    """Raises NotAllowed when the browser says that the request came from another origin than ours.
-
-    Sec-Fetch-Site decides where it is sent; older browsers and plain http send Origin or Referer. What
-    sends none of the three is no browser, and the token that must come along decides alone.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        if site != "same-origin":
-            raise NotAllowed(FOREIGN)
-        return
-    stated = request.headers.get("Origin") or request.headers.get("Referer")
-    if stated and _origin(stated) not in (_origin(here().settings.base_url), _origin(request.host_url)):
-        raise NotAllowed(FOREIGN)
-
-
-def _origin(address: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an address; None where there is none to be read."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 def csrf_token() -> str:
@@ -243,23 +266,22 @@ def require_token() -> None:
         raise NotAllowed(FOREIGN)
 
 
+def _require_fresh_token(guard: Guard) -> None:
+    """Raises NotAllowed as `require_token`, and OldPage for a page of theirs from an earlier session."""
+    try:
+        require_token()
+    except NotAllowed:
+        kept = kept_words.keep(guard.keeps)
+        if kept and kept_words.give_back(kept, g.whose):
+            raise kept_words.OldPage(kept) from None
+        raise
+
+
 def _tokens() -> list[str]:
     bound_to = g.get("bound_to") or _door_hash()
-    return [hmac.digest(key, bound_to, "sha256").hex() for key in here().keyring.app_secrets("csrf")]
+    tokens = [hmac.digest(key, bound_to, "sha256").hex() for key in here().keyring.app_secrets("csrf")]
+    return [kept_words.marked(each, g.whose) for each in tokens] if "whose" in g else tokens
 
 
 def _door_hash() -> bytes:
-    return here().keyring.blind_index("door", door())
-
-
-def door() -> str:
-    """The nonce of this browser's sign-in page; a new one when it brought none."""
-    if "door" not in g:
-        g.door = request.cookies.get(cookie_name(DOOR)) or crypto.token()
-    return str(g.door)
-
-
-def keep_door(response: Response) -> None:
-    """Hand the nonce to a browser that brought none."""
-    if not request.cookies.get(cookie_name(DOOR)):
-        set_cookie(response, DOOR, door())
+    return here().keyring.blind_index("door", cookies.door())

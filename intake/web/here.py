@@ -8,7 +8,7 @@ from intake import language
 from intake.instance import Instance
 
 SPANISH = "/es"
-STAFF = frozenset({"login", "desk", "status", "dev"})
+STAFF = frozenset({"login", "joining", "desk", "status", "dev"})
 """Blueprints behind the staff door: their pages may tell our own site where a click came from."""
 
 

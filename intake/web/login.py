@@ -7,7 +7,9 @@ from intake.errors import IntakeError, NotAllowed, NotSignedIn, TooMany
 from intake.language import N_
 from intake.staff import entrance
 from intake.staff.entrance import SignInRefused
-from intake.web import guards
+from intake.staff.permissions import Member
+from intake.web import cookies, desk, guards, kept_words, origin, put_back
+from intake.web.browsers import family
 from intake.web.here import here
 
 STALE = N_(
@@ -19,7 +21,11 @@ other service under the clinic's domain; ours are taken away by name."""
 
 login = Blueprint("login", __name__)
 login.before_request(guards.speak_as_the_browser_asks)
-login.record(lambda state: state.app.jinja_env.globals.update(csrf_token=guards.csrf_token))
+login.context_processor(desk.known)
+login.record(lambda state: state.app.register_error_handler(kept_words.OldPage, put_back.old_page))
+login.record(
+    lambda state: state.app.jinja_env.globals.update(csrf_token=guards.csrf_token, asking=cookies.asking)
+)
 
 
 @login.get("/sign-in")
@@ -27,17 +33,21 @@ login.record(lambda state: state.app.jinja_env.globals.update(csrf_token=guards.
 def page() -> ResponseReturnValue:
     """The sign-in; whoever is signed in goes on to the desk."""
     try:
-        guards.standing(touch=False)
+        member = guards.standing(touch=False)
     except NotSignedIn:
         return _page()
-    return guards.redirect_to(guards.way_back(request.args.get("next", "")))
+    return guards.redirect_to(_onward(member, request.args.get("next", "")))
+
+
+def _onward(member: Member, place: str) -> str:
+    return guards.way_back(place) if place else guards.home(member)
 
 
 @login.post("/sign-in")
 @guards.open_to_all
 def sign_in() -> ResponseReturnValue:
     """Begin a session: 303 to where somebody wanted to go. Otherwise the page again: 422, 429 or 403."""
-    guards.require_same_origin()
+    origin.require_same_origin()
     try:
         guards.require_token()
         signed_in = _signed_in()
@@ -45,20 +55,32 @@ def sign_in() -> ResponseReturnValue:
         return _page(STALE, NotAllowed.status)
     except (SignInRefused, TooMany) as refused:
         return _refused(refused)
-    response = guards.redirect_to(guards.way_back(request.form.get("next", "")))
-    guards.set_cookie(response, guards.SESSION, signed_in.token)
-    guards.set_cookie(response, guards.DOOR, "")
+    guards.enter(signed_in)
+    kept = request.form.get(kept_words.FIELD, "")
+    place = request.form.get("next", "")
+    response = put_back.page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
+    cookies.set_cookie(response, cookies.SESSION, signed_in.token)
+    cookies.set_cookie(response, cookies.DOOR, "")
     return response
 
 
 def _signed_in() -> entrance.SignedIn:
+    password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
+    comer = entrance.Comer(
+        address=request.remote_addr,
+        browser=family(request.headers.get("User-Agent", "")),
+        instead_of=cookies.session_token(),
+        door=cookies.door_bytes(),
+    )
+    if passkey and not password:
+        return entrance.sign_in_with_passkey(instance=here(), passkey=passkey, comer=comer)
     return entrance.sign_in(
         instance=here(),
         email=request.form.get("email", ""),
-        password=request.form.get("password", ""),
+        password=password,
         code=request.form.get("code", ""),
-        address=request.remote_addr,
-        instead_of=guards.session_token(),
+        comer=comer,
+        passkey=passkey,
     )
 
 
@@ -74,9 +96,10 @@ def _page(problem: str = "", status: int = 200) -> Response:
         "problem": problem,
         "email": request.form.get("email", ""),
         "next": request.values.get("next", ""),
+        "kept": request.form.get(kept_words.FIELD, ""),
     }
     response = make_response(render_template("desk/sign_in.html", **words), status)
-    guards.keep_door(response)
+    cookies.keep_door(response)
     return response
 
 
@@ -84,19 +107,19 @@ def _page(problem: str = "", status: int = 200) -> Response:
 @guards.open_to_all
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and have it forget our pages. Twice is as good as once."""
-    guards.require_same_origin()
+    origin.require_same_origin()
     try:
         guards.standing(touch=False)
     except NotSignedIn:
         return _gone()
     guards.require_token()
     with here().database.transaction() as session:
-        entrance.sign_out(session, guards.session_token(), instance=here())
+        entrance.sign_out(session, cookies.session_token(), instance=here())
     return _gone()
 
 
 def _gone() -> Response:
     response = guards.redirect_to(url_for("login.page"))
-    guards.set_cookie(response, guards.SESSION, "")
+    cookies.set_cookie(response, cookies.SESSION, "")
     response.headers["Clear-Site-Data"] = FORGET
     return response

@@ -10,22 +10,23 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from intake import language
 from intake.clinic import Channel
-from intake.errors import Refused, TooMany, Unprocessable, Unreadable
+from intake.consent.receipt import Receipt
+from intake.errors import Refused, TooMany, Unprocessable
 from intake.language import N_
-from intake.leads import correct, opening, receipts
+from intake.leads import correct, held, opening, receipts
 from intake.leads import manage as acts
 from intake.leads.correct import Correction
 from intake.leads.opening import NothingFound, Opened
 from intake.leads.receipts import Form
 from intake.throttle import MANAGE_CODE, STOP_REQUEST, Verdict, network
-from intake.web import managing
+from intake.web import alike, managing
 from intake.web.asking import Answers
 from intake.web.here import here
-from intake.web.public import sent
+from intake.web.received import TOO_MUCH, sent
 
 TOO_OFTEN = N_(
     "There were too many tries from your network. Please wait some minutes and try again, or call us: "
@@ -37,6 +38,10 @@ DROPPED = {
     Channel.TEXT: N_("Done. We will not text you any more."),
     Channel.EMAIL: N_("Done. We will not email you any more."),
 }
+ERASED_LATER = N_(
+    "Done. All contact has stopped. For a legal reason we cannot erase the request yet. We do it as soon as "
+    "we may."
+)
 NEW_TIMES = N_("Done. We have your new times.")
 CORRECTED = {
     "phone": N_("Done. We have your new number."),
@@ -50,7 +55,7 @@ Act = Callable[[Any, str], Opened]
 
 
 @manage.get("/manage")
-@manage.get("/manage/<any(stop, drop, windows, contact, erase, 'without-code'):_act>")
+@manage.get("/manage/<any(stop, drop, windows, contact, erase, copy, 'without-code'):_act>")
 @manage.get("/receipt")
 def page(_act: str = "") -> ResponseReturnValue:
     """The empty page: a field for the code, and a way to stop contact without it."""
@@ -124,7 +129,9 @@ def erase() -> ResponseReturnValue:
 
 def _erased(code: str) -> ResponseReturnValue:
     with here().database.transaction() as session:
-        acts.erase(session, code=code, instance=here())
+        kept = acts.erase(session, code=code, instance=here())
+    if kept:
+        return managing.page(kept, code=code, said=ERASED_LATER)
     return render_template("public/manage_gone.html")
 
 
@@ -138,7 +145,32 @@ def receipt() -> ResponseReturnValue:
 
 def _saved(code: str, form: Form) -> ResponseReturnValue:
     with here().database.transaction() as session:
-        saved = receipts.save(session, code=code, form=form, instance=here())
+        return _file(receipts.save(session, code=code, form=form, instance=here()))
+
+
+@manage.post("/manage/copy")
+def copy() -> ResponseReturnValue:
+    """Everything that is held, as a file."""
+    answers = _read()
+    return _with_code(answers, lambda code: _copied(code, answers))
+
+
+def _copied(code: str, answers: Answers) -> ResponseReturnValue:
+    """A number that is not the one of the request counts like a wrong code: nobody guesses it here."""
+    form = Form.JSON if answers.word("as") == Form.JSON else Form.TEXT
+    try:
+        with here().database.transaction() as session:
+            return _file(
+                held.save(session, code=code, form=form, address=answers.word("address"), instance=here())
+            )
+    except NothingFound:
+        raise
+    except (Unprocessable, Refused) as failure:
+        here().throttle.hit(MANAGE_CODE, network(request.remote_addr))
+        return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
+
+
+def _file(saved: Receipt) -> Response:
     answer = Response(saved.content, content_type=saved.mimetype)
     answer.headers["Content-Disposition"] = f'attachment; filename="{saved.filename}"'
     return answer
@@ -146,8 +178,11 @@ def _saved(code: str, form: Form) -> ResponseReturnValue:
 
 @manage.post("/manage/without-code")
 def without_code() -> ResponseReturnValue:
-    """Stop contact by reference and number or address. One answer for every input (decisions.md 16)."""
-    answers = _read()
+    """Stop contact by reference and number or address. One answer for every input (decisions.md 16).
+
+    A stop writes and a miss does not, so the answer waits until both would be done.
+    """
+    began, answers = alike.begin(), _read()
     _refuse(here().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
     with here().database.transaction() as session:
         acts.stop_by_reference(
@@ -156,39 +191,58 @@ def without_code() -> ResponseReturnValue:
             address=answers.word("address"),
             instance=here(),
         )
-    return render_template("public/manage_stopped.html")
+    answer = render_template("public/manage_stopped.html")
+    alike.wait(began)
+    return answer
 
 
 # --- what all of them share ------------------------------------------------------------------------
 
 
 def _read() -> Answers:
-    """What the form sent; what cannot be read at all is an empty form."""
+    """What the form sent. An answer that did not come as it was typed counts as empty.
+
+    An act needs a right code alone, and nothing is changed into half a number. Raises RequestEntityTooLarge.
+    """
     try:
-        return Answers(sent())
-    except (UnsupportedMediaType, Unreadable):
+        received = sent()
+    except UnsupportedMediaType:
         return Answers()
+    if received.failure and received.failure.status == TOO_MUCH:
+        raise RequestEntityTooLarge
+    return Answers(received.whole)
 
 
 def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "") -> ResponseReturnValue:
-    """Do `act` in one transaction and show what is held now; what is to be put right comes back as typed."""
+    """Do `act` in one transaction and show what is held now; what is to be put right comes back as typed.
+
+    An act on a page that another window has made old is done all the same, and the page says so; the same
+    page sent again changes nothing and is no other window.
+    """
 
     def answer(code: str) -> ResponseReturnValue:
         try:
             with here().database.transaction() as session:
+                shown, before = answers.word("seen"), managing.mark(_opened(session, code))
                 own = act(session, code)
         except NothingFound:
             raise
         except (Unprocessable, Refused) as failure:
             return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
-        return managing.page(own, code=code, said=said(own) if callable(said) else said)
+        words = said(own) if callable(said) else said
+        elsewhere = bool(shown) and before not in (shown, managing.mark(own))
+        return managing.page(own, code=code, said=words, elsewhere=elsewhere)
 
     return _with_code(answers, answer)
 
 
 def _as_it_is(code: str) -> Opened:
     with here().database.reading() as session:
-        return opening.opened(session, opening.find(session, code, instance=here()), instance=here())
+        return _opened(session, code)
+
+
+def _opened(session: Any, code: str) -> Opened:
+    return opening.opened(session, opening.find(session, code, instance=here()), instance=here())
 
 
 def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:

@@ -13,10 +13,9 @@ from intake.calling.regions import name_of, names_of_zone
 from intake.calling.times import local
 from intake.errors import IntakeError, Unprocessable
 from intake.language import N_
-from intake.leads import correct
+from intake.leads import correct, held
 from intake.leads.models import LeadStatus
 from intake.leads.opening import Opened
-from intake.staff.models import Role
 from intake.web import asking, choices
 from intake.web.asking import Answers
 from intake.web.confirming import IN_TOUCH, PROMISES
@@ -24,17 +23,17 @@ from intake.web.here import here
 from intake.web.rendering import on_day
 
 OK = 200
-ANCHORS = {"windows": "any", "phone": "phone", "email": "email"}
+ANCHORS = {"windows": "any", "phone": "phone", "email": "email", "address": "address"}
 CLOSED = N_("This request is closed. Nobody will contact you about it.")
 STOPPED = N_("Nobody from the clinic will call, text or email you. We erase this request on %(day)s.")
+HELD = N_("For a legal reason we have to keep this request until %(day)s. We keep it locked until then.")
+WAITS = N_(
+    "Nobody from the clinic will call, text or email you. For a legal reason we have to keep this request "
+    "until %(day)s. Then we erase it, as you asked."
+)
 TRYING = N_("We have tried to reach you. You can also call us.")
 BROKEN = N_("We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us.")
 BOOKED = N_("You have a consultation on %(day)s, at %(time)s %(zone)s.")
-ROLES = {
-    Role.COORDINATOR: N_("somebody who makes the calls"),
-    Role.SUPERVISOR: N_("a supervisor"),
-    Role.PRIVACY_OFFICER: N_("a privacy officer"),
-}
 NOBODY = N_("Nobody on our staff has opened it yet.")
 LOOKED = N_("On our staff, it was opened by: %(roles)s.")
 
@@ -44,12 +43,16 @@ def page(
     *,
     code: str,
     said: str = "",
+    elsewhere: bool = False,
     notice: str = "",
     answers: Answers | None = None,
     problems: Mapping[str, Sequence[str]] | None = None,
     status: int = OK,
 ) -> Response:
-    """What is held, with `said` (a message id) on top, or with what is to be put right."""
+    """What is held, with `said` (a message id) on top, or with what is to be put right.
+
+    `elsewhere`: another window has changed it since this one was opened.
+    """
     instance, spoken = here(), language.in_use.get()
     failed = (answers.word("kind") or "windows") if answers else ""
     kept = {"windows": sorted(own.windows)} if failed != "windows" else {}
@@ -58,12 +61,15 @@ def page(
         own=own,
         code=code,
         said=said,
+        elsewhere=elsewhere,
+        seen=mark(own),
         notice=notice,
         problems=problems or {},
         failed=failed,
         answers=Answers({**kept, **(answers.given if answers else {})}),
         anchors=ANCHORS | {"channels": "by-email" if failed == "email" else "by-call"},
         standing=_standing(own),
+        held=language.translate(HELD, day=_day(own.hold.until, own)) if own.hold else "",
         looked=_looked(own),
         asked=_at(own.lead.asked_at, own),
         times=windows.in_words(own.windows, spoken),
@@ -75,6 +81,13 @@ def page(
         mark=correct.shown(instance, spoken),
     )
     return Response(rendered, status)
+
+
+def mark(own: Opened) -> str:
+    """All that the person can change, in a form that says nothing: by it a page knows that it is old."""
+    lead, channels = own.lead, [each.value for each in own.standing.channels]
+    shown = (lead.windows, lead.phone_index, lead.email_index, channels, own.stopped)
+    return here().keyring.blind_index("manage page", repr(shown)).hex()
 
 
 def again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> Response:
@@ -94,7 +107,8 @@ def _standing(own: Opened) -> str:
     """Where the request stands, in one sentence."""
     lead, now, spoken = own.lead, here().clock(), language.in_use.get()
     if own.stopped:
-        return language.translate(STOPPED, day=_day(lead.purge_after, own))
+        waits = own.hold and own.hold.erase_asked_at
+        return language.translate(WAITS if waits else STOPPED, day=_day(own.kept_until, own))
     if not own.changeable:
         return language.gettext(CLOSED)
     if lead.status is LeadStatus.BOOKED and lead.booked_for:
@@ -111,7 +125,7 @@ def _standing(own: Opened) -> str:
 def _looked(own: Opened) -> str:
     if not own.roles:
         return language.gettext(NOBODY)
-    roles = [language.gettext(words) for role, words in ROLES.items() if role in own.roles]
+    roles = [language.gettext(words) for role, words in held.ROLES.items() if role in own.roles]
     return language.translate(LOOKED, roles=format_list(roles, locale=language.in_use.get()))
 
 

@@ -1,22 +1,19 @@
 """The public pages: asking for a call, and what surrounds it. No cookie, no session, no script needed."""
 
-from urllib.parse import unquote_to_bytes
-
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import UnsupportedMediaType
 
 from intake import language
-from intake.errors import IntakeError, Unreadable
+from intake.errors import IntakeError
 from intake.language import N_
 from intake.leads import schemas, submit, tokens
 from intake.throttle import PUBLIC_FORM, network
 from intake.web import asking, confirming, responses
 from intake.web.asking import Answers
 from intake.web.here import here
+from intake.web.received import sent
 
-FORM = "application/x-www-form-urlencoded"
-PARTS = "multipart/form-data"
 SWITCH = "switch"
 NOT_FORM = 415
 NOT_A_FORM = N_("We could not read what was sent. Please use the form on this page.")
@@ -35,11 +32,14 @@ def ask() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Keep the request and confirm it, or show the page again with every word."""
     try:
-        answers = Answers(sent())
+        received = sent()
     except UnsupportedMediaType:
         return asking.page(asking.new_token(), notice=NOT_A_FORM, status=NOT_FORM)
+    answers = Answers(received.given)
     if SWITCH in answers.given:
         return asking.switched(answers)
+    if received.failure:
+        return asking.again(answers, received.failure)
     try:
         return kept(answers)
     except IntakeError as failure:
@@ -47,21 +47,6 @@ def send() -> ResponseReturnValue:
     except Exception as defect:  # noqa: BLE001  a defect of ours must not cost anybody their words
         responses.report(defect)
         return asking.again(answers, IntakeError())
-
-
-def sent() -> dict[str, list[str]]:
-    """The answers of a form. Raises UnsupportedMediaType, Unreadable or RequestEntityTooLarge."""
-    plain = request.headers.get("Content-Encoding", "identity") == "identity"
-    if not plain or request.mimetype not in (FORM, PARTS):
-        raise UnsupportedMediaType
-    written = request.get_data(cache=True)
-    try:
-        (unquote_to_bytes(written) if request.mimetype == FORM else written).decode()
-    except UnicodeDecodeError:
-        raise Unreadable from None
-    if request.files:
-        raise UnsupportedMediaType
-    return {name: list(values) for name, values in request.form.lists()}
 
 
 def kept(answers: Answers) -> ResponseReturnValue:
@@ -76,7 +61,7 @@ def kept(answers: Answers) -> ResponseReturnValue:
         now=now,
     )
     asked = schemas.read_form(answers.given, token=token, clinic=instance.clinic, now=now, crowded=crowded())
-    with instance.database.transaction() as session:
+    with instance.database.transaction(taking_in=True) as session:
         found = confirming.Kept.from_submitted(submit.submit(session, asked, instance=instance))
     return confirming.page(asked, found)
 

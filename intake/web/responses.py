@@ -29,6 +29,8 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 STAFF_POLICY = f"{POLICY}; connect-src 'self'"
+POLICIES = {"public": POLICY, "staff": STAFF_POLICY}
+"""What every answer carries, by whom it is for."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -160,17 +162,33 @@ def make_ready(app: Flask) -> None:
     app.extensions[READY] = dict(_rendered_ahead(app, "error.html"))
 
 
-def write_fallback_pages(app: Flask) -> None:
+def write_fallback_pages(app: Flask) -> dict[str, bytes]:
     """The same pages as files that need no process: `pages/503.en.html` in the data folder.
 
-    For the proxy in front, to be served when nobody else answers (decisions.md 22).
+    For the proxy in front, to be served when nobody else answers (decisions.md 22). Returns them by name.
+    Where they cannot be written now, the older ones stay: a full disk must not keep us from serving.
     """
     folder = app.extensions["intake"].settings.data_dir / "pages"
-    folder.mkdir(parents=True, exist_ok=True)
-    for (status, spoken), page in _rendered_ahead(app, "fallback.html"):
-        unfinished = folder / f".{status}.{spoken}.{os.getpid()}"
-        unfinished.write_bytes(page)
-        unfinished.replace(folder / f"{status}.{spoken}.html")
+    pages = {
+        f"{status}.{spoken}.html": page for (status, spoken), page in _rendered_ahead(app, "fallback.html")
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, page in pages.items():
+            _put(folder / name, page)
+    except OSError as failed:
+        log.warning("pages_not_written", error=type(failed).__name__)
+    return pages
+
+
+def _put(file: Path, words: bytes) -> None:
+    """All of it or nothing: a proxy may be reading."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(words)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _rendered_ahead(app: Flask, template: str) -> Iterator[tuple[tuple[int, str], bytes]]:

@@ -1,0 +1,25 @@
+"""Taking back a slip: the button that undoes the last act on a lead, for five minutes."""
+
+import uuid
+
+from flask import g
+from flask.typing import ResponseReturnValue
+
+from intake.leads import queue, undo
+from intake.staff.permissions import Permission
+from intake.web import desk_lead, guards
+from intake.web.here import here
+
+
+@guards.signed_in(Permission.LOG_OUTCOME)
+def undo_act(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """Undo the act that the page named. Twice is as good as once."""
+    act_id = desk_lead.identifier("act")
+
+    def act() -> str:
+        with here().database.transaction() as session:
+            lead = queue.one(session, lead_id, member=g.member)
+            undo.undo(session, lead, act_id=act_id, member=g.member, instance=here())
+        return "undone"
+
+    return desk_lead.acting(lead_id, act)
