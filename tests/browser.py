@@ -2,15 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
+"""The rules of these whose answer depends on colours and room."""
 ALL_OR_NOTHING = "INTAKE_TEST_REQUIRE_ALL"
 MISSING = "No Chromium was found. Install it, or set CHROMIUM to its path."
 PATIENCE = 15_000
@@ -79,7 +85,31 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-def axe_violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page under WCAG 2.2 AA: rule and first place of each."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
-    return [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in found.response["violations"]]
+@contextmanager
+def serving(application: Any) -> Iterator[str]:
+    """The application behind a real port while the block runs; its address."""
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def signed_in(page: Page, url: str, token: str) -> Page:
+    """The same page, with the session of a member of staff."""
+    page.context.add_cookies([{"name": "intake", "value": token, "url": url, "sameSite": "Strict"}])
+    return page
+
+
+def axe_violations(page: Page, rules: Sequence[str] | None = None) -> list[str]:
+    """What axe finds wrong with the page under WCAG 2.2 AA, or these rules of it: rule and first place."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE_SCRIPT)
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": WCAG}
+    options = {"runOnly": only, "resultTypes": ["violations"]}
+    found = page.evaluate("async (options) => (await axe.run(options)).violations", options)
+    return [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in found]

@@ -25,7 +25,14 @@ def in_the_code() -> dict[Sentence, set[str]]:
             str(ROOT / folder),
             method_map=[("**.py", reader), ("**.html", reader), ("**.txt", reader)],
             options_map={"**.html": JINJA, "**.txt": JINJA} if reader == "jinja2" else {},
-            keywords={"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "translate": None},
+            keywords={
+                "_": None,
+                "N_": None,
+                "gettext": None,
+                "ngettext": (1, 2),
+                "translate": None,
+                "knob": (2,),
+            },
         )
         for name, _, sentence, *_ in extracted:
             found.setdefault(sentence, set()).add(f"{folder}/{name}")

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from intake import health
+from intake import health, throttle
 from intake.audit import Action
 from intake.cli import COMMANDS, intake
+from intake.health import links
 from intake.instance import Instance
-from intake.keys import SECRETS
+from intake.keys import BACKUP_KEY, SECRETS
 from intake.resources import CONFIG
 from intake.settings import Settings
 
@@ -33,6 +34,11 @@ def rows(heading: str) -> list[list[str]]:
 
 
 # --- settings ---------------------------------------------------------------------------------------
+
+
+def test_the_limits_table_is_throttle_py() -> None:
+    limits = [each for each in vars(throttle).values() if isinstance(each, throttle.Limit)]
+    assert {name: rate for name, rate, _ in rows("Limits")} == {each.name: each.rate for each in limits}
 
 
 def test_the_settings_table_is_settings_py() -> None:
@@ -78,7 +84,7 @@ def test_the_example_holds_no_key_that_could_be_used() -> None:
 
 
 def test_every_secret_is_explained() -> None:
-    assert {name.lower() for name, *_ in rows("Keys")} == set(SECRETS)
+    assert {name.lower() for name, *_ in rows("Keys")} == {*SECRETS, BACKUP_KEY}
 
 
 def test_every_setting_that_is_named_somewhere_exists() -> None:
@@ -133,7 +139,9 @@ def test_every_command_that_a_document_names_exists(path: str) -> None:
 
 def test_every_check_of_doctor_is_explained(sqlite_instance: Instance) -> None:
     found = [check.name for check in health.checks(sqlite_instance)]
-    assert sorted(name for name, *_ in rows("What doctor looks at")) == sorted(["settings", *found])
+    assert sorted(name for name, *_ in rows("What doctor looks at")) == sorted(
+        ["settings", links.NAME, *found]
+    )
 
 
 def test_every_audit_event_is_explained() -> None:

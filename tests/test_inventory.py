@@ -1,11 +1,14 @@
 """K1: every column is known, and what names or reaches a person is sealed or keyed."""
 
 import intake.audit.models
+import intake.backup.models
 import intake.consent.models
+import intake.leads.before
+import intake.leads.legal_hold
 import intake.leads.models
 import intake.outbox.models
 import intake.staff.models  # noqa: F401  each import registers its tables
-from intake.database import Base
+from intake.database import Base, Identifier, Wrapped
 from intake.leads.models import SealedWords
 
 SEALED = {
@@ -14,6 +17,7 @@ SEALED = {
     "lead.email": "to reach them, if they chose email",
     "lead.asking_for": "to avoid a wrong assumption on the call",
     "lead.article": "only with its own tick",
+    "lead.note": "when and how to call",
 }
 KEYED = {
     "lead.phone_index": "exact look-up and do-not-contact",
@@ -31,6 +35,10 @@ KEYED = {
     "staff_member.password_hash": "Argon2id",
     "recovery_code.code_hash": "works once",
     "staff_session.token_hash": "the cookie is never stored",
+    "staff_invitation.token_hash": "the link is never stored",
+    "staff_passkey.handle_hash": "finds a passkey",
+    "staff_passkey.credential": "a public key",
+    "spent_challenge.challenge_hash": "answered once",
 }
 OPEN = {
     "audit_event": "id at actor_kind actor_id action about details",
@@ -41,9 +49,13 @@ OPEN = {
     "promise_at asked_at opened_at first_contact_at booked_for closed_at purge_after claimed_by "
     "claimed_until follows use_event_id use_kind use_state version",
     "lead_key": "lead_id",
+    "legal_hold": "lead_id reason since until put_by erase_asked_at",
+    "backup_record": "act tried_at succeeded_at last_error",
     "erasure": "lead_id erased_at reason",
     "submission": "lead_id received_at",
     "attempt": "id lead_id staff_id channel outcome at consent_event_id undone_at",
+    "lead_before": "lead_id act_id staff_id outcome at version undone_at status close_reason closed_at "
+    "first_contact_at booked_for purge_after claimed_by claimed_until",
     "suppression": "id reason at by lifted_at",
     "outbox_message": "id mail recipient lead_id state attempts generation due_at leased_until created_at "
     "sent_at last_error",
@@ -51,7 +63,10 @@ OPEN = {
     "staff_member": "id email name totp_step created_at disabled_at",
     "staff_role": "staff_id role",
     "recovery_code": "staff_id used_at",
-    "staff_session": "staff_id began_at seen_at ended_at",
+    "staff_session": "id staff_id browser began_at seen_at confirmed_at ended_at",
+    "staff_invitation": "staff_id expires_at",
+    "staff_passkey": "id staff_id sign_count browser added_at used_at",
+    "spent_challenge": "spent_at",
 }
 NEVER = (
     "birth age gender ethnic religion street zip address insurer diagnosis symptom substance medication "
@@ -74,6 +89,15 @@ def test_every_column_is_on_the_inventory() -> None:
 
 def test_what_reaches_a_person_is_sealed() -> None:
     assert {name for name, column in columns().items() if isinstance(column.type, SealedWords)} == set(SEALED)
+
+
+def test_what_stands_under_the_keyring_can_be_wrapped_anew() -> None:
+    """A rotation of keys finds its work by the type (reliability.md, J6)."""
+    wrapped = {name for name, column in columns().items() if isinstance(column.type, Wrapped)}
+    assert wrapped == {name for name, why in KEYED.items() if "under the keyring" in why}
+    for name in wrapped:
+        keys = Base.metadata.tables[name.split(".")[0]].primary_key.columns.values()
+        assert [type(key.type) for key in keys] == [Identifier]
 
 
 def test_nothing_that_must_never_be_asked_has_a_column() -> None:

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from intake import configuration
 from intake.clinic import Clinic
 from intake.consent import statements
+from intake.consent.statements import Statement
 from intake.resources import CONFIG, TEMPLATES
 from tests.catalogues import forms, in_the_code, messages
+from tests.web.forms import read
 
 CLAIMS = {
     "not addictive": r"\b(non|not)[- ]addictive\b|\bno (es )?adictiv[oa]s?\b|\bno (causa|produce) adicción",
@@ -61,7 +64,13 @@ FINE = [
 ]
 OWN_WORDS = set("En español oprima el envíe la palabra".split()) | {"top", "ask"}
 """The Spanish line of the crisis help, which stands on English pages too, and two anchors."""
-PLAIN_GRADE, PLAIN_INFLESZ, LONG_ENOUGH = 8.0, 65.0, 12
+PLAIN_GRADE, PLAIN_LABEL, PLAIN_INFLESZ, LONG_ENOUGH = 8.0, 6.0, 65.0, 12
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+BLOCKS = {"p", "li", "dd", "label", "legend", "h1", "h2", "h3"}
+READ = {".html", ".txt", ".toml", ".md"}
+QUOTED = re.compile(r"`[^`]*`")
+"""What a document quotes as code: a name of ours, or a word that it says we never use."""
 VOWELS = re.compile(r"[aeiouy]+")
 SPANISH_VOWELS = re.compile(r"[aeoáéíóú]([iuy](?![aeoáéíóúiu]))?|[iuüy]+(?![aeoáéíóúiuy])")
 
@@ -90,8 +99,13 @@ def test_we_never_say(name: str, rule: re.Pattern[str]) -> None:
 
 @pytest.mark.parametrize(("name", "rule"), rules(CLAIMS))
 def test_no_file_that_people_read_says_it_either(name: str, rule: re.Pattern[str]) -> None:
-    files = [path for folder in (TEMPLATES, CONFIG) for path in sorted(folder.rglob("*.*"))]
-    assert [path.name for path in files if rule.search(path.read_text(encoding="utf-8"))] == []
+    files = [path for folder in (TEMPLATES, CONFIG, DOCS) for path in sorted(folder.rglob("*.*"))]
+    files += sorted(ROOT.glob("*.md"))
+    assert [path.name for path in files if path.suffix in READ and rule.search(unquoted(path))] == []
+
+
+def unquoted(path: Path) -> str:
+    return QUOTED.sub("", path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("name", "rule"), rules({**CLAIMS, **WORDS}))
@@ -163,16 +177,41 @@ def test_the_public_pages_are_plain_spanish() -> None:
     assert {text: round(inflesz(text)) for text in texts if inflesz(text) < PLAIN_INFLESZ} == {}
 
 
-def test_the_statements_are_plain() -> None:
+def statements_in_force(language: str) -> list[Statement]:
+    """As somebody reads them, with the clinic's name and hours in them."""
     clinic = configuration.load(CONFIG / "clinic.toml", Clinic)
-    every = statements.load(CONFIG / "consent", clinic).every
-    assert {
-        each.body: grade(each.body)
-        for each in every
-        if each.language == "en" and grade(each.body) > PLAIN_GRADE
-    } == {}
-    spanish = [each.body for each in every if each.language == "es"]
-    assert {body: inflesz(body) for body in spanish if inflesz(body) < PLAIN_INFLESZ} == {}
+    return list(statements.load(CONFIG / "consent", clinic).in_force(language).values())
+
+
+def test_the_statements_are_plain() -> None:
+    english, spanish = (statements_in_force(language) for language in ("en", "es"))
+    assert {each.body: grade(each.body) for each in english if grade(each.body) > PLAIN_GRADE} == {}
+    assert {each.body: inflesz(each.body) for each in spanish if inflesz(each.body) < PLAIN_INFLESZ} == {}
+
+
+def test_what_stands_beside_a_tick_is_plainer_still() -> None:
+    """LG-04: nobody agrees to what they cannot read in one go."""
+    english, spanish = ([each.label for each in statements_in_force(spoken)] for spoken in ("en", "es"))
+    assert {label: grade(label) for label in english if grade(label) > PLAIN_LABEL} == {}
+    assert {label: inflesz(label) for label in spanish if inflesz(label) < PLAIN_INFLESZ} == {}
+
+
+def rendered(web: FlaskClient, prefix: str) -> Iterator[tuple[str, str]]:
+    """Each block of the public pages with the clinic's values in it, but for addresses and hours."""
+    for path in ("/", "/privacy", "/safety", "/card", "/under-18", "/manage", "/nothing-here"):
+        for each in read(web.get(prefix + path)).elements:
+            if each.tag in BLOCKS and not re.search("LLC|@", each.words):
+                yield path, re.sub(r"\([^)]*\)", "", each.words)
+
+
+def test_the_pages_are_plain_as_they_are_read(web: FlaskClient) -> None:
+    """Whole blocks: a name or a list of hours put into a plain sentence can make it a hard one."""
+    english, spanish = (
+        {words: path for path, words in rendered(web, prefix) if long_ones(iter([words]))}
+        for prefix in ("", "/es")
+    )
+    assert {words: round(grade(words), 1) for words in english if grade(words) > PLAIN_GRADE} == {}
+    assert {words: round(inflesz(words)) for words in spanish if inflesz(words) < PLAIN_INFLESZ} == {}
 
 
 def test_the_measures_tell_plain_from_hard() -> None:

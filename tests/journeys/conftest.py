@@ -43,8 +43,8 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
     with instance.database.transaction() as session:
         account = first.ensure(session, instance=instance)
     app, stop = create_app(instance), threading.Event()
-    write_fallback_pages(app)
-    thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop))
+    pages = write_fallback_pages(app)
+    thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))
     thread.start()
     yield Served(instance, url, account)
     stop.set()

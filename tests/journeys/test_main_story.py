@@ -89,7 +89,9 @@ def test_a_person_asks_and_is_called_back(
     desk.get_by_role("button", name="Booked a consultation").click()
     expect(desk.get_by_role("status").first).to_be_visible()
     desk.get_by_text("Close without a call").click()
-    desk.get_by_label("Why").select_option(label="We talked, and nothing is left to do.")
+    desk.locator("form[action$=close]").get_by_label("Why").select_option(
+        label="We talked, and nothing is left to do."
+    )
     desk.get_by_role("button", name="Close the request").click()
     expect(desk.locator(".banner")).to_contain_text("closed")
     check_kept(served.instance, reference)

@@ -1,17 +1,20 @@
 """What tests of the public pages share."""
 
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Page
 from sqlalchemy import func, select
-from werkzeug.serving import make_server
 
 from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
+from intake.staff.models import Role
+from tests.browser import serving, signed_in
 from tests.conftest import MovableClock
+from tests.leads.acting import hire
+from tests.web.desks import token_of
 
 
 @pytest.fixture
@@ -40,10 +43,25 @@ def read_it(clock: MovableClock) -> Callable[[], object]:
 @pytest.fixture
 def address(sqlite_instance: Instance) -> Iterator[str]:
     """The application behind a real port, for a real browser."""
-    server = make_server("127.0.0.1", 0, create_app(sqlite_instance), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(create_app(sqlite_instance)) as url:
+        yield url
+
+
+@pytest.fixture
+def staffed(sqlite_instance: Instance) -> Instance:
+    """The instance whose desk a browser looks at."""
+    return sqlite_instance
+
+
+@pytest.fixture
+def open_desk(staffed: Instance, page_at: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
+    """Serves the desk and opens pages of it for Ana, who is signed in."""
+    ana = hire(staffed, "Ana Ruiz", *Role)
+    with serving(create_app(staffed)) as url:
+
+        def open_page(path: str, width: int = 1280, **options: object) -> Page:
+            page = page_at(width, base_url=url, **options)
+            signed_in(page, url, token_of(staffed, ana)).goto(path)
+            return page
+
+        yield open_page

@@ -21,6 +21,12 @@ CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, "555-0123", EMAIL, EMA
 """What stands on no page before a reveal."""
 
 
+def token_of(instance: Instance, member: Member) -> str:
+    """A session that begins now."""
+    with instance.database.transaction() as session:
+        return sessions.begin(session, instance=instance, staff_id=member.id)
+
+
 class Desk:
     """One signed-in browser without a screen."""
 
@@ -31,8 +37,7 @@ class Desk:
 
     def sign_in(self) -> None:
         """Begin a session; sessions end when nobody does anything for a while."""
-        with self.instance.database.transaction() as session:
-            token = sessions.begin(session, instance=self.instance, staff_id=self.member.id)
+        token = token_of(self.instance, self.member)
         self.web.set_cookie("intake", token, path="/", samesite="Strict", httponly=True)
         self.seen = self.instance.clock()
 

@@ -149,7 +149,7 @@ def test_somebody_who_looked_and_noted_nothing_shows_in_the_story(desk: Desk, be
 def test_what_they_agreed_to_stands_as_it_was_shown(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     said = words(desk.lead(lead))
-    assert "Yes · Call v1 en “Yes, a person from Harbor Lane Clinic may call me at the number I gave" in said
+    assert "Yes · Call v2 en “Yes, a person from Harbor Lane Clinic may call me at the number I gave" in said
     assert "A real person will call you, not a recording." in said
     assert "No · Voicemail v1 en" in said
 

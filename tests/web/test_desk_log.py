@@ -60,7 +60,7 @@ def test_a_whole_log_is_found_whole(desk: Desk) -> None:
         audit.link(session, keyring=desk.instance.keyring, at=desk.instance.clock())
     said = words(desk.post("/desk/log/verify").text)
     assert "Yes. All 1 events and the consent proof are as they were written" in said
-    assert '{"kind":"verify"}' in details_of(desk.instance, "audit.read")
+    assert details_of(desk.instance, "audit.verified") == ['{"count":1,"hit":true}']
 
 
 def test_a_log_that_was_changed_is_found_out(desk: Desk) -> None:

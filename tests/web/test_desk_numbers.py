@@ -2,26 +2,23 @@
 
 import csv
 import re
-import threading
 from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 
 from intake.app import create_app
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import Outcome
 from intake.reports.numbers import NOT_A_PERIOD
-from intake.staff import sessions
 from intake.staff.models import Role
 from intake.web.desk_numbers import as_csv
-from tests.browser import axe_violations
+from tests.browser import axe_violations, serving, signed_in
 from tests.leads.acting import acts, details_of, hire, note
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
-from tests.web.desks import OURS, Desk, words
+from tests.web.desks import OURS, Desk, token_of, words
 
 ANY = {"windows": frozenset({Window.ANY})}
 
@@ -192,23 +189,14 @@ def test_no_cell_is_a_formula(cell: str) -> None:
 @pytest.fixture
 def open_numbers(desk: Desk, page_at: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
     """Serves the desk and opens its numbers for Rosa, who is signed in."""
-    server = make_server("127.0.0.1", 0, create_app(desk.instance), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://localhost:{server.server_port}"
+    with serving(create_app(desk.instance)) as url:
 
-    def open_page(query: str, width: int, **options: object) -> Page:
-        with desk.instance.database.transaction() as session:
-            token = sessions.begin(session, instance=desk.instance, staff_id=desk.member.id)
-        page = page_at(width, base_url=url, **options)
-        page.context.add_cookies([{"name": "intake", "value": token, "url": url, "sameSite": "Strict"}])
-        page.goto(f"/desk/numbers{query}")
-        return page
+        def open_page(query: str, width: int, **options: object) -> Page:
+            page = page_at(width, base_url=url, **options)
+            signed_in(page, url, token_of(desk.instance, desk.member)).goto(f"/desk/numbers{query}")
+            return page
 
-    yield open_page
-    server.shutdown()
-    thread.join()
-    server.server_close()
+        yield open_page
 
 
 @pytest.mark.parametrize("query", ["?days=90", "?from=2026-01-05&to=2026-01-06", "?from=x&to=y"])

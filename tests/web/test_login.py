@@ -24,7 +24,13 @@ __all__ = ["quick_hashing"]
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 ROW = uuid.UUID("00000000-0000-4000-8000-000000000001")
-OPEN_TO_ALL = {("/sign-in", "GET"), ("/sign-in", "POST"), ("/sign-out", "POST")}
+OPEN_TO_ALL = {
+    ("/sign-in", "GET"),
+    ("/sign-in", "POST"),
+    ("/sign-out", "POST"),
+    ("/join", "GET"),
+    ("/join", "POST"),
+}
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tables whose rows do not depend on the database."""
@@ -569,7 +575,7 @@ def test_every_guarded_page_declares_what_it_needs(app: Flask) -> None:
 
 def test_no_staff_page_forgot_its_guard(app: Flask) -> None:
     found = guards.declared(app)
-    behind = {"login", "desk"}
+    behind = {"login", "joining", "desk"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in behind]
     every = {(rule.rule, method) for rule in rules for method in rule.methods or ()}
     assert {key for key in every if key[1] not in ("HEAD", "OPTIONS")} <= set(found)

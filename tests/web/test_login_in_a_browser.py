@@ -1,15 +1,13 @@
-"""The staff door in Chromium: how it reads, where the focus goes, and a link from somebody's web mail."""
+"""The staff door in Chromium: where the focus goes, and a link from somebody's web mail."""
 
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 
 from intake.app import create_app
 from intake.instance import Instance
-from tests.browser import axe_violations
+from tests.browser import serving
 from tests.staff.people import Person, hire, quick_hashing
 from tests.web.test_login import ROW, trial_pages
 
@@ -28,13 +26,8 @@ def port(sqlite_instance: Instance, maria: Person) -> Iterator[int]:
     """A served application with a few pages behind the guard."""
     app = create_app(sqlite_instance)
     app.register_blueprint(trial_pages())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield int(url.rpartition(":")[2])
 
 
 def sign_in(page: Page, instance: Instance, person: Person, code: str | None = None) -> None:
@@ -44,25 +37,14 @@ def sign_in(page: Page, instance: Instance, person: Person, code: str | None = N
     page.get_by_role("button", name="Sign in").click()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_it_reads_well_with_and_without_a_refusal(
-    page_at: Callable[..., Page],
-    port: int,
-    sqlite_instance: Instance,
-    maria: Person,
-    width: int,
-    *,
-    dark: bool,
+def test_after_a_refusal_the_focus_is_on_what_was_said(
+    page_at: Callable[..., Page], port: int, sqlite_instance: Instance, maria: Person
 ) -> None:
-    page = page_at(width, dark=dark)
+    page = page_at(320)
     page.goto(f"http://127.0.0.1:{port}/sign-in")
-    assert axe_violations(page) == []
     sign_in(page, sqlite_instance, maria, code="000000")
     page.get_by_role("alert").wait_for()
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert axe_violations(page) == []
 
 
 def test_it_works_without_scripts_and_by_keyboard_alone(

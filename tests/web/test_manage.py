@@ -10,18 +10,20 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
 from intake.app import create_app
 from intake.errors import Unavailable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.leads.submit import Submitted
+from intake.web import alike
 from tests.leads.acting import every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.web.forms import Element, Page, answers, code_on, read
 
 ACTS = ("/manage/stop", "/manage/drop", "/manage/windows", "/manage/contact", "/manage/erase")
-WITH_CODE = ("/manage", *ACTS, "/receipt")
+WITH_CODE = ("/manage", *ACTS, "/receipt", "/manage/copy")
 PATHS = (*WITH_CODE, "/manage/without-code")
 GOOD = {
     "/manage/drop": {"channel": "email"},
@@ -101,7 +103,7 @@ def test_every_act_is_a_form_of_its_own_that_carries_the_code(
     asked = ask(sqlite_instance)
     page = read(post(web, "/manage", asked))
     actions = [each.attributes["action"] for each in page.all("form")]
-    assert set(actions) == {*ACTS, "/receipt"}
+    assert set(actions) == {*ACTS, "/receipt", "/manage/copy"}
     assert all(each.attributes["method"] == "post" for each in page.all("form"))
     assert [each.attributes["value"] for each in page.all("input", name="code")] == [asked.code] * len(
         actions
@@ -204,7 +206,11 @@ def test_an_act_answers_with_the_fresh_page_and_says_it_is_done(
 def test_a_stopped_request_offers_a_copy_and_an_erasure(on_both: FlaskClient, instance: Instance) -> None:
     asked = ask(instance)
     page = read(post(on_both, "/manage/stop", asked))
-    assert {each.attributes["action"] for each in page.all("form")} == {"/receipt", "/manage/erase"}
+    assert {each.attributes["action"] for each in page.all("form")} == {
+        "/receipt",
+        "/manage/copy",
+        "/manage/erase",
+    }
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED
     assert "We erase this request on November 19, 2026." in page.one("p", class_="promise").words
 
@@ -217,6 +223,37 @@ def test_a_reload_repeats_no_harm(on_both: FlaskClient, instance: Instance) -> N
         first, again = post(on_both, path, asked, **more), post(on_both, path, asked, **more)
         assert (first.status_code, again.status_code) == (200, 200), path
     assert len(every(instance, Lead)) == 1
+
+
+ELSEWHERE = "It was also changed in another window after you opened this one."
+
+
+def test_the_second_of_two_windows_is_told_what_the_first_has_done(
+    on_both: FlaskClient, instance: Instance
+) -> None:
+    asked = ask(instance)
+    first = second = shown_on(post(on_both, "/manage", asked))
+    answer = post(on_both, "/manage/windows", asked, seen=first, windows=["weekday_afternoon"])
+    assert ELSEWHERE not in read(answer).one("p", role="status").words
+    late = read(post(on_both, "/manage/drop", asked, seen=second, channel="email"))
+    assert late.one("p", role="status").words.startswith(f"Done. We will not email you any more. {ELSEWHERE}")
+    assert late.ticked("windows") == {"weekday_afternoon"}
+    assert now(instance, asked.lead).windows == "weekday_afternoon"
+
+
+@pytest.mark.parametrize("path", ["/manage/windows", "/manage/drop", "/manage/stop"])
+def test_the_same_page_sent_again_is_no_other_window(
+    on_both: FlaskClient, instance: Instance, path: str
+) -> None:
+    asked = ask(instance)
+    sent = {"seen": shown_on(post(on_both, "/manage", asked)), **GOOD.get(path, {})}
+    for _ in range(2):
+        assert ELSEWHERE not in read(post(on_both, path, asked, **sent)).one("p", role="status").words
+
+
+def shown_on(answer: TestResponse) -> str:
+    """By what a page knows that it is old."""
+    return read(answer).all("input", name="seen")[0].attributes["value"]
 
 
 def mark(web: FlaskClient, asked: Submitted) -> str:
@@ -406,6 +443,18 @@ def test_too_much_is_refused_with_a_phone_number(web: FlaskClient, path: str) ->
     answer = web.post(path, data={"code": "x" * 70_000})
     assert answer.status_code == 413
     assert "(305) 555-0142" in answer.text
+
+
+@pytest.mark.parametrize(("took", "waits"), [(0.0, 0.25), (0.02, 0.23), (0.249, 0.001), (0.26, 0.24)])
+def test_without_the_code_an_answer_leaves_at_the_next_whole_step(
+    monkeypatch, web: FlaskClient, took: float, waits: float
+) -> None:
+    slept: list[float] = []
+    moments = iter([100.0, 100.0 + took])
+    monkeypatch.setattr(alike, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(alike, "sleep", slept.append)
+    post(web, "/manage/without-code", "", reference="ZZZZZZZZ", address=PHONE)
+    assert slept == [pytest.approx(waits)]
 
 
 @pytest.mark.parametrize("prefix", ["", "/es"])

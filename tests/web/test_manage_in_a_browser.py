@@ -84,7 +84,7 @@ def test_everything_works_without_a_script(
     page.fill("#code", asked.code)
     page.press("#code", "Enter")
     with page.expect_download() as started:
-        page.locator("button[value=text]").click()
+        page.locator("#keep button[value=text]").click()
     saved = started.value
     saved.save_as(tmp_path / "saved")
     assert saved.suggested_filename == "receipt.txt"
@@ -135,6 +135,7 @@ def test_it_reflows_at_twice_the_size_on_a_small_phone(
     page.goto(f"{address}{prefix}/manage")
     page.fill("#code", ask(sqlite_instance).code)
     page.press("#code", "Enter")
+    expect(page.locator("dl.held")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -1,0 +1,144 @@
+"""The hand-over: what one shift tells the next, masked like the queue (G2, N2, K3)."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from intake.calling.windows import Window
+from intake.instance import Instance
+from intake.leads import handover
+from intake.leads.handover import Handover, Loose
+from intake.leads.models import Lead, Outcome
+from intake.staff import sessions
+from intake.staff.models import Role
+from intake.staff.permissions import Member
+from tests.conftest import MovableClock
+from tests.leads.acting import details_of, hire, note, now, take
+from tests.leads.asking import ask
+from tests.web.desks import CANARIES, OURS, Desk, words
+
+ANY = {"windows": frozenset({Window.ANY})}
+EMPTY = "Nothing is left to hand over."
+
+
+def somebody(instance: Instance, place: int, **more: object) -> Lead:
+    mail = f"somebody.{place}@example.org"
+    return ask(instance, phone=f"+13055550{100 + place}", email=mail, **{**ANY, **more}).lead
+
+
+def look(instance: Instance, member: Member) -> Handover:
+    with instance.database.reading() as session:
+        return handover.handover(session, member=member, instance=instance)
+
+
+def ids(page: Handover, kind: Loose) -> list[object]:
+    return [row.lead.id for row in page.rows[kind]]
+
+
+def test_each_kind_holds_what_it_says_and_nothing_else(instance: Instance, clock: MovableClock) -> None:
+    ana, ben = hire(instance), hire(instance, "Ben Ochoa")
+    broken, tried, peeked = (somebody(instance, place) for place in (1, 2, 3))
+    booked, tomorrow = somebody(instance, 4), somebody(instance, 5)
+    take(instance, tried, ben)
+    note(instance, tried, ben, Outcome.NO_ANSWER)
+    for lead, when in ((booked, timedelta(hours=5)), (tomorrow, timedelta(hours=15))):
+        take(instance, lead, ben)
+        note(instance, lead, ben, Outcome.BOOKED, booked_for=clock() + when)
+    take(instance, peeked, ana)
+    clock.move(minutes=130)
+    with instance.database.transaction() as session:  # somebody is there: a promise counts from now
+        sessions.begin(session, instance=instance, staff_id=ana.id)
+    mine, theirs = somebody(instance, 6), somebody(instance, 7)
+    later = somebody(instance, 8, windows=frozenset({Window.SATURDAY_MORNING}))
+    take(instance, mine, ana)
+    take(instance, theirs, ben)
+    page = look(instance, ana)
+    assert sorted(map(str, ids(page, Loose.HELD))) == sorted([str(mine.id), str(theirs.id)])
+    assert ids(page, Loose.LOOKED_AT) == [peeked.id]
+    assert sorted(map(str, ids(page, Loose.BROKEN))) == sorted([str(broken.id), str(peeked.id)])
+    assert sorted(map(str, ids(page, Loose.DUE))) == sorted([str(mine.id), str(theirs.id)])
+    assert ids(page, Loose.TODAY) == [booked.id]
+    assert page.mine == 1
+    assert later.id not in {row.lead.id for rows in page.rows.values() for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("booked_for", "today"),
+    [
+        (datetime(2026, 11, 19, 4, 59, tzinfo=UTC), True),
+        (datetime(2026, 11, 19, 5, 0, tzinfo=UTC), False),
+    ],
+    ids=["before midnight", "at midnight"],
+)
+def test_today_is_the_clinics_day(sqlite_instance: Instance, booked_for: datetime, *, today: bool) -> None:
+    ana, lead = hire(sqlite_instance), somebody(sqlite_instance, 1)
+    take(sqlite_instance, lead, ana)
+    note(sqlite_instance, lead, ana, Outcome.BOOKED, booked_for=booked_for)
+    assert (ids(look(sqlite_instance, ana), Loose.TODAY) == [lead.id]) is today
+
+
+def test_more_than_fits_is_said(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "MOST", 2)
+    ana = hire(instance)
+    for place in range(3):
+        somebody(instance, place)
+    page = look(instance, ana)
+    assert len(page.rows[Loose.DUE]) == 2
+    assert page.more == {Loose.DUE}
+
+
+def test_the_page_shows_whose_it_is_and_nothing_of_anybody(
+    sqlite_instance: Instance, clock: MovableClock
+) -> None:
+    ana = hire(sqlite_instance, "Ana Ruiz", *Role)
+    desk = Desk(sqlite_instance, ana)
+    assert EMPTY in words(desk.get("/desk/handover").text)
+    lead = ask(sqlite_instance, **ANY).lead
+    take(sqlite_instance, lead, hire(sqlite_instance, "Ben Ochoa"))
+    page = desk.get("/desk/handover").text
+    said = words(page)
+    assert re.search(r"Held now 1 .*Ben, 20 min .*Looked at, nothing noted 0 Everything that was", said)
+    assert "Promised within 4 hours 1" in said
+    assert not [each for each in CANARIES if each in page]
+    assert "Give back" not in said
+    assert details_of(sqlite_instance, "leads.listed")[-1] == '{"count":1,"kind":"handover"}'
+    assert 'href="/desk/handover" aria-current="page"' in page
+
+
+def test_all_of_mine_go_back_with_one_button(sqlite_instance: Instance) -> None:
+    desk = Desk(sqlite_instance, hire(sqlite_instance, "Ana Ruiz"))
+    leads = [somebody(sqlite_instance, place) for place in (1, 2)]
+    for lead in leads:
+        take(sqlite_instance, lead, desk.member)
+    assert "Give back all 2 you hold" in words(desk.get("/desk/handover").text)
+    for _ in range(2):  # sent twice, it says the same
+        answer = desk.post("/desk/give-back")
+        assert (answer.status_code, answer.location) == (303, "/desk/handover?said=given_back_all")
+    assert "You hold nothing any more." in words(desk.get(answer.location).text)
+    assert [now(sqlite_instance, lead).claimed_by for lead in leads] == [None, None]
+
+
+def test_only_who_may_hold_gives_back_and_only_from_our_own_page(sqlite_instance: Instance) -> None:
+    officer = Desk(sqlite_instance, hire(sqlite_instance, "Pia Ott", Role.PRIVACY_OFFICER))
+    assert officer.get("/desk/handover").status_code == 200
+    assert officer.post("/desk/give-back").status_code == 403
+    ana = Desk(sqlite_instance, hire(sqlite_instance))
+    assert ana.web.post("/desk/give-back", headers=OURS).status_code == 403
+    admin = Desk(sqlite_instance, hire(sqlite_instance, "Ada Min", Role.ADMIN))
+    assert admin.get("/desk/handover").status_code == 403
+
+
+def test_the_keyboard_walks_its_rows(open_desk: Callable[..., Page], staffed: Instance) -> None:
+    page = open_desk("/desk/handover")
+    expect(page.get_by_text(EMPTY)).to_be_visible()
+    ben = hire(staffed, "Ben Ochoa")
+    for place in range(3):
+        take(staffed, somebody(staffed, place), ben)
+    page.reload()
+    expect(page.locator("tr.lead")).to_have_count(6)
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    expect(page.locator("tr.lead .who a").first).to_be_focused()

@@ -1,0 +1,64 @@
+"""When we are open, for everybody at the desk: what is in force, what comes next, who was there (P3, N2)."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from intake.clinic import Holiday
+from intake.instance import Instance
+from intake.leads import attendance
+from intake.staff.models import Role
+from tests.conftest import MovableClock
+from tests.leads.acting import hire
+from tests.web.desks import Desk, words
+
+
+@pytest.fixture
+def desk(sqlite_instance: Instance) -> Desk:
+    return Desk(sqlite_instance, hire(sqlite_instance, "Ada Min", Role.ADMIN))
+
+
+def test_the_hours_in_force_and_what_comes_next(desk: Desk, clock: MovableClock) -> None:
+    said = words(desk.get("/desk/hours").text)
+    assert "Open now. We close today at 6 pm. After that we open tomorrow at 9 am." in said
+    assert "Wednesday today 9 am to 6 pm" in said
+    assert "Sunday closed" in said
+    assert "They are set in clinic.toml" in said
+    clock.move(hours=10)
+    assert "Closed now. We open tomorrow at 9 am." in words(desk.get("/desk/hours").text)
+
+
+def closed_on(instance: Instance, *holidays: Holiday) -> Desk:
+    closed = replace(instance, clinic=replace(instance.clinic, holidays=holidays))
+    return Desk(closed, hire(closed, f"{len(holidays)} Min", Role.ADMIN))
+
+
+def test_holidays_are_named_and_shift_the_next_opening(sqlite_instance: Instance) -> None:
+    tomorrow = Holiday(on=date(2026, 11, 19), en="Founders’ Day", es="Día del fundador")
+    gone = Holiday(on=date(2026, 11, 17), en="Gone Day", es="Día pasado")
+    said = words(closed_on(sqlite_instance, gone, tomorrow).get("/desk/hours").text)
+    assert "November 19, 2026 · Founders’ Day" in said
+    assert "After that we open Friday at 9 am." in said
+    assert "Gone Day" not in said
+    assert "None is set." in words(closed_on(sqlite_instance).get("/desk/hours").text)
+
+
+def test_it_tells_in_which_hours_nobody_was_at_the_desk(instance: Instance, clock: MovableClock) -> None:
+    desk = Desk(instance, hire(instance))
+    desk.get("/desk")
+    clock.move(days=1)
+    clock.move(hours=1)
+    desk.get("/desk")
+    with instance.database.reading() as session:
+        today, yesterday = attendance.attendance(session, instance=instance)
+    assert today.first == clock()
+    assert yesterday.first == yesterday.hours.start  # the log begins with her first look
+    clock.move(days=2)
+    said = words(desk.get("/desk/hours").text)
+    assert "Fri 9 am – 6 pm nobody" in said
+    assert "Thu 9 am – 6 pm from 11 am" in said
+
+
+def test_hours_before_the_log_began_are_not_held_against_anybody(desk: Desk) -> None:
+    assert "We have not been open yet" in words(desk.get("/desk/hours").text)

@@ -1,0 +1,139 @@
+"""The person's copy of everything held: masked, or in full for whoever knows the number as well (WR-17)."""
+
+import json
+
+import pytest
+from flask.testing import FlaskClient
+
+from intake.instance import Instance
+from intake.leads.models import Outcome
+from intake.staff.models import Role
+from tests.leads.acting import acts, details_of, hire, note, show, take
+from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.web.desks import Desk
+from tests.web.forms import read
+
+ARTICLE = "Is Ketamine Addictive When Used for Depression?"
+FULL = (NAME, PHONE, EMAIL)
+
+
+def save(web: FlaskClient, code: str, form: str = "json", address: str = "", path: str = "/manage/copy"):
+    return web.post(path, data={"code": code, "as": form, "address": address, "kind": "copy"})
+
+
+def called(instance: Instance, **more: object):
+    """A request that a coordinator has seen and called once."""
+    asked, ana = ask(instance, **more), hire(instance)
+    take(instance, asked.lead, ana)
+    show(instance, asked.lead, ana)
+    note(instance, asked.lead, ana, Outcome.NO_ANSWER)
+    return asked
+
+
+def test_the_record_tells_all_of_it_masked(on_both: FlaskClient, instance: Instance) -> None:
+    asked = called(instance, tell_article=True, article=ARTICLE)
+    told = save(on_both, asked.code).get_json()
+    assert told["masked"] is True
+    assert told["request"]["name"] == "Z•••••"
+    assert told["request"]["phone"] == "(•••) •••-••23"
+    assert told["request"]["article"] == "Stored"
+    assert told["request"]["safe_times"] == "weekday mornings"
+    assert told["attempts"] == [
+        {"at": "2026-11-18T15:00:00+00:00", "channel": "Phone call", "outcome": "No answer"}
+    ]
+    assert [each["who"] for each in told["opened_by"]] == ["somebody who makes the calls"]
+    assert {each["about"] for each in told["consents"]} >= {"Use of what you typed", "Phone call", "Email"}
+    assert all(each["words"] and each["at"] and each["version"] for each in told["consents"])
+    assert [each["sent_at"] for each in told["notices"]] == [None]
+    assert told["legal_hold"] == []
+    assert told["erasure"]["at"].startswith("2027-02-16")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_nothing_in_it_names_or_reaches_anybody_by_default(
+    web: FlaskClient, sqlite_instance: Instance, form: str, language: str
+) -> None:
+    asked = called(sqlite_instance, language=language, tell_article=True, article=ARTICLE)
+    answer = save(web, asked.code, form)
+    sought = (*FULL, *NAME.split(), "5550123", EMAIL.split("@")[0], asked.code, ARTICLE, "Ana Ruiz", "Ruiz")
+    assert not [each for each in sought if each.lower() in answer.text.lower()]
+    assert asked.code not in str(answer.headers)
+
+
+def test_the_text_reads_in_the_language_of_the_request(web: FlaskClient, sqlite_instance: Instance) -> None:
+    spanish = save(web, called(sqlite_instance, language="es").code, "text").text
+    assert "Todo lo que Harbor Lane Clinic guarda sobre su pedido" in spanish
+    assert "Qué resultó: No contestó" in spanish or "Qué resultó: Sin respuesta" in spanish
+    english = save(web, ask(sqlite_instance).code, "text").text
+    assert "When we tried to reach you\n--------------------------\n\nNone." in english
+    assert "Asked: November 18, 2026, 10 am (Eastern)" in english
+
+
+@pytest.mark.parametrize("address", [PHONE, "305 555 0123", EMAIL.upper(), f"  {EMAIL} "])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_who_knows_the_number_too_sees_all(
+    on_both: FlaskClient, instance: Instance, form: str, address: str
+) -> None:
+    asked = ask(instance, tell_article=True, article=ARTICLE)
+    answer = save(on_both, asked.code, form, address)
+    assert not [each for each in (*FULL, ARTICLE) if each not in answer.text]
+    assert details_of(instance, "copy.saved") == [f'{{"field":"full","kind":"{form}"}}']
+
+
+@pytest.mark.parametrize(
+    "address", ["+13055550124", "somebody@example.org", "x", "5" * 10_000, "\x00", "<b>"]
+)
+def test_another_number_is_told_at_its_field_and_counts_like_a_wrong_code(
+    web: FlaskClient, sqlite_instance: Instance, address: str
+) -> None:
+    asked = ask(sqlite_instance)
+    answer = save(web, asked.code, address=address)
+    assert answer.status_code == 422
+    assert "This is not the number or address of this request." in answer.text
+    assert not [each for each in FULL if each in answer.text]
+    assert details_of(sqlite_instance, "copy.saved") == []
+    found = [save(web, asked.code, address=address).status_code for _ in range(20)]
+    assert found[-1] == 429
+    elsewhere = web.post(
+        "/manage/copy", data={"code": asked.code}, environ_overrides={"REMOTE_ADDR": "203.0.113.9"}
+    )
+    assert elsewhere.status_code == 200
+
+
+def test_each_copy_is_one_event_and_changes_nothing_else(on_both: FlaskClient, instance: Instance) -> None:
+    asked = ask(instance)
+    before = acts(instance, asked.lead)
+    save(on_both, asked.code, "text")
+    assert sorted([*before, "copy.saved"]) == acts(instance, asked.lead)
+    assert details_of(instance, "copy.saved") == ['{"field":"masked","kind":"text"}']
+
+
+@pytest.mark.parametrize(("form", "name"), [("text", "copy.txt"), ("json", "copy.json"), ("x", "copy.txt")])
+def test_its_name_is_neutral(web: FlaskClient, sqlite_instance: Instance, form: str, name: str) -> None:
+    answer = save(web, ask(sqlite_instance).code, form)
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_get_is_the_empty_page(web: FlaskClient, sqlite_instance: Instance) -> None:
+    assert web.get("/manage/copy").data == web.get("/manage").data
+    assert details_of(sqlite_instance, "copy.saved") == []
+
+
+def test_a_hold_is_told_and_why_is_not(web: FlaskClient, sqlite_instance: Instance) -> None:
+    asked = ask(sqlite_instance)
+    officer = Desk(sqlite_instance, hire(sqlite_instance, "Olga Paz", Role.PRIVACY_OFFICER))
+    officer.act(asked.lead, "hold", reason="complaint", last_day="2027-05-01")
+    web.post("/manage/erase", data={"code": asked.code})
+    told = json.loads(save(web, asked.code).data)
+    assert told["legal_hold"][0]["until"] == told["erasure"]["at"]
+    assert set(told["legal_hold"][0]) == {"since", "until", "erase_asked_at"}
+    assert "Olga" not in str(told)
+
+
+def test_a_wrong_number_leaves_the_times_on_the_page_ticked(
+    web: FlaskClient, sqlite_instance: Instance
+) -> None:
+    page = read(save(web, ask(sqlite_instance).code, address="x"))
+    assert page.ticked("windows") == {"weekday_morning"}
