@@ -1,0 +1,45 @@
+"""The drills of the suite, many times as often: far more inputs, kills and restarts.
+
+    .venv/bin/python bench/long_drills.py
+
+Prints one line for each; exit code 1 when one of them found something. About twenty minutes on two cores.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DRILLS = (
+    ("hostile input", "INTAKE_TEST_EXAMPLES", 2_000, "tests/drills/test_hostile_input.py"),
+    ("kills of everything", "INTAKE_TEST_ROUNDS", 40, "tests/drills/test_kill.py"),
+    ("restarts of PostgreSQL", "INTAKE_TEST_ROUNDS", 25, "tests/drills/test_postgres_restart.py -k outlives"),
+)
+"""Name, what says how often, how often, and which tests."""
+
+
+def ran(knob: str, times: int, chosen: str) -> tuple[bool, str]:
+    """Whether all of it was green, and pytest's last line."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen.split()]
+    surroundings = os.environ | {knob: str(times)}
+    run = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    if run.returncode:
+        print(run.stdout[-5_000:], file=sys.stderr)
+    return run.returncode == 0, re.sub(r" in [0-9.]+s.*", "", run.stdout.strip().rpartition("\n")[2])
+
+
+def main() -> int:
+    """Run each drill to its end; 1 when one found something."""
+    found = 0
+    print("| drill | how often | tests |\n|---|---|---|")
+    for name, knob, times, chosen in DRILLS:
+        green, said = ran(knob, times, chosen)
+        found += not green
+        print(f"| {name} | {times:,} for each test | {said} |", flush=True)
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

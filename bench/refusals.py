@@ -1,0 +1,113 @@
+"""Whether the sign-in tells by its time who has an account: 300 tries each, taken in turns.
+
+    .venv/bin/python bench/refusals.py
+
+Half of the tries name an account that is there with a wrong password, half one that is not. Prints the
+medians and the p of a two-sided Mann-Whitney test: a small p would mean that the times differ.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from math import erfc, sqrt
+from pathlib import Path
+
+from intake import keys
+from intake.database import Database
+from intake.instance import Instance
+from intake.resources import CONFIG
+from intake.settings import Mode, Settings
+from intake.staff import entrance, service
+from intake.staff.entrance import Comer, SignInRefused
+from intake.staff.models import Role
+from intake.throttle import Throttle, Verdict
+from intake.upgrade import upgrade
+
+HERE, NOT_HERE = "here@example.org", "nowhere@example.org"
+WARM_UP = 10
+
+
+class Uncounted(Throttle):
+    """Lets everybody pass: what is measured is the door, not the queue in front of it."""
+
+    def hit(self, *_who: object) -> Verdict:
+        """Always allowed."""
+        return Verdict(allowed=True)
+
+
+def made(folder: Path) -> Instance:
+    """A service with one account, on SQLite in `folder`."""
+    settings = Settings(
+        mode=Mode.DEVELOPMENT,
+        base_url="http://localhost",
+        data_dir=folder,
+        config_dir=CONFIG,
+        database_url=f"sqlite:///{folder}/intake.sqlite3",
+        mail_from="intake@example.org",
+        **{name: keys.new_secret(name) for name in keys.SECRETS},
+    )
+    database = Database(settings.database_url, lock=folder / "database.lock")
+    upgrade(database)
+    database.close()
+    instance = Instance.from_settings(settings)
+    uncounted = Uncounted(folder / "throttle.sqlite3", keyring=instance.keyring, clock=instance.clock)
+    instance = replace(instance, throttle=uncounted)
+    with instance.database.transaction() as session:
+        service.add(session, instance=instance, email=HERE, name="Here", roles=frozenset(Role))
+    return instance
+
+
+def took(instance: Instance, email: str) -> float:
+    """Milliseconds until one try is refused."""
+    started = time.perf_counter()
+    try:
+        entrance.sign_in(
+            instance=instance,
+            email=email,
+            password="bramble oxide lantern sofa",
+            code="123456",
+            comer=Comer("203.0.113.7"),
+        )
+    except SignInRefused:
+        return (time.perf_counter() - started) * 1000
+    raise SystemExit("that should have been refused")
+
+
+def mann_whitney(one: list[float], other: list[float]) -> float:
+    """The two-sided p by the normal approximation, good from some twenty values on each side."""
+    ranked = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
+    ranks = sum(place for place, (_, side) in enumerate(ranked, 1) if side == 0)
+    n, m = len(one), len(other)
+    u = ranks - n * (n + 1) / 2
+    z = (u - n * m / 2) / sqrt(n * m * (n + m + 1) / 12)
+    return erfc(abs(z) / sqrt(2))
+
+
+def main() -> None:
+    """Measure and print."""
+    reading = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    reading.add_argument("--tries", type=int, default=300, help="of each kind (default 300)")
+    tries = reading.parse_args().tries
+    with tempfile.TemporaryDirectory() as folder:
+        instance = made(Path(folder))
+        for _ in range(WARM_UP):
+            took(instance, HERE), took(instance, NOT_HERE)
+        pairs = [
+            (took(instance, HERE), took(instance, NOT_HERE))
+            if turn % 2
+            else (took(instance, NOT_HERE), took(instance, HERE))[::-1]
+            for turn in range(tries)
+        ]
+        instance.database.close()
+    known, unknown = (list(side) for side in zip(*pairs, strict=True))
+    medians = statistics.median(known), statistics.median(unknown)
+    print(f"{tries} + {tries} refusals, taken in turns")
+    print(f"median with an account {medians[0]:.1f} ms, without {medians[1]:.1f} ms")
+    print(f"difference {abs(medians[0] - medians[1]) / medians[1]:.1%}")
+    print(f"Mann-Whitney p = {mann_whitney(known, unknown):.3f}")
+
+
+if __name__ == "__main__":
+    main()
