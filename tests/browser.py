@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -21,6 +21,8 @@ ALL_OR_NOTHING = "INTAKE_TEST_REQUIRE_ALL"
 MISSING = "No Chromium was found. Install it, or set CHROMIUM to its path."
 PATIENCE = 15_000
 """Milliseconds an expectation may wait; long, because a busy machine is no fault of the page."""
+TO_START = 120_000
+"""The same for the browser itself, which may be the first one on a cold machine."""
 
 
 def chromium() -> str | None:
@@ -56,7 +58,8 @@ def browser() -> Iterator[Browser]:
     if not program:
         pytest.fail(MISSING)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        expect.set_options(timeout=PATIENCE)  # of itself it waits for five seconds, whatever a page does
+        launched = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=TO_START)
         yield launched
         launched.close()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from hypothesis import settings as properties
 from jinja2 import FileSystemBytecodeCache
 
-from intake import keys, language
+from intake import keys, language, line, throttle
 from intake.database import Database
 from intake.instance import Instance
 from intake.resources import CONFIG
@@ -22,6 +23,12 @@ pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
 WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 """A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
 SECRETS = {name: keys.new_secret(name) for name in keys.SECRETS}
+line.PATIENCE = throttle._WAIT = 120.0
+"""Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
+and a hundred threads at once may need longer on it than anybody at a door would wait."""
+properties.load_profile("ci")
+"""Hypothesis as on a build machine, on every machine: no example has a deadline, and the examples are the
+same at every run. `--hypothesis-profile=default` goes looking for others."""
 
 
 class MovableClock:

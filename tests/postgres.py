@@ -26,7 +26,7 @@ from sqlalchemy.engine import URL, make_url
 GIVEN = "INTAKE_TEST_POSTGRES_URL"
 CLUSTER = ("--no-sync", "--locale=C", "-E", "UTF8", "-U", "postgres", "-A", "trust")
 FOR_TESTS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
-READY_WITHIN = 600
+READY_WITHIN = 2400
 _TICK = 0.05
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of Linux's prctl(2)."""
@@ -90,7 +90,7 @@ class Booted(Server):
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
         """A fast stop (SIGTERM would wait for pooled connections); SIGQUIT is a crash."""
         self._process.send_signal(how)
-        self._process.wait(30)
+        self._process.wait(120)
 
     def stop(self) -> None:
         """End it for good."""

@@ -211,6 +211,8 @@ class _Running:
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         self._loop.run_forever()
+        for _ in range(3):  # whoever has only just come in is known after a turn, and can be sent away
+            self._loop.run_until_complete(asyncio.sleep(0))
         server.close()
         self._finish()
 
@@ -290,6 +292,8 @@ def dripping_server() -> Iterator[Callable[[bytes, float], int]]:
     yield start
     over.set()
     for listener in listeners:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # or its thread would wait for the next one for ever
         listener.close()
 
 

@@ -153,7 +153,7 @@ def test_it_refuses_one_key_for_two_purposes(production, one: str, other: str) -
     key = KEYS["chain_key"]
     pair = {name.upper(): f"k1:{key}" if name == "sealing_keys" else key for name in (one, other)}
     if one == other:
-        pair = {name: f"{value},{value.replace('k1', 'k2')}" for name, value in pair.items()}
+        pair = {name: f"{value},{value.replace('k1:', 'k2:')}" for name, value in pair.items()}
     production(**pair)
     sentence = refused()
     assert f"INTAKE_{one.upper()}" in sentence

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,10 +21,16 @@ import structlog
 from click.testing import CliRunner, Result
 
 from intake.cli import intake
+from intake.clock import now
 from intake.instance import Instance
+from intake.resources import CONFIG
 from intake.settings import load
 from tests.conftest import SECRETS
 
+WORKERS = 8
+"""As many as ./dev test starts at most."""
+PORTS = [*range(20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS, 32_000, WORKERS)]
+"""Those of this worker that were not given yet."""
 PATIENCE = 90.0
 """Seconds until a test gives up on something that a busy machine does slowly. Never a measure."""
 
@@ -86,6 +93,16 @@ def in_production(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return turn
 
 
+def config_of_today(folder: Path) -> Path:
+    """The configuration as shipped, with crisis lines that were checked today: months later that is red."""
+    copied = shutil.copytree(CONFIG, folder / "config_of_today")
+    written = (copied / "clinic.toml").read_text(encoding="utf-8")
+    told, times = re.subn(r"^verified_on = .*$", f"verified_on = {now().date()}", written, flags=re.MULTILINE)
+    assert times == 1
+    (copied / "clinic.toml").write_text(told, encoding="utf-8")
+    return copied
+
+
 def until(happened: Callable[[], object], what: str, words: Callable[[], str] = str) -> object:
     """Wait until something is so; fail when it never is, with the last `words`."""
     deadline = time.monotonic() + PATIENCE
@@ -97,9 +114,14 @@ def until(happened: Callable[[], object], what: str, words: Callable[[], str] = 
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses, below those that outgoing connections are given."""
+    """A port of the loopback that nobody uses, below those that outgoing connections are given.
+
+    Each worker has ports of its own, and gives each of them once: nobody else binds one that is told to be
+    free, neither before its service does nor while that one starts anew.
+    """
     while True:
-        port = secrets.choice(range(20_000, 32_000))
+        port = secrets.choice(PORTS)
+        PORTS.remove(port)
         if can_bind(port):
             return port
 
@@ -191,7 +213,7 @@ class Service:
     def get(self, path: str) -> tuple[int, str]:
         """Ask the web server; (0, "") when nobody answers."""
         with (
-            suppress(URLError, OSError),
+            suppress(URLError, OSError, HTTPException),  # it may be killed in the middle of a word
             urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer,
         ):
             return answer.status, answer.read().decode()

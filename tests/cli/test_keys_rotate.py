@@ -208,15 +208,17 @@ def test_people_go_on_asking_while_it_is_killed_again_and_again(make_service) ->
 
     person = threading.Thread(target=asking)
     person.start()
-    for moment in (0.9, 1.2, 1.5):
-        process = service.start("keys", "rotate", "--batch", "1")
-        time.sleep(moment)
-        process.kill()
-        process.wait()
-        service.started.remove(process)
-    ended = service.run("keys", "rotate")
-    done.set()
-    person.join()
+    try:
+        for moment in (0.9, 1.2, 1.5):
+            process = service.start("keys", "rotate", "--batch", "1")
+            time.sleep(moment)
+            process.kill()
+            process.wait()
+            service.started.remove(process)
+        ended = service.run("keys", "rotate")
+    finally:
+        done.set()
+        person.join()
     assert refused == []
     assert ended.returncode == 0, ended.stderr
     assert "Nothing stands on k1 any more: it may now be removed" in ended.stdout
@@ -231,7 +233,9 @@ def asked(service: Service, number: int) -> bool:
 
 def test_the_command_says_how_many_rows_stand_where(command, monkeypatch) -> None:
     monkeypatch.setenv("INTAKE_SEALING_KEYS", OLD)
-    ask(Instance.from_settings(load()))
+    before = Instance.from_settings(load())
+    ask(before)
+    before.database.close()
     monkeypatch.setenv("INTAKE_SEALING_KEYS", BOTH)
     result = command("keys", "rotate", "--check")
     assert result.output == "k2: 0 rows (new ones are wrapped with it)\nk1: 1 row\n"

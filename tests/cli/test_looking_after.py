@@ -12,6 +12,7 @@ from intake.instance import Instance
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.rounds import table
+from tests.cli.conftest import config_of_today
 
 CONTACT = re.compile(r"\+?1?[ (-]*\d{3}[) -]*555[ -]*0[01]\d\d|[a-z]+\.\d+@example\.org")
 
@@ -129,7 +130,8 @@ def test_doctor_lists_every_wrong_setting_without_a_value(command, monkeypatch) 
     assert "canary" not in result.output
 
 
-def test_doctor_is_well_when_everything_is(command, opened: Instance) -> None:
+def test_doctor_is_well_when_everything_is(command, opened: Instance, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INTAKE_CONFIG_DIR", str(config_of_today(tmp_path)))
     command("staff", "add", typed="ada@example.org\nAda\n")
     rounds._turn(opened, open_mailer(opened.settings), Event())
     result = command("doctor")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from intake.keys import SECRETS
-from tests.cli.conftest import Service, can_bind, processes_of, until
+from tests.cli.conftest import Service, can_bind, config_of_today, processes_of, until
 
 LAST_WORDS = "press Ctrl-C"
 LAUNCHER = ("import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)",)
@@ -47,7 +47,8 @@ def test_a_newcomer_is_told_where_to_look_and_how_to_sign_in(service: Service) -
     assert re.fullmatch(r"\d{6}\n", service.run("staff", "code").stdout)
 
 
-def test_it_needs_nothing_prepared_and_keeps_all_in_its_folder(service: Service) -> None:
+def test_it_needs_nothing_prepared_and_keeps_all_in_its_folder(service: Service, tmp_path: Path) -> None:
+    service.environment["INTAKE_CONFIG_DIR"] = str(config_of_today(tmp_path))
     up(service)
     there = {path.name for path in service.folder.iterdir()}
     assert {"intake.sqlite3", "keys", "logs", "pages", "first-account.txt"} <= there

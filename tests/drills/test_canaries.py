@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,7 +48,8 @@ NEW_PHONE, NEW_EMAIL, NOTE = "(305) 555-0172", "brindlewack@example.org", "after
 VOICE, CALLER, STRANGER = "Thrumbold", "(305) 555-0173", "(305) 555-0174"
 SECRET, TRAP, UNKNOWN = "wrongsecretsnozzle", "trapwordgribble", "fieldwordsquill"
 WORDS = (NAME, "vextraline", "brindlewack", "plumbago", VOICE, SECRET, TRAP, UNKNOWN)
-NUMBERS = ("5550171", "5550172", "5550173", "5550174", "555-0171", "555-0172", "555-0173", "555-0174")
+NUMBERS = tuple(form.format(last) for form in ("305555017{}", "555-017{}") for last in (1, 2, 3, 4))
+"""Ten figures: so many do not come together by chance in what is written in hexadecimal."""
 DAMAGE = b'--m\r\nContent-Disposition: form-data; name="preferred_name"\r\n\r\nQuorbinella\r\n--m\r\n'
 
 
@@ -92,7 +94,7 @@ class Walk:
 
     def ask_badly(self) -> None:
         """What has to be put right, what is damaged, too much, no form, a trap, a question that is none."""
-        self.web.post("/", data=self.form(region="", email=f"{EMAIL}@@", phone="55501719999999"))
+        self.web.post("/", data=self.form(region="", email=f"{EMAIL}@@", phone="30555501719999"))
         self.web.post("/", data=self.form(website=TRAP))
         self.web.post("/", data=self.form(**{UNKNOWN: UNKNOWN}))
         self.web.post("/", data=self.form() | {"file": (io.BytesIO(NAME.encode()), f"{NAME}.txt")})
@@ -215,7 +217,7 @@ def spellings(word: str) -> Iterator[bytes]:
         yield from (plain, plain.hex().encode(), quote(letters).encode(), letters.encode("utf-16-le"))
         for shift in range(3):
             coded = base64.b64encode(b"\0" * shift + plain)
-            yield coded[(0, 2, 3)[shift] + (shift > 0) : -4]
+            yield coded[ceil(8 * shift / 6) : 8 * (shift + len(plain)) // 6]  # what no neighbour changes
 
 
 def found_in(where: bytes, *secrets: str) -> list[str]:
@@ -234,7 +236,7 @@ def dump(instance: Instance) -> bytes:
 
 
 def _plain(value: object) -> str:
-    return bytes(value).decode("latin-1") + bytes(value).hex() if isinstance(value, bytes) else str(value)
+    return bytes(value).decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 @pytest.fixture
@@ -318,7 +320,7 @@ def send_mails(walk: Walk, clock) -> None:
 
 
 def test_the_glasses_see_a_word_where_there_is_one() -> None:
-    for word in (NAME, "5550171"):
+    for word in (NAME, *NUMBERS):
         for shown in (word.encode(), word.upper().encode(), word.encode().hex().encode()):
             assert word in found_in(b"..." + shown + b"...")
         for shift in range(3):
@@ -341,5 +343,6 @@ def test_no_process_says_who_asked(make_service: Callable[..., Service]) -> None
     until(lambda: list(service.folder.glob("mail/new/*")), "staff were told")
     for pid, line in processes_of(service.folder).items():
         assert found_in(line.encode() + Path(f"/proc/{pid}/environ").read_bytes(), code) == []
+    service.end()  # now no file comes or goes while we read
     assert found_in(service.words.encode(), code) == []
     assert found_in(files_below(service.folder), code) == []

@@ -106,6 +106,7 @@ def test_on_a_full_disk_whoever_wants_out_gets_out(_way: str, make_service, tmp_
     """Nobody is taken in, and stopping and erasing go on, also after the web server was killed."""
     with mounted(tmp_path / "disk") as disk:
         service: Service = make_service("disk/var")
+        service.said = tmp_path / "said"  # there is room for what it says
         service.start("run")
         service.wait_until_up()
         codes = [ask_once(service.port, person, wanted="code-words") for person in range(4)]

@@ -69,8 +69,9 @@ def test_a_person_asks_and_is_called_back(
     expect(notice).to_contain_text("/desk")
     expect(notice).to_contain_text("ketamineclinics.com/our-blogs/is-ketamine-addictive")
     expect(notice).to_contain_text("is-ketamine-addictive-and-is-it-safe-for-depression")
-    for word in (*NAME.split(), "0123", *reference.split(), "Florida", "morning"):
-        expect(notice).not_to_contain_text(word)
+    told = without_lots(notice.inner_text(), served.url)
+    for word in (*NAME.split(), "0123", reference, reference.replace(" ", ""), "Florida", "morning"):
+        assert word not in told
 
     desk = page_at(1280, javascript=javascript)
     sign_in(desk, served)
@@ -86,7 +87,8 @@ def test_a_person_asks_and_is_called_back(
     expect(desk.locator(".masked.open")).to_contain_text("(305) 555-0123")
     expect(desk.locator(".contact")).to_contain_text(NAME)
     desk.get_by_label("Consultation, if one was booked").fill("2026-11-20T14:00")
-    desk.get_by_role("button", name="Booked a consultation").click()
+    with desk.expect_navigation():  # the page before this one has a status, too
+        desk.get_by_role("button", name="Booked a consultation").click()
     expect(desk.get_by_role("status").first).to_be_visible()
     desk.get_by_text("Close without a call").click()
     desk.locator("form[action$=close]").get_by_label("Why").select_option(
@@ -98,6 +100,12 @@ def test_a_person_asks_and_is_called_back(
     desk.goto(f"{served.url}/desk/log")
     for act in ("Submitted", "reveal", "Sign"):
         expect(desk.locator("main")).to_contain_text(re.compile(act, re.IGNORECASE))
+
+
+def without_lots(words: str, url: str) -> str:
+    """Without the port and the Message-ID: both are drawn by lot and may hold any four figures."""
+    assert url in words
+    return re.sub(r"<[0-9a-f-]{36}@\S+>", "", words.replace(url, ""))
 
 
 def check_kept(instance: Instance, reference: str) -> None:

@@ -1,5 +1,7 @@
 """Staff for tests: accounts with everything their owner was handed, and a quick stand-in for slow hashing."""
 
+import hashlib
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -61,8 +63,17 @@ def come_in(instance: Instance, person: Person, **changes: str) -> entrance.Sign
 
 @pytest.fixture
 def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
-    """Argon2id with the least work it can do: what is tested is what we do with it."""
+    """Argon2id with the least work it can do: what is tested is what we do with it.
+
+    Second factors are the same at every run, so that no code is by chance `000000` or like its neighbour.
+    """
+    numbers = itertools.count()
+    monkeypatch.setattr(credentials, "new_totp_secret", lambda: _secret_of_number(next(numbers)))
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(credentials, "HASHER", quick)
     monkeypatch.setattr(credentials, "STAND_IN", quick.hash("nobody's password"))
     return quick
+
+
+def _secret_of_number(number: int) -> bytes:
+    return hashlib.sha256(f"second factor {number}".encode()).digest()[: credentials.TOTP_BYTES]

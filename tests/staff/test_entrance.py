@@ -334,7 +334,7 @@ def test_no_transaction_is_open_while_a_password_is_looked_at(
                 wrote.set()
 
         threading.Thread(target=write, daemon=True).start()
-        assert wrote.wait(timeout=10)
+        assert wrote.wait(timeout=60)
         return really(password_hash, password)
 
     monkeypatch.setattr(credentials, "right", while_another_writes)

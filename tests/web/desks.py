@@ -17,8 +17,10 @@ from tests.leads.asking import EMAIL, NAME, PHONE
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 SHOWN = "(305) 555-0123"
-CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, "555-0123", EMAIL, EMAIL.partition("@")[0])
-"""What stands on no page before a reveal."""
+_LOCAL = tuple(f"{before}555-0123" for before in ' -.>"\N{NO-BREAK SPACE}')
+"""Each with a sign in front: `555-0123` alone stands, by chance, across a hyphen of a random id."""
+CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, *_LOCAL, EMAIL, EMAIL.partition("@")[0])
+"""What stands on no page before a reveal; nothing that the figures and letters of an id can be."""
 
 
 def token_of(instance: Instance, member: Member) -> str:

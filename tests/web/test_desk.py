@@ -132,7 +132,9 @@ def test_pages_follow_each_other(desk: Desk, monkeypatch) -> None:
     first = desk.get("/desk").text
     following = re.search(r'rel="next" href="([^"]+)"', first)
     second = desk.get(following[1].replace("&amp;", "&")).text
-    seen = [each.reference[:4] in page for page in (first, second) for each in leads]
+    # Whole, as they are shown: four figures alone may stand by chance in a token or an id of the page.
+    references = [f"{each.reference[:4]} {each.reference[4:]}" for each in leads]
+    seen = [each in page for page in (first, second) for each in references]
     assert sorted(seen) == [False, False, True, True]
     assert 'rel="next"' not in second
 
@@ -259,7 +261,8 @@ def test_titles_and_addresses_name_nobody(desk: Desk) -> None:
     title = re.search("<title>(.*)</title>", page)[1]
     assert title == f"Request {lead.reference[:4]} {lead.reference[4:]}"
     linked = [each for each in re.findall(r'(?:href|action)="([^"]+)"', page) if not each.startswith("tel:")]
-    assert not [each for each in linked if "5550123" in each or "Quick" in each]
+    without_ids = [each.replace(str(lead.id), "") for each in linked]
+    assert not [each for each in without_ids if "5550123" in each or "Quick" in each]
 
 
 def test_one_look_at_a_request_is_one_event(desk: Desk) -> None:

@@ -145,6 +145,7 @@ def test_the_persons_page_reads_well_while_it_is_held(
     page.fill("#code", held.code)
     page.press("#code", "Enter")
     expect(page.get_by_text(re.compile("For a legal reason we have to keep"))).to_be_visible()
+    page.wait_for_load_state()
     assert axe_violations(page) == []
 
 

@@ -35,6 +35,12 @@ def busy(instance: Instance) -> str:
     return f"/desk/leads/{lead.id}"
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key once the whole page is there: what was pressed before its script came is lost."""
+    page.wait_for_load_state()
+    page.keyboard.press(key)
+
+
 def test_nothing_on_the_desk_breaks_the_policy(open_desk: Callable[..., Page], staffed: Instance) -> None:
     lead, complaints = busy(staffed), []
     page = open_desk("/desk")
@@ -74,20 +80,20 @@ def test_the_way_through_by_keyboard(open_desk: Callable[..., Page], staffed: In
     expect(page.locator(".lead .who a").first).to_be_focused()
     page.keyboard.press("o")
     page.wait_for_url("**/leads/*")
-    page.keyboard.press("r")
+    press(page, "r")
     expect(page.locator(".masked.open")).to_have_count(1)
-    page.keyboard.press("4")
+    press(page, "4")
     expect(page.get_by_role("button", name="No answer")).to_be_focused()
     assert every(staffed, Attempt) == []
     page.keyboard.press("5")  # not allowed: nothing is chosen
     expect(page.get_by_role("button", name="No answer")).to_be_focused()
     page.keyboard.press("4")
     expect(page.locator(".done")).to_contain_text("Noted.")
-    page.keyboard.press("c")
+    press(page, "c")
     expect(page.locator(".done")).to_contain_text("You hold this request")
-    page.keyboard.press("q")
+    press(page, "q")
     page.wait_for_url("**/desk")
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.locator("#keys-panel")).to_be_focused()
 
 

@@ -112,6 +112,7 @@ def test_an_undo_by_its_key(open_lead: Callable[[], Page], sqlite_instance: Inst
     page = open_lead()
     page.get_by_role("button", name="No answer").click()
     expect(page.locator("button[data-key=u]")).to_be_visible()
+    page.wait_for_load_state()  # a key that comes before the script is lost
     page.keyboard.press("u")
     expect(page.get_by_role("status").filter(has_text="Undone.")).to_be_visible()
     assert [each.undone_at is not None for each in every(sqlite_instance, Attempt)] == [True]

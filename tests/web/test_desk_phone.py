@@ -26,6 +26,8 @@ SAID = {
     "adult": "yes",
     "consent_use": "yes",
 }
+NEVER_BACK = ("Rosalind", "(305) 555-0166", "305-555-0166", "305 555 0166", "3055550166")
+"""Who was on the phone. Not four figures of the number alone: a random token or id may hold those."""
 CODE = re.compile(r'aria-labelledby="code">(.*?)</output>', re.DOTALL)
 
 
@@ -76,7 +78,7 @@ def test_the_answer_says_what_to_read_out_and_nothing_about_them(desk: Desk, ins
     assert lead.reference in words(page).replace(" ", "")
     assert instance.keyring.blind_index("code", code) == lead.code_hash
     assert f"/desk/leads/{lead.id}" in page
-    assert not any(canary in page for canary in ("Rosalind", "0166"))
+    assert not [canary for canary in NEVER_BACK if canary in page]
 
 
 def test_a_press_repeated_keeps_one_request(desk: Desk, instance: Instance) -> None:

@@ -126,7 +126,7 @@ def test_a_refused_mail_says_what_where_and_why_and_no_address(room: Room) -> No
 def over_smtp(make_instance, sqlite_url, mail_server):
     """A room of an instance that talks to a real mail server, and that server."""
     server = mail_server(fault=Fault.RCPT_550)
-    settings = {"smtp_host": HOST, "smtp_port": server.port, "smtp_tls": Tls.NONE, "smtp_timeout": 5}
+    settings = {"smtp_host": HOST, "smtp_port": server.port, "smtp_tls": Tls.NONE, "smtp_timeout": 60}
     instance = make_instance(sqlite_url, **settings)
     return Room(instance, hire(instance, "Ada Kern", Role.ADMIN)), server
 

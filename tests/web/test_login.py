@@ -282,7 +282,8 @@ def test_the_address_stays_and_the_secrets_do_not(
     answer = knock(web, typed(instance, maria, password="not my password"))
     assert hidden(answer, "email") == MARIA if 'name="email" value' in answer.text else MARIA in answer.text
     assert "not my password" not in answer.text
-    assert maria.code(instance) not in answer.text
+    said = answer.text.replace(hidden(answer), "")  # six figures may stand in a random token by chance
+    assert maria.code(instance) not in said
 
 
 @on_sqlite

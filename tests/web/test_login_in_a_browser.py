@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from intake.app import create_app
 from intake.instance import Instance
@@ -43,8 +43,7 @@ def test_after_a_refusal_the_focus_is_on_what_was_said(
     page = page_at(320)
     page.goto(f"http://127.0.0.1:{port}/sign-in")
     sign_in(page, sqlite_instance, maria, code="000000")
-    page.get_by_role("alert").wait_for()
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    expect(page.get_by_role("alert")).to_be_focused()
 
 
 def test_it_works_without_scripts_and_by_keyboard_alone(

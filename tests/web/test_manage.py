@@ -32,6 +32,8 @@ GOOD = {
     "/receipt": {"as": "json"},
 }
 CANARIES = (NAME, *NAME.split(), PHONE, "5550123", "555-0123", EMAIL, "zaraida.quickfeather", "quickfeather")
+RANDOM = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+"""Marks and ids, in which the figures of a number may stand by chance."""
 
 
 def post(web: FlaskClient, path: str, asked: Submitted | str, **more: object):
@@ -83,7 +85,8 @@ def test_no_page_shows_who_it_is_about(
 ) -> None:
     asked = ask(sqlite_instance, tell_article=True, article="Is Ketamine Addictive When Used for Depression?")
     answer = post(web, prefix + path, asked, **GOOD.get(path, {}))
-    assert not [each for each in CANARIES if each.lower() in answer.text.lower()]
+    shown = RANDOM.sub("", answer.text.lower())
+    assert not [each for each in CANARIES if each.lower() in shown]
     assert asked.code not in str(answer.headers)
 
 

@@ -21,8 +21,21 @@ def look(page: Page) -> None:
 
 
 def press(page: Page, action: str) -> None:
-    """Press the last button of the form that leads to `action`."""
-    page.locator(f"form[action$='{action}'] button").last.click()
+    """Press the last button of the form that leads to `action`, and wait until the whole answer is there."""
+    with page.expect_event("load"):
+        page.locator(f"form[action$='{action}'] button").last.click()
+
+
+def enter(page: Page, field: str) -> None:
+    """Send the form of a field by the Enter key, and wait until the whole answer is there."""
+    with page.expect_event("load"):
+        page.press(field, "Enter")
+
+
+def keep_number(page: Page) -> None:
+    """Send the new number, and wait until the whole answer is there."""
+    with page.expect_event("load"):
+        page.locator("form:has(#phone) > .btn").click()
 
 
 @pytest.mark.parametrize("prefix", ["", "/es"])
@@ -37,22 +50,22 @@ def test_it_reads_well_in_every_state(
     page.goto(f"{address}{prefix}/manage")
     look(page)
     page.fill("#code", "wrong")
-    page.press("#code", "Enter")
+    enter(page, "#code")
     expect(page.locator(".problems")).to_be_focused()
     look(page)
     page.fill("#code", asked.code.lower())
-    page.press("#code", "Enter")
+    enter(page, "#code")
     expect(page.locator("dl.held")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()
     look(page)
     page.check("#by-call")
     page.fill("#phone", "12")
-    page.locator("form:has(#phone) > .btn").click()
+    keep_number(page)
     expect(page.locator(".problems")).to_be_focused()
     look(page)
     page.fill("#phone", "305 555 0144")
-    page.locator("form:has(#phone) > .btn").click()
+    keep_number(page)
     expect(page.locator("p.done")).to_be_visible()
     press(page, "/manage/stop")
     look(page)
@@ -70,7 +83,7 @@ def test_the_answer_to_everybody_reads_well(page_at: Open, address: str, prefix:
     page.goto(f"{address}{prefix}/manage")
     page.fill("#reference", "nobody")
     page.fill("#address", "nobody@example.org")
-    page.press("#address", "Enter")
+    enter(page, "#address")
     expect(page.locator("p.done")).to_be_visible()
     look(page)
 
@@ -82,7 +95,7 @@ def test_everything_works_without_a_script(
     page = page_at(320, javascript=False)
     page.goto(f"{address}/manage")
     page.fill("#code", asked.code)
-    page.press("#code", "Enter")
+    enter(page, "#code")
     with page.expect_download() as started:
         page.locator("#keep button[value=text]").click()
     saved = started.value
@@ -105,7 +118,7 @@ def test_going_back_after_erasing_opens_nothing(
     page = page_at(1280)
     page.goto(f"{address}/manage")
     page.fill("#code", asked.code)
-    page.press("#code", "Enter")
+    enter(page, "#code")
     page.locator("summary").last.click()
     press(page, "/manage/erase")
     expect(page.locator("p.done")).to_be_visible()
@@ -121,7 +134,7 @@ def test_it_keeps_nothing_in_the_browser(page_at: Open, address: str, sqlite_ins
     page = page_at(1280)
     page.goto(f"{address}/manage")
     page.fill("#code", ask(sqlite_instance).code)
-    page.press("#code", "Enter")
+    enter(page, "#code")
     expect(page.locator("dl.held")).to_be_visible()
     assert page.context.cookies() == []
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
@@ -134,7 +147,7 @@ def test_it_reflows_at_twice_the_size_on_a_small_phone(
     page = page_at(160)
     page.goto(f"{address}{prefix}/manage")
     page.fill("#code", ask(sqlite_instance).code)
-    page.press("#code", "Enter")
+    enter(page, "#code")
     expect(page.locator("dl.held")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from intake.app import write_fallback_pages
 from intake.instance import Instance
-from tests.browser import axe_violations
+from tests.browser import PATIENCE, axe_violations
 from tests.web.public_pages import PAGES, STATUS, show
 
 Open = Callable[..., Page]
@@ -69,15 +69,17 @@ MOVING = """() => [...document.querySelectorAll('*')].filter((each) => {
   const style = getComputedStyle(each);
   return style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0;
 }).map((each) => each.outerHTML.slice(0, 80))"""
+TICK = 100
+"""Milliseconds between two looks at a page that has not settled."""
 HEADINGS = "() => [...document.querySelectorAll('h1, h2, h3, h4')].map((each) => +each.tagName[1])"
 
 
-def in_place(page: Page) -> list[str]:
-    """What stands wrong once the page has settled: right after a change of size a layout is half done."""
-    for _ in range(5):
-        if not (wrong := page.evaluate(TEXT_IN_PLACE)):
+def settled(page: Page, seen: str) -> list[str]:
+    """What is wrong once the page has settled: right after a change of size a layout is half done."""
+    for _ in range(PATIENCE // TICK):
+        if not (wrong := page.evaluate(seen)):
             break
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(TICK)
     return wrong
 
 
@@ -91,19 +93,19 @@ def look(page: Page, spoken: str) -> None:
     for summary in page.locator("summary").all():
         summary.click()
     assert axe_violations(page) == []
-    assert page.evaluate(WIDER) == []
-    assert in_place(page) == []
+    assert settled(page, WIDER) == []
+    assert settled(page, TEXT_IN_PLACE) == []
     page.emulate_media(forced_colors="active", reduced_motion="reduce")
     page.keyboard.press("Tab")
-    assert page.evaluate(SEEN_IN_FORCED_COLOURS) == []
-    assert page.evaluate(MOVING) == []
+    assert settled(page, SEEN_IN_FORCED_COLOURS) == []
+    assert settled(page, MOVING) == []
     assert page.evaluate("document.getAnimations().length") == 0
     page.emulate_media(forced_colors="none")
     page.evaluate("document.documentElement.style.fontSize = '200%'")
-    assert page.evaluate(WIDER) == []
-    assert in_place(page) == []
+    assert settled(page, WIDER) == []
+    assert settled(page, TEXT_IN_PLACE) == []
     page.set_viewport_size({"width": 1280, "height": 900})
-    assert in_place(page) == []
+    assert settled(page, TEXT_IN_PLACE) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -145,7 +147,7 @@ def test_the_glasses_see_a_fault_when_there_is_one(
     answer = web.get("/")
     show(page, answer.data, dict(answer.headers))
     page.emulate_media(reduced_motion="reduce")
-    assert page.evaluate(seen) == []
+    assert settled(page, seen) == []
     page.evaluate(change)
     assert page.evaluate(seen) != []
 
@@ -157,6 +159,12 @@ def reach(page: Page, selector: str) -> None:
         if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
             return
     pytest.fail(f"The Tab key does not reach {selector}")
+
+
+def enter(page: Page) -> None:
+    """Send a form; Tab goes its way only when the whole answer is there."""
+    with page.expect_event("load"):
+        page.keyboard.press("Enter")
 
 
 def test_the_keyboard_alone_leads_from_the_form_to_the_receipt_and_to_the_stop(
@@ -179,14 +187,14 @@ def test_the_keyboard_alone_leads_from_the_form_to_the_receipt_and_to_the_stop(
     reach(page, "#adult")
     page.keyboard.press("Space")
     reach(page, ".send .btn")
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.locator(".problems")).to_be_focused()
     reach(page, ".problems a")
     page.keyboard.press("Enter")
     expect(page.locator("#consent_use")).to_be_focused()
     page.keyboard.press("Space")
     reach(page, ".send .btn")
-    page.keyboard.press("Enter")
+    enter(page)
     code = "".join(page.locator("#code-words").inner_text().split())
     reach(page, "button[name=as]")
     with page.expect_download() as saved:
@@ -197,7 +205,7 @@ def test_the_keyboard_alone_leads_from_the_form_to_the_receipt_and_to_the_stop(
     page.wait_for_url("**/manage")
     reach(page, "#code")
     page.keyboard.type(code)
-    page.keyboard.press("Enter")
+    enter(page)
     expect(page.locator("dl.held")).to_be_visible()
     reach(page, "form[action='/manage/stop'] button")
     page.keyboard.press("Enter")

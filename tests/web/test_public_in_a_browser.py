@@ -25,7 +25,9 @@ def fill(page: Page) -> None:
 
 
 def send(page: Page) -> None:
-    page.locator(".send .btn").click()
+    """Send the form, and wait until the whole answer is there: the old page has a heading, too."""
+    with page.expect_event("load"):
+        page.locator(".send .btn").click()
     expect(page.locator("h1")).to_be_visible()
 
 

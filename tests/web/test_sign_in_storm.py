@@ -214,7 +214,7 @@ def test_of_fifty_at_once_in_two_processes_with_one_code_one_comes_in(
     for worker in workers:
         worker.start()
     go.set()
-    came_in = sum(answers.get(timeout=120) for _ in workers)
+    came_in = sum(answers.get(timeout=600) for _ in workers)
     for worker in workers:
         worker.join()
     assert came_in == 1
@@ -264,7 +264,7 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
 
 def ask_for(port: int, method: str, path: str, **more: Any) -> tuple[int, str, str]:
     """Status, body and cookie of one answer."""
-    web = HTTPConnection("127.0.0.1", port, timeout=30)
+    web = HTTPConnection("127.0.0.1", port, timeout=120)
     web.request(method, path, headers={"Host": "localhost", **more.pop("headers", {})}, **more)
     answer = web.getresponse()
     found = answer.status, answer.read().decode(), answer.getheader("Set-Cookie", "")
