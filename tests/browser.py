@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
@@ -88,10 +89,50 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
+class UnderWay:
+    """The application, each answer made as a whole before any of it is sent, and those being made counted.
+
+    The test server leaves a file open when a browser turns away in the middle of it, and ends without its
+    threads; both would be found, by chance, in some later test.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application, self._over = application, False
+        self._count, self._changed = 0, threading.Condition()
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        if not self._began():
+            start_response("503 Service Unavailable", [])
+            return []
+        try:
+            whole, status, headers = run_wsgi_app(self._application, environ, buffered=True)
+        finally:
+            self._ended()
+        start_response(status, headers.to_wsgi_list())
+        return list(whole)
+
+    def end(self) -> None:
+        """Begin no answer any more; returns when none is being made."""
+        with self._changed:
+            self._over = True
+            self._changed.wait_for(lambda: self._count == 0)
+
+    def _began(self) -> bool:
+        with self._changed:
+            self._count += not self._over
+            return not self._over
+
+    def _ended(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+
 @contextmanager
 def serving(application: Any) -> Iterator[str]:
     """The application behind a real port while the block runs; its address."""
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    counted = UnderWay(application)
+    server = make_server("127.0.0.1", 0, counted, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -100,6 +141,7 @@ def serving(application: Any) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+        counted.end()
 
 
 def signed_in(page: Page, url: str, token: str) -> Page:

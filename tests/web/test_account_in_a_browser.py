@@ -1,14 +1,13 @@
 """Passkeys with Chromium's own authenticator, and the warning before the end."""
 
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 
 from intake.app import create_app
 from intake.instance import Instance
+from tests.browser import serving
 from tests.conftest import MovableClock
 from tests.staff.people import Person, hire, quick_hashing
 from tests.web.test_login_in_a_browser import sign_in
@@ -22,16 +21,10 @@ pytestmark = pytest.mark.usefixtures("quick_hashing")
 def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[tuple[Instance, str]]:
     """An application that knows its own port, because passkeys are bound to it."""
     apps: list[object] = []
-    server = make_server("127.0.0.1", 0, lambda *call: apps[0](*call), threaded=True)  # noqa: PLW0108  it is built later
-    address = f"http://localhost:{server.server_port}"
-    instance = make_instance(sqlite_url, base_url=address)
-    apps.append(create_app(instance))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield instance, address
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(lambda *call: apps[0](*call)) as address:  # noqa: PLW0108  it is built later
+        instance = make_instance(sqlite_url, base_url=address)
+        apps.append(create_app(instance))
+        yield instance, address
 
 
 @pytest.fixture
