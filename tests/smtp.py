@@ -190,12 +190,13 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 class _Running:
     """An asyncio loop in a thread with one listening socket; closed on exit."""
 
-    def __init__(self, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None) -> None:
+    def __init__(self, protocol: Callable[[], SMTP], tls: ssl.SSLContext | None) -> None:
         self._protocol = protocol
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._met: list[SMTP] = []
         self.port = 0
 
     def start(self) -> int:
@@ -206,7 +207,7 @@ class _Running:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        opening = self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._tls)
+        opening = self._loop.create_server(self._meet, "127.0.0.1", 0, ssl=self._tls)
         server = self._loop.run_until_complete(opening)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
@@ -216,7 +217,14 @@ class _Running:
         server.close()
         self._finish()
 
+    def _meet(self) -> SMTP:
+        self._met.append(self._protocol())
+        return self._met[-1]
+
     def _finish(self) -> None:
+        for each in self._met:
+            if each.transport:  # closing it would wait, under TLS, for a goodbye that nobody hears any more
+                each.transport.abort()
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()

@@ -40,9 +40,12 @@ class Site(BaseHTTPRequestHandler):
 def site() -> Iterator[str]:
     Site.asked.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.daemon_threads = False  # so that closing it waits for those who still answer
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    thread.join()
     server.server_close()
 
 

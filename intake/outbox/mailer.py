@@ -175,9 +175,11 @@ class _Line(Connection):
 
     def _cut(self) -> None:
         """End the conversation from outside: whoever waits for the server stops waiting."""
-        if self._talking and self._talking.sock:
+        talking = self._talking
+        line = talking.sock if talking else None  # looked up once: the other thread may drop it meanwhile
+        if line:
             with suppress(OSError):
-                socket.socket.shutdown(self._talking.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
 
     def _drop(self) -> None:
         if self._talking:

@@ -21,6 +21,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from intake.cli import intake
+from intake.cli.stopping import SIGNALS
 from intake.clock import now
 from intake.instance import Instance
 from intake.resources import CONFIG
@@ -36,11 +37,16 @@ PATIENCE = 90.0
 
 
 @pytest.fixture(autouse=True)
-def _hung_up_as_usual() -> Iterator[None]:
-    """Also where the tests themselves were started with `nohup`, which every child would inherit."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals_as_usual() -> Iterator[None]:
+    """Also where the tests themselves were started with `nohup`, which every child would inherit.
+
+    A command in this process may take the signals for itself; afterwards they end the run of tests again.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

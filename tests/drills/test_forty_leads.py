@@ -159,9 +159,11 @@ def at_work(instance: Instance, asked: Sequence[Submitted], staff: Sequence[Coor
     threads.append(threading.Thread(target=take_back, args=(instance, asked[5::10], ready)))
     for thread in threads:
         thread.start()
-    yield
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:  # also where the screen has failed: nobody may be at work in the next test
+        for thread in threads:
+            thread.join()
 
 
 def check(

@@ -12,7 +12,7 @@ from intake.app import create_app
 from intake.cli.web_server import serve
 from intake.instance import Instance
 from intake.outbox.mailer import open_mailer
-from intake.staff import first
+from intake.staff import credentials, first
 from intake.staff.first import FirstAccount
 from intake.web.responses import write_fallback_pages
 
@@ -35,18 +35,20 @@ class Served:
 
 
 @pytest.fixture
-def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[Served]:
+def served(
+    make_instance: Callable[..., Instance], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
     """The whole service on SQLite, at a moment when the clinic is open."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    instance = make_instance(sqlite_url, base_url=url)
-    with instance.database.transaction() as session:
-        account = first.ensure(session, instance=instance)
-    app, stop = create_app(instance), threading.Event()
-    pages = write_fallback_pages(app)
-    thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))
-    thread.start()
-    yield Served(instance, url, account)
-    stop.set()
-    thread.join()
-    listening.close()
+    monkeypatch.setattr(credentials, "_line", credentials._line)  # the server makes it shorter, for good
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        instance = make_instance(sqlite_url, base_url=url)
+        with instance.database.transaction() as session:
+            account = first.ensure(session, instance=instance)
+        app, stop = create_app(instance), threading.Event()
+        pages = write_fallback_pages(app)
+        thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))
+        thread.start()
+        yield Served(instance, url, account)
+        stop.set()
+        thread.join()

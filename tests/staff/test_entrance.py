@@ -333,8 +333,10 @@ def test_no_transaction_is_open_while_a_password_is_looked_at(
             with sqlite_instance.database.transaction():
                 wrote.set()
 
-        threading.Thread(target=write, daemon=True).start()
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
         assert wrote.wait(timeout=60)
+        writer.join()
         return really(password_hash, password)
 
     monkeypatch.setattr(credentials, "right", while_another_writes)

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
@@ -264,12 +264,10 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
 
 def ask_for(port: int, method: str, path: str, **more: Any) -> tuple[int, str, str]:
     """Status, body and cookie of one answer."""
-    web = HTTPConnection("127.0.0.1", port, timeout=120)
-    web.request(method, path, headers={"Host": "localhost", **more.pop("headers", {})}, **more)
-    answer = web.getresponse()
-    found = answer.status, answer.read().decode(), answer.getheader("Set-Cookie", "")
-    web.close()
-    return found
+    with closing(HTTPConnection("127.0.0.1", port, timeout=120)) as web:
+        web.request(method, path, headers={"Host": "localhost", **more.pop("headers", {})}, **more)
+        answer = web.getresponse()
+        return answer.status, answer.read().decode(), answer.getheader("Set-Cookie", "")
 
 
 def test_while_passwords_are_looked_at_the_public_form_still_answers(
@@ -289,12 +287,14 @@ def test_while_passwords_are_looked_at_the_public_form_still_answers(
     threads = [threading.Thread(target=storm) for _ in range(12)]
     for thread in threads:
         thread.start()
-    assert slow.entered.acquire(timeout=60)
-    status, form, _ = ask_for(port, "GET", "/")
-    assert (status, "<form" in form, slow.go.is_set()) == (200, True, False)
-    assert ask_for(port, "GET", "/healthz")[0] == 200
-    slow.go.set()
-    for thread in threads:
-        thread.join()
+    try:
+        assert slow.entered.acquire(timeout=60)
+        status, form, _ = ask_for(port, "GET", "/")
+        assert (status, "<form" in form, slow.go.is_set()) == (200, True, False)
+        assert ask_for(port, "GET", "/healthz")[0] == 200
+    finally:  # or they would wait, and at last fail, in later tests
+        slow.go.set()
+        for thread in threads:
+            thread.join()
     assert Counter(statuses)[429] + Counter(statuses)[422] == 12
     assert slow.most <= credentials._AT_ONCE
