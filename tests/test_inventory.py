@@ -42,7 +42,7 @@ KEYED = {
 }
 OPEN = {
     "audit_event": "id at actor_kind actor_id action about details",
-    "chain_link": "seq event_id linked_at",
+    "chain_link": "seq event_id linked_at digest_version",
     "consent_statement": "digest kind version language body first_shown_at",
     "consent_event": "id lead_id kind state statement language method actor_kind actor_id at",
     "lead": "id reference language region time_zone number_zones windows status close_reason suspected "

@@ -46,6 +46,7 @@ def _told(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
         "seq": chained.seq,
         "digest": chained.digest.hex(),
         "linked_at": chained.linked_at.isoformat(),
+        "digest_version": chained.digest_version,
         "id": str(event.id),
         "at": event.at.isoformat(),
         "actor_kind": event.actor_kind.value,
@@ -117,5 +118,14 @@ def _read(line: str) -> tuple[ChainLink, AuditEvent]:
         details=str(row["details"]),
         mac=bytes.fromhex(row["mac"]),
     )
-    placed = {"seq": int(row["seq"]), "digest": bytes.fromhex(row["digest"])}
-    return ChainLink(event_id=event.id, linked_at=datetime.fromisoformat(row["linked_at"]), **placed), event
+    version = row.get("digest_version")  # not in the oldest files
+    if version is not None and type(version) is not int:
+        raise TypeError
+    chained = ChainLink(
+        seq=int(row["seq"]),
+        event_id=event.id,
+        digest=bytes.fromhex(row["digest"]),
+        linked_at=datetime.fromisoformat(row["linked_at"]),
+        digest_version=version,
+    )
+    return chained, event

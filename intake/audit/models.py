@@ -150,7 +150,10 @@ class AuditEvent(Base):
 
 
 class ChainLink(Base):
-    """The place of one event in the one chain; written by the linker alone, never changed."""
+    """The place of one event in the one chain; written by the linker alone, never changed.
+
+    `digest_version` says by which formula `digest` was made; None in links that are older than the column.
+    """
 
     __tablename__ = "chain_link"
 
@@ -158,3 +161,4 @@ class ChainLink(Base):
     event_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("audit_event.id"), unique=True)
     digest: Mapped[bytes] = mapped_column(Blob)
     linked_at: Mapped[datetime] = mapped_column(Instant)
+    digest_version: Mapped[int | None] = mapped_column(Count)

@@ -20,6 +20,10 @@ Detail = str | int | bool | Sequence[str]
 _LATE = timedelta(days=1)
 """How far behind the newest linked event the linker looks first for one that was committed late."""
 _PAGE = 1000
+DIGEST_VERSION = 3
+"""The formula of new links' digests; it covers its own number, so no link passes for one of another."""
+UNLABELLED = (1, 2)
+"""The formulas of links without a `digest_version`, oldest first: the moment of linking came in with 2."""
 
 
 def record(
@@ -66,8 +70,8 @@ def link(session: Session, *, keyring: Keyring, at: datetime, limit: int = _PAGE
     waiting = _unlinked(session, last, limit)
     for event in waiting:
         seq += 1
-        chained = ChainLink(seq=seq, event_id=event.id, linked_at=at)
-        chained.digest = digest = digest_of(keyring, digest, chained, event)
+        chained = ChainLink(seq=seq, event_id=event.id, linked_at=at, digest_version=DIGEST_VERSION)
+        chained.digest = digest = digest_of(keyring, digest, chained, event, version=DIGEST_VERSION)
         session.add(chained)
     session.flush()
     return len(waiting)
@@ -128,10 +132,16 @@ def _behind(session: Session) -> bool:
     return events != links
 
 
-def digest_of(keyring: Keyring, before: bytes, chained: ChainLink, event: AuditEvent) -> bytes:
-    """What a link's digest is made of: the one before, and everything that it says itself."""
-    placed = chained.seq.to_bytes(8) + chained.linked_at.isoformat().encode()
-    return keyring.mac("chain-link", before + placed + event.id.bytes + event.mac)
+def digest_of(
+    keyring: Keyring, before: bytes, chained: ChainLink, event: AuditEvent, *, version: int
+) -> bytes:
+    """A link's digest by formula `version`: made of the one before, and of everything the link says.
+
+    A formula is never changed: a new one gets a new number and a new purpose of the key.
+    """
+    at = b"" if version == UNLABELLED[0] else chained.linked_at.isoformat().encode()
+    purpose = "chain-link" if version in UNLABELLED else f"chain-link-{version}"
+    return keyring.mac(purpose, before + chained.seq.to_bytes(8) + at + event.id.bytes + event.mac)
 
 
 def authentic(event: AuditEvent, *, keyring: Keyring) -> bool:

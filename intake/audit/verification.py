@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from intake.audit.anchors import Anchor, Seen, compare
 from intake.audit.models import AuditEvent, ChainLink
-from intake.audit.service import authentic, digest_of, tail
+from intake.audit.service import DIGEST_VERSION, UNLABELLED, authentic, digest_of, tail
 from intake.crypto import Keyring, same
 
 _PAGE = 1000
@@ -53,6 +53,7 @@ class Walk:
         self.linked, self.head = 0, b""
         self.digests: dict[int, bytes] = {}
         self._keyring, self._wanted = keyring, frozenset(wanted)
+        self._reached = UNLABELLED[0]
 
     def step(self, chained: ChainLink, event: AuditEvent | None) -> None:
         """Look at the next link and its event."""
@@ -72,10 +73,19 @@ class Walk:
             return
         if not authentic(event, keyring=self._keyring):
             yield f"link {chained.seq}: event {event.id} was changed."
-        if chained.seq == expected and not same(
-            chained.digest, digest_of(self._keyring, self.head, chained, event)
-        ):
+        if chained.seq == expected and not self._follows(chained, event):
             yield f"link {chained.seq}: does not follow from the link before it."
+
+    def _follows(self, chained: ChainLink, event: AuditEvent) -> bool:
+        """Whether the digest is right by a formula that the link may have: never one older than before it."""
+        label = chained.digest_version
+        named = UNLABELLED if label is None else {label} & {DIGEST_VERSION}
+        for version in (each for each in named if each >= self._reached):
+            made = digest_of(self._keyring, self.head, chained, event, version=version)
+            if same(chained.digest, made):
+                self._reached = version
+                return True
+        return False
 
 
 def verify(session: Session, *, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> Verification:
