@@ -17,8 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from intake import audit, backup, keys, upgrade
 from intake.app import create_app
@@ -34,6 +35,7 @@ from intake.staff.first import FirstAccount
 from intake.upgrade import Standing
 from tests.audit.test_chain import tamper
 from tests.conftest import MovableClock
+from tests.test_database import APPEND_ONLY
 from tests.web.forms import answers, code_on, read
 
 DATA = Path(__file__).parent / "data" / "releases"
@@ -269,6 +271,12 @@ def links(instance: Instance) -> list[int | None]:
     """By which formula each link says that it was made."""
     with instance.database.reading() as session:
         return list(session.scalars(select(ChainLink.digest_version).order_by(ChainLink.seq)))
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_its_proof_stays_append_only(stored: Stored, table: str) -> None:
+    with pytest.raises(DBAPIError, match="append-only"), stored.instance.database.transaction() as session:
+        session.execute(text(f"DELETE FROM {table}"))
 
 
 def test_a_change_in_its_chain_is_named(stored: Stored) -> None:
