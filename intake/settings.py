@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from environs import EnvError, FileAwareEnv
+from sqlalchemy.engine import URL
 
 from intake import settings_rules
 from intake.errors import SettingsError
@@ -252,7 +253,10 @@ def _fill(values: dict[str, Any], problems: list[str]) -> None:
 
 def _database_url(given: str | None, folder: Path) -> str:
     if not given:
-        return f"sqlite:///{folder / 'intake.sqlite3'}"
+        path = os.fsencode(folder / "intake.sqlite3").decode(
+            errors="replace"
+        )  # a rule refuses what is not UTF-8
+        return URL.create("sqlite", database=path).render_as_string(hide_password=False)
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given)
 
 

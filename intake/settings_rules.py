@@ -25,7 +25,10 @@ RANGES = {
     "smtp_timeout": (1, 120),
     "backup_keep": (1, 1000),
 }
+PATHS = ("data_dir", "config_dir", "anchor_file", "backup_dir", "smtp_ca_file", "alarm_smtp_ca_file")
 MIN_TOKEN = 16
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no log, page or line on a terminal can show as it is."""
 _BARE_ADDRESS = r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+"
 Problems = Iterator[tuple[str, str]]
 
@@ -57,16 +60,22 @@ def _listening(values: Mapping[str, Any]) -> Problems:
         yield "METRICS_TOKEN", f"must have {MIN_TOKEN} characters or more."
 
 
+def _paths(values: Mapping[str, Any]) -> Problems:
+    for name in PATHS:
+        if _UNWRITABLE.search(str(values[name])):
+            yield name.upper(), "must be a path in UTF-8, without line breaks or other control characters."
+
+
 def _folders(values: Mapping[str, Any]) -> Problems:
-    if not values["config_dir"].is_dir():
+    if not os.access(values["config_dir"] / ".", os.F_OK):
         yield "CONFIG_DIR", "must be a folder that holds clinic.toml, calling_hours.toml and consent/."
-    if not _writable(values["data_dir"]) and not (values["data_dir"] / IN_USE).is_file():
+    if not _writable(values["data_dir"]) and not os.access(values["data_dir"] / IN_USE, os.F_OK):
         yield "DATA_DIR", "must be a folder that this account can write to or make."
 
 
 def _writable(folder: Path) -> bool:
     """Whether `folder` can be written, or made in the nearest folder above it that exists."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
@@ -130,6 +139,11 @@ def _database(values: Mapping[str, Any]) -> Problems:
         yield "DATABASE_URL", "must be sqlite:////whole/path/file or postgresql://host/database."
     elif url.drivername == "sqlite" and not url.database.startswith("/"):
         yield "DATABASE_URL", "must name the SQLite file by its whole path, so that every command finds it."
+    elif url.drivername == "sqlite" and "?" in values["database_url"]:
+        yield (
+            "DATABASE_URL",
+            "must name the SQLite file and nothing else; a ? in its path is written %3F, a % %25.",
+        )
     elif _in_production(values) and _open_to_the_network(url):
         yield "DATABASE_URL", "must ask for sslmode=verify-full when PostgreSQL is elsewhere."
 
@@ -164,5 +178,5 @@ def _in_production(values: Mapping[str, Any]) -> bool:
 
 
 _RULES: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
-    _public_address, _listening, _ranges, _folders, _mail, _database, _backups, _anchors
+    _public_address, _listening, _ranges, _paths, _folders, _mail, _database, _backups, _anchors
 )  # fmt: skip

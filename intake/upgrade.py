@@ -25,7 +25,7 @@ class Standing(StrEnum):
 def config(connection: Connection | None = None) -> Config:
     """Alembic's configuration; no alembic.ini, the same folder in a checkout and in a wheel."""
     made = Config()
-    made.set_main_option("script_location", str(MIGRATIONS))
+    made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # else a reference
     made.set_main_option("revision_environment", "true")
     made.attributes["connection"] = connection
     return made

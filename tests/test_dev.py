@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -176,3 +178,116 @@ def test_a_wrong_word_is_answered_with_the_right_ones(bare: Path, words: tuple[s
     told = start(bare, *words)
     assert told.returncode == 2
     assert "./dev run" in told.stderr
+
+
+ODD = ["a%41b mi clínica?x=1#y", "a'b\"c;d&$HOME`e`", "{x}[*]\\%(here)s"]
+"""Names of folders that mean something to a shell, an address or a configuration file."""
+
+
+def checkout_in(folder: Path, bare: Path) -> Path:
+    """A checkout like `bare`, not set up, at `folder`."""
+    return Path(
+        shutil.copytree(bare, folder, ignore=shutil.ignore_patterns(".venv", ".stamp*", "__pycache__"))
+    )
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_checkout_may_have_any_letter_in_its_path(bare: Path, tmp_path: Path, name: str) -> None:
+    folder = checkout_in(tmp_path / name, bare)
+    told = finish(begin(folder, ["make", f"PYTHON={PYTHON}", "run"]))
+    assert (told.stdout.split()[1:], told.returncode) == (["development", "run", "--stop-with-parent"], 0)
+    told = finish(begin(tmp_path, [folder / ".venv/bin/intake", "a b", "$HOME"]))
+    assert told.stdout.split(maxsplit=1)[1] == "None a b $HOME\n"
+    found = finish(
+        begin(tmp_path, [folder / ".venv/bin/python", "-Pc", "import intake; print(intake.__file__)"])
+    )
+    assert found.stdout == f"{folder}/intake/__init__.py\n"
+
+
+@pytest.mark.parametrize("name", ["a:b", "a\nb", "a\udce9b"])
+def test_a_path_that_python_cannot_use_is_refused_in_a_sentence(
+    bare: Path, tmp_path: Path, name: str
+) -> None:
+    told = start(checkout_in(tmp_path / name, bare), "run")
+    assert told.returncode == 1
+    assert told.stderr.startswith("The path of this checkout has a colon, a control character or a letter")
+    assert "Traceback" not in told.stderr
+    assert told.stderr.count("\n") == 2
+
+
+@pytest.fixture
+def fresh(bare: Path, tmp_path: Path) -> Path:
+    """A checkout of its own, not set up."""
+    return checkout_in(tmp_path / "checkout", bare)
+
+
+def unwritable(path: Path) -> None:
+    """Make opening the file `path` to write fail for every account, root as well."""
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def test_a_checkout_that_cannot_be_written_is_told_in_a_sentence(fresh: Path) -> None:
+    unwritable(fresh / ".stamp-lock")
+    told = start(fresh, "run")
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"{fresh}/.stamp-lock: Is a directory.\n")
+    assert "clone it to a folder that this account can write to" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_venv_that_cannot_be_replaced_is_told_in_a_sentence(fresh: Path) -> None:
+    (fresh / ".venv").touch()
+    told = start(fresh, "run")
+    assert told.returncode == 1
+    assert f"{fresh}/.venv: Not a directory.\n" in told.stderr
+    assert "clone it to a folder that this account can write to" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_checkout_that_is_set_up_needs_no_writing(fresh: Path) -> None:
+    assert start(fresh, "setup").returncode == 0
+    unwritable(fresh / ".stamp-lock")
+    told = start(fresh, "intake")
+    assert (told.stdout.split()[1:], told.stderr) == (["development"], "")
+
+
+def test_the_first_start_says_each_step_once_it_begins(fresh: Path) -> None:
+    steps = [line.split(" (")[0] for line in start(fresh, "run").stderr.splitlines()]
+    assert steps[0].startswith("Setting up .venv to run")
+    assert steps[1] == "1/3 Making .venv …"
+    assert steps[2].startswith("2/3 Fetching 0 packages")
+    assert steps[-1].startswith("Set up in ")
+
+
+def script() -> ModuleType:
+    """The script as a module."""
+    loader = SourceFileLoader("dev_script", str(ROOT / "dev"))
+    module = ModuleType(loader.name)
+    module.__file__ = loader.path
+    loader.exec_module(module)
+    return module
+
+
+def test_the_steps_are_read_from_what_pip_says() -> None:
+    how_far = script().how_far
+    said = ["Ignoring colorama: markers 'sys_platform == \"win32\"' don't match your environment"]
+    assert how_far(said, 3, 0) == "2/3 Fetching 2 packages …"
+    said += ["Collecting click==8.3.0 (from -r run.lock (line 1))"]
+    said += ["WARNING: Location 'file:///x' is ignored: it is neither a file nor a directory."]
+    said += ["Downloading https://files.example.org/click-8.3.0-py3-none-any.whl (107 kB)"]
+    assert how_far(said, 3, 0) == "2/3 Fetching 2 packages: 1 … click (107 kB)"
+    said += ["Collecting flask==3.1.2", "Installing collected packages: click, flask"]
+    assert how_far(said, 3, 1) == "3/3 Installing 2 packages: 1 …"
+
+
+def test_the_steps_are_read_from_what_uv_says() -> None:
+    how_far = script().how_far
+    assert how_far(["Resolved 43 packages in 2ms"], 45, 0) == "2/3 Fetching 45 packages …"
+    assert how_far(["Downloading ruff (10.8MiB)"], 45, 0) == "2/3 Fetching 45 packages … ruff (10.8MiB)"
+    assert how_far(["Prepared 43 packages in 1.2s"], 45, 40) == "3/3 Installing 43 packages: 40 …"
+
+
+def test_of_a_failure_the_end_is_shown_and_each_line_once() -> None:
+    said = ["Collecting click==8.3.0", *(3 * ["WARNING: Retrying"]), "", "ERROR: No matching distribution"]
+    assert script().last_words(said) == ["WARNING: Retrying", "ERROR: No matching distribution"]

@@ -1,6 +1,7 @@
 """The migrations make exactly the tables the models describe, on both databases, and can be undone."""
 
 import re
+import shutil
 
 import pytest
 from sqlalchemy import MetaData, inspect, text
@@ -122,3 +123,12 @@ def test_every_sqlite_table_is_strict(tmp_path) -> None:
         ).all()
     database.close()
     assert set(loose) == {"alembic_version", "sqlite_schema"}
+
+
+def test_the_migrations_are_found_under_any_path(monkeypatch, tmp_path) -> None:
+    """A build machine names its folder after a branch: `feature%2Fx`."""
+    there = tmp_path / "feature%2Fx mi clínica?#%(here)s" / "migrations"
+    shutil.copytree(upgrade.MIGRATIONS, there, ignore=shutil.ignore_patterns("__pycache__"))
+    known = upgrade.revisions()
+    monkeypatch.setattr(upgrade, "MIGRATIONS", there)
+    assert upgrade.revisions() == known

@@ -1,5 +1,6 @@
 """The wheel holds what a service needs and nothing that git ignores; the locks hold what is asked for."""
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from intake import __version__
 
@@ -110,12 +112,19 @@ def test_an_installed_wheel_makes_its_database(site: Path, tmp_path: Path) -> No
     assert run(site, "-m", "intake", "db", "upgrade", **here) == "Nothing to do.\n"
 
 
+def lock_text(name: str) -> str:
+    return (ROOT / f"requirements/{name}.lock").read_text()
+
+
+def pins(text: str) -> list[Requirement]:
+    """Every entry of a lock, without its hashes."""
+    entries = re.findall(r"^[a-z0-9].*?(?= \\$)", text, re.MULTILINE)
+    return [Requirement(each) for each in entries]
+
+
 def locked(name: str) -> dict[str, str]:
     """Name and version of everything in a lock."""
-    lines = re.findall(
-        r"^([a-z0-9._-]+)==([^ ;]+)", (ROOT / f"requirements/{name}.lock").read_text(), re.MULTILINE
-    )
-    return dict(lines)
+    return {each.name: str(each.specifier).removeprefix("==") for each in pins(lock_text(name))}
 
 
 def asked_for(*extras: str) -> list[Requirement]:
@@ -133,6 +142,39 @@ def test_the_locks_hold_what_is_asked_for(lock: str, extras: list[str]) -> None:
 
 def test_tests_run_on_the_versions_that_serve() -> None:
     assert locked("run").items() <= locked("test").items()
+
+
+def unpinned_extras(text: str, extras: list[str]) -> list[str]:
+    """Requirements with an extra that the lock `text` does not pin with that extra.
+
+    pip up to 23.2 refuses such a lock. Asked are pyproject.toml and the installed metadata of what is locked.
+    """
+    here = {pin.name: pin for pin in pins(text) if not pin.marker or pin.marker.evaluate()}
+    pinned = {(name, extra) for name, pin in here.items() for extra in pin.extras}
+    wanted = asked_for(*extras)
+    for pin in here.values():
+        for line in importlib.metadata.requires(pin.name) or ():
+            each = Requirement(line)
+            if not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in ("", *pin.extras)):
+                wanted.append(each)
+    return [
+        str(each)
+        for each in wanted
+        for extra in each.extras
+        if (canonicalize_name(each.name), extra) not in pinned
+    ]
+
+
+@pytest.mark.parametrize(("lock", "extras"), [("run", []), ("test", ["test"])])
+def test_each_extra_that_is_asked_for_is_pinned(lock: str, extras: list[str]) -> None:
+    assert unpinned_extras(lock_text(lock), extras) == []
+
+
+def test_a_lock_without_its_extras_is_noticed() -> None:
+    """The form that `uv pip compile` writes of itself: newer pips install it, older ones do not."""
+    stripped = re.sub(r"^([a-z0-9.-]+)\[[a-z,]+\]", r"\1", lock_text("test"), flags=re.MULTILINE)
+    missed = [Requirement(each).name for each in unpinned_extras(stripped, ["test"])]
+    assert missed == ["psycopg", "coverage"]
 
 
 def test_every_locked_file_is_known_by_its_hash() -> None:

@@ -1,15 +1,20 @@
 """Settings: where a value comes from, and that a wrong one is named and never shown (J12)."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from intake import settings
+from intake import settings, settings_rules
+from intake.database import Database
 from intake.errors import SettingsError
+from intake.instance import Instance
 from intake.keys import SECRETS, new_secret
 from intake.resources import CONFIG, default_data_dir
 from intake.settings import Mode, Settings, Tls
+from intake.upgrade import upgrade
 
 KEYS = {name: new_secret(name) for name in SECRETS}
 SMTP_PASSWORD = "canary-mail-password"
@@ -90,6 +95,8 @@ BAD = [
     ("BASE_URL", "https://intake.example.org:99123"),
     ("BASE_URL", "https://intake.example.org:00000"),
     ("CONFIG_DIR", "/canary/nowhere"),
+    ("DATA_DIR", "/tmp/canary\nbelow"),
+    ("DATA_DIR", "/tmp/canary\udce9"),
     ("DATABASE_URL", "canary"),
     ("DATABASE_URL", "mysql://name:canary@db.example.org/intake"),
     ("DATABASE_URL", "postgresql://name:canary@db.example.org:port/intake"),
@@ -99,6 +106,8 @@ BAD = [
     ("DATABASE_URL", "postgresql://name:canary@localhost/"),
     ("DATABASE_URL", "sqlite://?canary=1"),
     ("DATABASE_URL", "sqlite:///canary.sqlite3"),
+    ("DATABASE_URL", "sqlite:////srv/what?canary=1/intake.sqlite3"),
+    ("DATABASE_URL", "sqlite:////srv/what?canary/intake.sqlite3"),
     ("DATABASE_URL", "sqlite:///:memory:"),
     ("LOG_LEVEL", "CANARY"),
     ("WEB_THREADS", "00"),
@@ -402,3 +411,63 @@ def test_development_says_when_it_cannot_keep_its_keys(development, tmp_path: Pa
     sentence = refused()
     assert sentence.count("INTAKE_DATA_DIR: must be a folder that can be written") == 1
     assert str(tmp_path) not in sentence
+
+
+ODD = [
+    "a%41b",
+    "%20",
+    "%(here)s",
+    "what?x=1",
+    "what?",
+    "a#b",
+    "mi clínica",
+    "a;b:c",
+    "a'b\"c",
+    "a\\b&c",
+    "[*]",
+    "{{x}}",
+    "$HOME",
+]
+"""Folder names that mean something to an address, a configuration file, a shell or a pattern."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_database_is_in_the_data_folder_whatever_its_name(development, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    development(DATA_DIR=str(folder))
+    instance = Instance.from_settings(settings.load())
+    upgrade(instance.database)
+    with instance.database.transaction() as session:
+        assert session.execute(text("PRAGMA database_list")).one().file == str(folder / "intake.sqlite3")
+    instance.database.close()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["ANCHOR_FILE", "BACKUP_DIR", "CONFIG_DIR", "SMTP_CA_FILE"])
+def test_a_path_that_no_log_can_show_is_refused(production, name: str) -> None:
+    production(**{name: "/tmp/canary\x1b[1m"})
+    assert f"INTAKE_{name}: must be a path in UTF-8" in refused()
+
+
+def test_a_letter_may_be_escaped_in_the_address_of_a_file(production, tmp_path: Path) -> None:
+    folder = tmp_path / "what?"
+    folder.mkdir()
+    production(DATABASE_URL=f"sqlite:///{tmp_path}/what%3F/clinic.sqlite3")
+    database = Database(settings.load().database_url, lock=tmp_path / "lock")
+    upgrade(database)
+    database.close()
+    assert (folder / "clinic.sqlite3").is_file()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not look")
+def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path: Path) -> None:
+    """Asked by another account, as an operator does who runs a command with the service's settings."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    values = {"config_dir": closed / "config", "data_dir": closed / "var"}
+    os.setresuid(65534, 65534, 0)
+    try:
+        names = [name for name, _ in settings_rules._folders(values)]
+    finally:
+        os.setresuid(0, 0, 0)
+    assert names == ["CONFIG_DIR", "DATA_DIR"]
