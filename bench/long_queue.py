@@ -19,19 +19,20 @@ from pathlib import Path
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from intake import crypto, keys
-from intake.clinic import Channel
+from intake.accounts.models import Role, StaffMember, StaffRole
+from intake.accounts.permissions import Member
+from intake.casework import handover, queue, search
+from intake.casework.queue import Filters, HeldBy, Show
+from intake.conf import secrets as conf_secrets
+from intake.conf.clinic import Channel
+from intake.conf.settings import Mode, Settings
 from intake.consent.models import ConsentEvent, ConsentStatement, Kind, Method, State
-from intake.crypto import Place
+from intake.core.paths import CONFIG
+from intake.db.migrate import upgrade
 from intake.instance import Instance
-from intake.leads import find, handover, queue
 from intake.leads.models import CloseReason, Lead, LeadKey, LeadStatus
-from intake.leads.queue import Filters, HeldBy, Show
-from intake.resources import CONFIG
-from intake.settings import Mode, Settings
-from intake.staff.models import Role, StaffMember, StaffRole
-from intake.staff.permissions import Member
-from intake.upgrade import upgrade
+from intake.security import crypto
+from intake.security.crypto import Place
 
 FEW, TIMES, BATCH = 1_000, 15, 2_000
 STATUSES = [LeadStatus.NEW] * 3 + [LeadStatus.TRYING] * 2 + [LeadStatus.BOOKED] + [LeadStatus.CLOSED] * 4
@@ -40,7 +41,7 @@ MEMBER = Member(uuid.uuid4(), "bench@example.org", "Bench", frozenset({Role.SUPE
 
 def made(folder: Path, url: str) -> Instance:
     """A migrated, empty instance."""
-    secrets = {name: keys.new_secret(name) for name in keys.SECRETS}
+    secrets = {name: conf_secrets.new_secret(name) for name in conf_secrets.SECRETS}
     settings = Settings(
         mode=Mode.DEVELOPMENT,
         base_url="http://localhost",
@@ -153,7 +154,7 @@ def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
         )
 
     def found(term: str) -> Callable[[Session], object]:
-        return lambda session: find.find(session, term=term, member=MEMBER, instance=instance)
+        return lambda session: search.find(session, term=term, member=MEMBER, instance=instance)
 
     return {
         "waiting": listed(),

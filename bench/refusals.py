@@ -14,16 +14,16 @@ from dataclasses import replace
 from math import erfc, sqrt
 from pathlib import Path
 
-from intake import keys
-from intake.database import Database
+from intake.accounts import service, sign_in
+from intake.accounts.models import Role
+from intake.accounts.sign_in import Comer, SignInRefused
+from intake.conf import secrets
+from intake.conf.settings import Mode, Settings
+from intake.core.paths import CONFIG
+from intake.db.engine import Database
+from intake.db.migrate import upgrade
 from intake.instance import Instance
-from intake.resources import CONFIG
-from intake.settings import Mode, Settings
-from intake.staff import entrance, service
-from intake.staff.entrance import Comer, SignInRefused
-from intake.staff.models import Role
-from intake.throttle import Throttle, Verdict
-from intake.upgrade import upgrade
+from intake.security.rate_limits import Throttle, Verdict
 
 HERE, NOT_HERE = "here@example.org", "nowhere@example.org"
 WARM_UP = 10
@@ -46,7 +46,7 @@ def made(folder: Path) -> Instance:
         config_dir=CONFIG,
         database_url=f"sqlite:///{folder}/intake.sqlite3",
         mail_from="intake@example.org",
-        **{name: keys.new_secret(name) for name in keys.SECRETS},
+        **{name: secrets.new_secret(name) for name in secrets.SECRETS},
     )
     database = Database(settings.database_url, lock=folder / "database.lock")
     upgrade(database)
@@ -63,7 +63,7 @@ def took(instance: Instance, email: str) -> float:
     """Milliseconds until one try is refused."""
     started = time.perf_counter()
     try:
-        entrance.sign_in(
+        sign_in.sign_in(
             instance=instance,
             email=email,
             password="bramble oxide lantern sofa",

@@ -24,10 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "screenshots"
 sys.path[0] = str(ROOT)  # not bench/, whose files may be called as the library's are
 
-from intake.cli.greeting import answers  # noqa: E402  the checkout has to be found first
-from intake.cli.opening import load_settings, opened  # noqa: E402
-from intake.staff import first  # noqa: E402
-from intake.staff.first import FirstAccount  # noqa: E402
+from intake.accounts import dev_account  # noqa: E402
+from intake.accounts.dev_account import FirstAccount  # noqa: E402
+from intake.cli.greeting import answers  # noqa: E402
+from intake.cli.opening import load_settings, opened  # noqa: E402  the checkout has to be found first
 from tests.browser import FLAGS, MISSING, chromium  # noqa: E402
 
 PHONE, WIDE, DESK_SIZE = (390, 844), (1280, 800), (1100, 700)
@@ -159,7 +159,7 @@ def service() -> Iterator[FirstAccount]:
     """The whole service with made-up requests in it, and the account to sign in with."""
     intake("db", "upgrade")
     with opened() as instance, instance.database.transaction() as session:
-        account = first.ensure(session, instance=instance)
+        account = dev_account.ensure(session, instance=instance)
     intake("demo", "--leads", "16")
     running = subprocess.Popen([sys.executable, "-m", "intake", "run"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:

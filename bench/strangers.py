@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from flask.testing import FlaskClient
 
 from intake.app import create_app
-from intake.database import Database
+from intake.db.engine import Database
+from intake.db.migrate import upgrade
 from intake.instance import Instance
 from intake.leads.models import Lead
-from intake.upgrade import upgrade
 from tests.conftest import MovableClock, settings_for
 from tests.leads.asking import ask
 

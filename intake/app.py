@@ -5,19 +5,19 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from intake import resources
+from intake.conf.settings import Settings
+from intake.core import paths
 from intake.instance import Instance
-from intake.settings import Settings
-from intake.web import rendering, responses
-from intake.web.desk import desk
-from intake.web.dev import dev
-from intake.web.here import SPANISH
-from intake.web.joining import joining
-from intake.web.login import login
-from intake.web.manage import manage
-from intake.web.public import public
-from intake.web.responses import write_fallback_pages
-from intake.web.status import status
+from intake.web import errors, templating
+from intake.web.auth.invitation import joining
+from intake.web.auth.login import login
+from intake.web.context import SPANISH
+from intake.web.desk.routes import desk
+from intake.web.dev_mailbox import dev
+from intake.web.errors import write_fallback_pages
+from intake.web.health_endpoints import status
+from intake.web.public.manage import manage
+from intake.web.public.routes import public
 
 __all__ = ["create_app", "write_fallback_pages"]
 
@@ -28,13 +28,13 @@ DEVELOPMENT_HOSTS = ("localhost", "127.0.0.1")
 
 def create_app(instance: Instance) -> Flask:
     """The application of one service. It holds nothing of a person between two requests."""
-    app = Flask("intake", template_folder=str(resources.TEMPLATES), static_folder=str(resources.STATIC))
+    app = Flask("intake", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
     app.extensions["intake"] = instance
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # its redirect would repeat the port and scheme that were asked for
     _limit(app, instance.settings)
-    rendering.prepare(app)
-    responses.prepare(app)
+    templating.prepare(app)
+    errors.prepare(app)
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
         app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
@@ -42,7 +42,7 @@ def create_app(instance: Instance) -> Flask:
         app.register_blueprint(blueprint)
     if instance.settings.development:
         app.register_blueprint(dev)
-    responses.make_ready(app)
+    errors.make_ready(app)
     return app
 
 

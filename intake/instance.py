@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import Self
 
-from intake import configuration
 from intake.calling import hours as calling_hours
-from intake.clinic import Clinic
-from intake.clock import Clock, ahead, now
+from intake.conf import toml_schema
+from intake.conf.clinic import Clinic
+from intake.conf.settings import Settings
+from intake.conf.settings_rules import IN_USE
 from intake.consent import statements as consent_statements
 from intake.consent.statements import Statements
-from intake.crypto import Keyring
-from intake.database import Database
-from intake.settings import Settings
-from intake.settings_rules import IN_USE
-from intake.throttle import Throttle
+from intake.core.clock import Clock, ahead, now
+from intake.db.engine import Database
+from intake.security.crypto import Keyring
+from intake.security.rate_limits import Throttle
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Instance:
         """Read the configuration folder and open the database. Raises SettingsError, all at once."""
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        clinic = configuration.load(folder / "clinic.toml", Clinic)
+        clinic = toml_schema.load(folder / "clinic.toml", Clinic)
         keyring = Keyring.from_settings(settings)
         clock = clock or ahead(settings.time_shift)
         return cls(

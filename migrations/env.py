@@ -6,15 +6,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+import intake.accounts.models
 import intake.audit.models
 import intake.backup.models
 import intake.consent.models
 import intake.leads.before
 import intake.leads.legal_hold
 import intake.leads.models
-import intake.outbox.models
-import intake.staff.models  # noqa: F401  each import registers its tables
-from intake.database import Base
+import intake.outbox.models  # noqa: F401  registers its tables
+from intake.db.engine import Base
 
 
 def numbered(_context: MigrationContext, _revision: object, directives: list[MigrationScript]) -> None:

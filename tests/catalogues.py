@@ -7,9 +7,9 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from intake import errors
-from intake.errors import IntakeError
-from intake.resources import LOCALES
+from intake.core import errors
+from intake.core.errors import IntakeError
+from intake.core.paths import LOCALES
 
 ROOT = Path(__file__).resolve().parent.parent
 JINJA = {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}
@@ -37,7 +37,7 @@ def in_the_code() -> dict[Sentence, set[str]]:
         for name, _, sentence, *_ in extracted:
             found.setdefault(sentence, set()).add(f"{folder}/{name}")
     for sentence in of_failures():
-        found.setdefault(sentence, set()).add("intake/errors.py")
+        found.setdefault(sentence, set()).add("intake/core/errors.py")
     return found
 
 

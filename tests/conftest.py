@@ -12,19 +12,23 @@ from flask import Flask
 from hypothesis import settings as properties
 from jinja2 import FileSystemBytecodeCache
 
-from intake import configuration, keys, language, line, throttle
-from intake.database import Database
+from intake.app import create_app
+from intake.conf import secrets, toml_schema
+from intake.conf.settings import Mode, Settings
+from intake.core import i18n
+from intake.core.paths import CONFIG
+from intake.db import writer_lock
+from intake.db.engine import Database
+from intake.db.migrate import upgrade
 from intake.instance import Instance
-from intake.resources import CONFIG
-from intake.settings import Mode, Settings
-from intake.upgrade import upgrade
+from intake.security import rate_limits
 
 pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
 
 WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 """A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
-SECRETS = {name: keys.new_secret(name) for name in keys.SECRETS}
-line.PATIENCE = throttle._WAIT = 120.0
+SECRETS = {name: secrets.new_secret(name) for name in secrets.SECRETS}
+writer_lock.PATIENCE = rate_limits._WAIT = 120.0
 """Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
 and a hundred threads at once may need longer on it than anybody at a door would wait."""
 properties.load_profile("ci")
@@ -73,7 +77,7 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("INTAKE_") and not name.startswith("INTAKE_TEST_"):
             monkeypatch.delenv(name)
-    language.in_use.set(language.DEFAULT)
+    i18n.in_use.set(i18n.DEFAULT)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,7 +85,7 @@ def _made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Each test builds an instance of its own; what is the same in all of them took a third of the time."""
     kept = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     Flask.jinja_options = {"bytecode_cache": kept}
-    configuration._schema_of = cache(configuration._schema_of)
+    toml_schema._schema_of = cache(toml_schema._schema_of)
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +169,6 @@ def sqlite_instance(make_instance: Callable[..., Instance], sqlite_url: str) -> 
 @pytest.fixture
 def app(sqlite_instance: Instance):
     """The web application on SQLite."""
-    from intake.app import create_app  # noqa: PLC0415  only tests of the web pay for it
 
     return create_app(sqlite_instance)
 

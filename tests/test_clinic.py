@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from intake.clinic import Channel, Clinic, dialled, load, shown
-from intake.errors import SettingsError
-from intake.resources import CONFIG
+from intake.conf.clinic import Channel, Clinic, dialled, load, shown
+from intake.core.errors import SettingsError
+from intake.core.paths import CONFIG
 
 SHIPPED = (CONFIG / "clinic.toml").read_text(encoding="utf-8")
 

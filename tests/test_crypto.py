@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake import crypto, keys
-from intake.crypto import Keyring, Place, Sealed, Unopenable
+from intake.conf import secrets
+from intake.security import crypto
+from intake.security.crypto import Keyring, Place, Sealed, Unopenable
 
 ROW = uuid.UUID("00000000-0000-4000-8000-000000000001")
 NAME = Place("lead", "name", ROW)
 
 
 def keyring(**changes: str) -> Keyring:
-    made = {name: keys.new_secret(name) for name in keys.SECRETS} | changes
+    made = {name: secrets.new_secret(name) for name in secrets.SECRETS} | changes
     return Keyring(
-        sealing=keys.parse_sealing_keys(made["sealing_keys"]),
-        index=keys.parse_key(made["index_key"]),
-        chain=keys.parse_key(made["chain_key"]),
-        app=keys.parse_app_keys(made["app_keys"]),
+        sealing=secrets.parse_sealing_keys(made["sealing_keys"]),
+        index=secrets.parse_key(made["index_key"]),
+        chain=secrets.parse_key(made["chain_key"]),
+        app=secrets.parse_app_keys(made["app_keys"]),
     )
 
 
@@ -90,8 +91,8 @@ def test_a_damaged_wrapping_is_refused_calmly(stump: bytes) -> None:
 
 
 def test_an_older_sealing_key_still_opens_after_a_rotation() -> None:
-    old = keys.new_secret("sealing_keys", key_id="k1")
-    new = keys.new_secret("sealing_keys", key_id="k2")
+    old = secrets.new_secret("sealing_keys", key_id="k1")
+    new = secrets.new_secret("sealing_keys", key_id="k2")
     before, after = keyring(sealing_keys=old), keyring(sealing_keys=f"{new},{old}")
     wrapped = before.wrap(b"k" * 32, place=NAME)
     assert after.unwrap(wrapped, place=NAME) == b"k" * 32
@@ -106,7 +107,7 @@ def test_purposes_do_not_share_a_look_up_value() -> None:
 
 
 def test_app_secrets_come_oldest_first_and_differ_by_purpose() -> None:
-    one, two = keys.new_secret("app_keys"), keys.new_secret("app_keys")
+    one, two = secrets.new_secret("app_keys"), secrets.new_secret("app_keys")
     rotated, before = keyring(app_keys=f"{two},{one}"), keyring(app_keys=one)
     assert rotated.app_secrets("form")[0] == before.app_secrets("form")[0]
     assert rotated.app_secrets("form")[-1] not in before.app_secrets("form")

@@ -12,8 +12,8 @@ from intake import audit
 from intake.audit import Action, Actor, AuditEvent
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
-from intake.database import SQLITE_PRAGMAS, Database
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
+from intake.db.engine import SQLITE_PRAGMAS, Database
 from intake.instance import Instance
 from intake.leads.models import Erasure, ErasureReason
 from tests.conftest import WEDNESDAY_TEN

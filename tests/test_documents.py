@@ -9,14 +9,15 @@ from pathlib import Path
 import click
 import pytest
 
-from intake import health, throttle
+from intake import monitoring
 from intake.audit import Action
 from intake.cli import COMMANDS, intake
-from intake.health import links
+from intake.conf.secrets import BACKUP_KEY, SECRETS
+from intake.conf.settings import Settings
+from intake.core.paths import CONFIG
 from intake.instance import Instance
-from intake.keys import BACKUP_KEY, SECRETS
-from intake.resources import CONFIG
-from intake.settings import Settings
+from intake.monitoring import links
+from intake.security import rate_limits
 
 OPERATIONS = (Path(__file__).parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLE = (CONFIG / "intake.example.toml").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_the_limits_table_is_throttle_py() -> None:
-    limits = [each for each in vars(throttle).values() if isinstance(each, throttle.Limit)]
+    limits = [each for each in vars(rate_limits).values() if isinstance(each, rate_limits.Limit)]
     assert {name: rate for name, rate, _ in rows("Limits")} == {each.name: each.rate for each in limits}
 
 
@@ -138,7 +139,7 @@ def test_every_command_that_a_document_names_exists(path: str) -> None:
 
 
 def test_every_check_of_doctor_is_explained(sqlite_instance: Instance) -> None:
-    found = [check.name for check in health.checks(sqlite_instance)]
+    found = [check.name for check in monitoring.checks(sqlite_instance)]
     assert sorted(name for name, *_ in rows("What doctor looks at")) == sorted(
         ["settings", links.NAME, *found]
     )

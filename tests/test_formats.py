@@ -16,27 +16,28 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
+from intake.accounts import dev_account
 from intake.app import create_app
 from intake.audit.anchors import MARK as ANCHOR_MARK
 from intake.audit.models import DETAILS, Action
 from intake.audit.service import DIGEST_VERSION, UNLABELLED
-from intake.backup import taking
-from intake.backup.writing import FORMAT, NOT_KEPT, Manifest
+from intake.backup import create
+from intake.backup.archive import FORMAT, NOT_KEPT, Manifest
 from intake.calling.windows import Window
 from intake.cli import greeting, intake
+from intake.conf.secrets import SECRETS
+from intake.conf.settings import PREFIX, Settings
 from intake.consent.receipt import MARK as RECEIPT_MARK
-from intake.crypto import _MAGIC as BACKUP_MARK
-from intake.crypto import _VERSION as SEALED_VERSION
-from intake.crypto import Keyring, Place, mark_of
-from intake.database import Base, Closed, Wrapped
+from intake.db.engine import Base, Closed, Wrapped
 from intake.instance import Instance
-from intake.keys import SECRETS
-from intake.leads import ledger
+from intake.jobs import alerts
+from intake.jobs.scheduler import NOTICES, ROUNDS
 from intake.leads.models import Outcome, SealedWords
 from intake.outbox import mailer
-from intake.rounds import NOTICES, ROUNDS, alarm
-from intake.settings import PREFIX, Settings
-from intake.staff import first
+from intake.privacy import erasure_ledger
+from intake.security.crypto import _MAGIC as BACKUP_MARK
+from intake.security.crypto import _VERSION as SEALED_VERSION
+from intake.security.crypto import Keyring, Place, mark_of
 from tests.conftest import settings_for
 from tests.leads.acting import hire
 from tests.leads.asking import ask
@@ -145,13 +146,13 @@ def files() -> Named:
             "intake.sqlite3",
             "keys/",
             *(f"keys/{name}" for name in SECRETS),
-            ledger.FILE,
-            first.FILE,
-            alarm.FILE,
+            erasure_ledger.FILE,
+            dev_account.FILE,
+            alerts.FILE,
             f"{mailer.FOLDER}/",
             settings_for(Path(), "").anchor_path.name,
         },
-        "backups": {f"intake-<moment>{taking.SUFFIX}", ledger.FILE},
+        "backups": {f"intake-<moment>{create.SUFFIX}", erasure_ledger.FILE},
     }
 
 
@@ -277,7 +278,7 @@ def test_a_form_with_the_promised_fields_alone_is_taken(sqlite_instance: Instanc
 
 def test_printed_lines_stay(sqlite_instance: Instance) -> None:
     with sqlite_instance.database.transaction() as session:
-        account = first.ensure(session, instance=sqlite_instance)
+        account = dev_account.ensure(session, instance=sqlite_instance)
     said = written("Words that are read by others")
     printed = click.unstyle(greeting.words(sqlite_instance.settings, account))
     for line in said["make run"]:

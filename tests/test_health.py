@@ -12,19 +12,21 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text, update
 
-from intake import audit, health, keys, outbox, rounds
+from intake import audit, monitoring, outbox
+from intake.accounts import service
+from intake.accounts.models import Role
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent
-from intake.clinic import Review
-from intake.crypto import Keyring
-from intake.errors import Refused
-from intake.health import State, vitals
+from intake.conf import secrets as conf_secrets
+from intake.conf.clinic import Review
+from intake.core.errors import Refused
 from intake.instance import Instance
+from intake.jobs import scheduler
+from intake.monitoring import State, checks
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.outbox.models import RoundLease
-from intake.staff import service
-from intake.staff.models import Role
+from intake.security.crypto import Keyring
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
 TOKEN = "a-token-for-tests-only"
@@ -32,22 +34,22 @@ LIMITS_OF_AGE = [(90, State.GREEN), (91, State.AMBER), (180, State.AMBER), (181,
 LIMITS_OF_TAIL = [(15, State.GREEN), (16, State.AMBER), (24 * 60, State.AMBER), (24 * 60 + 1, State.RED)]
 
 
-def found(instance: Instance) -> dict[str, health.Check]:
-    return {check.name: check for check in health.checks(instance)}
+def found(instance: Instance) -> dict[str, monitoring.Check]:
+    return {check.name: check for check in monitoring.checks(instance)}
 
 
 def states(instance: Instance) -> dict[str, State]:
     return {name: check.state for name, check in found(instance).items()}
 
 
-def one(instance: Instance, look) -> health.Check:
+def one(instance: Instance, look) -> monitoring.Check:
     with instance.database.reading() as session:
         return look(session, instance)
 
 
 def relay_turn(instance: Instance) -> None:
     """What a living relay does once."""
-    rounds._turn(instance, open_mailer(instance.settings), Event())
+    scheduler._turn(instance, open_mailer(instance.settings), Event())
 
 
 @pytest.fixture
@@ -62,19 +64,19 @@ def living(instance: Instance) -> Instance:
 
 def test_a_living_instance_has_nothing_red(living: Instance) -> None:
     assert State.RED not in states(living).values()
-    assert health.well(health.checks(living))
+    assert monitoring.well(monitoring.checks(living))
 
 
 def test_every_check_says_something_and_what_to_do_unless_it_is_green(instance: Instance) -> None:
-    for check in health.checks(instance):
+    for check in monitoring.checks(instance):
         assert check.sentence.endswith("."), check
         assert bool(check.what_to_do) == (check.state is not State.GREEN), check
 
 
 def test_no_check_tells_a_value_or_a_person(instance: Instance) -> None:
     ask(instance)
-    said = " ".join(f"{check.sentence} {check.what_to_do}" for check in health.checks(instance))
-    secrets = [getattr(instance.settings, name) for name in keys.SECRETS]
+    said = " ".join(f"{check.sentence} {check.what_to_do}" for check in monitoring.checks(instance))
+    secrets = [getattr(instance.settings, name) for name in conf_secrets.SECRETS]
     for canary in (NAME, PHONE, EMAIL, instance.settings.database_url, *secrets):
         assert canary not in said
 
@@ -87,14 +89,14 @@ def test_a_database_that_is_gone_is_red_and_asks_nothing_of_the_tables(make_inst
     assert states(instance)["database"] is State.RED
     assert "staff" not in states(instance)
     with pytest.raises(Refused, match="cannot be reached"):
-        health.require_ready(instance)
+        monitoring.require_ready(instance)
 
 
 def test_an_empty_database_is_behind(make_instance, tmp_path) -> None:
     instance = make_instance(f"sqlite:///{tmp_path}/empty.sqlite3")
     assert found(instance)["migrations"].state is State.RED
     with pytest.raises(Refused, match="intake db upgrade"):
-        health.require_ready(instance)
+        monitoring.require_ready(instance)
 
 
 def test_a_newer_database_is_refused(instance: Instance) -> None:
@@ -102,7 +104,7 @@ def test_a_newer_database_is_refused(instance: Instance) -> None:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert found(instance)["migrations"].state is State.RED
     with pytest.raises(Refused, match="newer version"):
-        health.require_ready(instance)
+        monitoring.require_ready(instance)
 
 
 def test_the_database_names_its_version_and_modes(sqlite_instance: Instance) -> None:
@@ -129,13 +131,13 @@ def test_a_connection_that_would_lose_something_stops_the_start(
     assert check.state is State.RED
     assert pragma in check.sentence
     with pytest.raises(Refused, match=pragma):
-        health.require_ready(sqlite_instance)
+        monitoring.require_ready(sqlite_instance)
 
 
 def test_every_pooled_connection_has_the_pragmas(sqlite_instance: Instance) -> None:
     sessions = [sqlite_instance.database.reading() for _ in range(12)]
     opened = [session.__enter__() for session in sessions]
-    wrong = [vitals.wrong_pragmas(session) for session in opened]
+    wrong = [checks.wrong_pragmas(session) for session in opened]
     for session in sessions:
         session.__exit__(None, None, None)
     assert wrong == [[]] * 12
@@ -150,12 +152,12 @@ def test_every_pooled_connection_has_the_pragmas(sqlite_instance: Instance) -> N
 )
 def test_the_disk(sqlite_instance: Instance, monkeypatch, free: int, state: State) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert vitals.disk(sqlite_instance).state is state
+    assert checks.disk(sqlite_instance).state is state
 
 
 def test_a_data_folder_that_can_only_be_read_is_red(sqlite_instance: Instance, monkeypatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert vitals.disk(sqlite_instance).state is State.RED
+    assert checks.disk(sqlite_instance).state is State.RED
 
 
 @pytest.mark.parametrize(("days", "state"), LIMITS_OF_AGE)
@@ -164,11 +166,11 @@ def test_the_age_of_the_crisis_lines(sqlite_instance: Instance, days: int, state
     clinic = replace(
         sqlite_instance.clinic, crisis=replace(sqlite_instance.clinic.crisis, verified_on=verified)
     )
-    assert vitals.crisis_lines(replace(sqlite_instance, clinic=clinic)).state is state
+    assert checks.crisis_lines(replace(sqlite_instance, clinic=clinic)).state is state
 
 
 def test_texts_without_a_reader_are_named(sqlite_instance: Instance) -> None:
-    check = vitals.texts(sqlite_instance)
+    check = checks.texts(sqlite_instance)
     assert check.state is State.AMBER
     assert "texts_reviewed.spanish" in check.what_to_do
 
@@ -177,36 +179,36 @@ def test_texts_that_were_read_are_well(sqlite_instance: Instance) -> None:
     review = Review(by="A reader", on=sqlite_instance.clock().date())
     reviewed = replace(sqlite_instance.clinic.texts_reviewed, spanish=review, crisis=review, ketamine=review)
     clinic = replace(sqlite_instance.clinic, texts_reviewed=reviewed)
-    assert vitals.texts(replace(sqlite_instance, clinic=clinic)).state is State.GREEN
+    assert checks.texts(replace(sqlite_instance, clinic=clinic)).state is State.GREEN
 
 
 def test_production_without_a_mail_server_is_red(sqlite_instance: Instance) -> None:
     production = replace(sqlite_instance.settings, mode="production")
-    assert vitals.mail(replace(sqlite_instance, settings=production)).state is State.RED
+    assert checks.mail(replace(sqlite_instance, settings=production)).state is State.RED
 
 
 # --- what stands in the tables -----------------------------------------------------------------
 
 
 def test_a_relay_that_never_ran_is_red(instance: Instance) -> None:
-    assert one(instance, vitals.relay).state is State.RED
+    assert one(instance, checks.relay).state is State.RED
 
 
 def test_a_relay_that_died_is_noticed(living: Instance, clock) -> None:
     clock.move(minutes=5)
-    assert one(living, vitals.relay).state is State.GREEN
+    assert one(living, checks.relay).state is State.GREEN
     clock.move(seconds=1)
-    assert one(living, vitals.relay).state is State.RED
+    assert one(living, checks.relay).state is State.RED
     relay_turn(living)
-    assert one(living, vitals.relay).state is State.GREEN
+    assert one(living, checks.relay).state is State.GREEN
 
 
 def test_a_notice_that_waits_for_a_quarter_of_an_hour_is_red(instance: Instance, clock) -> None:
     ask(instance)
     clock.move(minutes=15)
-    assert one(instance, vitals.notices).state is State.GREEN
+    assert one(instance, checks.notices).state is State.GREEN
     clock.move(seconds=1)
-    check = one(instance, vitals.notices)
+    check = one(instance, checks.notices)
     assert check.state is State.RED
     assert "15 minutes" in check.sentence
 
@@ -217,17 +219,17 @@ def test_a_dead_letter_is_red_until_it_is_sent_again(instance: Instance) -> None
             session, Mail.TEST, clinic_recipients=["ada@example.org"], at=instance.clock()
         )
         message.state = MessageState.DEAD
-    assert one(instance, vitals.dead_letters).state is State.RED
+    assert one(instance, checks.dead_letters).state is State.RED
     with instance.database.transaction() as session:
         outbox.resend(
             session, message.id, at=instance.clock(), keyring=instance.keyring, actor=Actor.system()
         )
-    assert one(instance, vitals.dead_letters).state is State.GREEN
+    assert one(instance, checks.dead_letters).state is State.GREEN
 
 
 def test_an_overdue_round_is_red_and_named(living: Instance, clock) -> None:
     clock.move(hours=2, minutes=5)
-    check = one(living, vitals.rounds)
+    check = one(living, checks.rounds)
     assert check.state is State.RED
     assert "forget_submissions" in check.sentence
 
@@ -235,7 +237,7 @@ def test_an_overdue_round_is_red_and_named(living: Instance, clock) -> None:
 def test_a_round_that_failed_is_amber_and_named(living: Instance) -> None:
     with living.database.transaction() as session:
         session.execute(update(RoundLease).where(RoundLease.name == "sweep").values(last_error="KeyError"))
-    check = one(living, vitals.rounds)
+    check = one(living, checks.rounds)
     assert check.state is State.AMBER
     assert "sweep" in check.sentence
 
@@ -256,34 +258,34 @@ def test_the_tail_that_the_linker_has_not_reached(
 ) -> None:
     record(instance, instance.clock())
     clock.move(minutes=minutes)
-    assert one(instance, vitals.linking).state is state
+    assert one(instance, checks.linking).state is state
 
 
 def test_a_clock_that_was_set_back_is_red(instance: Instance, clock) -> None:
     record(instance, instance.clock())
     clock.move(minutes=-5)
-    assert one(instance, vitals.clock).state is State.GREEN
+    assert one(instance, checks.clock).state is State.GREEN
     clock.move(seconds=-1)
-    assert one(instance, vitals.clock).state is State.RED
+    assert one(instance, checks.clock).state is State.RED
 
 
 def with_other_keys(instance: Instance, *names: str) -> Instance:
     """The same instance with fresh keys for `names`."""
-    changed = replace(instance.settings, **{name: keys.new_secret(name) for name in names})
+    changed = replace(instance.settings, **{name: conf_secrets.new_secret(name) for name in names})
     return replace(instance, keyring=Keyring.from_settings(changed))
 
 
 def test_keys_of_another_instance_are_noticed(instance: Instance) -> None:
     ask(instance)
-    assert one(instance, vitals.keys).state is State.GREEN
-    sealing = one(with_other_keys(instance, "sealing_keys"), vitals.keys)
+    assert one(instance, checks.keys).state is State.GREEN
+    sealing = one(with_other_keys(instance, "sealing_keys"), checks.keys)
     assert (sealing.state, "INTAKE_SEALING_KEYS" in sealing.what_to_do) == (State.RED, True)
-    chain = one(with_other_keys(instance, "chain_key"), vitals.keys)
+    chain = one(with_other_keys(instance, "chain_key"), checks.keys)
     assert (chain.state, "INTAKE_CHAIN_KEY" in chain.what_to_do) == (State.RED, True)
 
 
 def test_nobody_who_can_sign_in_is_red(instance: Instance) -> None:
-    assert one(instance, vitals.staff).state is State.RED
+    assert one(instance, checks.staff).state is State.RED
 
 
 # --- the desk's banner ---------------------------------------------------------------------------
@@ -291,11 +293,11 @@ def test_nobody_who_can_sign_in_is_red(instance: Instance) -> None:
 
 def test_the_desk_is_told_only_what_may_forget_a_person(living: Instance, clock) -> None:
     with living.database.reading() as session:
-        assert health.banner(session, instance=living) == []
+        assert monitoring.banner(session, instance=living) == []
     ask(living)
     clock.move(minutes=20)
     with living.database.reading() as session:
-        told = health.banner(session, instance=living)
+        told = monitoring.banner(session, instance=living)
     assert [check.name for check in told] == ["relay", "notices"]
 
 

@@ -1,14 +1,14 @@
 """K1: every column is known, and what names or reaches a person is sealed or keyed."""
 
+import intake.accounts.models
 import intake.audit.models
 import intake.backup.models
 import intake.consent.models
 import intake.leads.before
 import intake.leads.legal_hold
 import intake.leads.models
-import intake.outbox.models
-import intake.staff.models  # noqa: F401  each import registers its tables
-from intake.database import Base, Identifier, Wrapped
+import intake.outbox.models  # noqa: F401  registers its tables
+from intake.db.engine import Base, Identifier, Wrapped
 from intake.leads.models import SealedWords
 
 SEALED = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from intake import keys
-from intake.keys import SECRETS, check_secrets, development_secret, new_secret
+from intake.conf import secrets
+from intake.conf.secrets import SECRETS, check_secrets, development_secret, new_secret
 
 
 def fresh() -> dict[str, str]:
@@ -26,47 +26,47 @@ def test_no_two_fresh_secrets_are_alike() -> None:
 
 def test_a_key_may_be_written_in_either_alphabet_of_base64() -> None:
     raw = bytes(range(224, 256))
-    assert keys.parse_key(base64.b64encode(raw).decode()) == raw
-    assert keys.parse_key(base64.urlsafe_b64encode(raw).decode()) == raw
+    assert secrets.parse_key(base64.b64encode(raw).decode()) == raw
+    assert secrets.parse_key(base64.urlsafe_b64encode(raw).decode()) == raw
 
 
 @pytest.mark.parametrize("written", ["", "canary!", "kéy", "YWJj", base64.b64encode(b"x" * 33).decode()])
 def test_it_refuses_what_is_not_a_key_without_quoting_it(written: str) -> None:
     with pytest.raises(ValueError) as caught:
-        keys.parse_key(written)
+        secrets.parse_key(written)
     assert not written or written not in str(caught.value)
 
 
 @pytest.mark.parametrize("byte", [b"\x00", b"a", b"\xff"])
 def test_it_refuses_a_placeholder_of_the_right_length(byte: bytes) -> None:
     with pytest.raises(ValueError, match="placeholder"):
-        keys.parse_key(base64.b64encode(byte * 32).decode())
+        secrets.parse_key(base64.b64encode(byte * 32).decode())
 
 
 def test_it_refuses_a_word_repeated_to_the_right_length() -> None:
     with pytest.raises(ValueError, match="placeholder"):
-        keys.parse_key(base64.b64encode(b"changeme" * 4).decode())
+        secrets.parse_key(base64.b64encode(b"changeme" * 4).decode())
 
 
 def test_sealing_keys_keep_the_order_written() -> None:
     written = ",".join(new_secret("sealing_keys", key_id=key_id) for key_id in ("k3", "k1", "k2"))
-    assert list(keys.parse_sealing_keys(written)) == ["k3", "k1", "k2"]
+    assert list(secrets.parse_sealing_keys(written)) == ["k3", "k1", "k2"]
 
 
 def test_app_keys_keep_the_order_written() -> None:
     one, two = new_secret("app_keys"), new_secret("app_keys")
-    assert keys.parse_app_keys(f"{one}, {two}") == [keys.parse_key(one), keys.parse_key(two)]
+    assert secrets.parse_app_keys(f"{one}, {two}") == [secrets.parse_key(one), secrets.parse_key(two)]
 
 
 @pytest.mark.parametrize("key_id", ["", "K1", "k_1", "k" * 17, "k 1", "ключ"])
 def test_a_key_id_is_small_letters_figures_and_hyphens(key_id: str) -> None:
     with pytest.raises(ValueError, match="id"):
-        keys.parse_sealing_keys(new_secret("sealing_keys", key_id=key_id))
+        secrets.parse_sealing_keys(new_secret("sealing_keys", key_id=key_id))
 
 
 def test_one_id_may_not_name_two_keys() -> None:
     with pytest.raises(ValueError, match="twice"):
-        keys.parse_sealing_keys(f"{new_secret('sealing_keys')},{new_secret('sealing_keys')}")
+        secrets.parse_sealing_keys(f"{new_secret('sealing_keys')},{new_secret('sealing_keys')}")
 
 
 def test_a_repeated_key_is_told_with_both_names_and_not_shown() -> None:

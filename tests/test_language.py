@@ -5,8 +5,8 @@ from datetime import time
 
 import pytest
 
-from intake import language
-from intake.language import catalogue, gettext, hour, ngettext, speaking, translate
+from intake.core import i18n
+from intake.core.i18n import catalogue, gettext, hour, ngettext, speaking, translate
 from tests.catalogues import forms, in_the_code, messages, spanish
 
 PLACE = re.compile(r"%\((\w+)\)s")
@@ -86,7 +86,7 @@ def test_the_language_in_use_is_what_speaks() -> None:
             assert gettext("Morning") == "Morning"
         assert translate("Morning") == "Mañana"
         assert translate("Morning", "en") == "Morning"
-    assert language.in_use.get() == "en"
+    assert i18n.in_use.get() == "en"
 
 
 def test_numbers_are_told_apart() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from intake import line
-from intake.database import Database
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
+from intake.db import writer_lock
+from intake.db.engine import Database
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def write(database: Database) -> None:
 def test_a_stuck_writer_is_an_expected_failure(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer_lock, "PATIENCE", 0.05)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)
     write(database)
@@ -45,10 +45,10 @@ def test_a_stuck_writer_is_an_expected_failure(
 def test_once_stuck_the_next_ones_hardly_wait_and_a_writer_that_gets_through_ends_that(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer_lock, "PATIENCE", 0.05)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)
-    monkeypatch.setattr(line, "PATIENCE", 1e9)
+    monkeypatch.setattr(writer_lock, "PATIENCE", 1e9)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)  # would wait for ever, were it as patient as usual
     write(database)

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from intake.health import State, links
+from intake.conf.settings import Outbound
 from intake.instance import Instance
-from intake.settings import Outbound
+from intake.monitoring import State, links
 
 
 class Site(BaseHTTPRequestHandler):

@@ -6,9 +6,9 @@ import shutil
 import pytest
 from sqlalchemy import MetaData, inspect, text
 
-from intake import upgrade
-from intake.database import Base, Database
-from intake.upgrade import Standing
+from intake.db import migrate
+from intake.db.engine import Base, Database
+from intake.db.migrate import Standing
 from tests.test_database import APPEND_ONLY
 
 
@@ -66,9 +66,9 @@ def wipe(database: Database) -> None:
 
 
 def test_the_schema_equals_the_models(empty: Database) -> None:
-    upgrade.upgrade(empty)
+    migrate.upgrade(empty)
     migrated = picture(empty)
-    upgrade.downgrade(empty, to="base")
+    migrate.downgrade(empty, to="base")
     wipe(empty)
     with empty.engine.begin() as connection:
         Base.metadata.create_all(connection)
@@ -76,32 +76,32 @@ def test_the_schema_equals_the_models(empty: Database) -> None:
 
 
 def test_up_down_and_up_again_leaves_nothing_behind(empty: Database) -> None:
-    assert upgrade.standing(empty) is Standing.BEHIND
-    upgrade.upgrade(empty)
+    assert migrate.standing(empty) is Standing.BEHIND
+    migrate.upgrade(empty)
     first = picture(empty)
-    assert upgrade.standing(empty) is Standing.CURRENT
-    upgrade.downgrade(empty, to="base")
+    assert migrate.standing(empty) is Standing.CURRENT
+    migrate.downgrade(empty, to="base")
     assert picture(empty) == {}
-    upgrade.upgrade(empty)
+    migrate.upgrade(empty)
     assert picture(empty) == first
 
 
 def test_upgrading_twice_changes_nothing(empty: Database) -> None:
-    upgrade.upgrade(empty)
-    upgrade.upgrade(empty)
-    assert upgrade.standing(empty) is Standing.CURRENT
+    migrate.upgrade(empty)
+    migrate.upgrade(empty)
+    assert migrate.standing(empty) is Standing.CURRENT
 
 
 def test_a_newer_schema_is_recognised(empty: Database) -> None:
-    upgrade.upgrade(empty)
+    migrate.upgrade(empty)
     with empty.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert upgrade.standing(empty) is Standing.AHEAD
+    assert migrate.standing(empty) is Standing.AHEAD
 
 
 def test_the_triggers_stand_after_every_migration(empty: Database) -> None:
     """Alembic's batch mode drops triggers without a word (decisions, append-only)."""
-    upgrade.upgrade(empty)
+    migrate.upgrade(empty)
     catalogue = (
         "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'"
         if empty.sqlite
@@ -116,7 +116,7 @@ def test_the_triggers_stand_after_every_migration(empty: Database) -> None:
 
 def test_every_sqlite_table_is_strict(tmp_path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'strict.sqlite3'}", lock=tmp_path / "lock")
-    upgrade.upgrade(database)
+    migrate.upgrade(database)
     with database.reading() as session:
         loose = session.scalars(
             text("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0")
@@ -128,7 +128,7 @@ def test_every_sqlite_table_is_strict(tmp_path) -> None:
 def test_the_migrations_are_found_under_any_path(monkeypatch, tmp_path) -> None:
     """A build machine names its folder after a branch: `feature%2Fx`."""
     there = tmp_path / "feature%2Fx mi clínica?#%(here)s" / "migrations"
-    shutil.copytree(upgrade.MIGRATIONS, there, ignore=shutil.ignore_patterns("__pycache__"))
-    known = upgrade.revisions()
-    monkeypatch.setattr(upgrade, "MIGRATIONS", there)
-    assert upgrade.revisions() == known
+    shutil.copytree(migrate.MIGRATIONS, there, ignore=shutil.ignore_patterns("__pycache__"))
+    known = migrate.revisions()
+    monkeypatch.setattr(migrate, "MIGRATIONS", there)
+    assert migrate.revisions() == known

@@ -101,7 +101,7 @@ def test_it_says_its_version_licence_and_command(wheel: zipfile.ZipFile) -> None
 
 
 def test_an_installed_wheel_finds_its_parts(site: Path) -> None:
-    asked = "from intake import resources as r; print(r.TEMPLATES, r.MIGRATIONS, r.CONFIG, r.IN_CHECKOUT)"
+    asked = "from intake.core import paths as r; print(r.TEMPLATES, r.MIGRATIONS, r.CONFIG, r.IN_CHECKOUT)"
     parts = [str(site / "intake" / name) for name in ("templates", "migrations", "config")]
     assert run(site, "-c", asked).split() == [*parts, "False"]
 

@@ -9,14 +9,15 @@ import pytest
 import structlog
 from sqlalchemy import delete, func, select
 
-from intake import audit, outbox, rounds
+from intake import audit, outbox
 from intake.audit import Action, Actor
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
 from intake.instance import Instance
+from intake.jobs import schedule, scheduler
+from intake.jobs.scheduler import Round, RoundStatus
 from intake.leads.models import CloseReason, Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.models import RoundLease
-from intake.rounds import Round, RoundStatus, table
 from tests.leads.asking import ask
 from tests.outbox.conftest import Recorder
 
@@ -43,7 +44,7 @@ def counting() -> Counting:
 
 
 def make(instance: Instance, *each: Counting) -> int:
-    return rounds.make_rounds(instance, rounds=[one.round for one in each])
+    return scheduler.make_rounds(instance, rounds=[one.round for one in each])
 
 
 def lease(instance: Instance, name: str = "count") -> RoundLease:
@@ -53,7 +54,7 @@ def lease(instance: Instance, name: str = "count") -> RoundLease:
 
 def standing(instance: Instance, name: str) -> RoundStatus:
     with instance.database.reading() as session:
-        return next(each for each in rounds.status(session) if each.name == name)
+        return next(each for each in scheduler.status(session) if each.name == name)
 
 
 def test_a_round_is_made_when_it_is_due(instance, clock, counting) -> None:
@@ -102,7 +103,7 @@ def test_when_a_relay_dies_another_makes_it_after_the_lease(instance, clock, cou
     with pytest.raises(KeyboardInterrupt):
         make(instance, counting)
     counting.inside = lambda: None
-    clock.move(seconds=rounds.LEASE.total_seconds() - 1)
+    clock.move(seconds=scheduler.LEASE.total_seconds() - 1)
     assert make(instance, counting) == 0
     clock.move(seconds=1)
     assert make(instance, counting) == 1
@@ -157,8 +158,8 @@ def test_a_clock_that_jumped_holds_no_round_up(jump, instance, clock, counting) 
 
 def test_a_round_that_never_ran_is_late(instance, clock) -> None:
     with instance.database.reading() as session:
-        stands = rounds.status(session)
-    assert [each.name for each in stands] == ["notices", *(each.name for each in rounds.ROUNDS)]
+        stands = scheduler.status(session)
+    assert [each.name for each in stands] == ["notices", *(each.name for each in scheduler.ROUNDS)]
     assert all(each.late(clock()) for each in stands)
 
 
@@ -189,9 +190,9 @@ def record_acts(instance: Instance, count: int) -> None:
 
 
 def test_linking_leaves_no_tail(instance, monkeypatch) -> None:
-    monkeypatch.setattr(table, "_LINKS", 3)
+    monkeypatch.setattr(schedule, "_LINKS", 3)
     record_acts(instance, 8)
-    assert table.link(instance) == 8
+    assert schedule.link(instance) == 8
     with instance.database.reading() as session:
         found = audit.verify(session, keyring=instance.keyring)
     assert (found.intact, found.linked, found.unlinked) == (True, 8, 0)
@@ -204,7 +205,7 @@ def test_used_form_tokens_are_forgotten_in_time(instance, clock) -> None:
         for number, age in enumerate(ages):
             token = bytes([number])
             session.add(Submission(token_hash=token, content_mac=token, received_at=clock() - age))
-    assert table.forget_submissions(instance) == 2
+    assert schedule.forget_submissions(instance) == 2
     with instance.database.reading() as session:
         assert sorted(session.scalars(select(Submission.token_hash))) == [b"\x00", b"\x01"]
 
@@ -223,9 +224,9 @@ def lose_notices(instance: Instance, *lead_ids: uuid.UUID) -> None:
 def test_the_sweeper_finds_rows_that_were_deleted_by_hand(instance) -> None:
     lead_ids = [ask(instance).lead.id for _ in range(20)]
     lose_notices(instance, *lead_ids[:7])
-    assert table.sweep(instance) == 7
+    assert schedule.sweep(instance) == 7
     assert {notices_of(instance, each) for each in lead_ids} == {len(instance.clinic.notices.recipients)}
-    assert table.sweep(instance) == 0
+    assert schedule.sweep(instance) == 0
 
 
 @pytest.mark.parametrize(
@@ -238,7 +239,7 @@ def test_the_sweeper_lets_be_what_somebody_has_looked_after(standing, instance, 
         lead = session.get_one(Lead, lead_id)
         lead.status, lead.close_reason = standing
         lead.closed_at = clock() if lead.close_reason else None
-    assert table.sweep(instance) == 0
+    assert schedule.sweep(instance) == 0
 
 
 class Turns(threading.Event):
@@ -267,11 +268,11 @@ def test_the_relay_delivers_and_makes_its_rounds(instance) -> None:
     enqueue(instance)
     record_acts(instance, 1)
     mailer, stop = Recorder(), Turns(2)
-    rounds.run(instance, stop, mailer=mailer)
+    scheduler.run(instance, stop, mailer=mailer)
     assert mailer.recipients == ["ana@example.org", *instance.clinic.notices.second_contacts]
-    assert stop.rests == [rounds.BUSY, rounds.BUSY]
+    assert stop.rests == [scheduler.BUSY, scheduler.BUSY]
     with instance.database.reading() as session:
-        assert not any(each.late(instance.clock()) for each in rounds.status(session))
+        assert not any(each.late(instance.clock()) for each in scheduler.status(session))
         assert audit.verify(session, keyring=instance.keyring).unlinked == 0
 
 
@@ -282,15 +283,15 @@ def test_the_heartbeat_is_written_now_and_then(instance, clock) -> None:
         beats.append(standing(instance, "notices").succeeded_at)
         clock.move(seconds=5)
 
-    rounds.run(instance, Turns(7, listen), mailer=Recorder())
+    scheduler.run(instance, Turns(7, listen), mailer=Recorder())
     assert len(set(beats)) == 3
 
 
 def test_a_mail_server_that_is_down_is_no_trouble_of_the_relays(instance) -> None:
     enqueue(instance)
     mailer = Recorder()
-    mailer.fails = lambda _: rounds.relay.NotSent("TimeoutError", cut_off=True)
-    rounds.run(instance, Turns(1), mailer=mailer)
+    mailer.fails = lambda _: scheduler.relay.NotSent("TimeoutError", cut_off=True)
+    scheduler.run(instance, Turns(1), mailer=mailer)
     assert standing(instance, "notices").last_error is None
 
 
@@ -298,9 +299,9 @@ def test_a_delivery_that_fails_for_no_known_reason_shows_in_the_heartbeat(instan
     def fail(*_: object, **__: object) -> None:
         raise LookupError("jane canary")
 
-    monkeypatch.setattr(rounds.relay, "deliver_due", fail)
+    monkeypatch.setattr(scheduler.relay, "deliver_due", fail)
     with structlog.testing.capture_logs() as logged:
-        rounds.run(instance, Turns(3), mailer=Recorder())
+        scheduler.run(instance, Turns(3), mailer=Recorder())
     beat = standing(instance, "notices")
     assert (beat.last_error, beat.late(instance.clock())) == ("LookupError", True)
     assert standing(instance, "link").succeeded_at == instance.clock()
@@ -328,8 +329,8 @@ def test_a_broken_database_is_waited_out_and_told_once(instance, monkeypatch) ->
     break_database(instance, monkeypatch)
     stop = Turns(9, mend)
     with structlog.testing.capture_logs() as logged:
-        rounds.run(instance, stop, mailer=mailer)
-    assert stop.rests == [2, 4, 8, 16, 30, 30, 30, rounds.BUSY, rounds.BUSY]
+        scheduler.run(instance, stop, mailer=mailer)
+    assert stop.rests == [2, 4, 8, 16, 30, 30, 30, scheduler.BUSY, scheduler.BUSY]
     assert [(line["event"], line["error"]) for line in logged if line["event"].startswith("relay")] == [
         ("relay_in_trouble", "Unavailable"),
         ("relay_well_again", None),
@@ -339,5 +340,5 @@ def test_a_broken_database_is_waited_out_and_told_once(instance, monkeypatch) ->
 
 def test_without_a_mail_server_the_relay_catches_mail_in_a_folder(sqlite_instance, tmp_path) -> None:
     enqueue(sqlite_instance)
-    rounds.run(sqlite_instance, Turns(1))
+    scheduler.run(sqlite_instance, Turns(1))
     assert len(list((tmp_path / "mail" / "new").iterdir())) == 1

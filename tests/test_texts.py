@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from intake import configuration
-from intake.clinic import Clinic
+from intake.conf import toml_schema
+from intake.conf.clinic import Clinic
 from intake.consent import statements
 from intake.consent.statements import Statement
-from intake.resources import CONFIG, TEMPLATES
+from intake.core.paths import CONFIG, TEMPLATES
 from tests.catalogues import forms, in_the_code, messages
 from tests.web.forms import read
 
@@ -85,7 +85,7 @@ def shown() -> Iterator[str]:
         yield from forms(sentence)
     for message in messages():
         yield from forms(message.string)
-    clinic = configuration.load(CONFIG / "clinic.toml", Clinic)
+    clinic = toml_schema.load(CONFIG / "clinic.toml", Clinic)
     for statement in statements.load(CONFIG / "consent", clinic).every:
         yield statement.body
     for article in clinic.articles:
@@ -179,7 +179,7 @@ def test_the_public_pages_are_plain_spanish() -> None:
 
 def statements_in_force(language: str) -> list[Statement]:
     """As somebody reads them, with the clinic's name and hours in them."""
-    clinic = configuration.load(CONFIG / "clinic.toml", Clinic)
+    clinic = toml_schema.load(CONFIG / "clinic.toml", Clinic)
     return list(statements.load(CONFIG / "consent", clinic).in_force(language).values())
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from intake.crypto import Keyring
-from intake.throttle import SIGN_IN_ACCOUNT, Limit, Throttle, network
+from intake.security.crypto import Keyring
+from intake.security.rate_limits import SIGN_IN_ACCOUNT, Limit, Throttle, network
 from tests.conftest import MovableClock
 
 THREE = Limit("three", "3 per 5 minutes")

@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from intake import health, outbox
-from intake.clinic import Channel
-from intake.database import Base
-from intake.errors import Unavailable
-from intake.health import State
+from intake import monitoring, outbox
+from intake.accounts import sessions
+from intake.conf.clinic import Channel
+from intake.conf.settings import Tls
+from intake.core.errors import Unavailable
+from intake.db.engine import Base
 from intake.instance import Instance
-from intake.leads import reminding
+from intake.jobs import alerts, canary
+from intake.jobs.schedule import ROUNDS
+from intake.jobs.scheduler import make_rounds
+from intake.leads import reminders
 from intake.leads.models import Lead
+from intake.monitoring import State
 from intake.outbox import Mail, MessageState, OutboxMessage
-from intake.outbox.letter import compose
 from intake.outbox.mailer import NotSent, open_mailer
-from intake.rounds import alarm, heartbeat, make_rounds
-from intake.rounds.table import ROUNDS
-from intake.settings import Tls
-from intake.staff import sessions
+from intake.outbox.messages import compose
 from tests.leads.acting import hire
 from tests.leads.asking import ask
 from tests.smtp import HOST, Fault, mail_server
@@ -40,11 +41,11 @@ def sent(instance: Instance, mail: Mail) -> list[str]:
 
 def waiting(instance: Instance) -> int:
     with instance.database.reading() as session:
-        return reminding.unopened(session, instance=instance)
+        return reminders.unopened(session, instance=instance)
 
 
 def state(instance: Instance, name: str) -> State:
-    return next(each.state for each in health.checks(instance) if each.name == name)
+    return next(each.state for each in monitoring.checks(instance) if each.name == name)
 
 
 # --- reminders ---------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ def test_the_night_does_not_count(instance, clock) -> None:
     ask(instance)
     clock.move(hours=11)  # eight in the morning
     assert waiting(instance) == 0
-    assert reminding.remind(instance) == 0
+    assert reminders.remind(instance) == 0
     clock.move(hours=2, minutes=30)
     assert waiting(instance) == 1
 
@@ -74,29 +75,29 @@ def test_what_somebody_opened_or_ended_is_not_late(instance, clock) -> None:
         session.execute(update(Lead).where(Lead.id == opened).values(opened_at=clock()))
     clock.move(hours=2)
     with instance.database.reading() as session:
-        assert [lead.id for lead in reminding._late(session, instance)] == [stays]
+        assert [lead.id for lead in reminders._late(session, instance)] == [stays]
 
 
 def test_reminders_go_to_the_second_contacts_once_an_hour_until_it_is_opened(instance, clock) -> None:
     lead_id = ask(instance).lead.id
     clock.move(hours=1)
     for _ in range(3):
-        reminding.remind(instance)
+        reminders.remind(instance)
         clock.move(minutes=20)
     assert sent(instance, Mail.UNOPENED) == list(instance.clinic.notices.second_contacts)
-    reminding.remind(instance)
+    reminders.remind(instance)
     assert len(sent(instance, Mail.UNOPENED)) == 2
     with instance.database.transaction() as session:
         session.execute(update(Lead).where(Lead.id == lead_id).values(opened_at=clock()))
     clock.move(hours=1)
-    assert reminding.remind(instance) == 0
+    assert reminders.remind(instance) == 0
     assert len(sent(instance, Mail.UNOPENED)) == 2
 
 
 def test_nobody_is_reminded_while_the_clinic_is_closed(instance, clock) -> None:
     ask(instance)
     clock.move(hours=12)
-    assert reminding.remind(instance) == 1
+    assert reminders.remind(instance) == 1
     assert sent(instance, Mail.UNOPENED) == []
 
 
@@ -121,7 +122,7 @@ def test_the_desk_is_unattended_when_requests_wait_and_nobody_was_there(
         sessions.begin(session, instance=instance, staff_id=member.id)
     clock.move(minutes=idle)
     with instance.database.reading() as session:
-        assert reminding.unattended(session, instance=instance) is expected
+        assert reminders.unattended(session, instance=instance) is expected
 
 
 # --- the heartbeat -------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def test_the_desk_is_unattended_when_requests_wait_and_nobody_was_there(
 
 def test_the_heartbeat_goes_the_whole_way_and_leaves_nothing(instance) -> None:
     before = counted(instance)
-    assert heartbeat.submissions(instance) == 2
+    assert canary.submissions(instance) == 2
     assert counted(instance) == before
 
 
@@ -142,14 +143,14 @@ def counted(instance: Instance) -> dict[str, int]:
 
 
 def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance, monkeypatch) -> None:
-    rounds = [each for each in ROUNDS if each.name == heartbeat.ROUND]
+    rounds = [each for each in ROUNDS if each.name == canary.ROUND]
     make_rounds(instance, rounds=rounds)
     assert state(instance, "heartbeat") is State.GREEN
 
     def refuse(*_: object, **__: object) -> None:
         raise LookupError("jane canary")
 
-    monkeypatch.setattr(heartbeat, "submit", refuse)
+    monkeypatch.setattr(canary, "submit", refuse)
     instance.clock.move(minutes=5)
     make_rounds(instance, rounds=rounds)
     assert state(instance, "heartbeat") is State.RED
@@ -160,19 +161,19 @@ def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance
 
 def test_one_daily_mail_is_written_a_day(instance, clock) -> None:
     for _ in range(26):
-        heartbeat.daily_mail(instance)
+        canary.daily_mail(instance)
         clock.move(hours=1)
     assert len(sent(instance, Mail.DAILY)) == 2 * len(instance.clinic.notices.second_contacts)
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(26, State.GREEN), (27, State.RED)])
 def test_a_day_without_an_accepted_mail_turns_health_red(hours, expected, instance, clock) -> None:
-    heartbeat.daily_mail(instance)
+    canary.daily_mail(instance)
     with instance.database.transaction() as session:
         values = {"state": MessageState.SENT, "sent_at": clock()}
         session.execute(update(OutboxMessage).values(**values))
     clock.move(hours=24)
-    heartbeat.daily_mail(instance)  # written, never accepted
+    canary.daily_mail(instance)  # written, never accepted
     clock.move(hours=hours - 24)
     assert state(instance, "daily mail") is expected
 
@@ -222,11 +223,11 @@ def watched(sqlite_instance, monkeypatch):
             before = len(self.box.subjects)
             for _ in range(minutes):
                 sqlite_instance.clock.move(minutes=1)
-                alarm.look(sqlite_instance, self.box)
+                alerts.look(sqlite_instance, self.box)
             return len(self.box.subjects) - before
 
     found = Watched()
-    monkeypatch.setattr(alarm, "_well", lambda _: found.well)
+    monkeypatch.setattr(alerts, "_well", lambda _: found.well)
     return found
 
 
@@ -260,31 +261,31 @@ def test_an_alarm_that_was_not_accepted_is_told_until_it_is(watched) -> None:
 def test_many_processes_of_one_machine_look_once(watched) -> None:
     watched.watch(6, well=False)
     for _ in range(20):
-        alarm.look(watched.instance, watched.box)
+        alerts.look(watched.instance, watched.box)
     assert len(watched.box.subjects) == 1
 
 
 @pytest.mark.parametrize("written", ["", "{", "[]", '{"looked_at": 7}', '{"x": 1}', '{"red_since": null}'])
 def test_a_damaged_memory_is_begun_anew(written, watched) -> None:
-    (watched.instance.settings.data_dir / alarm.FILE).write_text(written)
+    (watched.instance.settings.data_dir / alerts.FILE).write_text(written)
     assert watched.watch(6, well=False) == 1
 
 
 @pytest.mark.parametrize("act", ["touch", "open"])
 def test_a_disk_that_keeps_nothing_is_told_of_once(act, sqlite_instance, monkeypatch) -> None:
     """A full disk, and a folder that may only be read: the file forgets, the process does not."""
-    monkeypatch.setattr(alarm, "_well", lambda _: False)
+    monkeypatch.setattr(alerts, "_well", lambda _: False)
     monkeypatch.setattr(Path, act, lambda *_, **__: (_ for _ in ()).throw(OSError))
-    box, memory = Box(), alarm.Memory()
+    box, memory = Box(), alerts.Memory()
     for _ in range(20):
         sqlite_instance.clock.move(minutes=1)
-        memory = alarm.look(sqlite_instance, box, memory)
+        memory = alerts.look(sqlite_instance, box, memory)
     assert len(box.subjects) == 1
 
 
 def test_the_memory_tells_nothing_but_moments(watched) -> None:
     watched.watch(7, well=False)
-    kept = json.loads((watched.instance.settings.data_dir / alarm.FILE).read_text())
+    kept = json.loads((watched.instance.settings.data_dir / alerts.FILE).read_text())
     assert set(kept) == {"looked_at", "red_since", "told_at"}
 
 
@@ -292,7 +293,7 @@ def test_a_database_that_is_gone_is_told_of(make_instance, tmp_path, clock) -> N
     instance, box = make_instance(f"sqlite:///{tmp_path}/nowhere/intake.sqlite3"), Box()
     for _ in range(7):
         clock.move(minutes=1)
-        alarm.look(instance, box)
+        alerts.look(instance, box)
     assert len(box.subjects) == 1
 
 
@@ -301,7 +302,7 @@ def test_a_dead_relay_is_told_of_within_a_quarter_of_an_hour(instance, clock) ->
     box = Box()
     for _ in range(15):
         clock.move(minutes=1)
-        alarm.look(instance, box)
+        alerts.look(instance, box)
     assert len(box.subjects) == 1
 
 
@@ -316,10 +317,10 @@ def test_the_alarm_leaves_by_the_second_mail_server(make_instance, sqlite_url, m
         alarm_smtp_port=second.port,
         alarm_smtp_tls=Tls.NONE,
     )
-    mailer = open_mailer(alarm.second_way(instance.settings))
+    mailer = open_mailer(alerts.second_way(instance.settings))
     for _ in range(7):
         clock.move(minutes=1)
-        alarm.look(instance, mailer)
+        alerts.look(instance, mailer)
     assert [each.recipients for each in second.received] == [
         [to] for to in instance.clinic.notices.second_contacts
     ]
@@ -327,11 +328,11 @@ def test_the_alarm_leaves_by_the_second_mail_server(make_instance, sqlite_url, m
 
 def test_without_a_second_mail_server_the_first_is_used(sqlite_instance) -> None:
     chosen = replace(sqlite_instance.settings, smtp_host="mail.example.org")
-    assert alarm.second_way(chosen) is chosen
+    assert alerts.second_way(chosen) is chosen
 
 
 def test_a_look_that_fails_does_not_end_the_watch(watched, monkeypatch) -> None:
-    monkeypatch.setattr(alarm, "_write", lambda *_: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(alerts, "_write", lambda *_: (_ for _ in ()).throw(OSError))
     assert watched.watch(3, well=False) == 0
 
 
@@ -339,6 +340,6 @@ def test_a_broken_database_is_not_well(sqlite_instance, monkeypatch) -> None:
     def down(_: Instance) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(alarm.health, "checks", down)
-    assert alarm._well(sqlite_instance) is False
+    monkeypatch.setattr(alerts.health, "checks", down)
+    assert alerts._well(sqlite_instance) is False
     assert outbox.Mail.ALARM is Mail.ALARM

@@ -16,9 +16,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from intake import lasting
 from intake.audit.models import AuditEvent, ChainLink
-from intake.crypto import Keyring, same
+from intake.core import files
+from intake.security.crypto import Keyring, same
 
 MARK = "intake-anchor-1"
 AT_LEAST = timedelta(days=1)
@@ -90,7 +90,7 @@ def keep(path: Path, anchor: Anchor) -> bool:
     before = last(path)
     if before and before.seq == anchor.seq and before.at <= anchor.at < before.at + AT_LEAST:
         return False
-    lasting.append(path, [str(anchor)])
+    files.append(path, [str(anchor)])
     return True
 
 

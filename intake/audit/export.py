@@ -15,10 +15,10 @@ from sqlalchemy import select
 
 from intake.audit import anchors
 from intake.audit.anchors import Anchor, Seen, compare
+from intake.audit.chain import Verification, Walk
 from intake.audit.models import ActorKind, AuditEvent, ChainLink
-from intake.audit.verification import Verification, Walk
-from intake.crypto import Keyring
-from intake.database import Database
+from intake.db.engine import Database
+from intake.security.crypto import Keyring
 
 PAGE = 500
 

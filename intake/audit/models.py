@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
+from intake.db.engine import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
 
 
 class ActorKind(StrEnum):

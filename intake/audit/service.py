@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from intake.audit.models import DETAILS, Action, Actor, AuditEvent, ChainLink
-from intake.crypto import Keyring, same
+from intake.security.crypto import Keyring, same
 
 Detail = str | int | bool | Sequence[str]
 _LATE = timedelta(days=1)

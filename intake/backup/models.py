@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.database import Base, Closed, Instant, Words, one_of
+from intake.db.engine import Base, Closed, Instant, Words, one_of
 
 
 class BackupAct(StrEnum):

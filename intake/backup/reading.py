@@ -11,17 +11,19 @@ from typing import Any
 from sqlalchemy import MetaData, select
 from sqlalchemy.orm import Session
 
-from intake import audit, upgrade
+from intake import audit
 from intake.audit.models import ChainLink
-from intake.backup.taking import LOCK, key_of
-from intake.backup.writing import FORMAT, Manifest, mark_of
+from intake.backup.archive import FORMAT, Manifest, mark_of
+from intake.backup.create import LOCK, key_of
 from intake.consent import service as consent
-from intake.crypto import UNREADABLE, OtherKey, Unopenable, decrypted
-from intake.errors import Refused
+from intake.core.errors import Refused
+from intake.db import migrate
+from intake.db.snapshot import in_memory
 from intake.instance import Instance
-from intake.leads import ledger, rewrap
-from intake.leads.ledger import Line
-from intake.snapshot import in_memory
+from intake.leads import key_rotation
+from intake.privacy import erasure_ledger
+from intake.privacy.erasure_ledger import Line
+from intake.security.crypto import UNREADABLE, OtherKey, Unopenable, decrypted
 
 NOT_WHOLE = "The file is not a whole backup, or was changed: take another one."
 _PAGE = 500
@@ -55,7 +57,7 @@ def opened(instance: Instance, path: Path) -> Iterator[Opened]:
             raise Refused("The backup was made with another key than INTAKE_BACKUP_KEY.") from None
         except (Unopenable, ValueError, KeyError, TypeError, StopIteration):
             raise Refused(NOT_WHOLE) from None
-        upgrade.upgrade(database)
+        migrate.upgrade(database)
         yield found
 
 
@@ -70,7 +72,7 @@ def _values(pieces: Iterable[bytes]) -> Iterator[Any]:
 
 def _load(ours: Instance, values: Iterator[Any]) -> Opened:
     manifest = _manifest(next(values))
-    upgrade.upgrade(ours.database, to=manifest.revision)
+    migrate.upgrade(ours.database, to=manifest.revision)
     found, tables = Opened(ours, manifest), _Tables()
     with ours.database.transaction() as session:
         session.connection().exec_driver_sql("PRAGMA defer_foreign_keys=ON")
@@ -79,7 +81,7 @@ def _load(ours: Instance, values: Iterator[Any]) -> Opened:
             if tables.ended:
                 raise ValueError
             if isinstance(value, dict) and "ledger" in value:
-                found.ledger += ledger.parse(value["ledger"])
+                found.ledger += erasure_ledger.parse(value["ledger"])
             else:
                 tables.take(value)
     if not tables.ended or tables.counts != manifest.counts:
@@ -130,7 +132,7 @@ def _manifest(value: Any) -> Manifest:
     if value["manifest"]["format"] != FORMAT:
         raise Refused("The backup was made by a newer version: restore it with that one.")
     manifest = Manifest(**value["manifest"])
-    if manifest.revision not in upgrade.revisions():
+    if manifest.revision not in migrate.revisions():
         raise Refused("The backup was made by a newer version: restore it with that one.")
     return manifest
 
@@ -148,8 +150,8 @@ def require_ours(found: Opened) -> None:
             "and nobody who asked to be left alone is left alone."
         )
     with ours.database.reading() as session:
-        missing = set(rewrap.standing(session, ours.keyring)) - {*ours.keyring.sealing_ids, UNREADABLE}
-        broken, rows = rewrap.unopenable(session, ours.keyring)
+        missing = set(key_rotation.standing(session, ours.keyring)) - {*ours.keyring.sealing_ids, UNREADABLE}
+        broken, rows = key_rotation.unopenable(session, ours.keyring)
     if missing or 0 < broken == rows:
         named = f", also {', '.join(sorted(missing))}" if missing else ""
         raise Refused(
@@ -164,7 +166,7 @@ def faults(found: Opened) -> list[str]:
     with ours.database.reading() as session:
         verified = audit.verify(session, keyring=ours.keyring)
         problems = [*verified.problems, *consent.verify(session, keyring=ours.keyring)]
-        broken, _rows = rewrap.unopenable(session, ours.keyring)
+        broken, _rows = key_rotation.unopenable(session, ours.keyring)
         end = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
     if broken:
         problems.append(f"{broken} sealed rows do not open.")

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from intake import outbox
 from intake.consent.models import ConsentEvent, State
 from intake.instance import Instance
-from intake.leads import again
-from intake.leads.ledger import Line
 from intake.leads.models import Erasure, Lead, LeadStatus, Suppression, SuppressionReason
 from intake.outbox import Mail, MessageState, OutboxMessage
+from intake.privacy import again
+from intake.privacy.erasure_ledger import Line
 
 HELD_BACK = "Restored"
 """Why such a mail waits for somebody: it shows as refused until `intake outbox resend`."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from intake import audit
 from intake.audit import Action, Actor
 from intake.backup.models import BackupAct, BackupRecord
-from intake.errors import IntakeError, Unavailable
+from intake.core.errors import IntakeError, Unavailable
 from intake.instance import Instance
 
 _EVENTS = {BackupAct.TAKEN: Action.BACKUP_TAKEN, BackupAct.TESTED: Action.BACKUP_TESTED}

@@ -8,21 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from intake.calling.availability import HORIZON_DAYS, Layer, layers, local
 from intake.calling.hours import CallingHours
-from intake.calling.intervals import (
-    DAY,
-    Interval,
-    Intervals,
-    holding,
-    intersection,
-    whole_day,
-    without,
-)
+from intake.calling.intervals import DAY, Interval, Intervals, holding, intersection, whole_day, without
 from intake.calling.regions import zones_of
-from intake.calling.times import HORIZON_DAYS, Layer, layers, local
 from intake.calling.windows import Window
-from intake.clinic import Channel, Clinic
-from intake.language import N_
+from intake.conf.clinic import Channel, Clinic
+from intake.core.i18n import N_
 
 GIVEN, WITHDRAWN = "given", "withdrawn"
 

@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from intake import configuration, rules
 from intake.calling.holidays import SATURDAY, SUNDAY, is_federal_holiday
 from intake.calling.regions import REGIONS
-from intake.configuration import Section
-from intake.rules import Span
+from intake.conf import rules, toml_schema
+from intake.conf.rules import Span
+from intake.conf.toml_schema import Section
 
 LEGAL = rules.hours_or("none")
 READ = rules.one_of(("rule", "summary"))
@@ -95,4 +95,4 @@ def _within(span: Span, hours: tuple[Span, ...]) -> bool:
 
 def load(path: Path) -> CallingHours:
     """The table of `path`. Raises SettingsError with every wrong key."""
-    return configuration.load(path, CallingHours)
+    return toml_schema.load(path, CallingHours)

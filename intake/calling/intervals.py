@@ -6,7 +6,7 @@ from functools import lru_cache, reduce
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from intake.rules import Span
+from intake.conf.rules import Span
 
 DAY = timedelta(days=1)
 

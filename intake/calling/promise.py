@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from intake.calling import words
+from intake.calling.availability import HORIZON_DAYS, contactable, local
 from intake.calling.hours import CallingHours
 from intake.calling.intervals import DAY, Interval, Intervals, holding, on_the_clock, union
 from intake.calling.regions import names_of_zone
-from intake.calling.times import HORIZON_DAYS, contactable, local
 from intake.calling.windows import Window
-from intake.clinic import Channel, Clinic
-from intake.errors import Unprocessable
-from intake.language import N_, translate
+from intake.conf.clinic import Channel, Clinic
+from intake.core.errors import Unprocessable
+from intake.core.i18n import N_, translate
 
 MINUTE = timedelta(minutes=1)
 NO_TIME = N_(

@@ -6,7 +6,7 @@ problem: such a person is contacted only when it suits every zone of the state (
 
 from typing import NamedTuple
 
-from intake.language import N_
+from intake.core.i18n import N_
 
 
 class Region(NamedTuple):

@@ -7,8 +7,8 @@ from enum import StrEnum
 from babel.lists import format_list
 
 from intake.calling.holidays import SATURDAY
-from intake.language import N_, translate
-from intake.rules import Span
+from intake.conf.rules import Span
+from intake.core.i18n import N_, translate
 
 
 class Window(StrEnum):

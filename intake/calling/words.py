@@ -7,10 +7,10 @@ from itertools import groupby
 from babel.dates import format_date, get_day_names
 from babel.lists import format_list
 
-from intake.calling.times import local
-from intake.clinic import Clinic
-from intake.language import N_, hour, translate
-from intake.rules import Span
+from intake.calling.availability import local
+from intake.conf.clinic import Clinic
+from intake.conf.rules import Span
+from intake.core.i18n import N_, hour, translate
 
 WEEK = 7
 ONE = 1  # Spanish says "la 1" and "las 2"

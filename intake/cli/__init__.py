@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from intake import __version__
-from intake.errors import IntakeError, SettingsError, Unavailable, Unprocessable
+from intake.core.errors import IntakeError, SettingsError, Unavailable, Unprocessable
 
 DATABASE_DOWN = "The database cannot be reached or written: run `intake doctor`."
 COMMANDS = {
@@ -31,6 +31,9 @@ COMMANDS = {
     "staff": "Add, list, reset and disable staff accounts.",
 }
 
+MODULES = {"db": "database", "staff": "accounts"}
+"""Commands that live in a module of another name."""
+
 
 class Door(click.Group):
     """Loads a command's module when it is called for, and renders expected failures as one line."""
@@ -41,7 +44,9 @@ class Door(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"intake.cli.{cmd_name}"), f"{cmd_name}_command")
+        command: click.Command = getattr(
+            import_module(f"intake.cli.{MODULES.get(cmd_name, cmd_name)}"), f"{cmd_name}_command"
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

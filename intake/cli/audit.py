@@ -12,10 +12,10 @@ from intake import audit
 from intake.audit import Action, Actor, AuditEvent, Verification, export
 from intake.audit.anchors import kept
 from intake.cli.opening import opened
-from intake.errors import Refused
-from intake.health import proof
-from intake.health.vitals import ago
+from intake.core.errors import Refused
 from intake.instance import Instance
+from intake.monitoring import integrity
+from intake.monitoring.checks import ago
 
 _SHORT = 60
 
@@ -36,7 +36,7 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
     """Check every event, the chain and the proof of consent; exit code 1 when something is wrong."""
     with opened(ready=saved is None) as instance:
-        found = read_saved(instance, saved, anchors) if saved else proof.verify(instance, more=anchors)
+        found = read_saved(instance, saved, anchors) if saved else integrity.verify(instance, more=anchors)
         now = instance.clock()
     _tell(found, now)
     if not found.intact:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from intake.cli.opening import opened
 from intake.consent.statements import Statement
-from intake.language import LANGUAGES
+from intake.core.i18n import LANGUAGES
 
 
 @click.group("consent")

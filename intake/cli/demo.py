@@ -12,12 +12,12 @@ import click
 from rich.progress import track
 
 from intake.cli.opening import opened
-from intake.clinic import Channel
-from intake.errors import Refused
+from intake.conf.clinic import Channel
+from intake.core.errors import Refused
+from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
-from intake.language import LANGUAGES
-from intake.leads import schemas, tokens
-from intake.leads.submit import submit
+from intake.leads import form, form_token
+from intake.leads.submission import submit
 
 MOST = 500
 NAMES = ("Alex", "Sam", "Jordan", "Ariel", "Robin", "Noel", "Camila", "Dana", "Luz", "Kim", "Andrea", "Rene")
@@ -61,8 +61,8 @@ def _at_its_moment(instance: Instance, number: int, count: int) -> Instance:
 def _submit(instance: Instance, number: int) -> None:
     now = instance.clock()
     language = LANGUAGES[number % 3 == 2]  # noqa: PLR2004  every third in Spanish
-    token = tokens.fresh(language=language, statements=instance.statements, now=now - _READING)
-    request = schemas.read_form(answers(number), token=token, clinic=instance.clinic, now=now)
+    token = form_token.fresh(language=language, statements=instance.statements, now=now - _READING)
+    request = form.read_form(answers(number), token=token, clinic=instance.clinic, now=now)
     with instance.database.transaction(taking_in=True) as session:
         submit(session, request, instance=instance)
 
@@ -77,13 +77,13 @@ def answers(number: int) -> Mapping[str, Sequence[str]]:
         "windows": list(WINDOWS[number % len(WINDOWS)]),
         "region": [region],
         "asking_for": [ASKING_FOR[number % len(ASKING_FOR)]],
-        "adult": [schemas.YES],
-        "consent_use": [schemas.YES],
+        "adult": [form.YES],
+        "consent_use": [form.YES],
     }
     if {Channel.CALL, Channel.TEXT} & set(channels):
         typed["phone"] = [f"({area}) 555-{100 + number % 100:04}"]
     if Channel.CALL in channels:
-        typed["voicemail"] = [schemas.VOICEMAIL_YES if number % 2 else schemas.VOICEMAIL_NO]
+        typed["voicemail"] = [form.VOICEMAIL_YES if number % 2 else form.VOICEMAIL_NO]
     if Channel.EMAIL in channels:
         typed["email"] = [f"{name.lower()}.{number}@example.org"]
     return typed

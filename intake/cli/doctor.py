@@ -5,10 +5,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from intake import health
+from intake import monitoring
 from intake.cli.opening import opened
-from intake.errors import SettingsError
-from intake.health import Check, State
+from intake.core.errors import SettingsError
+from intake.monitoring import Check, State
 
 _STYLE = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "bold red"}
 
@@ -18,7 +18,7 @@ def doctor_command() -> None:
     """Say what is wrong, by the name of the setting; exit code 1 when something is red."""
     found = _found()
     _print(found)
-    if not health.well(found):
+    if not monitoring.well(found):
         raise click.exceptions.Exit(1)
 
 
@@ -26,7 +26,7 @@ def _found() -> list[Check]:
     """Every check, or every wrong setting when that is why nothing else can be looked at."""
     try:
         with opened(ready=False) as instance:
-            return health.doctor(instance)
+            return monitoring.doctor(instance)
     except SettingsError as wrong:
         return [Check("settings", State.RED, problem) for problem in wrong.problems]
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 
-from intake import audit, evidence
+from intake import audit
 from intake.app import create_app
 from intake.audit import Action, Actor
 from intake.cli.opening import opened
-from intake.errors import Refused
-from intake.evidence import Evidence, Figure, Standing
+from intake.core.errors import Refused
 from intake.instance import Instance
-from intake.web.desk_evidence import HTML, JSON, as_html
-from intake.web.responses import POLICIES
+from intake.reports import compliance
+from intake.reports.compliance import Evidence, Figure, Standing
+from intake.web.desk.desk_evidence import HTML, JSON, as_html
+from intake.web.errors import POLICIES
 
 _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -24,12 +25,12 @@ _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 def evidence_command(*, machine: bool, page: Path | None) -> None:
     """Tell what the service can show of itself, each figure with its date; open findings stand first."""
     with opened() as instance:
-        report = evidence.gather(instance, policies=POLICIES)
+        report = compliance.gather(instance, policies=POLICIES)
         if page:
             _write(page, report, instance)
         _note(instance, HTML if page else JSON if machine else "")
     if machine:
-        click.echo(evidence.as_json(report), nl=False)
+        click.echo(compliance.as_json(report), nl=False)
     elif not page:
         _print(report)
 

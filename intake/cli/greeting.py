@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from intake.accounts.dev_account import FirstAccount
+from intake.calling.availability import contactable
 from intake.calling.promise import MINUTE, open_now
-from intake.calling.times import contactable
 from intake.calling.windows import Window
-from intake.clinic import Channel
-from intake.clock import ahead
+from intake.conf.clinic import Channel
+from intake.conf.settings import EVERYWHERE, Settings
+from intake.core.clock import ahead
 from intake.instance import Instance
-from intake.settings import EVERYWHERE, Settings
-from intake.staff.first import FirstAccount
 
 _SECONDS = 5
 _INTO_THE_MORNING = 15

@@ -5,11 +5,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from intake.cli.opening import opened
-from intake.errors import Refused
+from intake.conf.secrets import BACKUP_KEY, SECRETS, new_secret
+from intake.core.errors import Refused
 from intake.instance import Instance
-from intake.keys import BACKUP_KEY, SECRETS, new_secret
-from intake.leads import rewrap
-from intake.leads.rewrap import Rotated
+from intake.leads import key_rotation
+from intake.leads.key_rotation import Rotated
 
 _MADE = (*SECRETS, BACKUP_KEY)
 
@@ -39,7 +39,7 @@ def new(*, only: str | None, key_id: str) -> None:
 
 @keys_command.command()
 @click.option("--check", is_flag=True, help="Only say how many rows stand on which key.")
-@click.option("--batch", default=rewrap.BATCH, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--batch", default=key_rotation.BATCH, show_default=True, type=click.IntRange(1, 10_000))
 def rotate(*, check: bool, batch: int) -> None:
     """Wrap everything anew under the first of INTAKE_SEALING_KEYS, while the service goes on.
 
@@ -49,7 +49,7 @@ def rotate(*, check: bool, batch: int) -> None:
     with opened() as instance:
         rotated = None if check else _rotate(instance, batch)
         with instance.database.reading() as session:
-            counts = rewrap.standing(session, instance.keyring)
+            counts = key_rotation.standing(session, instance.keyring)
     for key_id, rows in counts.items():
         click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_note(key_id, instance)}")
     if rotated:
@@ -67,7 +67,7 @@ def _rotate(instance: Instance, batch: int) -> Rotated:
     columns = (TextColumn("Moving"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Moving", total=None)
-        return rewrap.rotate(
+        return key_rotation.rotate(
             instance,
             batch=batch,
             on_progress=lambda done, of: progress.update(task, completed=done, total=of),

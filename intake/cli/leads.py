@@ -5,12 +5,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from intake.cli.opening import opened
-from intake.errors import Refused
+from intake.core.errors import Refused
+from intake.core.i18n import translate
 from intake.instance import Instance
-from intake.language import translate
-from intake.leads import preview, retention
-from intake.leads.preview import Preview
-from intake.leads.retention import Purged
+from intake.privacy import preview, retention
+from intake.privacy.preview import Preview
+from intake.privacy.retention import Purged
 
 
 @click.group("leads")

@@ -7,11 +7,11 @@ import click
 from intake import audit
 from intake.audit import Action, Actor
 from intake.cli.opening import opened
-from intake.errors import Refused
+from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
-from intake.outbox.letter import compose
 from intake.outbox.mailer import NotSent, open_mailer
+from intake.outbox.messages import compose
 
 
 @click.group("mail")

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from intake import health, logs, settings
-from intake.errors import Refused
+from intake import monitoring
+from intake.conf import settings
+from intake.conf.settings import Settings
+from intake.core import logging
+from intake.core.errors import Refused
 from intake.instance import Instance
-from intake.settings import Settings
 
 
 def load_settings() -> Settings:
     """The settings, with logs told how much to say. Raises SettingsError."""
     loaded = settings.load()
-    logs.configure(loaded.log_level)
+    logging.configure(loaded.log_level)
     return loaded
 
 
@@ -26,7 +28,7 @@ def opened(*, ready: bool = True) -> Iterator[Instance]:
         raise Refused("INTAKE_DATA_DIR: must be a folder that this account can write to or make.") from None
     try:
         if ready:
-            health.require_ready(instance)
+            monitoring.require_ready(instance)
         yield instance
     finally:
         instance.database.close()

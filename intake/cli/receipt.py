@@ -6,7 +6,7 @@ import click
 
 from intake.cli.opening import opened
 from intake.consent import receipt
-from intake.errors import Refused
+from intake.core.errors import Refused
 
 OURS = "This receipt is ours and unaltered."
 NOT_OURS = "This is no receipt of ours, or it was altered."

@@ -2,10 +2,9 @@
 
 import click
 
-from intake import rounds
 from intake.cli.opening import opened
-from intake.cli.stopping import stop_on_signals, stop_with_stdin, until_stdin_closes
-from intake.rounds import alarm
+from intake.jobs import alerts, scheduler
+from intake.server.stopping import stop_on_signals, stop_with_stdin, until_stdin_closes
 
 
 @click.command("relay")
@@ -19,5 +18,5 @@ def relay_command(*, until_stdin_closes: bool) -> None:
     if until_stdin_closes:
         stop_with_stdin(stop)
     with opened() as instance:
-        alarm.watch(instance, stop)
-        rounds.run(instance, stop)
+        alerts.watch(instance, stop)
+        scheduler.run(instance, stop)

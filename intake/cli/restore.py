@@ -8,9 +8,9 @@ import click
 from intake import backup
 from intake.backup import Restored
 from intake.cli.opening import opened
-from intake.errors import Refused
+from intake.core.errors import Refused
 from intake.instance import Instance
-from intake.leads import ledger
+from intake.privacy import erasure_ledger
 
 _File = click.Path(path_type=Path, dir_okay=False)
 
@@ -44,7 +44,7 @@ _NEXT = "Restored. Run `intake doctor`, then start the web server and the relay.
 
 def _found(instance: Instance, path: Path) -> list[Path]:
     """The copies of the ledger that are where we keep them."""
-    kept = [ledger.path_of(instance), path.absolute().parent / ledger.FILE]
+    kept = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
     return [each for each in dict.fromkeys(kept) if each.is_file()]
 
 

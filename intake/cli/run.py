@@ -7,16 +7,16 @@ from threading import Event
 
 import click
 
+from intake.accounts import dev_account
+from intake.accounts.dev_account import FirstAccount
 from intake.cli import greeting
-from intake.cli.children import TICK, Child, end_all, keep_running
-from intake.cli.db import bring_up
-from intake.cli.listening import listen
+from intake.cli.database import bring_up
 from intake.cli.opening import load_settings, opened
-from intake.cli.stopping import parent_gone, stop_on_signals, terminal_gone
-from intake.errors import Refused
-from intake.settings import Settings
-from intake.staff import first
-from intake.staff.first import FirstAccount
+from intake.conf.settings import Settings
+from intake.core.errors import Refused
+from intake.server.listening import listen
+from intake.server.stopping import parent_gone, stop_on_signals, terminal_gone
+from intake.server.supervisor import TICK, Child, end_all, keep_running
 
 READY_SECONDS = 60.0
 
@@ -49,7 +49,7 @@ def _prepared() -> tuple[FirstAccount | None, list[str]]:
         if not instance.settings.development:
             return None, []
         with instance.database.transaction() as session:
-            account = first.ensure(session, instance=instance)
+            account = dev_account.ensure(session, instance=instance)
         return account, greeting.while_closed(instance)
 
 

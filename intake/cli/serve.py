@@ -5,12 +5,13 @@ from threading import Event
 
 import click
 
-from intake.cli.children import Child, keep_running
-from intake.cli.listening import inherited, listen
+from intake.app import create_app, write_fallback_pages
 from intake.cli.opening import load_settings, opened
-from intake.cli.stopping import stop_on_signals, stop_with_stdin, until_stdin_closes
-from intake.cli.web_server import serve
-from intake.rounds import alarm
+from intake.jobs import alerts
+from intake.server.listening import inherited, listen
+from intake.server.stopping import stop_on_signals, stop_with_stdin, until_stdin_closes
+from intake.server.supervisor import Child, keep_running
+from intake.server.wsgi import serve
 
 
 @click.command("serve")
@@ -36,12 +37,11 @@ def serve_command(*, processes: int | None, descriptor: int | None, until_stdin_
 
 
 def _serve_here(listener: socket.socket, stop: Event) -> None:
-    from intake.app import create_app, write_fallback_pages  # noqa: PLC0415  a supervisor needs no pages
 
     with opened() as instance:
         app = create_app(instance)
         pages = write_fallback_pages(app)
-        alarm.watch(instance, stop)
+        alerts.watch(instance, stop)
         serve(app, listener, instance.settings, stop, pages)
 
 

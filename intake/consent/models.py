@@ -8,8 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from intake.audit.models import ActorKind
-from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
-from intake.language import N_
+from intake.core.i18n import N_
+from intake.db.engine import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
 
 
 class Kind(StrEnum):

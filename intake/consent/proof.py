@@ -14,11 +14,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from intake.audit.chain import UNREADABLE, raise_unless_unreadable
 from intake.audit.models import AuditEvent
-from intake.audit.verification import UNREADABLE, raise_unless_unreadable
 from intake.consent.models import ConsentEvent, ConsentStatement
 from intake.consent.statements import digest_of
-from intake.crypto import Keyring, same
+from intake.security.crypto import Keyring, same
 
 Answered = dict[str, set[datetime]]
 """When each statement was answered, by its digest."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from intake import crypto
-from intake.clinic import Channel, Clinic
+from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import Kind, State
 from intake.consent.service import Shown
-from intake.language import N_
+from intake.core.i18n import N_
+from intake.security import crypto
 
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#receipt-record"
 PURPOSE = "receipt"

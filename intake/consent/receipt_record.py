@@ -4,11 +4,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from intake.clinic import shown
+from intake.conf.clinic import shown
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.consent.receipt import NAMES, SCHEMA, Issue, Particulars, Receipt, signed_record
 from intake.consent.service import Shown
-from intake.language import N_, translate
+from intake.core.i18n import N_, translate
 
 STATUS = {
     State.GIVEN: "dpv:ConsentGiven",

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from textwrap import fill, wrap
 
-from intake.clinic import shown
+from intake.conf.clinic import shown
 from intake.consent.models import State
 from intake.consent.receipt import ANSWERS, NAMES, RAN_OUT, Issue, Particulars, Receipt, signed_text
 from intake.consent.service import Shown
-from intake.language import N_, translate
+from intake.core.i18n import N_, translate
 
 WIDTH = 76
 _CHANGE = N_(

@@ -12,7 +12,7 @@ from intake.audit.models import Actor
 from intake.consent.models import ConsentEvent, ConsentStatement, Kind, Method, State
 from intake.consent.proof import canonical, verify
 from intake.consent.statements import Statement, Statements
-from intake.crypto import Keyring
+from intake.security.crypto import Keyring
 
 __all__ = [
     "Shown", "canonical", "current", "current_of", "macs", "publish", "record", "shown", "verify", "withdraw"

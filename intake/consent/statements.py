@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from intake.clinic import Clinic
+from intake.conf.clinic import Clinic
 from intake.consent.models import Kind
-from intake.crypto import digest
-from intake.errors import SettingsError
-from intake.language import LANGUAGES, hour
+from intake.core.errors import SettingsError
+from intake.core.i18n import LANGUAGES, hour
+from intake.security.crypto import digest
 
 _NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2})\.txt")
 

@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from intake import audit
+from intake.accounts.permissions import Member
 from intake.audit import Action
-from intake.errors import Refused
+from intake.core.errors import Refused
+from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.language import N_
 from intake.leads.models import CloseReason, Lead, LeadStatus
-from intake.staff.permissions import Member
 
 
 class Changed(Refused):

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.database import Base, Closed, Count, Identifier, Instant, one_of
+from intake.db.engine import Base, Closed, Count, Identifier, Instant, one_of
 from intake.leads.models import CloseReason, LeadStatus, Outcome
 
 

@@ -8,15 +8,15 @@ from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, 
 from sqlalchemy.orm import Session
 
 from intake import audit
+from intake.accounts.models import StaffMember
+from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action, Actor
-from intake.database import Instant
-from intake.errors import NotFound, Refused
+from intake.core.errors import NotFound, Refused
+from intake.core.i18n import N_
+from intake.db.engine import Instant
 from intake.instance import Instance
-from intake.language import N_
 from intake.leads.act import Act, Changed, Closed
 from intake.leads.models import Lead, LeadStatus, waiting
-from intake.staff.models import StaffMember
-from intake.staff.permissions import Member, Permission, require
 
 HOLD = timedelta(minutes=20)
 HANDED = timedelta(hours=1)

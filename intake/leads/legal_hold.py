@@ -11,8 +11,8 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, ForeignKey, exists
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from intake.database import Base, Closed, Identifier, Instant, one_of
-from intake.language import N_
+from intake.core.i18n import N_
+from intake.db.engine import Base, Closed, Identifier, Instant, one_of
 from intake.leads.models import Lead
 
 

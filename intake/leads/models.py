@@ -18,11 +18,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent.models import Kind, State
-from intake.crypto import Sealed
-from intake.database import Base, Blob, Closed, Count, Identifier, Instant, Words, Wrapped, one_of
-from intake.language import N_
+from intake.core.i18n import N_
+from intake.db.engine import Base, Blob, Closed, Count, Identifier, Instant, Words, Wrapped, one_of
+from intake.security.crypto import Sealed
 
 
 class LeadStatus(StrEnum):

@@ -8,16 +8,16 @@ import unicodedata
 
 from sqlalchemy.orm import Session
 
-from intake import crypto
+from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action
-from intake.crypto import Place, Unopenable
-from intake.errors import NotFound, Refused, Unprocessable
+from intake.core.errors import NotFound, Refused, Unprocessable
+from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.language import N_
 from intake.leads import claims
 from intake.leads.act import Act, Closed
 from intake.leads.models import Lead, LeadKey, LeadStatus
-from intake.staff.permissions import Member, Permission, require
+from intake.security import crypto
+from intake.security.crypto import Place, Unopenable
 
 LONGEST = 280
 TOO_LONG = N_("Make the note shorter: 280 letters at most.")

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 
 from intake.calling import windows
 from intake.calling.promise import promise_for
-from intake.clinic import Clinic
+from intake.conf.clinic import Clinic
 from intake.instance import Instance
-from intake.leads import facts
+from intake.leads import eligibility
 from intake.leads.models import Lead
 
 
@@ -19,7 +19,7 @@ def promise_of(
     return promise_for(
         clinic or instance.clinic,
         instance.hours,
-        channels=facts.standing(session, lead).channels,
+        channels=eligibility.standing(session, lead).channels,
         region=lead.region,
         time_zone=lead.time_zone,
         number_zones=tuple(lead.number_zones.split()),

@@ -13,16 +13,16 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from intake import audit, outbox
+from intake.accounts.permissions import Member, Permission, may, require
 from intake.audit import Action, Actor
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
-from intake.errors import NotAllowed, NotFound, Refused
+from intake.core.errors import NotAllowed, NotFound, Refused
+from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.language import N_
 from intake.leads import claims
 from intake.leads.act import Act, Closed, touch
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
-from intake.staff.permissions import Member, Permission, may, require
 
 PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
 """Everything somebody can take back; being 18 or older is a fact."""

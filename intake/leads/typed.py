@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_short_number
 
-from intake.language import N_
+from intake.core.i18n import N_
 
 COUNTRY = "US"
 """Where a number without a country code is: the states we ask for are all there."""

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 from flask import Flask
 from flask_mail import Connection, Mail, Message
 
-from intake.outbox.letter import Letter
-from intake.settings import Settings, Tls
+from intake.conf.settings import Settings, Tls
+from intake.outbox.messages import Letter
 
 STEPS = 3
 """A letter may take this many timeouts altogether, from the connection to the server's last word."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ColumnElement, Index, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from intake.database import Base, Closed, Count, Identifier, Instant, Words, one_of
+from intake.db.engine import Base, Closed, Count, Identifier, Instant, Words, one_of
 
 FAR = timedelta(hours=1)
 """No lease and no wait is this long: a moment further off was written while the clock was wrong."""

@@ -6,7 +6,7 @@ second count is left out where that would give the first away. Nothing exported 
 
 from collections.abc import Sequence
 
-from intake.language import N_
+from intake.core.i18n import N_
 
 LARGEST_SMALL = 10
 SMALL = "<11"

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session, aliased
 
 from intake.audit.models import Action, AuditEvent
 from intake.calling.intervals import Interval
-from intake.language import N_
+from intake.core.i18n import N_
+from intake.leads.history import UNDOES, taken_back
 from intake.leads.models import CloseReason, Lead, Outcome
-from intake.leads.story import UNDOES, taken_back
 
 
 class Ending(StrEnum):

@@ -8,10 +8,10 @@ import pytest
 
 from intake import audit
 from intake.audit import anchors, export
-from intake.health import proof
-from intake.health.vitals import State
 from intake.instance import Instance
-from intake.rounds import table
+from intake.jobs import schedule
+from intake.monitoring import integrity
+from intake.monitoring.checks import State
 from tests.audit.test_chain import link, record_some, tamper
 
 
@@ -19,14 +19,14 @@ def anchored(instance: Instance, count: int = 4) -> None:
     """Some events, linked, and their end written down."""
     record_some(instance, count)
     link(instance)
-    table.anchor(instance)
+    schedule.anchor(instance)
 
 
 def test_a_log_is_compared_with_its_anchors(instance: Instance) -> None:
     anchored(instance)
     instance.clock.move(hours=1)
     anchored(instance, 2)
-    found = proof.verify(instance)
+    found = integrity.verify(instance)
     assert (found.problems, found.notes, found.anchors) == ((), (), 2)
 
 
@@ -37,11 +37,11 @@ def test_a_cut_tail_is_named(instance: Instance) -> None:
     tamper(instance, "DELETE FROM audit_event WHERE id NOT IN (SELECT event_id FROM chain_link)")
     with instance.database.reading() as session:
         assert audit.verify(session, keyring=instance.keyring).intact
-    cut, missing = proof.verify(instance).problems
+    cut, missing = integrity.verify(instance).problems
     assert "it ends at link 2" in cut
     assert "it had come to link 4; links 3 to 4 are missing." in cut
     assert missing.startswith("2 events are missing: there are 2")
-    assert proof.anchored(instance).state is State.RED
+    assert integrity.anchored(instance).state is State.RED
 
 
 def test_a_chain_that_grew_again_is_another_one(instance: Instance) -> None:
@@ -50,9 +50,9 @@ def test_a_chain_that_grew_again_is_another_one(instance: Instance) -> None:
     tamper(instance, "DELETE FROM audit_event WHERE id NOT IN (SELECT event_id FROM chain_link)")
     record_some(instance, 5)
     link(instance)
-    [problem] = proof.verify(instance).problems
+    [problem] = integrity.verify(instance).problems
     assert problem.startswith("link 4 is another one than on")
-    assert proof.anchored(instance).state is State.RED
+    assert integrity.anchored(instance).state is State.RED
 
 
 def test_an_older_copy_of_everything_is_named(sqlite_instance: Instance, tmp_path) -> None:
@@ -62,36 +62,36 @@ def test_an_older_copy_of_everything_is_named(sqlite_instance: Instance, tmp_pat
     anchored(sqlite_instance, 3)
     sqlite_instance.database.close()
     shutil.copyfile(tmp_path / "older", tmp_path / "intake.sqlite3")
-    problems = proof.verify(sqlite_instance).problems
+    problems = integrity.verify(sqlite_instance).problems
     assert any("it ends at link 4" in each and "link 7" in each for each in problems)
 
 
 def test_a_missing_file_is_named_and_stops_nothing(instance: Instance) -> None:
     record_some(instance, 2)
-    found = proof.verify(instance)
+    found = integrity.verify(instance)
     assert found.intact
     assert found.notes == ("no anchor was found in anchors.log.",)
-    assert proof.anchored(instance).state is State.GREEN
+    assert integrity.anchored(instance).state is State.GREEN
     instance.clock.move(days=3)
-    assert proof.anchored(instance).state is State.AMBER
+    assert integrity.anchored(instance).state is State.AMBER
 
 
 def test_an_anchor_is_written_when_something_has_happened_and_once_a_day(instance: Instance) -> None:
-    assert table.anchor(instance) == 0
+    assert schedule.anchor(instance) == 0
     anchored(instance)
-    assert table.anchor(instance) == 0
+    assert schedule.anchor(instance) == 0
     instance.clock.move(hours=23)
-    assert table.anchor(instance) == 0
+    assert schedule.anchor(instance) == 0
     instance.clock.move(hours=1)
-    assert table.anchor(instance) == 1
+    assert schedule.anchor(instance) == 1
     record_some(instance, 1)
     link(instance)
-    assert table.anchor(instance) == 1
+    assert schedule.anchor(instance) == 1
     assert [each.seq for each in anchors.kept(instance.settings.anchor_path)] == [4, 4, 5]
     instance.clock.move(days=2, seconds=1)
-    assert proof.anchored(instance).state is State.AMBER
+    assert integrity.anchored(instance).state is State.AMBER
     instance.clock.move(days=5)
-    assert proof.anchored(instance).state is State.RED
+    assert integrity.anchored(instance).state is State.RED
 
 
 @pytest.mark.parametrize("what", ["seq", "events", "at"])
@@ -102,7 +102,9 @@ def test_a_changed_anchor_is_named(instance: Instance, what: str) -> None:
     place = {"at": 1, "seq": 2, "events": 3}[what]
     words[place] = words[place].replace("2026", "2025").replace("4", "3")
     path.write_text(" ".join(words))
-    assert proof.verify(instance).problems == ("1 anchors were changed, or were not written with this key.",)
+    assert integrity.verify(instance).problems == (
+        "1 anchors were changed, or were not written with this key.",
+    )
 
 
 def test_a_torn_line_is_left_behind(instance: Instance) -> None:
@@ -111,7 +113,7 @@ def test_a_torn_line_is_left_behind(instance: Instance) -> None:
     path.write_text(path.read_text() + "intake-anchor-1 2026-11")
     record_some(instance, 1)
     link(instance)
-    assert table.anchor(instance) == 1
+    assert schedule.anchor(instance) == 1
     assert [each.seq for each in anchors.kept(path)] == [4, 5]
     assert path.stat().st_mode & 0o077 == 0
 
@@ -127,9 +129,9 @@ def test_the_file_may_lie_elsewhere(make_instance, sqlite_url: str, tmp_path) ->
 
 def test_the_mail_says_how_far_and_nothing_else(make_instance, sqlite_url: str, tmp_path) -> None:
     instance = make_instance(sqlite_url, anchor_mail_to="officer@example.org")
-    assert table.mail_anchor(instance) == 0
+    assert schedule.mail_anchor(instance) == 0
     anchored(instance)
-    assert table.mail_anchor(instance) == 1
+    assert schedule.mail_anchor(instance) == 1
     [path] = (tmp_path / "mail" / "new").iterdir()
     mail = message_from_bytes(path.read_bytes(), policy=default)
     assert (mail["To"], mail["Subject"]) == ("officer@example.org", "Weekly mark of the audit log")
@@ -139,13 +141,13 @@ def test_the_mail_says_how_far_and_nothing_else(make_instance, sqlite_url: str, 
     assert "Date: 2026-11-18 15:00 UTC\nEvents in the log: 4\nLast place in the chain: 4\n" in body
     tamper(instance, "DELETE FROM chain_link WHERE seq = 4")
     instance.settings.anchor_path.unlink()
-    found = proof.verify(instance, more=[path])
+    found = integrity.verify(instance, more=[path])
     assert any("link 4" in each for each in found.problems)
 
 
 def test_without_an_address_no_mail_leaves(sqlite_instance: Instance, tmp_path) -> None:
     anchored(sqlite_instance)
-    assert table.mail_anchor(sqlite_instance) == 0
+    assert schedule.mail_anchor(sqlite_instance) == 0
     assert not (tmp_path / "mail").exists()
 
 

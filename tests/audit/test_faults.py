@@ -19,14 +19,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from intake import audit
+from intake.accounts.models import Role
 from intake.audit import anchors
 from intake.audit.anchors import Anchor
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Outcome
-from intake.staff.models import Role
 from tests.leads.acting import hire, note, show, take
 from tests.leads.asking import ask
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from intake import keys
-from intake.database import Database
+from intake.conf import secrets
+from intake.db.engine import Database
 from intake.instance import Instance
 
-BACKUP_KEY = keys.new_secret(keys.BACKUP_KEY)
+BACKUP_KEY = secrets.new_secret(secrets.BACKUP_KEY)
 
 
 @dataclass(frozen=True)

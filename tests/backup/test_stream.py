@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from intake.crypto import OtherKey, Unopenable, decrypted, encrypted
+from intake.security.crypto import OtherKey, Unopenable, decrypted, encrypted
 
 KEY = secrets.token_bytes(32)
 HEAD, CHUNK = 16 + 8 + 32, 65_536 + 16

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from intake import backup, health, rounds
+from intake import backup, monitoring
 from intake.audit import Action, AuditEvent
-from intake.backup import BackupAct, taking, writing
-from intake.crypto import decrypted
-from intake.database import Base
-from intake.errors import Refused
-from intake.health import State
+from intake.backup import BackupAct, archive, create
+from intake.conf.secrets import parse_key
+from intake.core.errors import Refused
+from intake.db.engine import Base
+from intake.db.snapshot import snapshot
 from intake.instance import Instance
-from intake.keys import parse_key
+from intake.jobs import scheduler
 from intake.leads.models import Lead, LeadKey
-from intake.leads.submit import submit
-from intake.snapshot import snapshot
+from intake.leads.submission import submit
+from intake.monitoring import State
+from intake.security.crypto import decrypted
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import until
 from tests.leads.acting import every, hire
@@ -35,15 +36,15 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def check_of(instance: Instance, name: str) -> health.Check:
-    return next(each for each in health.checks(instance) if each.name == name)
+def check_of(instance: Instance, name: str) -> monitoring.Check:
+    return next(each for each in monitoring.checks(instance) if each.name == name)
 
 
 def test_it_holds_every_row_and_says_so(living: Instance) -> None:
     ask(living)
     lines = [json.loads(line) for line in content(backup.take(living).path).splitlines()]
     counts = lines[0]["manifest"]["counts"]
-    assert set(counts) | writing.NOT_KEPT == set(Base.metadata.tables)
+    assert set(counts) | archive.NOT_KEPT == set(Base.metadata.tables)
     assert counts["lead"] == 1
     assert counts["consent_event"] > 1
     assert sum(isinstance(line, list) for line in lines) == sum(counts.values()) == lines[-1]["end"]
@@ -146,7 +147,7 @@ def test_a_failure_leaves_no_half_file_and_turns_health_red(living: Instance, ba
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(taking.os, "fsync", full)
+    monkeypatch.setattr(create.os, "fsync", full)
     with pytest.raises(Refused, match="No space left"):
         backup.take(living)
     monkeypatch.undo()
@@ -176,10 +177,10 @@ def test_who_takes_none_is_told_in_production_alone(make_instance, sqlite_url) -
 
 
 def test_the_relay_takes_one_a_day_and_tries_it_once_a_week(living: Instance, backups: Path, clock) -> None:
-    ours = [each for each in rounds.ROUNDS if each.name.startswith("backup")]
+    ours = [each for each in scheduler.ROUNDS if each.name.startswith("backup")]
     assert len(ours) == 2
     for _ in range(8 * 8):
-        rounds.make_rounds(living, rounds=ours)
+        scheduler.make_rounds(living, rounds=ours)
         clock.move(hours=3)
     taken = len([name for name in files(backups) if name.startswith("intake-")])
     actions = [event.action for event in every(living, AuditEvent)]

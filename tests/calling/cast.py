@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from intake.calling.hours import load as load_hours
 from intake.calling.regions import zones_of
 from intake.calling.windows import Window
-from intake.clinic import Channel, Clinic
-from intake.clinic import load as load_clinic
-from intake.resources import CONFIG
-from intake.rules import Span
+from intake.conf.clinic import Channel, Clinic
+from intake.conf.clinic import load as load_clinic
+from intake.conf.rules import Span
+from intake.core.paths import CONFIG
 
 CLINIC = load_clinic(CONFIG / "clinic.toml")
 HOURS = load_hours(CONFIG / "calling_hours.toml")

@@ -5,9 +5,9 @@ from datetime import date, time
 import pytest
 
 from intake.calling.hours import load
-from intake.errors import SettingsError
-from intake.resources import CONFIG
-from intake.rules import Span
+from intake.conf.rules import Span
+from intake.core.errors import SettingsError
+from intake.core.paths import CONFIG
 from tests.calling.cast import HOURS
 
 SHIPPED = (CONFIG / "calling_hours.toml").read_text(encoding="utf-8")

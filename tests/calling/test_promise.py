@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from intake.calling.availability import contactable
 from intake.calling.intervals import Interval, union
 from intake.calling.promise import NoTimeWithin14Days, open_now, promise_for, promise_in_words
-from intake.calling.times import contactable
 from intake.calling.windows import Window
-from intake.clinic import Channel
-from intake.rules import Span
+from intake.conf.clinic import Channel
+from intake.conf.rules import Span
 from tests.calling.cast import ANY, CENTRAL, CLINIC, EASTERN, HOURS, at
 from tests.calling.test_times import CLOCK_CHANGES, STARTS, people
 

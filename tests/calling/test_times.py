@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from intake.calling.availability import contactable, local, zones_of_number
 from intake.calling.intervals import Interval, holding, intersection
 from intake.calling.regions import REGIONS, zones_of
-from intake.calling.times import contactable, local, zones_of_number
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from tests.calling.cast import ALWAYS_OPEN, ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, second_opinion
 
 STARTS = st.timedeltas(timedelta(0), timedelta(days=690)).map(lambda passed: at("2026-01-01 00:00") + passed)

@@ -5,7 +5,7 @@ from datetime import date, time
 import pytest
 
 from intake.calling.windows import Window, from_text, in_words, spans_on, to_text
-from intake.rules import Span
+from intake.conf.rules import Span
 
 WEDNESDAY, SATURDAY, SUNDAY = date(2026, 11, 18), date(2026, 11, 21), date(2026, 11, 22)
 EVERY = frozenset(Window) - {Window.ANY}

@@ -6,7 +6,7 @@ from datetime import time
 import pytest
 
 from intake.calling import words
-from intake.rules import Span
+from intake.conf.rules import Span
 from tests.calling.cast import CLINIC, EASTERN, at
 
 

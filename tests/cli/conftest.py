@@ -21,11 +21,11 @@ import structlog
 from click.testing import CliRunner, Result
 
 from intake.cli import intake
-from intake.cli.stopping import SIGNALS
-from intake.clock import now
+from intake.conf.settings import load
+from intake.core.clock import now
+from intake.core.paths import CONFIG
 from intake.instance import Instance
-from intake.resources import CONFIG
-from intake.settings import load
+from intake.server.stopping import SIGNALS
 from tests.conftest import SECRETS
 
 WORKERS = 8

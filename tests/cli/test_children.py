@@ -9,8 +9,8 @@ from threading import Event, Thread
 
 import pytest
 
-from intake.cli import children
-from intake.cli.children import Child, keep_running
+from intake.server import supervisor
+from intake.server.supervisor import Child, keep_running
 from tests.cli.conftest import until
 
 SLEEPER = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -111,7 +111,7 @@ def test_a_log_is_private_and_read_line_by_line(make_child) -> None:
 
 
 def test_a_large_log_is_begun_anew(make_child, monkeypatch) -> None:
-    monkeypatch.setattr(children, "_LARGE", 10)
+    monkeypatch.setattr(supervisor, "_LARGE", 10)
     child = make_child("print('up')")
     child.log.parent.mkdir()
     child.log.write_text("x" * 11)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from intake import keys
 from intake.cli import COMMANDS, one_line
-from intake.errors import Refused, SettingsError, Unavailable, Unprocessable
+from intake.conf import secrets
+from intake.core.errors import Refused, SettingsError, Unavailable, Unprocessable
 from intake.instance import Instance
 
 
@@ -91,8 +91,8 @@ def test_a_database_that_is_gone_is_told_by_its_setting(command, monkeypatch, tm
 def test_keys_new_prints_a_set_that_settings_take(command) -> None:
     lines = command("keys", "new").output.splitlines()
     made = dict(line.split("=", 1) for line in lines)
-    assert list(made) == [f"INTAKE_{name.upper()}" for name in (*keys.SECRETS, keys.BACKUP_KEY)]
-    assert keys.check_secrets({name: made[f"INTAKE_{name.upper()}"] for name in keys.SECRETS}) == []
+    assert list(made) == [f"INTAKE_{name.upper()}" for name in (*secrets.SECRETS, secrets.BACKUP_KEY)]
+    assert secrets.check_secrets({name: made[f"INTAKE_{name.upper()}"] for name in secrets.SECRETS}) == []
 
 
 def test_consent_show_lists_what_is_in_force(command, opened: Instance) -> None:

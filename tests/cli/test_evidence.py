@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from intake import evidence
 from intake.instance import Instance
+from intake.reports import compliance
 from tests.leads.acting import details_of
 
 
@@ -22,7 +22,7 @@ def test_it_is_told_on_a_terminal_with_open_findings_first(command) -> None:
 
 def test_json_is_json_and_nothing_else(command, opened: Instance) -> None:
     told = json.loads(command("evidence", "--json").stdout)
-    assert told["format"] == evidence.FORMAT
+    assert told["format"] == compliance.FORMAT
     assert details_of(opened, "evidence.saved") == ['{"kind":"json"}']
 
 

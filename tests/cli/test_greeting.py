@@ -8,9 +8,9 @@ import pytest
 from intake.calling.gate import Refusal
 from intake.calling.promise import open_now
 from intake.cli.greeting import while_closed, words
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import facts
+from intake.leads import eligibility
 from tests.conftest import MovableClock
 from tests.leads.asking import ask
 
@@ -34,6 +34,6 @@ def test_the_clock_it_names_opens_the_gate_for_weekday_mornings(
         return
     clock.move(minutes=int(re.search(r"INTAKE_TIME_SHIFT=(\d+)", told[-1])[1]))
     with sqlite_instance.database.reading() as session:
-        verdict = facts.verdict(session, lead, channel=Channel.CALL, instance=sqlite_instance)
+        verdict = eligibility.verdict(session, lead, channel=Channel.CALL, instance=sqlite_instance)
     assert verdict.allowed
     assert Refusal.CLINIC_CLOSED not in verdict.refusals

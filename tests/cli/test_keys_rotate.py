@@ -7,17 +7,18 @@ import time
 import pytest
 from sqlalchemy import select
 
-from intake import health, keys
+from intake import monitoring
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent
-from intake.crypto import Keyring
-from intake.errors import Refused
-from intake.health import State
+from intake.conf import secrets
+from intake.conf.settings import load
+from intake.core.errors import Refused
 from intake.instance import Instance
-from intake.leads import contact, rewrap
+from intake.leads import key_rotation, reveal
 from intake.leads.models import ErasureReason, Lead, LeadKey
-from intake.leads.retention import erase
-from intake.settings import load
+from intake.monitoring import State
+from intake.privacy.retention import erase
+from intake.security.crypto import Keyring
 from tests.cli.conftest import Service
 from tests.conftest import SECRETS
 from tests.drills.asking import ask_once
@@ -29,18 +30,18 @@ from tests.web import desks, forms
 
 __all__ = ["quick_hashing"]
 
-OLD, NEW = SECRETS["sealing_keys"], keys.new_secret("sealing_keys", key_id="k2")
+OLD, NEW = SECRETS["sealing_keys"], secrets.new_secret("sealing_keys", key_id="k2")
 BOTH = f"{NEW},{OLD}"
 
 
 def standing(instance: Instance) -> dict[str, int]:
     with instance.database.reading() as session:
-        return dict(rewrap.standing(session, instance.keyring))
+        return dict(key_rotation.standing(session, instance.keyring))
 
 
 def unopenable(instance: Instance, keyring: Keyring) -> tuple[int, int]:
     with instance.database.reading() as session:
-        return rewrap.unopenable(session, keyring)
+        return key_rotation.unopenable(session, keyring)
 
 
 def with_keys(instance: Instance, make_instance, written: str) -> Instance:
@@ -62,7 +63,7 @@ def filled(instance: Instance) -> Instance:
 def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make_instance) -> None:
     both = with_keys(filled, make_instance, BOTH)
     seen: list[tuple[int, int]] = []
-    rotated = rewrap.rotate(both, batch=3, on_progress=lambda done, of: seen.append((done, of)))
+    rotated = key_rotation.rotate(both, batch=3, on_progress=lambda done, of: seen.append((done, of)))
     assert (rotated.moved, rotated.unopenable, rotated.free) == (8, 0, ("k1",))
     assert seen == [(1, 8), (4, 8), (7, 8), (8, 8)]
     assert standing(both) == {"k2": 8, "k1": 0}
@@ -70,7 +71,7 @@ def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make
     assert unopenable(new, new.keyring) == (0, 8)
     assert unopenable(filled, filled.keyring) == (8, 8)
     with new.database.reading() as session:
-        shown = [contact.masked(session, lead, instance=new).phone for lead in session.scalars(select(Lead))]
+        shown = [reveal.masked(session, lead, instance=new).phone for lead in session.scalars(select(Lead))]
     assert len(set(shown)) == 1
     assert shown[0].endswith(PHONE[-2:])
 
@@ -78,7 +79,7 @@ def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make
 @pytest.mark.usefixtures("quick_hashing")
 def test_who_enters_with_a_second_factor_still_does(make_instance, database_url) -> None:
     person = people.hire(make_instance(database_url))
-    rewrap.rotate(make_instance(database_url, sealing_keys=BOTH))
+    key_rotation.rotate(make_instance(database_url, sealing_keys=BOTH))
     new = make_instance(database_url, sealing_keys=NEW)
     assert people.come_in(new, person)
 
@@ -86,7 +87,7 @@ def test_who_enters_with_a_second_factor_still_does(make_instance, database_url)
 @pytest.mark.parametrize("row", range(8))
 def test_killed_at_any_row_it_goes_on_where_it_was(row: int, filled, make_instance, monkeypatch) -> None:
     both = with_keys(filled, make_instance, BOTH)
-    real, moved = rewrap._move, []
+    real, moved = key_rotation._move, []
 
     def dying(*arguments: object) -> object:
         if len(moved) == row:
@@ -95,11 +96,11 @@ def test_killed_at_any_row_it_goes_on_where_it_was(row: int, filled, make_instan
         return real(*arguments)
 
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(rewrap, "_move", dying)
-        rewrap.rotate(both, batch=2)
+        killed.setattr(key_rotation, "_move", dying)
+        key_rotation.rotate(both, batch=2)
     assert unopenable(both, both.keyring) == (0, 8)
     assert standing(both)["k2"] == (1 + (row - 1) // 2 * 2 if row else 0)  # the account, then two by two
-    assert rewrap.rotate(both, batch=2).free == ("k1",)
+    assert key_rotation.rotate(both, batch=2).free == ("k1",)
     assert unopenable(both, with_keys(filled, make_instance, NEW).keyring) == (0, 8)
 
 
@@ -118,7 +119,7 @@ def test_what_is_erased_or_asked_meanwhile_stays_so(filled: Instance, make_insta
 
     monkeypatch.setattr(Keyring, "rewrapped", slowly)
     late = ask(both).lead
-    rewrap.rotate(both)
+    key_rotation.rotate(both)
     left = {each.lead_id for each in every(both, LeadKey)}
     assert late.id in left
     assert (gone.id in left) is both.settings.sqlite  # there its writers wait for the batch
@@ -126,7 +127,7 @@ def test_what_is_erased_or_asked_meanwhile_stays_so(filled: Instance, make_insta
 
 
 def test_the_log_knows_of_it(filled: Instance, make_instance) -> None:
-    rewrap.rotate(with_keys(filled, make_instance, BOTH))
+    key_rotation.rotate(with_keys(filled, make_instance, BOTH))
     found = {each.action: each.details for each in every(filled, AuditEvent)}
     assert found[Action.KEYS_ROTATION_BEGUN] == '{"from":["k1"],"to":"k2"}'
     assert found[Action.KEYS_ROTATED] == '{"count":8,"to":"k2"}'
@@ -147,22 +148,22 @@ def test_a_wrong_order_is_refused_and_nothing_is_moved(which: str, filled: Insta
     written, told = WRONG[which]
     before = [each.wrapped for each in every(filled, LeadKey)]
     with pytest.raises(Refused, match=told):
-        rewrap.rotate(with_keys(filled, make_instance, written))
+        key_rotation.rotate(with_keys(filled, make_instance, written))
     assert [each.wrapped for each in every(filled, LeadKey)] == before
 
 
 def test_there_is_no_way_back_to_a_key_that_was_left(filled: Instance, make_instance) -> None:
-    rewrap.rotate(with_keys(filled, make_instance, BOTH))
+    key_rotation.rotate(with_keys(filled, make_instance, BOTH))
     with pytest.raises(Refused, match="k1 was rotated away from before"):
-        rewrap.rotate(with_keys(filled, make_instance, f"{OLD},{NEW}"))
-    third = keys.new_secret("sealing_keys", key_id="k3")
-    assert rewrap.rotate(with_keys(filled, make_instance, f"{third},{BOTH}")).free == ("k2", "k1")
+        key_rotation.rotate(with_keys(filled, make_instance, f"{OLD},{NEW}"))
+    third = secrets.new_secret("sealing_keys", key_id="k3")
+    assert key_rotation.rotate(with_keys(filled, make_instance, f"{third},{BOTH}")).free == ("k2", "k1")
 
 
 def test_a_second_run_finds_nothing_to_do(filled: Instance, make_instance) -> None:
     both = with_keys(filled, make_instance, BOTH)
-    rewrap.rotate(both)
-    again = rewrap.rotate(both)
+    key_rotation.rotate(both)
+    again = key_rotation.rotate(both)
     assert (again.moved, again.free) == (0, ("k1",))
 
 
@@ -170,13 +171,13 @@ def test_a_row_that_does_not_open_stops_no_other(filled: Instance, make_instance
     with filled.database.transaction() as session:
         broken = session.scalars(select(LeadKey)).first()
         broken.wrapped = broken.wrapped[:-1] + bytes([broken.wrapped[-1] ^ 1])
-    rotated = rewrap.rotate(with_keys(filled, make_instance, BOTH), batch=2)
+    rotated = key_rotation.rotate(with_keys(filled, make_instance, BOTH), batch=2)
     assert (rotated.moved, rotated.unopenable, rotated.free) == (7, 1, ())
 
 
 def test_health_tells_that_a_key_was_taken_out_too_early(filled: Instance, make_instance) -> None:
     new = with_keys(filled, make_instance, NEW)
-    check = next(each for each in health.checks(new) if each.name == "keys")
+    check = next(each for each in monitoring.checks(new) if each.name == "keys")
     assert check.state is State.RED
     assert "k1" in check.sentence
 
@@ -247,8 +248,8 @@ def test_the_command_says_how_many_rows_stand_where(command, monkeypatch) -> Non
 
 def test_one_fresh_key_can_be_printed_alone(command) -> None:
     written = command("keys", "new", "--only", "sealing_keys", "--id", "k2").output.strip()
-    assert list(keys.parse_sealing_keys(written)) == ["k2"]
-    assert keys.parse_key(command("keys", "new", "--only", "backup_key").output)
+    assert list(secrets.parse_sealing_keys(written)) == ["k2"]
+    assert secrets.parse_key(command("keys", "new", "--only", "backup_key").output)
 
 
 # --- the app keys ---------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ def test_one_fresh_key_can_be_printed_alone(command) -> None:
 def test_a_form_that_was_open_goes_through_after_new_app_keys_and_a_restart(
     make_instance, database_url, clock
 ) -> None:
-    old, new = SECRETS["app_keys"], keys.new_secret("app_keys")
+    old, new = SECRETS["app_keys"], secrets.new_secret("app_keys")
     form = forms.answers(create_app(make_instance(database_url)).test_client())
     clock.move(minutes=1)
     restarted = create_app(make_instance(database_url, app_keys=f"{new},{old}")).test_client()
@@ -267,7 +268,7 @@ def test_a_form_that_was_open_goes_through_after_new_app_keys_and_a_restart(
 def test_without_the_old_key_it_comes_back_with_every_word(make_instance, database_url, clock) -> None:
     form = forms.answers(create_app(make_instance(database_url)).test_client())
     clock.move(minutes=1)
-    restarted = create_app(make_instance(database_url, app_keys=keys.new_secret("app_keys"))).test_client()
+    restarted = create_app(make_instance(database_url, app_keys=secrets.new_secret("app_keys"))).test_client()
     answer = restarted.post("/", data=form)
     page = forms.read(answer)
     assert answer.status_code < 500
@@ -282,7 +283,7 @@ def test_without_the_old_key_it_comes_back_with_every_word(make_instance, databa
 
 
 def test_a_signed_in_member_stays_signed_in_while_the_old_key_is_there(make_instance, database_url) -> None:
-    old, new = SECRETS["app_keys"], keys.new_secret("app_keys")
+    old, new = SECRETS["app_keys"], secrets.new_secret("app_keys")
     before = desks.Desk(make_instance(database_url), hire(make_instance(database_url)))
     csrf = before.csrf()
     cookie = before.web.get_cookie("intake").value

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select
 
 from intake.instance import Instance
-from intake.leads import receipts, retention
 from intake.leads.models import Lead
-from intake.leads.receipts import Form
+from intake.privacy import receipts, retention
+from intake.privacy.receipts import Form
 from tests.leads.asking import ask
 
 

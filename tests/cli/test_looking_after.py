@@ -6,12 +6,12 @@ from threading import Event
 
 from sqlalchemy import text
 
-from intake import outbox, rounds
+from intake import outbox
 from intake.cli.demo import answers
 from intake.instance import Instance
+from intake.jobs import schedule, scheduler
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
-from intake.rounds import table
 from tests.cli.conftest import config_of_today
 
 CONTACT = re.compile(r"\+?1?[ (-]*\d{3}[) -]*555[ -]*0[01]\d\d|[a-z]+\.\d+@example\.org")
@@ -62,9 +62,9 @@ def test_demo_fills_the_desk_through_the_real_door(command, opened: Instance) ->
 
 def test_demo_leads_can_be_linked_into_the_chain(command, opened: Instance) -> None:
     command("mail", "test")
-    table.link(opened)
+    schedule.link(opened)
     command("demo", "--leads", "9")
-    table.link(opened)
+    schedule.link(opened)
     assert "0 not linked yet" in command("audit", "verify").output
 
 
@@ -133,6 +133,6 @@ def test_doctor_lists_every_wrong_setting_without_a_value(command, monkeypatch) 
 def test_doctor_is_well_when_everything_is(command, opened: Instance, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INTAKE_CONFIG_DIR", str(config_of_today(tmp_path)))
     command("staff", "add", typed="ada@example.org\nAda\n")
-    rounds._turn(opened, open_mailer(opened.settings), Event())
+    scheduler._turn(opened, open_mailer(opened.settings), Event())
     result = command("doctor")
     assert (result.exit_code, "0 red" in result.output) == (0, True)

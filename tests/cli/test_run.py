@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from intake.keys import SECRETS
+from intake.conf.secrets import SECRETS
 from tests.cli.conftest import Service, can_bind, config_of_today, processes_of, until
 
 LAST_WORDS = "press Ctrl-C"

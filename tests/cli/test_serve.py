@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from intake.cli import listening
-from intake.errors import Refused, SettingsError
+from intake.core.errors import Refused, SettingsError
+from intake.server import listening
 from tests.cli.conftest import Service, can_bind, free_port, processes_of, until
 from tests.conftest import settings_for
 from tests.drills.asking import ask_once

@@ -7,16 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from intake import keys
-from intake.clinic import Channel
+from intake.conf import secrets
+from intake.conf.clinic import Channel
 from intake.consent import receipt
 from intake.consent.models import Kind
 from intake.consent.receipt import LONGEST, MARK
 from intake.instance import Instance
-from intake.leads import manage, receipts
-from intake.leads.opening import NothingFound
-from intake.leads.receipts import Form
-from intake.leads.submit import Submitted
+from intake.leads.submission import Submitted
+from intake.privacy import manage, receipts
+from intake.privacy.receipts import Form
+from intake.privacy.self_service import NothingFound
 from tests.leads.acting import acts, details_of
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -274,13 +274,13 @@ def test_what_is_no_receipt_is_refused_quietly(sqlite_instance: Instance, conten
 
 def test_another_instance_does_not_know_it(sqlite_instance: Instance, make_instance, sqlite_url: str) -> None:
     content = saved(sqlite_instance, ask(sqlite_instance))
-    assert not ours(make_instance(sqlite_url, app_keys=keys.new_secret("app_keys")), content)
+    assert not ours(make_instance(sqlite_url, app_keys=secrets.new_secret("app_keys")), content)
 
 
 def test_receipts_outlive_a_change_of_keys_while_the_old_one_is_kept(make_instance, sqlite_url: str) -> None:
     before = make_instance(sqlite_url)
     content = saved(before, ask(before))
-    old, new = before.settings.app_keys, keys.new_secret("app_keys")
+    old, new = before.settings.app_keys, secrets.new_secret("app_keys")
     assert ours(make_instance(sqlite_url, app_keys=f"{new},{old}"), content)
     assert not ours(make_instance(sqlite_url, app_keys=new), content)
 

@@ -7,10 +7,10 @@ import pytest
 
 from intake.consent import statements
 from intake.consent.models import Kind
-from intake.errors import SettingsError
+from intake.core.errors import SettingsError
+from intake.core.i18n import LANGUAGES
+from intake.core.paths import CONFIG
 from intake.instance import Instance
-from intake.language import LANGUAGES
-from intake.resources import CONFIG
 
 PUBLISHED = {
     "adult.1.en.txt": "0fcb08a564649d74",

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.audit import Action, AuditEvent
+from intake.conf.secrets import SECRETS
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.crypto import Keyring
-from intake.database import Database
-from intake.keys import SECRETS
+from intake.db.engine import Database
 from intake.leads.models import Erasure, Lead, LeadKey, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
+from intake.security.crypto import Keyring
 from tests.cli.conftest import Service
 from tests.conftest import settings_for
 

@@ -20,15 +20,18 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from intake import backup, logs
+from intake import backup
+from intake.accounts.models import Role
 from intake.app import create_app
-from intake.database import Base, Database
+from intake.conf.settings import Tls
+from intake.core import logging as core_logging
+from intake.db.engine import Base, Database
 from intake.instance import Instance
+from intake.jobs import alerts
+from intake.jobs.scheduler import make_rounds
 from intake.leads.models import Lead
+from intake.outbox import sender
 from intake.outbox.mailer import open_mailer
-from intake.rounds import alarm, make_rounds, relay
-from intake.settings import Tls
-from intake.staff.models import Role
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, code_in, sent
@@ -157,8 +160,9 @@ class Walk:
         """A defect at the heart of every act, which quotes the person; and a row that is refused."""
         lead = self.lead
         hearts = (
-            "intake.leads.submit._kept", "intake.leads.opening.opened", "intake.leads.queue.one",
-            "intake.leads.find.read_contact", "intake.web.rendering.asset",
+            "intake.leads.submission._kept", "intake.privacy.self_service.opened",
+            "intake.casework.queue.one",
+            "intake.casework.search.read_contact", "intake.web.templating.asset",
         )  # fmt: skip
         for heart in hearts:
             for defect in (Gone(), broken_statement()):
@@ -245,7 +249,7 @@ def talkative(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], bytes]]:
     heard = io.StringIO()
     monkeypatch.setattr(sys, "stderr", heard)
     levels = {name: logging.getLogger(name).level for name in list(logging.root.manager.loggerDict)}
-    logs.configure("DEBUG")
+    core_logging.configure("DEBUG")
     logging.getLogger().setLevel(logging.DEBUG)
     for name in levels:  # a statement and its values are told at INFO already
         logging.getLogger(name).setLevel(logging.INFO if name.startswith("sqlalchemy") else logging.DEBUG)
@@ -307,7 +311,7 @@ def send_mails(walk: Walk, clock) -> None:
     for fault in (Fault.RCPT_550, Fault.DATA_451, Fault.DROP_AT_DOT, Fault.NONE):
         walk.server.fault = fault
         clock.move(hours=1)
-        relay.deliver_due(
+        sender.deliver_due(
             walk.instance.database,
             mailer,
             clinic=walk.instance.clinic,
@@ -316,7 +320,7 @@ def send_mails(walk: Walk, clock) -> None:
             limit=50,
         )
         make_rounds(walk.instance)
-        alarm.look(walk.instance, mailer)
+        alerts.look(walk.instance, mailer)
 
 
 def test_the_glasses_see_a_word_where_there_is_one() -> None:

@@ -16,17 +16,18 @@ import pytest
 from sqlalchemy import event, func, select
 
 from intake import audit
-from intake.crypto import Keyring
-from intake.database import Database
+from intake.db.engine import Database
 from intake.instance import Instance
-from intake.leads import correct, manage, retention, rewrap
-from intake.leads.correct import Correction
+from intake.jobs.schedule import link
+from intake.leads import key_rotation
+from intake.leads.form import Request
 from intake.leads.models import CloseReason, Erasure, Lead
-from intake.leads.schemas import Request
-from intake.leads.submit import Submitted, submit
-from intake.outbox import MessageState, OutboxMessage, relay
+from intake.leads.submission import Submitted, submit
+from intake.outbox import MessageState, OutboxMessage, sender
 from intake.outbox.mailer import MaildirMailer
-from intake.rounds.table import link
+from intake.privacy import correct, manage, retention
+from intake.privacy.correct import Correction
+from intake.security.crypto import Keyring
 from tests.cli.test_keys_rotate import BOTH
 from tests.conftest import MovableClock
 from tests.drills.checking import check_whole
@@ -95,7 +96,7 @@ def due(instance: Instance) -> Submitted:
 
 
 def deliver(instance: Instance, _: Submitted) -> None:
-    relay.deliver_due(
+    sender.deliver_due(
         instance.database,
         MaildirMailer(instance.settings.data_dir / "mail"),
         clinic=instance.clinic,
@@ -141,12 +142,12 @@ def with_a_new_key(instance: Instance) -> Instance:
 
 
 def rotate(instance: Instance, _: Submitted) -> None:
-    rewrap.rotate(with_a_new_key(instance), batch=1)
+    key_rotation.rotate(with_a_new_key(instance), batch=1)
 
 
 def all_on_the_new_key(instance: Instance, _: Submitted) -> bool:
     with instance.database.reading() as session:
-        return dict(rewrap.standing(session, with_a_new_key(instance).keyring))["k1"] == 0
+        return dict(key_rotation.standing(session, with_a_new_key(instance).keyring))["k1"] == 0
 
 
 def purge(instance: Instance, _: Submitted) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from intake import health
+from intake import monitoring
 from intake.app import create_app
-from intake.database import Database
-from intake.errors import Unavailable
-from intake.failures import Damaged
-from intake.health import State
+from intake.core.errors import Unavailable
+from intake.db.engine import Database
+from intake.db.failures import Damaged
 from intake.instance import Instance
+from intake.monitoring import State
 from tests.leads.asking import ask
 from tests.web.forms import NAME, answers, read
 
@@ -49,7 +49,7 @@ def test_a_damaged_file_is_met_as_a_database_that_is_away(damaged: Instance) -> 
 
 
 def test_health_names_the_damage(damaged: Instance) -> None:
-    red = {each.sentence for each in health.checks(damaged) if each.state is State.RED}
+    red = {each.sentence for each in monitoring.checks(damaged) if each.state is State.RED}
     assert "The database is damaged." in red
 
 
@@ -58,9 +58,9 @@ def test_what_can_be_reached_but_not_read_is_red(sqlite_instance: Instance, monk
     def fail(*_: object) -> None:
         raise failure
 
-    assert health.well(health.ready(sqlite_instance))
-    monkeypatch.setattr(health, "_TABLES", (fail,))
-    assert "database" in {each.name for each in health.checks(sqlite_instance) if each.state is State.RED}
+    assert monitoring.well(monitoring.ready(sqlite_instance))
+    monkeypatch.setattr(monitoring, "_TABLES", (fail,))
+    assert "database" in {each.name for each in monitoring.checks(sqlite_instance) if each.state is State.RED}
 
 
 def test_it_is_told_apart_from_what_is_only_away(tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from intake import audit
+from intake.accounts.permissions import Member
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import manage
+from intake.jobs import schedule
 from intake.leads.models import Attempt, CloseReason, Lead
-from intake.leads.submit import Submitted
-from intake.rounds import table
-from intake.staff.permissions import Member
+from intake.leads.submission import Submitted
+from intake.privacy import manage
 from tests.browser import serving, signed_in
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
@@ -194,7 +194,7 @@ def check_the_log(instance: Instance, calls: Sequence[Calls]) -> None:
 
     Whoever notes an outcome sees the number once more on the way, and that is one more look.
     """
-    table.link(instance)
+    schedule.link(instance)
     with instance.database.reading() as session:
         acts = list(session.execute(select(AuditEvent.action, AuditEvent.actor_id, AuditEvent.about)))
         assert audit.verify(session, keyring=instance.keyring).intact

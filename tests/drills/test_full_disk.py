@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from intake.database import RESERVE, Database
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
+from intake.db.engine import RESERVE, Database
+from intake.db.reserve import ENOUGH, SIZE, Reserve
 from intake.leads.models import Lead
-from intake.reserve import ENOUGH, SIZE, Reserve
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, answers, ask_once, sent
 from tests.drills.checking import check, references_in

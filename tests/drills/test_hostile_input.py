@@ -15,15 +15,18 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from intake import crypto, keys
+from intake.accounts import credentials, passkeys
 from intake.audit import anchors
+from intake.casework import search
+from intake.conf import secrets
 from intake.consent import receipt
-from intake.errors import IntakeError
+from intake.core.errors import IntakeError
 from intake.instance import Instance
-from intake.leads import find, ledger, notes, tokens
-from intake.staff import credentials, passkeys
-from intake.throttle import network
-from intake.web.guards import way_back
+from intake.leads import form_token, notes
+from intake.privacy import erasure_ledger
+from intake.security import crypto
+from intake.security.rate_limits import network
+from intake.web.auth.guards import way_back
 from tests.cli.conftest import Service, free_port, processes_of
 from tests.drills.asking import ask_once
 from tests.leads.asking import ask
@@ -179,12 +182,12 @@ def test_any_header(web: FlaskClient, headers: dict[str, str]) -> None:
 # --- parsers -----------------------------------------------------------------------------------------------
 
 PARSERS: dict[str, Callable[[str, Instance], object]] = {
-    "token": lambda said, instance: tokens.peek(said, keyring=instance.keyring),
+    "token": lambda said, instance: form_token.peek(said, keyring=instance.keyring),
     "code": lambda said, _: crypto.read_crockford(said),
-    "contact": lambda said, _: find.read_contact(said),
-    "term": lambda said, _: find.read_term(said),
+    "contact": lambda said, _: search.read_contact(said),
+    "term": lambda said, _: search.read_term(said),
     "note": lambda said, _: notes.read(said),
-    "ledger": lambda said, _: ledger.parse(said),
+    "ledger": lambda said, _: erasure_ledger.parse(said),
     "anchors": lambda said, _: anchors.read(said),
     "receipt": lambda said, instance: receipt.verify(
         said.encode("utf-8", "replace"), instance.keyring.app_secrets("receipt")
@@ -192,9 +195,9 @@ PARSERS: dict[str, Callable[[str, Instance], object]] = {
     "second factor": lambda said, _: credentials.read_code(said),
     "passkey": lambda said, _: passkeys.read(said),
     "network": lambda said, _: network(said),
-    "key": lambda said, _: keys.parse_key(said),
-    "sealing keys": lambda said, _: keys.parse_sealing_keys(said),
-    "app keys": lambda said, _: keys.parse_app_keys(said),
+    "key": lambda said, _: secrets.parse_key(said),
+    "sealing keys": lambda said, _: secrets.parse_sealing_keys(said),
+    "app keys": lambda said, _: secrets.parse_app_keys(said),
 }
 """Whatever reads words that somebody else wrote."""
 REFUSING = ("key", "sealing keys", "app keys")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 from sqlalchemy import select
 
-from intake import keys
+from intake.conf import secrets
 from intake.leads.models import CloseReason, Lead, LeadStatus
 from tests.cli.conftest import Service
 from tests.drills.asking import TOKEN, Answer, answers, reference_in, sent
@@ -96,7 +96,7 @@ def test_a_page_from_before_a_restart_and_new_keys_goes_through(doubled: Service
     form = answers(page(doubled), 0)
     kill(doubled)
     old = (doubled.folder / "keys" / "app_keys").read_text()
-    doubled.environment["INTAKE_APP_KEYS"] = f"{keys.new_secret('app_keys')},{old}"
+    doubled.environment["INTAKE_APP_KEYS"] = f"{secrets.new_secret('app_keys')},{old}"
     doubled.start("serve", "--processes", "2")
     doubled.wait_until_up()
     first, second = sent(doubled.port, "POST", form=form), sent(doubled.port, "POST", form=form)

@@ -9,20 +9,21 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from intake import audit, backup
+from intake.accounts import sessions
+from intake.accounts.models import StaffSession
 from intake.audit import Action, Actor
-from intake.backup import restoring, writing
-from intake.clinic import Channel
+from intake.backup import archive, restore
+from intake.conf.clinic import Channel
+from intake.conf.secrets import new_secret, parse_key
 from intake.consent import service as consent
-from intake.crypto import encrypted
-from intake.errors import Refused
+from intake.core.errors import Refused
+from intake.db.migrate import Standing, downgrade, standing, upgrade
 from intake.instance import Instance
-from intake.keys import new_secret, parse_key
-from intake.leads import contact, ledger, manage, retention, suppression
+from intake.leads import reveal, suppression
 from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression
 from intake.outbox import MessageState, OutboxMessage
-from intake.staff import sessions
-from intake.staff.models import StaffSession
-from intake.upgrade import Standing, downgrade, standing, upgrade
+from intake.privacy import erasure_ledger, manage, retention
+from intake.security.crypto import encrypted
 from tests.backup.conftest import BACKUP_KEY, Machines, backups, empty_url, machines
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
@@ -72,12 +73,12 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
         manage.drop(session, code=dropped.code, channel=Channel.CALL, instance=old)
     after = ask(old, **number(6)).lead
     erase(old, after)
-    ledger.mirror(old)
+    erasure_ledger.mirror(old)
     list_before = {(each.id, each.contact_index) for each in every(old, Suppression)}
 
     clock.move(hours=1)
     new = machines.new("new")
-    restored = backup.restore(new, path, newer=[path.parent / ledger.FILE])
+    restored = backup.restore(new, path, newer=[path.parent / erasure_ledger.FILE])
 
     assert (restored.leads, restored.replayed.erased) == (3, 2)
     assert lead_of(new, gone) is lead_of(new, due) is None
@@ -88,10 +89,10 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     assert {each.lead_id for each in every(new, Erasure)} == {gone.id, due.id, after.id}
     assert {(each.id, each.contact_index) for each in every(new, Suppression)} == list_before
     with new.database.reading() as session:
-        assert contact.masked(session, session.get_one(Lead, kept.id), instance=new).phone
+        assert reveal.masked(session, session.get_one(Lead, kept.id), instance=new).phone
         assert audit.verify(session, keyring=new.keyring).intact
         assert consent.verify(session, keyring=new.keyring) == []
-    assert {line.about for line in ledger.read(ledger.path_of(new)) if line.erased} == {
+    assert {line.about for line in erasure_ledger.read(erasure_ledger.path_of(new)) if line.erased} == {
         gone.id,
         due.id,
         after.id,
@@ -105,9 +106,9 @@ def test_whoever_asked_to_be_left_alone_is_left_alone_when_they_ask_nothing(old,
     clock.move(hours=1)
     with old.database.transaction() as session:
         suppression.stop_contact(session, kind="phone", value=number(7)["phone"], actor=PERSON, instance=old)
-    ledger.mirror(old)
+    erasure_ledger.mirror(old)
     new = machines.new("new")
-    assert backup.restore(new, path, newer=[ledger.path_of(old)]).replayed.stopped == 1
+    assert backup.restore(new, path, newer=[erasure_ledger.path_of(old)]).replayed.stopped == 1
     assert lead_of(new, lead).close_reason is CloseReason.STOPPED
 
 
@@ -119,9 +120,9 @@ def test_what_was_lifted_is_not_listed_again(old: Instance, machines: Machines, 
     with old.database.transaction() as session:
         for entry in session.scalars(select(Suppression)):
             entry.lifted_at = clock.move(hours=1)
-    ledger.mirror(old)
+    erasure_ledger.mirror(old)
     new = machines.new("new")
-    backup.restore(new, path, newer=[ledger.path_of(old)])
+    backup.restore(new, path, newer=[erasure_ledger.path_of(old)])
     assert all(each.lifted_at for each in every(new, Suppression))
     assert lead_of(new, lead).close_reason is CloseReason.STOPPED  # that request was stopped for good
 
@@ -170,7 +171,7 @@ def test_a_restore_that_died_is_started_anew(old: Instance, machines: Machines, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(restoring, "write", killed)
+        dying.setattr(restore, "write", killed)
         backup.restore(new, path)
     assert standing(new.database) is Standing.CURRENT
     assert every(new, Lead) == []
@@ -252,10 +253,10 @@ def test_an_older_backup_is_brought_to_this_version(old: Instance, machines: Mac
     path, then = old.settings.data_dir / "older.backup", MetaData()
     with old.database.reading() as session:
         then.reflect(session.connection())
-        left_out = {*writing.NOT_KEPT, "alembic_version"}
+        left_out = {*archive.NOT_KEPT, "alembic_version"}
         there = [table for table in then.sorted_tables if table.name not in left_out]
-        monkeypatch.setattr(writing, "tables", lambda: there)
-        path.write_bytes(b"".join(encrypted(parse_key(BACKUP_KEY), writing.lines(session, old))))
+        monkeypatch.setattr(archive, "tables", lambda: there)
+        path.write_bytes(b"".join(encrypted(parse_key(BACKUP_KEY), archive.lines(session, old))))
     monkeypatch.undo()
     new = machines.new("new")
     assert backup.restore(new, path).leads == 1
@@ -267,8 +268,8 @@ def test_the_trial_says_the_same_and_writes_nothing(old: Instance, clock) -> Non
     path = backup.take(old).path
     clock.move(hours=1)
     erase(old, lead)
-    ledger.mirror(old)
-    tried = backup.rehearse(old, path, newer=[ledger.path_of(old)])
+    erasure_ledger.mirror(old)
+    tried = backup.rehearse(old, path, newer=[erasure_ledger.path_of(old)])
     assert (tried.leads, tried.replayed.erased) == (0, 1)
     assert every(old, Lead) == []
     with old.database.reading() as session:

@@ -10,22 +10,25 @@ from threading import Event
 import pytest
 from sqlalchemy import text, update
 
-from intake import audit, backup, evidence, keys, outbox, rounds
+from intake import audit, backup, outbox
+from intake.accounts import invitations, service
+from intake.accounts.models import Role, StaffMember
 from intake.audit import Action, Actor
 from intake.backup import BackupAct
 from intake.backup.standing import recorded
-from intake.crypto import Keyring
-from intake.evidence import Evidence, Figure, Standing
-from intake.evidence.proving import foreign_origins
-from intake.health import key_ages, proof
+from intake.conf import secrets
+from intake.core.i18n import speaking
 from intake.instance import Instance
-from intake.language import speaking
+from intake.jobs import schedule, scheduler
 from intake.leads.models import Lead
+from intake.monitoring import integrity, key_ages
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
-from intake.rounds import table
-from intake.staff.models import Role, StaffMember
-from intake.web.responses import POLICIES
+from intake.reports import compliance
+from intake.reports.compliance import Evidence, Figure, Standing
+from intake.reports.proving import foreign_origins
+from intake.security.crypto import Keyring
+from intake.web.errors import POLICIES
 from tests.leads.acting import details_of, hire
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.staff.people import hire as employ
@@ -35,7 +38,7 @@ __all__ = ["quick_hashing"]
 
 
 def made(instance: Instance) -> Evidence:
-    return evidence.gather(instance, policies=POLICIES)
+    return compliance.gather(instance, policies=POLICIES)
 
 
 def figure(instance: Instance, name: str, item: str = "") -> Figure:
@@ -43,7 +46,7 @@ def figure(instance: Instance, name: str, item: str = "") -> Figure:
 
 
 def turn(instance: Instance) -> None:
-    rounds._turn(instance, open_mailer(instance.settings), Event())
+    scheduler._turn(instance, open_mailer(instance.settings), Event())
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_on_a_fresh_install_what_is_not_known_says_so(instance: Instance) -> Non
         "doctor.not_looked_at",
     }
     assert {each.value for each in report.not_known} == {None}
-    assert report.findings[0].urgency is evidence.Urgency.NOW
+    assert report.findings[0].urgency is compliance.Urgency.NOW
 
 
 def test_every_figure_says_when_what_and_whence(living: Instance) -> None:
@@ -114,7 +117,7 @@ def test_open_findings_are_the_doctors_and_our_own_the_worst_first(living: Insta
 def test_nothing_in_it_is_about_anybody(living: Instance) -> None:
     with living.database.reading() as session:
         [row] = session.execute(text("SELECT reference FROM lead")).all()
-    page = evidence.as_json(made(living))
+    page = compliance.as_json(made(living))
     hidden = (NAME, *NAME.split(), PHONE, PHONE[2:], EMAIL, row[0], "Ana", "Ruiz", "ana@", "@example.org")
     assert [each for each in hidden if each in page] == []
     secret = [str(getattr(living.settings, each.name)) for each in fields(living.settings) if not each.repr]
@@ -144,14 +147,16 @@ def test_small_counts_of_requests_do_not_leave_the_building(living: Instance, cl
 
 def plain(instance: Instance) -> list[dict[str, object]]:
     return [
-        each for part in json.loads(evidence.as_json(made(instance)))["sections"] for each in part["figures"]
+        each
+        for part in json.loads(compliance.as_json(made(instance)))["sections"]
+        for each in part["figures"]
     ]
 
 
 def test_the_json_is_the_same_report(living: Instance) -> None:
     report = made(living)
-    told = json.loads(evidence.as_json(report))
-    assert told["format"] == evidence.FORMAT
+    told = json.loads(compliance.as_json(report))
+    assert told["format"] == compliance.FORMAT
     assert datetime.fromisoformat(told["made_at"]) == report.at
     assert [each["name"] for each in plain(living)] == [each.name for each in report.figures()]
     assert {key for each in plain(living) for key in each} == {each.name for each in fields(Figure)}
@@ -163,7 +168,6 @@ def test_the_json_is_the_same_report(living: Instance) -> None:
 
 @pytest.mark.usefixtures("quick_hashing")
 def test_second_factors_are_counted_among_those_who_can_sign_in(instance: Instance, clock) -> None:
-    from intake.staff import invitations, service  # noqa: PLC0415
 
     stays = employ(instance, "one@example.org")
     gone = employ(instance, "two@example.org")
@@ -202,10 +206,10 @@ def test_a_verification_is_told_with_its_date_and_its_end(sqlite_instance: Insta
     with living.database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER audit_event_no_update")
         connection.exec_driver_sql("UPDATE audit_event SET details = '{}' WHERE action = 'lead.submitted'")
-    assert not proof.verify_and_note(living, actor=Actor.system()).intact
+    assert not integrity.verify_and_note(living, actor=Actor.system()).intact
     broken = figure(living, "audit.verified")
     assert (broken.value, broken.at, broken.standing) == (False, clock(), Standing.OPEN)
-    assert [each.urgency.value for each in made(living).findings if each.name == proof.VERIFICATION] == [
+    assert [each.urgency.value for each in made(living).findings if each.name == integrity.VERIFICATION] == [
         "now"
     ]
 
@@ -233,10 +237,10 @@ def test_an_old_verification_is_not_as_it_should_be(living: Instance, clock) -> 
 def test_the_round_verifies_once_a_day_and_what_it_does_does_not_disturb_the_log(
     living: Instance, clock
 ) -> None:
-    assert table.verify(living) == 1
+    assert schedule.verify(living) == 1
     assert len(details_of(living, "audit.verified")) == 2
-    table.link(living)
-    assert proof.verify(living).problems == ()
+    schedule.link(living)
+    assert integrity.verify(living).problems == ()
 
 
 # --- keeping ------------------------------------------------------------------------------------------------
@@ -255,7 +259,7 @@ def test_a_backup_that_failed_is_open_and_keeps_its_last_good_date(living: Insta
 
 
 def test_a_backup_that_is_too_old_is_not_as_it_should_be(make_instance, sqlite_url, clock) -> None:
-    instance = make_instance(sqlite_url, backup_key=keys.new_secret("backup_key"))
+    instance = make_instance(sqlite_url, backup_key=secrets.new_secret("backup_key"))
     with recorded(instance, BackupAct.TAKEN):
         pass
     assert figure(instance, "backups.last_taken").standing is Standing.GOOD
@@ -275,11 +279,11 @@ def test_a_purge_that_is_late_is_open(living: Instance, clock, hours: int, stand
 def test_a_key_is_as_old_as_its_first_day_here(living: Instance, clock) -> None:
     first = clock()
     clock.move(days=40)
-    newer = keys.new_secret("sealing_keys", key_id="k2")
+    newer = secrets.new_secret("sealing_keys", key_id="k2")
     settings = replace(
         living.settings,
         sealing_keys=f"{newer},{living.settings.sealing_keys}",
-        backup_key=keys.new_secret("backup_key"),
+        backup_key=secrets.new_secret("backup_key"),
     )
     changed = replace(living, settings=settings, keyring=Keyring.from_settings(settings))
     assert figure(changed, "keys.in_use_since", "INTAKE_SEALING_KEYS k2").standing is Standing.NOT_KNOWN
@@ -301,7 +305,7 @@ def test_a_key_is_as_old_as_its_first_day_here(living: Instance, clock) -> None:
 def test_the_log_of_keys_holds_no_key(living: Instance) -> None:
     written = "".join(details_of(living, "keys.first_seen"))
     assert len(details_of(living, "keys.first_seen")) == 4
-    for name in keys.SECRETS:
+    for name in secrets.SECRETS:
         assert str(getattr(living.settings, name)).rpartition(":")[2][:12] not in written
 
 
@@ -332,7 +336,7 @@ def test_a_mail_test_is_as_good_as_it_ended(instance: Instance, details, standin
 def test_a_policy_that_names_somebody_else_is_open(instance: Instance) -> None:
     assert {each.value for each in made(instance).figures() if each.name == "pages.foreign_origins"} == {0}
     loose = {**POLICIES, "public": "default-src 'none'; script-src 'self' https://stats.example.org"}
-    report = evidence.gather(instance, policies=loose)
+    report = compliance.gather(instance, policies=loose)
     [told] = [
         each for each in report.figures() if (each.name, each.item) == ("pages.foreign_origins", "public")
     ]

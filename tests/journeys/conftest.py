@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from intake import rounds
+from intake.accounts import credentials, dev_account
+from intake.accounts.dev_account import FirstAccount
 from intake.app import create_app
-from intake.cli.web_server import serve
 from intake.instance import Instance
+from intake.jobs import scheduler
 from intake.outbox.mailer import open_mailer
-from intake.staff import credentials, first
-from intake.staff.first import FirstAccount
-from intake.web.responses import write_fallback_pages
+from intake.server.wsgi import serve
+from intake.web.errors import write_fallback_pages
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Served:
 
     def relay(self) -> None:
         """One turn of the relay: deliver what is due, make the rounds that are due."""
-        rounds._turn(self.instance, open_mailer(self.instance.settings), threading.Event())
+        scheduler._turn(self.instance, open_mailer(self.instance.settings), threading.Event())
 
     def code(self) -> str:
         """The six digits that the authenticator app shows now."""
@@ -44,7 +44,7 @@ def served(
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         instance = make_instance(sqlite_url, base_url=url)
         with instance.database.transaction() as session:
-            account = first.ensure(session, instance=instance)
+            account = dev_account.ensure(session, instance=instance)
         app, stop = create_app(instance), threading.Event()
         pages = write_fallback_pages(app)
         thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))

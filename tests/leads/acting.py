@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from intake.accounts.models import Role, StaffMember, StaffRole
+from intake.accounts.permissions import Member
 from intake.audit import AuditEvent
-from intake.clinic import Channel
-from intake.crypto import Place
+from intake.casework import outcomes, queue
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import attempts, claims, contact, queue
+from intake.leads import claims, reveal
 from intake.leads.models import Attempt, Lead, Outcome
-from intake.staff.models import Role, StaffMember, StaffRole
-from intake.staff.permissions import Member
+from intake.security.crypto import Place
 
 
 def hire(instance: Instance, name: str = "Ana Ruiz", *roles: Role) -> Member:
@@ -48,8 +49,8 @@ def take(instance: Instance, lead: Lead, member: Member) -> None:
     acting(instance, lead, member, claims.claim)
 
 
-def show(instance: Instance, lead: Lead, member: Member, channel: Channel = Channel.CALL) -> contact.Revealed:
-    return acting(instance, lead, member, contact.reveal, channel=channel)
+def show(instance: Instance, lead: Lead, member: Member, channel: Channel = Channel.CALL) -> reveal.Revealed:
+    return acting(instance, lead, member, reveal.reveal, channel=channel)
 
 
 def note(instance: Instance, lead: Lead, member: Member, outcome: Outcome, **details: Any) -> Attempt:
@@ -60,7 +61,7 @@ def note(instance: Instance, lead: Lead, member: Member, outcome: Outcome, **det
         "version": now(instance, lead).version,
         "outcome": outcome,
     }
-    return acting(instance, lead, member, attempts.log, **{**said, **details})
+    return acting(instance, lead, member, outcomes.log, **{**said, **details})
 
 
 def now(instance: Instance, lead: Lead) -> Lead:

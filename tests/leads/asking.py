@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import tokens
+from intake.leads import form_token
+from intake.leads.form import Request
 from intake.leads.models import AskingFor
-from intake.leads.schemas import Request
-from intake.leads.submit import Submitted, submit
+from intake.leads.submission import Submitted, submit
 
 NAME, PHONE, EMAIL = "Zaraïda Quickfeather", "+13055550123", "zaraida.quickfeather@example.org"
 """Canaries: words that occur nowhere else."""
@@ -17,7 +17,7 @@ NAME, PHONE, EMAIL = "Zaraïda Quickfeather", "+13055550123", "zaraida.quickfeat
 def request_for(instance: Instance, **changes: object) -> Request:
     """What somebody in Florida asks on a fresh page: call or email, weekday mornings, no voicemail."""
     language = changes.get("language", "en")
-    token = tokens.fresh(language=language, statements=instance.statements, now=instance.clock())
+    token = form_token.fresh(language=language, statements=instance.statements, now=instance.clock())
     asked = Request(
         preferred_name=NAME,
         channels=frozenset({Channel.CALL, Channel.EMAIL}),

@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.calling.gate import Refusal
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework import outcomes
+from intake.casework.outcomes import DoesNotFit, NotAgreed, NoVoicemail, SaidOtherwise
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, State
-from intake.errors import NotAllowed, NotFound, Refused, Unprocessable
+from intake.core.errors import NotAllowed, NotFound, Refused, Unprocessable
 from intake.instance import Instance
-from intake.leads import attempts, claims, facts
+from intake.leads import claims, eligibility
 from intake.leads.act import Changed, Closed
-from intake.leads.attempts import DoesNotFit, NotAgreed, NoVoicemail, SaidOtherwise
 from intake.leads.claims import Held, NotHeld
 from intake.leads.models import (
     Attempt,
@@ -26,13 +29,11 @@ from intake.leads.models import (
     Suppression,
     SuppressionReason,
 )
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
 from tests.leads.asking import ask
 
 CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, "windows": frozenset({Window.ANY})}
-NEVER_CLOSES = sorted(set(Outcome) - {*attempts.CLOSES, Outcome.ASKED_TO_STOP})
+NEVER_CLOSES = sorted(set(Outcome) - {*outcomes.CLOSES, Outcome.ASKED_TO_STOP})
 
 
 def held(instance: Instance, **changes: object) -> tuple[Lead, Member]:
@@ -106,7 +107,7 @@ def test_a_voicemail_can_be_noted_where_they_said_yes(instance: Instance) -> Non
     assert now(instance, lead).status is LeadStatus.TRYING
 
 
-@pytest.mark.parametrize("outcome", sorted(set(Outcome) - attempts.ALWAYS))
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - outcomes.ALWAYS))
 def test_nothing_is_noted_for_a_channel_they_refused(sqlite_instance: Instance, outcome: Outcome) -> None:
     lead, ana = held(sqlite_instance)
     with pytest.raises(NotAgreed):
@@ -232,7 +233,7 @@ def stopped(instance: Instance, lead: Lead) -> None:
     assert after.claimed_by is None
     with instance.database.reading() as session:
         holding = consent.current(session, lead.id)
-        verdicts = facts.verdicts(session, after, instance=instance)
+        verdicts = eligibility.verdicts(session, after, instance=instance)
     assert {kind for kind in holding if holding[kind].state is State.GIVEN} == {Kind.ADULT}
     assert all(Refusal.STOPPED in verdict.refusals for verdict in verdicts.values())
     listed = {each.contact_index for each in every(instance, Suppression)}
@@ -396,7 +397,7 @@ def test_a_lead_that_is_gone_is_not_found(instance: Instance) -> None:
 
 def note_gone(instance: Instance, lead: Lead, ana: Member) -> None:
     with instance.database.transaction() as session:
-        attempts.log(
+        outcomes.log(
             session,
             lead,
             attempt_id=uuid.uuid4(),
@@ -413,7 +414,7 @@ def close(instance: Instance, lead: Lead, member: Member, reason: CloseReason, *
         instance,
         lead,
         member,
-        attempts.close,
+        outcomes.close,
         reason=reason,
         **{"version": now(instance, lead).version, **details},
     )
@@ -438,7 +439,7 @@ def test_closing_by_hand_respects_a_colleagues_hold_and_what_changed(instance: I
         close(instance, lead, ana, CloseReason.TALKED)
 
 
-@pytest.mark.parametrize("reason", sorted(set(CloseReason) - set(attempts.BY_HAND)))
+@pytest.mark.parametrize("reason", sorted(set(CloseReason) - set(outcomes.BY_HAND)))
 def test_some_reasons_only_follow_from_what_happened(sqlite_instance: Instance, reason: CloseReason) -> None:
     lead, ana = ask(sqlite_instance).lead, hire(sqlite_instance)
     with pytest.raises(Refused):

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
+from intake.accounts.permissions import Member
 from intake.instance import Instance
 from intake.leads import claims
 from intake.leads.claims import Held
-from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, hire, now, take
 from tests.leads.asking import ask
 

@@ -7,37 +7,38 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import delete
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import log
 from intake.calling.gate import Refusal
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
-from intake.errors import NotAllowed
+from intake.core.errors import NotAllowed
 from intake.instance import Instance
-from intake.leads import claims, contact, facts, suppression
+from intake.leads import claims, eligibility, suppression
+from intake.leads import reveal as leads_reveal
 from intake.leads.act import Closed
 from intake.leads.claims import Held
-from intake.leads.contact import GateShut, Gone
 from intake.leads.models import AskingFor, Lead, LeadKey, Outcome
-from intake.staff.models import Role
-from intake.staff.permissions import Member
+from intake.leads.reveal import GateShut, Gone
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
 SUNDAY_NOON = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 
 
-def shown_again(instance: Instance, lead: Lead, member: Member) -> list[contact.Revealed]:
+def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_reveal.Revealed]:
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
         story = log.about(session, lead.id)
-        return contact.showing(session, found, story=story, member=member, instance=instance)
+        return leads_reveal.showing(session, found, story=story, member=member, instance=instance)
 
 
 def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        masked = contact.masked(session, lead, instance=instance)
+        masked = leads_reveal.masked(session, lead, instance=instance)
     assert (masked.initial, masked.name) == ("Z", "Z•••••")
     assert (masked.phone, masked.email) == ("(•••) •••-••23", "z•••••@•••••.org")
     assert acts(instance, lead) == ["lead.submitted"]
@@ -46,7 +47,7 @@ def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
 def test_it_masks_many_with_one_statement_for_their_keys(instance: Instance, statements) -> None:
     leads = [ask(instance).lead for _ in range(5)]
     with instance.database.reading() as session, statements(instance) as counted:
-        masked = contact.masked_of(session, leads, instance=instance)
+        masked = leads_reveal.masked_of(session, leads, instance=instance)
     assert len(masked) == 5
     assert len(counted) == 1
 
@@ -56,7 +57,7 @@ def test_a_lead_without_a_key_shows_only_dots(instance: Instance) -> None:
     with instance.database.transaction() as session:
         session.execute(delete(LeadKey))
     with instance.database.reading() as session:
-        masked = contact.masked(session, lead, instance=instance)
+        masked = leads_reveal.masked(session, lead, instance=instance)
     assert (masked.name, masked.phone, masked.email) == ("•••••", None, None)
     with pytest.raises(Gone):
         show(instance, lead, hire(instance))
@@ -89,7 +90,7 @@ def nothing_opened(instance: Instance, lead: Lead, monkeypatch: pytest.MonkeyPat
         raise AssertionError("a sealed value was opened")
 
     before = now(instance, lead)
-    monkeypatch.setattr("intake.crypto.open_sealed", never)
+    monkeypatch.setattr("intake.security.crypto.open_sealed", never)
 
     def check() -> None:
         assert "lead.revealed" not in acts(instance, lead)
@@ -253,7 +254,7 @@ def test_the_gate_learns_what_holds_for_a_lead(instance: Instance) -> None:
     note(instance, lead, ana, Outcome.NO_ANSWER)
     note(instance, lead, ana, Outcome.THEY_CALLED_US)
     with instance.database.transaction() as session:
-        found = facts.gate_facts(session, now(instance, lead), channel=Channel.CALL)
+        found = eligibility.gate_facts(session, now(instance, lead), channel=Channel.CALL)
     assert found.consents == {Channel.CALL: "given", Channel.TEXT: "refused", Channel.EMAIL: "given"}
     assert found.attempts == ((Channel.CALL, instance.clock()),)
     assert not any((found.closed, found.stopped, found.suppressed, found.voicemail))

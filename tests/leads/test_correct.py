@@ -7,18 +7,19 @@ import pytest
 from sqlalchemy import delete, select
 
 from intake import audit
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
-from intake.errors import Unprocessable
+from intake.core.errors import Unprocessable
 from intake.instance import Instance
-from intake.leads import correct, manage, opening, schemas, typed
-from intake.leads.contact import Gone
-from intake.leads.correct import CHANGED, Correction
-from intake.leads.manage import AlreadyClosed
+from intake.leads import form, typed
 from intake.leads.models import CloseReason, Lead, LeadKey
-from intake.leads.opening import NothingFound, Opened
-from intake.leads.submit import Submitted
+from intake.leads.reveal import Gone
+from intake.leads.submission import Submitted
+from intake.privacy import correct, manage, self_service
+from intake.privacy.correct import CHANGED, Correction
+from intake.privacy.manage import AlreadyClosed
+from intake.privacy.self_service import NothingFound, Opened
 from tests.leads.acting import acts, hire, now, show, take
 from tests.leads.asking import EMAIL, PHONE, ask
 
@@ -187,7 +188,7 @@ def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
         corrected(instance, asked, words="305 555", channels=[])
-    assert refused.value.problems == {"phone": (typed.PHONE,), "channels": (schemas.CHANNELS,)}
+    assert refused.value.problems == {"phone": (typed.PHONE,), "channels": (form.CHANNELS,)}
 
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:
@@ -238,7 +239,7 @@ def test_without_the_key_nothing_is_sealed(instance: Instance) -> None:
     with pytest.raises(Gone):
         corrected(instance, asked)
     with instance.database.reading() as session:
-        assert opening.find(session, asked.code, instance=instance).phone.box == asked.lead.phone.box
+        assert self_service.find(session, asked.code, instance=instance).phone.box == asked.lead.phone.box
 
 
 def test_the_old_words_leave_no_bytes(make_instance, sqlite_url: str) -> None:

@@ -1,7 +1,7 @@
 """What the hand-over asks of the database."""
 
+from intake.casework import handover
 from intake.instance import Instance
-from intake.leads import handover
 from tests.leads.acting import hire, take
 from tests.leads.asking import ask
 

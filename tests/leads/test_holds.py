@@ -5,20 +5,22 @@ from datetime import date, timedelta
 
 import pytest
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import Actor
-from intake.clinic import Channel
-from intake.errors import NotAllowed, NotFound, Unprocessable
+from intake.casework import queue
+from intake.casework.queue import Filters
+from intake.conf.clinic import Channel
+from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
-from intake.leads import correct, facts, holds, legal_hold, manage, opening, preview, queue, retention
-from intake.leads.correct import Correction, KeptAsItIs
+from intake.leads import eligibility, legal_hold
 from intake.leads.legal_hold import HoldReason, LegalHold
 from intake.leads.models import Erasure, ErasureReason, Lead, Outcome, Suppression
-from intake.leads.opening import NothingFound
-from intake.leads.preview import Why
-from intake.leads.queue import Filters
-from intake.leads.retention import Purged
-from intake.staff.models import Role
-from intake.staff.permissions import Member
+from intake.privacy import correct, legal_holds, manage, preview, retention, self_service
+from intake.privacy.correct import Correction, KeptAsItIs
+from intake.privacy.preview import Why
+from intake.privacy.retention import Purged
+from intake.privacy.self_service import NothingFound
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
 from tests.leads.asking import ask
 
@@ -38,11 +40,11 @@ def put(
     last_day: date | None = MONTH,
     reason: HoldReason = HoldReason.COMPLAINT,
 ) -> LegalHold:
-    return acting(instance, lead, officer, holds.put, reason=reason, last_day=last_day)
+    return acting(instance, lead, officer, legal_holds.put, reason=reason, last_day=last_day)
 
 
 def release(instance: Instance, lead: Lead, officer: Member) -> bool:
-    return acting(instance, lead, officer, holds.release)
+    return acting(instance, lead, officer, legal_holds.release)
 
 
 def erase(instance: Instance, code: str):
@@ -79,7 +81,7 @@ def test_it_is_put_by_a_privacy_officer_alone(instance: Instance, officer) -> No
 def test_without_a_last_day_within_a_year_there_is_no_hold(instance: Instance, officer, last_day) -> None:
     with pytest.raises(Unprocessable) as told:
         put(instance, ask(instance).lead, officer, last_day)
-    assert told.value.problems == {"last_day": (holds.NO_DAY,)}
+    assert told.value.problems == {"last_day": (legal_holds.NO_DAY,)}
     assert every(instance, LegalHold) == []
 
 
@@ -115,7 +117,7 @@ def test_what_was_erased_meanwhile_cannot_be_held(instance: Instance, officer) -
         lead = queue.one(session, asked.lead.id, member=officer)
         retention.erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
         with pytest.raises(NotFound):
-            holds.put(
+            legal_holds.put(
                 session, lead, reason=HoldReason.CLAIM, last_day=MONTH, member=officer, instance=instance
             )
 
@@ -125,7 +127,7 @@ def test_the_list_has_the_one_that_ends_first_on_top_and_is_recorded(instance: I
     put(instance, late, officer, MONTH)
     put(instance, soon, officer, TODAY + timedelta(days=2))
     with instance.database.transaction() as session:
-        listed = holds.listed(session, member=officer, instance=instance)
+        listed = legal_holds.listed(session, member=officer, instance=instance)
     assert [each.lead_id for each in listed.rows] == [soon.id, late.id]
     assert listed.references[late.id] == late.reference
     assert listed.names == {officer.id: "Olga Paz"}
@@ -207,7 +209,9 @@ def test_what_is_only_kept_is_nobodys_work(instance: Instance, officer, clock) -
     clock.move(days=90)
     with instance.database.reading() as session:
         assert queue.page(session, filters=Filters(), member=officer, instance=instance).total == 0
-        assert not any(each.allowed for each in facts.verdicts(session, lead, instance=instance).values())
+        assert not any(
+            each.allowed for each in eligibility.verdicts(session, lead, instance=instance).values()
+        )
 
 
 # --- what the person can do meanwhile ----------------------------------------------------------
@@ -220,7 +224,7 @@ def test_an_erasure_that_is_asked_for_shuts_the_gate_and_waits(instance: Instanc
     assert own is not None
     assert (own.stopped, own.hold.erase_asked_at) == (True, instance.clock())
     with instance.database.reading() as session:
-        verdicts = facts.verdicts(session, now(instance, asked.lead), instance=instance)
+        verdicts = eligibility.verdicts(session, now(instance, asked.lead), instance=instance)
     assert not any(each.allowed for each in verdicts.values())
     assert len(every(instance, Suppression)) == 2
     clock.move(days=29)
@@ -254,7 +258,7 @@ def test_the_code_opens_what_is_kept_beyond_its_time(instance: Instance, officer
     hold = put(instance, asked.lead, officer, TODAY + timedelta(days=200))
     clock.move(days=120)
     with instance.database.transaction() as session:
-        own = opening.look(session, code=asked.code, instance=instance)
+        own = self_service.look(session, code=asked.code, instance=instance)
     assert own.kept_until == hold.until
 
 

@@ -7,22 +7,23 @@ import pytest
 from sqlalchemy import select
 
 from intake import audit
+from intake.accounts.models import Role
 from intake.audit import AuditEvent
 from intake.calling.gate import Refusal
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework.lead_detail import view
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, State
-from intake.errors import NotFound, Unprocessable
+from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
-from intake.leads import facts, manage, opening
+from intake.leads import eligibility
 from intake.leads.act import Changed
-from intake.leads.manage import AlreadyClosed
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suppression
-from intake.leads.opening import NothingFound, Opened
-from intake.leads.view import view
 from intake.outbox import MessageState, OutboxMessage
-from intake.staff.models import Role
+from intake.privacy import manage, self_service
+from intake.privacy.manage import AlreadyClosed
+from intake.privacy.self_service import NothingFound, Opened
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -51,7 +52,7 @@ def whole(instance: Instance) -> bool:
 
 def test_a_right_code_shows_what_is_held_masked(instance: Instance) -> None:
     asked = ask(instance)
-    own = doing(instance, opening.look, asked.code)
+    own = doing(instance, self_service.look, asked.code)
     assert own.lead.id == asked.lead.id
     assert ways(own) == {
         Channel.CALL: State.GIVEN,
@@ -67,7 +68,7 @@ def test_a_right_code_shows_what_is_held_masked(instance: Instance) -> None:
 def test_opening_is_one_event_and_changes_nothing(instance: Instance) -> None:
     asked = ask(instance)
     before = now(instance, asked.lead)
-    doing(instance, opening.look, asked.code)
+    doing(instance, self_service.look, asked.code)
     after = now(instance, asked.lead)
     assert (after.version, after.opened_at, after.promise_at) == (
         before.version,
@@ -84,7 +85,7 @@ def test_a_code_is_read_kindly(instance: Instance) -> None:
     code = ask(instance).code
     sloppy = code.lower().replace("0", "o").replace("1", "l")
     grouped = f" {sloppy[:4]}-{sloppy[4:8]} {sloppy[8:12]}\t{sloppy[12:]}\n"
-    assert doing(instance, opening.look, grouped).lead.id
+    assert doing(instance, self_service.look, grouped).lead.id
 
 
 @pytest.mark.parametrize(
@@ -93,35 +94,35 @@ def test_a_code_is_read_kindly(instance: Instance) -> None:
 def test_a_wrong_code_finds_nothing(instance: Instance, wrong: str) -> None:
     ask(instance)
     with pytest.raises(NothingFound):
-        doing(instance, opening.look, wrong)
+        doing(instance, self_service.look, wrong)
 
 
 def test_a_code_cut_short_or_typed_twice_finds_nothing(instance: Instance) -> None:
     code = ask(instance).code
     for wrong in (code[:-1], code * 2, code + "0", code[::-1]):
         with pytest.raises(NothingFound):
-            doing(instance, opening.look, wrong)
+            doing(instance, self_service.look, wrong)
 
 
 def test_the_reference_opens_nothing(instance: Instance) -> None:
     with pytest.raises(NothingFound):
-        doing(instance, opening.look, ask(instance).lead.reference)
+        doing(instance, self_service.look, ask(instance).lead.reference)
 
 
 def test_each_code_opens_its_own_request(instance: Instance) -> None:
     one, two = ask(instance), ask(instance)
-    assert doing(instance, opening.look, one.code).lead.id == one.lead.id
-    assert doing(instance, opening.look, two.code).lead.id == two.lead.id
+    assert doing(instance, self_service.look, one.code).lead.id == one.lead.id
+    assert doing(instance, self_service.look, two.code).lead.id == two.lead.id
 
 
 def test_a_code_ends_with_its_request_before_any_round_comes(instance: Instance, clock) -> None:
     code = ask(instance).code
     clock.move(days=instance.clinic.retention.open_days)
     with pytest.raises(NothingFound):
-        doing(instance, opening.look, code)
+        doing(instance, self_service.look, code)
 
 
-@pytest.mark.parametrize("act", [opening.look, manage.stop, manage.erase])
+@pytest.mark.parametrize("act", [self_service.look, manage.stop, manage.erase])
 def test_every_code_costs_one_look_up(instance: Instance, statements, act) -> None:
     ask(instance)
     counts = set()
@@ -137,13 +138,13 @@ def test_it_says_which_roles_have_looked_and_no_name(instance: Instance) -> None
     asked = ask(instance)
     ana = hire(instance)
     officer = hire(instance, "Olga Prado", Role.PRIVACY_OFFICER, Role.ADMIN)
-    assert doing(instance, opening.look, asked.code).roles == frozenset()
+    assert doing(instance, self_service.look, asked.code).roles == frozenset()
     take(instance, asked.lead, ana)
     show(instance, asked.lead, ana)
-    assert doing(instance, opening.look, asked.code).roles == {Role.COORDINATOR}
+    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR}
     with instance.database.transaction() as session:
         view(session, asked.lead.id, member=officer, instance=instance)
-    assert doing(instance, opening.look, asked.code).roles == {Role.COORDINATOR, Role.PRIVACY_OFFICER}
+    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR, Role.PRIVACY_OFFICER}
 
 
 def test_one_who_holds_several_roles_counts_once(instance: Instance) -> None:
@@ -151,7 +152,7 @@ def test_one_who_holds_several_roles_counts_once(instance: Instance) -> None:
     everything = hire(instance, "Eva Founder", *Role)
     with instance.database.transaction() as session:
         view(session, asked.lead.id, member=everything, instance=instance)
-    assert doing(instance, opening.look, asked.code).roles == {Role.COORDINATOR}
+    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR}
 
 
 # --- stopping ----------------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ def test_a_stop_ends_everything_in_one_act(instance: Instance, clock) -> None:
     assert after.purge_after == clock() + timedelta(hours=instance.clinic.retention.stopped_hours)
     with instance.database.reading() as session:
         holding = consent.current(session, asked.lead.id)
-        verdicts = facts.verdicts(session, after, instance=instance)
+        verdicts = eligibility.verdicts(session, after, instance=instance)
     assert {kind for kind in holding if holding[kind].state is State.GIVEN} == {Kind.ADULT}
     assert all(Refusal.STOPPED in verdict.refusals for verdict in verdicts.values())
     assert {each.contact_index for each in every(instance, Suppression)} == {
@@ -281,7 +282,7 @@ def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance)
     }
     assert not own.standing.voicemail
     with instance.database.reading() as session:
-        verdicts = facts.verdicts(session, now(instance, asked.lead), instance=instance)
+        verdicts = eligibility.verdicts(session, now(instance, asked.lead), instance=instance)
     assert Refusal.WITHDRAWN in verdicts[Channel.CALL].refusals
     assert verdicts[Channel.TEXT].allowed
     assert acts(instance, asked.lead) == ["consent.withdrawn", "lead.submitted"]
@@ -409,7 +410,7 @@ def test_an_erased_request_is_gone_and_its_code_opens_nothing(instance: Instance
     asked = ask(instance)
     doing(instance, manage.erase, asked.code)
     assert every(instance, Lead) == []
-    for act in (opening.look, manage.stop, manage.erase):
+    for act in (self_service.look, manage.stop, manage.erase):
         with pytest.raises(NothingFound):
             doing(instance, act, asked.code)
     assert acts(instance, asked.lead) == ["lead.erased", "lead.stopped", "lead.submitted"]
@@ -432,7 +433,7 @@ def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Ins
         lambda: doing(instance, manage.stop, asked.code),
         lambda: doing(instance, manage.drop, asked.code, channel=Channel.CALL),
         lambda: doing(instance, manage.change_windows, asked.code, chosen=["any"]),
-        lambda: doing(instance, opening.look, asked.code),
+        lambda: doing(instance, self_service.look, asked.code),
         lambda: doing_without(instance, asked.lead.reference, PHONE),
     ]
     together, wrong = threading.Barrier(len(todo)), []

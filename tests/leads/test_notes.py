@@ -5,15 +5,16 @@ import threading
 import pytest
 from sqlalchemy import text
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import Action
-from intake.errors import NotAllowed, Unprocessable
+from intake.core.errors import NotAllowed, Unprocessable
 from intake.instance import Instance
-from intake.leads import manage, notes
+from intake.leads import notes
 from intake.leads.act import Closed
 from intake.leads.claims import Held
 from intake.leads.models import CloseReason, Lead
-from intake.staff.models import Role
-from intake.staff.permissions import Member
+from intake.privacy import manage
 from tests.leads.acting import acting, acts, hire, now, take
 from tests.leads.asking import ask
 from tests.web.desks import Desk, field, words

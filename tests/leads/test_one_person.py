@@ -6,9 +6,10 @@ import pytest
 
 from intake.calling.gate import Refusal
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework import outcomes
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import attempts, claims, contact, facts
+from intake.leads import claims, eligibility, reveal
 from intake.leads.claims import Held
 from intake.leads.models import Lead, Outcome
 from tests.leads.acting import hire
@@ -24,7 +25,7 @@ def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: In
         claims.claim(session, session.get_one(Lead, one.id), member=ana, instance=instance)
     with pytest.raises(Held) as told, instance.database.transaction() as session:
         two_ = session.get_one(Lead, two.id)
-        contact.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
+        reveal.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
     assert told.value.by == ana.name
     with instance.database.transaction() as session:
         claims.claim(session, session.get_one(Lead, two.id), member=ana, instance=instance)
@@ -43,7 +44,7 @@ def test_a_new_yes_outweighs_what_was_tried_before(instance: Instance) -> None:
     instance.clock.move(days=2)
     again = ask(instance, **ANY).lead
     with instance.database.reading() as session:
-        assert facts.standing(session, session.get_one(Lead, again.id)).tries == ()
+        assert eligibility.standing(session, session.get_one(Lead, again.id)).tries == ()
 
 
 def no_answer(instance: Instance, lead: Lead) -> None:
@@ -51,7 +52,7 @@ def no_answer(instance: Instance, lead: Lead) -> None:
     with instance.database.transaction() as session:
         held = session.get_one(Lead, lead.id)
         claims.claim(session, held, member=ana, instance=instance)
-        attempts.log(
+        outcomes.log(
             session,
             held,
             attempt_id=uuid.uuid4(),
@@ -65,4 +66,6 @@ def no_answer(instance: Instance, lead: Lead) -> None:
 
 def verdict(instance: Instance, lead: Lead):
     with instance.database.reading() as session:
-        return facts.verdict(session, session.get_one(Lead, lead.id), channel=Channel.CALL, instance=instance)
+        return eligibility.verdict(
+            session, session.get_one(Lead, lead.id), channel=Channel.CALL, instance=instance
+        )

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import event, text
 
 from intake.audit.log import Spot
+from intake.casework import handover, queue, search
+from intake.casework.queue import Filters, HeldBy, Show
 from intake.instance import Instance
-from intake.leads import find, handover, queue
-from intake.leads.queue import Filters, HeldBy, Show
 from tests.leads.acting import hire
 from tests.leads.asking import PHONE, ask
 
@@ -70,7 +70,7 @@ def test_somebody_is_found_through_an_index(instance: Instance) -> None:
     for term, index in ((PHONE, "ix_lead_phone_index"), ("ABCD EFGH", "reference")):
         seen = plans(
             instance,
-            lambda session, term=term: find.find(session, term=term, member=ana, instance=instance),
+            lambda session, term=term: search.find(session, term=term, member=ana, instance=instance),
         )
         assert index in seen[0]
         assert "SCAN lead" not in seen[0]

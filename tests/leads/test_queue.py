@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit.log import Spot
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework import outcomes, queue, search
+from intake.casework.lead_detail import view
+from intake.casework.queue import Filters, HeldBy, Page, Show
+from intake.casework.rows import Group
+from intake.casework.search import TermKind, read_term
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
-from intake.errors import NotAllowed, NotFound, Unprocessable
+from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
-from intake.leads import attempts, find, queue
-from intake.leads.find import TermKind, read_term
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suspicion
-from intake.leads.queue import Filters, HeldBy, Page, Show
-from intake.leads.rows import Group
-from intake.leads.view import view
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, details_of, hire, note, now, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -105,7 +105,7 @@ def test_booked_and_closed_leads_stand_apart_and_can_be_reached(instance: Instan
     note(instance, booked, ana, Outcome.BOOKED, booked_for=clock() + timedelta(days=1))
     for lead in (earlier, closed):
         clock.move(minutes=1)
-        acting(instance, lead, ana, attempts.close, reason=CloseReason.TALKED, version=1)
+        acting(instance, lead, ana, outcomes.close, reason=CloseReason.TALKED, version=1)
     assert look(instance, ana).rows == []
     assert ids(look(instance, ana, show=Show.BOOKED)) == [booked.id]
     assert ids(look(instance, ana, show=Show.CLOSED)) == [closed.id, earlier.id]
@@ -154,7 +154,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(
         clock.move(seconds=40 * (place % 2))  # some share their promise
     if show is Show.CLOSED:
         for lead_id in leads:
-            acting(instance, Lead(id=lead_id), ana, attempts.close, reason=CloseReason.TALKED, version=1)
+            acting(instance, Lead(id=lead_id), ana, outcomes.close, reason=CloseReason.TALKED, version=1)
     seen, after, pages = [], None, 0
     while pages == 0 or after:
         page = look(instance, ana, after=after, show=show)
@@ -225,9 +225,9 @@ def test_an_address_that_names_no_spot_begins_at_the_start(words: str) -> None:
     assert Spot.read(words) is None
 
 
-def seek(instance: Instance, member: Member, term: str) -> find.Found:
+def seek(instance: Instance, member: Member, term: str) -> search.Found:
     with instance.database.transaction() as session:
-        return find.find(session, term=term, member=member, instance=instance)
+        return search.find(session, term=term, member=member, instance=instance)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_it_finds_closed_leads_too_newest_first(instance: Instance, clock) -> No
     ana, first = hire(instance), ask(instance).lead
     clock.move(minutes=1)
     second = ask(instance).lead
-    acting(instance, first, ana, attempts.close, reason=CloseReason.TALKED, version=1)
+    acting(instance, first, ana, outcomes.close, reason=CloseReason.TALKED, version=1)
     assert [row.lead.id for row in seek(instance, ana, PHONE).rows] == [second.id, first.id]
     assert now(instance, first).status is LeadStatus.CLOSED
 

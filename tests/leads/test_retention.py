@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, func, select, text
 
-from intake import audit, rounds
+from intake import audit
 from intake.audit import Actor
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.crypto import Unopenable
-from intake.errors import NotFound, Unavailable
+from intake.core.errors import NotFound, Unavailable
 from intake.instance import Instance
-from intake.leads import contact, ledger, preview, retention
-from intake.leads.ledger import Line
+from intake.jobs import scheduler
+from intake.jobs.scheduler import Round
+from intake.leads import reveal
 from intake.leads.models import (
     Attempt,
     Erasure,
@@ -30,12 +30,14 @@ from intake.leads.models import (
     Submission,
     Suppression,
 )
-from intake.leads.preview import Why
-from intake.leads.retention import Purged
-from intake.leads.submit import NoLongerHeld, submit
+from intake.leads.submission import NoLongerHeld, submit
 from intake.outbox import MessageState, OutboxMessage
 from intake.outbox.models import RoundLease
-from intake.rounds import Round
+from intake.privacy import erasure_ledger, preview, retention
+from intake.privacy.erasure_ledger import Line
+from intake.privacy.preview import Why
+from intake.privacy.retention import Purged
+from intake.security.crypto import Unopenable
 from tests.leads.acting import details_of, every, hire, note, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 
@@ -155,15 +157,15 @@ def test_nothing_is_erased_when_the_act_fails(instance: Instance) -> None:
 def test_what_was_erased_opens_with_no_key_that_is_left(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        assert contact.masked(session, lead, instance=instance).phone == "(•••) •••-••23"
+        assert reveal.masked(session, lead, instance=instance).phone == "(•••) •••-••23"
     erase(instance, lead)
     with instance.database.reading() as session:
         wrapped = session.scalars(select(LeadKey.wrapped)).all()
         assert wrapped == []
-        assert contact.masked(session, lead, instance=instance).phone is None
+        assert reveal.masked(session, lead, instance=instance).phone is None
     other = ask(instance).lead
     with instance.database.reading() as session, pytest.raises(Unopenable):
-        contact._opened(contact._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
+        reveal._opened(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
 
 
 def test_of_two_who_erase_at_once_one_is_told_that_it_is_gone(instance: Instance) -> None:
@@ -374,8 +376,8 @@ def due_lead(instance: Instance) -> Lead:
 
 
 def make(instance: Instance) -> int:
-    return rounds.make_rounds(
-        instance, rounds=[each for each in rounds.ROUNDS if each.name == retention.ROUND]
+    return scheduler.make_rounds(
+        instance, rounds=[each for each in scheduler.ROUNDS if each.name == retention.ROUND]
     )
 
 
@@ -426,19 +428,19 @@ def test_the_round_fails_aloud_when_something_due_stays(instance: Instance, cloc
 
 
 def lines(instance: Instance) -> list[Line]:
-    return [line for line in ledger.read(ledger.path_of(instance)) if line.erased]
+    return [line for line in erasure_ledger.read(erasure_ledger.path_of(instance)) if line.erased]
 
 
 def test_the_copy_has_every_line_once(instance: Instance, clock) -> None:
     leads = [ask(instance).lead for _ in range(2)]
     erase(instance, leads[0])
     assert (
-        ledger.mirror(instance) == 6
+        erasure_ledger.mirror(instance) == 6
     )  # and two entries of the list, and what the other one with that number took back
     clock.move(hours=1)
     erase(instance, leads[1], ErasureReason.DUE, SYSTEM)
-    assert ledger.mirror(instance) == 1
-    assert ledger.mirror(instance) == 0
+    assert erasure_ledger.mirror(instance) == 1
+    assert erasure_ledger.mirror(instance) == 0
     assert [(each.about, each.erased) for each in lines(instance)] == [
         (leads[0].id, ErasureReason.ASKED),
         (leads[1].id, ErasureReason.DUE),
@@ -449,8 +451,8 @@ def test_the_copy_has_every_line_once(instance: Instance, clock) -> None:
 def test_the_copy_says_nothing_about_anybody(instance: Instance) -> None:
     lead = ask(instance).lead
     erase(instance, lead)
-    ledger.mirror(instance)
-    path = ledger.path_of(instance)
+    erasure_ledger.mirror(instance)
+    path = erasure_ledger.path_of(instance)
     at = "2026-11-18T15:00:00+00:00"
     entries = sorted(every(instance, Suppression), key=lambda entry: entry.id)
     assert path.read_text().splitlines() == [
@@ -464,19 +466,19 @@ def test_the_copy_says_nothing_about_anybody(instance: Instance) -> None:
 def test_a_torn_line_is_written_anew(instance: Instance) -> None:
     lead = ask(instance).lead
     erase(instance, lead, ErasureReason.DUE, SYSTEM)
-    path = ledger.path_of(instance)
+    path = erasure_ledger.path_of(instance)
     for torn in ("2026-11-18T15:00:00+00:00 ", f"2026-11-18T15:00:00+00:00 {lead.id} du"):
         path.write_text(torn)
-        assert ledger.mirror(instance) == 1
+        assert erasure_ledger.mirror(instance) == 1
         assert [each.about for each in lines(instance)] == [lead.id]
         assert path.read_bytes().endswith(b" due\n")
 
 
 def test_what_was_lost_from_the_copy_is_written_again(instance: Instance) -> None:
     erase(instance, ask(instance).lead, ErasureReason.DUE, SYSTEM)
-    ledger.mirror(instance)
-    ledger.path_of(instance).unlink()
-    assert ledger.mirror(instance) == 1
+    erasure_ledger.mirror(instance)
+    erasure_ledger.path_of(instance).unlink()
+    assert erasure_ledger.mirror(instance) == 1
 
 
 def test_the_copy_is_on_the_disk_before_the_round_ends(sqlite_instance: Instance, monkeypatch) -> None:
@@ -489,15 +491,15 @@ def test_the_copy_is_on_the_disk_before_the_round_ends(sqlite_instance: Instance
 
     erase(sqlite_instance, ask(sqlite_instance).lead)
     monkeypatch.setattr(os, "fsync", watched)
-    ledger.mirror(sqlite_instance)
-    path = ledger.path_of(sqlite_instance)
+    erasure_ledger.mirror(sqlite_instance)
+    path = erasure_ledger.path_of(sqlite_instance)
     assert synced == [str(path), str(path.parent)]
 
 
 def test_the_rounds_know_both(instance: Instance) -> None:
-    known = {each.name: each for each in rounds.ROUNDS}
+    known = {each.name: each for each in scheduler.ROUNDS}
     assert known["retention"].every == HOUR
     assert isinstance(known["mirror_ledger"], Round)
     erase(instance, ask(instance).lead)
-    rounds.make_rounds(instance, rounds=[known["mirror_ledger"]])
+    scheduler.make_rounds(instance, rounds=[known["mirror_ledger"]])
     assert len(lines(instance)) == 1

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intake import configuration
 from intake.calling.regions import REGIONS, is_split, zones_of
 from intake.calling.windows import Window
-from intake.clinic import Channel, Clinic
-from intake.errors import Unprocessable
+from intake.conf import toml_schema
+from intake.conf.clinic import Channel, Clinic
+from intake.core.errors import Unprocessable
+from intake.core.paths import CONFIG
 from intake.leads import typed
+from intake.leads.form import NOT_ASKED, ONCE, Request, place_of, read_form
+from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
-from intake.leads.schemas import NOT_ASKED, ONCE, Request, place_of, read_form
-from intake.leads.tokens import FormToken
-from intake.resources import CONFIG
 
 NOW = datetime(2026, 11, 18, 15, tzinfo=UTC)
-CLINIC = configuration.load(CONFIG / "clinic.toml", Clinic)
+CLINIC = toml_schema.load(CONFIG / "clinic.toml", Clinic)
 LONE = chr(0xD800)  # half of a pair: no letter, and nothing that can be stored
 TOKEN = FormToken(nonce="n", issued_at=NOW - timedelta(minutes=1), language="en", statements="s")
 ANSWERS = {

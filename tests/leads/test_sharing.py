@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 import pytest
 
+from intake.accounts import service
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.calling.windows import Window
-from intake.errors import NotAllowed, Refused, Unprocessable
+from intake.casework import assignment, lead_detail
+from intake.casework import outcomes as casework_outcomes
+from intake.casework.assignment import Pick, Shared
+from intake.core.errors import NotAllowed, Refused, Unprocessable
 from intake.instance import Instance
-from intake.leads import attempts, claims, reminding, sharing, view
+from intake.leads import claims, reminders
 from intake.leads.claims import HANDED, HOLD, Held
 from intake.leads.models import Lead, Outcome
-from intake.leads.sharing import Pick, Shared
-from intake.staff import service
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.conftest import MovableClock
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
 from tests.leads.asking import ask
@@ -39,13 +41,13 @@ def free(lead: Lead) -> Pick:
 def hand(instance: Instance, picks: Sequence[Pick], member: Member, *to: Member) -> Shared:
     with instance.database.transaction() as session:
         people = {each.id for each in to}
-        return sharing.share_out(session, picks, to=people, member=member, instance=instance)
+        return assignment.share_out(session, picks, to=people, member=member, instance=instance)
 
 
 def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> Shared:
     with instance.database.transaction() as session:
         picks = [Pick(lead.id, holder=holder.id)]
-        return sharing.take_back(session, picks, member=member, instance=instance)
+        return assignment.take_back(session, picks, member=member, instance=instance)
 
 
 def test_several_get_them_evenly_and_each_holds_theirs_for_an_hour(instance: Instance, sue: Member) -> None:
@@ -79,7 +81,7 @@ def test_what_somebody_took_changed_or_closed_meanwhile_stays_as_it_is(
     take(instance, tried, ben)
     note(instance, tried, ben, Outcome.NO_ANSWER)
     version = now(instance, done).version
-    acting(instance, done, ben, attempts.close, reason=attempts.BY_HAND[0], version=version)
+    acting(instance, done, ben, casework_outcomes.close, reason=casework_outcomes.BY_HAND[0], version=version)
     take(instance, twin, ben)
     assert hand(instance, picks, sue, ana) == Shared(1, 4)
     holders = [now(instance, each).claimed_by for each in (taken, tried, done, other, still)]
@@ -120,10 +122,10 @@ def test_a_request_that_was_only_handed_over_still_escalates(
     clock.move(minutes=instance.clinic.notices.reminder_minutes)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.reading() as session:
-        assert reminding.unopened(session, instance=instance) == 1
+        assert reminders.unopened(session, instance=instance) == 1
     take(instance, lead, ana)
     with instance.database.reading() as session:
-        assert reminding.unopened(session, instance=instance) == 0
+        assert reminders.unopened(session, instance=instance) == 0
 
 
 def test_their_own_first_act_makes_a_usual_hold_of_it_and_it_ends_by_itself(
@@ -145,7 +147,7 @@ def test_what_an_earlier_hold_revealed_does_not_show_in_one_that_was_handed_over
     clock.move(minutes=21)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.transaction() as session:
-        assert not view.view(session, lead.id, member=ana, instance=instance).revealed
+        assert not lead_detail.view(session, lead.id, member=ana, instance=instance).revealed
 
 
 def test_taking_back_frees_it_for_everybody_and_says_whose_it_was(instance: Instance, sue: Member) -> None:
@@ -225,7 +227,7 @@ def test_the_page_costs_the_same_however_much_there_is(instance: Instance, sue: 
             if place % 2:
                 take(instance, lead, ana)
         with instance.database.reading() as session, statements(instance) as sent:
-            found = sharing.team(session, member=sue, instance=instance)
+            found = assignment.team(session, member=sue, instance=instance)
         costs.append(len(sent))
     assert costs[0] == costs[1]
     assert (found.free.total, len(found.held)) == (7, 7)

@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from intake import audit
 from intake.audit import Action, AuditEvent
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.errors import Unprocessable
+from intake.core.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadKey, LeadStatus, Submission, Suspicion
-from intake.leads.submit import AlreadySent, Ended, NoLongerHeld, submit
+from intake.leads.submission import AlreadySent, Ended, NoLongerHeld, submit
 from intake.outbox.models import OutboxMessage
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 

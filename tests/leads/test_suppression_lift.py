@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 import pytest
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import Actor
 from intake.calling.gate import Refusal
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent.models import Method
-from intake.errors import NotAllowed, Refused
+from intake.core.errors import NotAllowed, Refused
 from intake.instance import Instance
-from intake.leads import contact, facts, suppression
+from intake.leads import eligibility, reveal, suppression
 from intake.leads.act import Closed
 from intake.leads.claims import Held
-from intake.leads.contact import GateShut
 from intake.leads.models import CloseReason, Lead, Outcome, Suppression, SuppressionReason
-from intake.staff.models import Role
-from intake.staff.permissions import Member
+from intake.leads.reveal import GateShut
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, PHONE, ask
 
@@ -66,7 +66,7 @@ def put_on_the_list(instance: Instance, lead: Lead, reason: SuppressionReason) -
 
 def refusals(instance: Instance, lead: Lead, channel: Channel) -> tuple[Refusal, ...]:
     with instance.database.reading() as session:
-        return facts.verdict(session, now(instance, lead), channel=channel, instance=instance).refusals
+        return eligibility.verdict(session, now(instance, lead), channel=channel, instance=instance).refusals
 
 
 def test_after_a_yes_of_the_desk_the_gate_opens_for_who_asked_again(
@@ -89,7 +89,7 @@ def test_it_is_one_event_and_opens_no_value(instance: Instance, asked_again, mon
     def opened(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(contact, "_opened", opened)
+    monkeypatch.setattr(reveal, "_opened", opened)
     lift(instance, lead, ana)
     assert acts(instance, lead) == ["lead.submitted", LIFTED]
     assert details_of(instance, LIFTED) == ['{"count":2,"reason":"asked"}']

@@ -4,22 +4,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from intake.crypto import Keyring
 from intake.instance import Instance
-from intake.leads import tokens
-from intake.leads.tokens import Forged, FormToken, Stale, StatementsChanged
+from intake.leads import form_token
+from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
+from intake.security.crypto import Keyring
 from tests.conftest import MovableClock
 
 
 @pytest.fixture
 def fresh(sqlite_instance: Instance) -> FormToken:
-    return tokens.fresh(
+    return form_token.fresh(
         language="en", statements=sqlite_instance.statements, now=sqlite_instance.clock(), article="2"
     )
 
 
 def read(written: str, instance: Instance, language: str = "en") -> FormToken:
-    return tokens.read(
+    return form_token.read(
         written,
         language=language,
         statements=instance.statements,
@@ -31,18 +31,18 @@ def read(written: str, instance: Instance, language: str = "en") -> FormToken:
 
 def test_it_comes_back_as_it_went(sqlite_instance: Instance, fresh: FormToken) -> None:
     told = fresh.once_more(follows="ab" * 32)
-    assert read(tokens.sign(told, keyring=sqlite_instance.keyring), sqlite_instance) == told
-    assert read(tokens.sign(fresh, keyring=sqlite_instance.keyring), sqlite_instance) == fresh
+    assert read(form_token.sign(told, keyring=sqlite_instance.keyring), sqlite_instance) == told
+    assert read(form_token.sign(fresh, keyring=sqlite_instance.keyring), sqlite_instance) == fresh
 
 
 def test_two_pages_have_two_tokens(sqlite_instance: Instance, fresh: FormToken) -> None:
-    other = tokens.fresh(language="en", statements=sqlite_instance.statements, now=fresh.issued_at)
+    other = form_token.fresh(language="en", statements=sqlite_instance.statements, now=fresh.issued_at)
     assert other.nonce != fresh.nonce
     assert len(fresh.nonce) >= 43  # 256 bits
 
 
 def test_every_changed_letter_is_seen(sqlite_instance: Instance, fresh: FormToken) -> None:
-    written = tokens.sign(fresh, keyring=sqlite_instance.keyring)
+    written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     for place in range(0, len(written) - 1, 7):
         changed = written[:place] + ("A" if written[place] != "A" else "B") + written[place + 1 :]
         with pytest.raises(Forged):
@@ -58,21 +58,21 @@ def test_nonsense_is_not_ours(sqlite_instance: Instance, written: str) -> None:
 def test_another_house_has_other_keys(sqlite_instance: Instance, fresh: FormToken) -> None:
     stranger = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"a" * 32])
     with pytest.raises(Forged):
-        read(tokens.sign(fresh, keyring=stranger), sqlite_instance)
+        read(form_token.sign(fresh, keyring=stranger), sqlite_instance)
 
 
 def test_a_key_that_was_rotated_still_opens_the_page_it_signed(fresh: FormToken) -> None:
     old = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"a" * 32])
     new = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"b" * 32, b"a" * 32])
-    assert tokens.peek(tokens.sign(fresh, keyring=old), keyring=new) == fresh
+    assert form_token.peek(form_token.sign(fresh, keyring=old), keyring=new) == fresh
     with pytest.raises(Forged):
-        tokens.peek(tokens.sign(fresh, keyring=new), keyring=old)
+        form_token.peek(form_token.sign(fresh, keyring=new), keyring=old)
 
 
 def test_it_lives_as_long_as_we_remember_what_was_sent(
     sqlite_instance: Instance, fresh: FormToken, clock: MovableClock
 ) -> None:
-    written = tokens.sign(fresh, keyring=sqlite_instance.keyring)
+    written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     clock.move(days=7)
     assert read(written, sqlite_instance) == fresh
     clock.move(seconds=1)
@@ -84,24 +84,26 @@ def test_it_lives_as_long_as_we_remember_what_was_sent(
 def test_one_from_the_future_is_not_taken(
     sqlite_instance: Instance, clock: MovableClock, fresh: FormToken
 ) -> None:
-    written = tokens.sign(fresh, keyring=sqlite_instance.keyring)
+    written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     clock.move(minutes=-6)
     with pytest.raises(Stale):
         read(written, sqlite_instance)
 
 
 def test_other_words_are_seen(sqlite_instance: Instance, fresh: FormToken) -> None:
-    written = tokens.sign(fresh, keyring=sqlite_instance.keyring)
+    written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     with pytest.raises(StatementsChanged) as changed:
         read(written, sqlite_instance, language="es")
     assert changed.value.token == fresh
     shown = fresh.showing("es", sqlite_instance.statements)
-    assert read(tokens.sign(shown, keyring=sqlite_instance.keyring), sqlite_instance, language="es") == shown
+    assert (
+        read(form_token.sign(shown, keyring=sqlite_instance.keyring), sqlite_instance, language="es") == shown
+    )
     assert shown.nonce == fresh.nonce
 
 
 def test_the_digest_is_of_every_statement(sqlite_instance: Instance) -> None:
-    spoken = {tokens.shown(sqlite_instance.statements, language) for language in ("en", "es")}
+    spoken = {form_token.shown(sqlite_instance.statements, language) for language in ("en", "es")}
     assert len(spoken) == 2
     assert all(len(each) == 16 for each in spoken)
 

@@ -8,21 +8,23 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import log
 from intake.calling.intervals import Interval
 from intake.calling.windows import Window
-from intake.clinic import Channel
-from intake.errors import IntakeError, NotAllowed, NotFound
+from intake.casework import outcomes, queue, undo
+from intake.casework.undo import ActedSince, TooLate
+from intake.conf.clinic import Channel
+from intake.core.errors import IntakeError, NotAllowed, NotFound
 from intake.instance import Instance
-from intake.leads import attempts, claims, contact, facts, manage, queue, retention, undo
+from intake.leads import claims, eligibility, reveal
 from intake.leads.act import Changed
 from intake.leads.before import Before
 from intake.leads.claims import Held
 from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
-from intake.leads.undo import ActedSince, TooLate
+from intake.privacy import manage, retention
 from intake.reports import traces
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import ask
 
@@ -54,7 +56,7 @@ def stands(lead: Lead) -> dict[str, object]:
 
 def close(instance: Instance, lead: Lead, member: Member, reason: CloseReason = CloseReason.TALKED) -> None:
     version = now(instance, lead).version
-    acting(instance, lead, member, attempts.close, reason=reason, version=version)
+    acting(instance, lead, member, outcomes.close, reason=reason, version=version)
 
 
 @pytest.mark.parametrize("outcome", UNDOABLE)
@@ -71,21 +73,21 @@ def test_whatever_was_noted_is_as_if_it_had_not_been(instance: Instance, outcome
     assert after.version > lead.version
     with instance.database.reading() as session:
         assert session.get_one(Attempt, attempt.id).undone_at == clock()
-        assert facts.standing(session, after).tries == ()
+        assert eligibility.standing(session, after).tries == ()
     assert "attempt.undone" in acts(instance, lead)
 
 
 def test_spacing_and_caps_count_as_if_it_had_not_been(instance: Instance, clock) -> None:
     lead, ana = held(instance, **CALL_ONLY)
     with instance.database.reading() as session:
-        before = facts.verdict(session, lead, channel=Channel.CALL, instance=instance)
+        before = eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance)
     note(instance, lead, ana, Outcome.NO_ANSWER)
     with instance.database.reading() as session:
-        shut = facts.verdict(session, lead, channel=Channel.CALL, instance=instance)
+        shut = eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance)
     assert (before.allowed, shut.allowed) == (True, False)
     take_back(instance, lead, ana)
     with instance.database.reading() as session:
-        assert facts.verdict(session, lead, channel=Channel.CALL, instance=instance) == before
+        assert eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance) == before
 
 
 def test_the_last_try_closes_and_its_undo_opens_again(instance: Instance, clock) -> None:
@@ -101,7 +103,7 @@ def test_the_last_try_closes_and_its_undo_opens_again(instance: Instance, clock)
     take_back(instance, lead, ana)
     assert stands(now(instance, lead)) == before
     with instance.database.reading() as session:
-        assert facts.standing(session, now(instance, lead)).tried(Channel.CALL) == 2
+        assert eligibility.standing(session, now(instance, lead)).tried(Channel.CALL) == 2
     assert details_of(instance, "lead.reopened") == ['{"reason":"not_reached"}']
     note(instance, lead, ana, Outcome.REACHED)
     assert now(instance, lead).status is LeadStatus.TRYING
@@ -286,7 +288,7 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=ana)
         story = log.about(session, lead.id)
-        assert contact.showing(session, found, story=story, member=ana, instance=instance) == []
+        assert reveal.showing(session, found, story=story, member=ana, instance=instance) == []
 
 
 def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:

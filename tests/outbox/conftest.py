@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from intake import outbox
 from intake.instance import Instance
-from intake.outbox import Mail, OutboxMessage, relay
-from intake.outbox.letter import Letter
+from intake.outbox import Mail, OutboxMessage, sender
 from intake.outbox.mailer import NotSent, Send
-from intake.outbox.relay import Delivered
+from intake.outbox.messages import Letter
+from intake.outbox.sender import Delivered
 from tests.smtp import authority, dripping_server, mail_server
 
 __all__ = ["authority", "dripping_server", "mail_server"]
@@ -62,7 +62,7 @@ class Post:
                 )
 
     def deliver(self, mailer, *, limit: int = 10_000, **more) -> Delivered:
-        return relay.deliver_due(
+        return sender.deliver_due(
             self.instance.database,
             mailer,
             clinic=self.instance.clinic,

@@ -3,9 +3,9 @@
 import pytest
 
 from intake.app import create_app
+from intake.conf.settings import Mode
 from intake.outbox import Mail
 from intake.outbox.mailer import open_mailer
-from intake.settings import Mode
 from tests.outbox.conftest import ANA, Post
 
 

@@ -2,7 +2,7 @@
 
 from intake.outbox import Mail, flood
 from intake.outbox.mailer import NotSent
-from intake.outbox.relay import Delivered
+from intake.outbox.sender import Delivered
 from tests.outbox.conftest import ANA, BEN
 
 

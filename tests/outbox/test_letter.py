@@ -8,10 +8,10 @@ from email.policy import default
 
 import pytest
 
-from intake.clinic import Clinic, load
+from intake.conf.clinic import Clinic, load
+from intake.core.paths import CONFIG
 from intake.outbox import Mail, OutboxMessage
-from intake.outbox.letter import Unwritable, compose
-from intake.resources import CONFIG
+from intake.outbox.messages import Unwritable, compose
 from tests.conftest import WEDNESDAY_TEN, settings_for
 
 HEADERS = [

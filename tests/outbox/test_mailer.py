@@ -5,12 +5,12 @@ import uuid
 
 import pytest
 
-from intake.clinic import load
+from intake.conf.clinic import load
+from intake.conf.settings import Tls
+from intake.core.paths import CONFIG
 from intake.outbox import Mail, OutboxMessage
-from intake.outbox.letter import Letter, compose
 from intake.outbox.mailer import FlaskMailer, MaildirMailer, NotSent, open_mailer
-from intake.resources import CONFIG
-from intake.settings import Tls
+from intake.outbox.messages import Letter, compose
 from tests.conftest import WEDNESDAY_TEN, settings_for
 from tests.smtp import HOST, Fault
 

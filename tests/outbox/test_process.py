@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from intake.outbox import relay
+from intake.conf.settings import Tls
+from intake.outbox import sender
 from intake.outbox.mailer import FlaskMailer
-from intake.outbox.relay import Delivered
-from intake.settings import Tls
+from intake.outbox.sender import Delivered
 from tests.outbox.conftest import Post
 
 RELAY = """
@@ -74,7 +74,7 @@ def test_a_killed_relay_costs_one_copy_at_most(count, post, server, clock) -> No
     assert process[0].wait(300) == -signal.SIGKILL
     assert len(server.received) == count
     assert sorted(post.states) == ["sending"] + ["sent"] * (count - 1) + ["waiting"] * (5 - count)
-    clock.set(datetime.now(UTC) + timedelta(seconds=relay.lease_seconds(post.instance.settings)))
+    clock.set(datetime.now(UTC) + timedelta(seconds=sender.lease_seconds(post.instance.settings)))
     assert post.deliver(FlaskMailer(post.instance.settings)) == Delivered(sent=6 - count)
     assert {kept.message_id for kept in server.received} == {f"<{row.id}@example.org>" for row in post.rows()}
     assert len(server.received) == 6

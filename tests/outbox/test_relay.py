@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from intake.conf.settings import Tls
 from intake.leads.models import AskingFor
-from intake.outbox import MessageState, relay
+from intake.outbox import MessageState, sender
 from intake.outbox.mailer import FlaskMailer, NotSent
-from intake.outbox.relay import Delivered
-from intake.settings import Tls
+from intake.outbox.sender import Delivered
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.outbox.conftest import ANA, BEN, Post, Recorder
 from tests.smtp import HOST, Fault
@@ -73,7 +73,7 @@ def test_the_claim_is_committed_before_the_mail_leaves(post, recorder) -> None:
 
 def test_the_lease_is_longer_than_any_sending(post) -> None:
     settings = dataclasses.replace(post.instance.settings, smtp_timeout=120)
-    assert relay.lease_seconds(settings) > settings.smtp_timeout * 4
+    assert sender.lease_seconds(settings) > settings.smtp_timeout * 4
 
 
 def test_a_failure_that_may_pass_is_tried_for_ever(sqlite_post, clock) -> None:
@@ -152,7 +152,7 @@ def test_a_message_nobody_finished_is_sent_when_the_lease_has_run_out(post, reco
         post.deliver(recorder)
     assert post.row.state is MessageState.SENDING
     recorder.before = lambda _: None
-    clock.move(seconds=relay.lease_seconds(post.instance.settings) - 1)
+    clock.move(seconds=sender.lease_seconds(post.instance.settings) - 1)
     assert post.deliver(recorder) == Delivered()
     clock.move(seconds=1)
     assert post.deliver(recorder) == Delivered(sent=1)
@@ -164,7 +164,7 @@ def test_a_relay_that_slept_beyond_its_lease_changes_nothing(ending, post, clock
     sleeper, other = Recorder(), Recorder()
 
     def oversleep(_):
-        clock.move(seconds=relay.lease_seconds(post.instance.settings))
+        clock.move(seconds=sender.lease_seconds(post.instance.settings))
         assert post.deliver(other) == Delivered(sent=1)
         after.append(post.row)
 
@@ -186,8 +186,8 @@ def test_a_relay_that_wakes_while_another_is_sending_leaves_it_alone(post, clock
     sleeper = Recorder()
 
     def oversleep(_):
-        clock.move(seconds=relay.lease_seconds(post.instance.settings))
-        assert relay._claim(post.instance.database, post.instance.settings, clock())
+        clock.move(seconds=sender.lease_seconds(post.instance.settings))
+        assert sender._claim(post.instance.database, post.instance.settings, clock())
 
     sleeper.before = oversleep
     assert post.deliver(sleeper) == Delivered(overtaken=1)

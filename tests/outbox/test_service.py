@@ -8,7 +8,7 @@ import pytest
 
 from intake import outbox
 from intake.audit import Actor
-from intake.errors import NotFound, Refused
+from intake.core.errors import NotFound, Refused
 from intake.outbox import MessageState, OutboxMessage
 from tests.outbox.conftest import ANA, BEN
 

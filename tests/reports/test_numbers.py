@@ -7,20 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.audit import Actor
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework import outcomes
+from intake.conf.clinic import Channel
 from intake.consent.models import Method
-from intake.errors import NotAllowed, Unprocessable
+from intake.core.errors import NotAllowed, Unprocessable
 from intake.instance import Instance
-from intake.leads import attempts, retention, suppression
+from intake.leads import suppression
 from intake.leads.models import CloseReason, ErasureReason, Lead, Outcome
-from intake.leads.submit import AlreadySent, submit
-from intake.reports import numbers
-from intake.reports.numbers import Numbers, Period, Waits
+from intake.leads.submission import AlreadySent, submit
+from intake.privacy import retention
+from intake.reports import statistics
+from intake.reports.statistics import Numbers, Period, Waits
 from intake.reports.traces import Ending, Promise
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.leads.acting import acting, hire, note, now, take
 from tests.leads.asking import ask, request_for
 
@@ -37,7 +39,7 @@ def rosa(instance: Instance) -> Member:
 
 def counted(instance: Instance, member: Member, period: Period = PERIOD) -> Numbers:
     with instance.database.reading() as session:
-        return numbers.gather(session, period=period, member=member, instance=instance)
+        return statistics.gather(session, period=period, member=member, instance=instance)
 
 
 def some(counts: dict) -> dict:
@@ -156,7 +158,7 @@ def test_promises_are_kept_broken_late_or_not_due(instance: Instance, rosa: Memb
 
 
 def close(instance: Instance, lead: Lead, member: Member, reason: CloseReason) -> None:
-    acting(instance, lead, member, attempts.close, reason=reason, version=now(instance, lead).version)
+    acting(instance, lead, member, outcomes.close, reason=reason, version=now(instance, lead).version)
 
 
 def test_a_promise_is_broken_when_a_request_is_closed_late_without_contact(
@@ -278,4 +280,4 @@ def test_a_period_is_read_with_both_its_days() -> None:
 def test_what_is_no_period_is_refused_with_a_sentence(first: str, last: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         Period.read(first, last, today=TODAY)
-    assert refused.value.sentence == numbers.NOT_A_PERIOD
+    assert refused.value.sentence == statistics.NOT_A_PERIOD

@@ -9,11 +9,11 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 
+from intake.accounts import credentials, service, sign_in
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
+from intake.accounts.service import Added
 from intake.instance import Instance
-from intake.staff import credentials, entrance, service
-from intake.staff.models import Role
-from intake.staff.permissions import Member
-from intake.staff.service import Added
 
 MARIA = "maria.lopez@example.org"
 PASSWORD = "violin kettle meadow tin"
@@ -54,11 +54,11 @@ def hire(
     return Person.handed(added)
 
 
-def come_in(instance: Instance, person: Person, **changes: str) -> entrance.SignedIn:
+def come_in(instance: Instance, person: Person, **changes: str) -> sign_in.SignedIn:
     """Sign in with everything right, except for `changes`."""
     typed = {"email": person.member.email, "password": person.password, "code": person.code(instance)}
-    comer = entrance.Comer(changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", ""))
-    return entrance.sign_in(instance=instance, comer=comer, **{**typed, **changes})
+    comer = sign_in.Comer(changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", ""))
+    return sign_in.sign_in(instance=instance, comer=comer, **{**typed, **changes})
 
 
 @pytest.fixture

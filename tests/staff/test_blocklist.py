@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.errors import Unprocessable
-from intake.staff import blocklist, credentials
+from intake.accounts import credentials, password_policy
+from intake.core.errors import Unprocessable
 
 CONTEXT = ("Harbor Lane Clinic", "Maria Lopez", "maria.lopez@example.org")
 
 
 def refused_because(password: str) -> str:
     with pytest.raises(Unprocessable) as refused:
-        blocklist.check(password, context=CONTEXT)
+        password_policy.check(password, context=CONTEXT)
     return refused.value.problems["password"][0]
 
 
@@ -33,7 +33,7 @@ def refused_because(password: str) -> str:
     ],
 )
 def test_it_takes_any_signs_when_there_are_enough_of_them(password: str) -> None:
-    assert blocklist.check(password, context=CONTEXT)
+    assert password_policy.check(password, context=CONTEXT)
 
 
 @pytest.mark.parametrize(
@@ -65,30 +65,30 @@ def test_it_takes_any_signs_when_there_are_enough_of_them(password: str) -> None
     ],
 )
 def test_it_refuses_what_anybody_would_try_first(password: str) -> None:
-    assert refused_because(password) == blocklist.TOO_COMMON
+    assert refused_because(password) == password_policy.TOO_COMMON
 
 
 def test_the_length_is_counted_in_letters_after_composing_them() -> None:
     fourteen = "ñandú kiwi zbr"
     assert len(fourteen) == 14
-    assert refused_because("n\u0303andu\u0301 kiwi zbr") == blocklist.TOO_SHORT
-    assert blocklist.check(fourteen + "q", context=CONTEXT)
+    assert refused_because("n\u0303andu\u0301 kiwi zbr") == password_policy.TOO_SHORT
+    assert password_policy.check(fourteen + "q", context=CONTEXT)
 
 
 def test_256_letters_are_taken_and_257_are_not() -> None:
     longest = "violin kettle meadow " * 12 + "tin!"
     assert len(longest) == 256
-    assert blocklist.check(longest, context=CONTEXT) == longest
-    assert refused_because(longest + "x") == blocklist.TOO_LONG
+    assert password_policy.check(longest, context=CONTEXT) == longest
+    assert refused_because(longest + "x") == password_policy.TOO_LONG
 
 
 def test_both_ways_to_write_an_accent_are_one_password() -> None:
     composed, apart = "canción kettle meadow", "cancio\u0301n kettle meadow"
-    assert blocklist.check(apart) == blocklist.check(composed)
+    assert password_policy.check(apart) == password_policy.check(composed)
 
 
 def test_half_a_character_is_refused_and_does_not_break_anything() -> None:
-    assert refused_because("violin kettle meadow \ud800") == blocklist.TOO_LONG
+    assert refused_because("violin kettle meadow \ud800") == password_policy.TOO_LONG
 
 
 def test_a_made_password_always_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,17 +96,17 @@ def test_a_made_password_always_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(20261118)  # noqa: S311  dice, not a secret
     monkeypatch.setattr(credentials.secrets, "choice", dice.choice)
     for _ in range(200):
-        assert blocklist.check(credentials.new_password(), context=CONTEXT)
+        assert password_policy.check(credentials.new_password(), context=CONTEXT)
 
 
 def test_the_list_is_ours_and_has_something_on_it() -> None:
-    assert len(blocklist._common()) > 500
+    assert len(password_policy._common()) > 500
 
 
 @given(st.text(max_size=300))
 def test_it_never_breaks_on_what_is_typed(password: str) -> None:
     try:
-        length = len(blocklist.check(password, context=CONTEXT))
+        length = len(password_policy.check(password, context=CONTEXT))
     except Unprocessable:
         length = 15
     assert 15 <= length <= 256

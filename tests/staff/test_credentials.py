@@ -7,10 +7,10 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from sqlalchemy import text
 
-from intake.crypto import Unopenable
+from intake.accounts import credentials
+from intake.accounts.models import RecoveryCode, StaffMember
 from intake.instance import Instance
-from intake.staff import credentials
-from intake.staff.models import RecoveryCode, StaffMember
+from intake.security.crypto import Unopenable
 from tests.conftest import MovableClock
 from tests.staff.people import Person, hire
 

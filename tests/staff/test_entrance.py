@@ -10,12 +10,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
 from intake import audit
+from intake.accounts import credentials, service, sessions, sign_in
+from intake.accounts.models import StaffMember
+from intake.accounts.sign_in import SignedIn, SignInRefused
 from intake.audit import Action, AuditEvent
-from intake.errors import NotSignedIn, TooMany
+from intake.core.errors import NotSignedIn, TooMany
 from intake.instance import Instance
-from intake.staff import credentials, entrance, service, sessions
-from intake.staff.entrance import SignedIn, SignInRefused
-from intake.staff.models import StaffMember
 from tests.conftest import MovableClock
 from tests.staff.people import AWAY, HOME_NETWORK, PASSWORD, Person, come_in, hire
 
@@ -347,7 +347,7 @@ def test_signing_out_is_one_event_and_twice_is_as_good(instance: Instance, maria
     signed_in = come_in(instance, maria)
     for _ in range(2):
         with instance.database.transaction() as session:
-            entrance.sign_out(session, signed_in.token, instance=instance)
+            sign_in.sign_out(session, signed_in.token, instance=instance)
     assert sorted(events(instance)) == [("staff.signed_in", "totp"), ("staff.signed_out",)]
     with instance.database.reading() as session, pytest.raises(NotSignedIn):
         sessions.find(session, signed_in.token, instance=instance)

@@ -18,13 +18,13 @@ from fido2.webauthn import (
 )
 from sqlalchemy import select
 
+from intake.accounts import invitations, passkeys, profile, service, sessions, sign_in
+from intake.accounts.models import Browser, Invitation
+from intake.accounts.passkeys import NoPasskey
+from intake.accounts.sign_in import SignInRefused
 from intake.audit import Action, AuditEvent
-from intake.errors import NotSignedIn
+from intake.core.errors import NotSignedIn
 from intake.instance import Instance
-from intake.staff import entrance, invitations, own, passkeys, service, sessions
-from intake.staff.entrance import SignInRefused
-from intake.staff.models import Browser, Invitation
-from intake.staff.passkeys import NoPasskey
 from tests.conftest import MovableClock
 from tests.staff.people import HOME_NETWORK, Person, hire
 
@@ -93,7 +93,7 @@ def signed_in(instance: Instance, person: Person) -> sessions.Found:
 def add(instance: Instance, person: Person, found: sessions.Found, device: Device) -> None:
     with instance.database.transaction() as session:
         options = passkeys.creation(session, person.member, bound_to=found.id.bytes, instance=instance)
-        own.add_passkey(session, found, device.makes(options), instance=instance)
+        profile.add_passkey(session, found, device.makes(options), instance=instance)
 
 
 def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = "") -> bool:
@@ -101,8 +101,8 @@ def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = 
     answer = answer or device.answers(passkeys.asking(door, instance=instance))
     device.count += bool(device.count)
     try:
-        comer = entrance.Comer(HOME_NETWORK, Browser.OTHER, door=DOOR)
-        entrance.sign_in_with_passkey(instance=instance, passkey=answer, comer=comer)
+        comer = sign_in.Comer(HOME_NETWORK, Browser.OTHER, door=DOOR)
+        sign_in.sign_in_with_passkey(instance=instance, passkey=answer, comer=comer)
     except SignInRefused:
         return False
     return True
@@ -180,7 +180,7 @@ def test_what_is_no_new_passkey_is_not_kept(instance: Instance, maria: Person) -
         options = passkeys.creation(session, maria.member, bound_to=b"another session", instance=instance)
     for answer in ("", "{}", Device().makes(options), Device().answers(options)):
         with instance.database.transaction() as session, pytest.raises(NoPasskey):
-            own.add_passkey(session, found, answer, instance=instance)
+            profile.add_passkey(session, found, answer, instance=instance)
     assert kept(instance, maria) == 0
 
 

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from intake.errors import NotAllowed
-from intake.staff.models import Role
-from intake.staff.permissions import ALLOWED, Member, Permission, allowed, may, require
+from intake.accounts.models import Role
+from intake.accounts.permissions import ALLOWED, Member, Permission, allowed, may, require
+from intake.core.errors import NotAllowed
 
 ABOUT_PEOPLE = {
     Permission.LIST_LEADS,

@@ -7,12 +7,12 @@ import pyotp
 import pytest
 from sqlalchemy import select, text
 
+from intake.accounts import credentials, service, sessions
+from intake.accounts.models import Role, StaffMember
+from intake.accounts.service import AlreadyThere, LastAdmin
 from intake.audit import Action, Actor, AuditEvent
-from intake.errors import NotFound, Unprocessable
+from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
-from intake.staff import credentials, service, sessions
-from intake.staff.models import Role, StaffMember
-from intake.staff.service import AlreadyThere, LastAdmin
 from tests.staff.people import MARIA, PASSWORD, Person, hire
 
 

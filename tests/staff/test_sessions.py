@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from intake.errors import NotSignedIn
+from intake.accounts import service, sessions
+from intake.accounts.models import Role, StaffRole, StaffSession
+from intake.accounts.sessions import Found
+from intake.core.errors import NotSignedIn
 from intake.instance import Instance
-from intake.staff import service, sessions
-from intake.staff.models import Role, StaffRole, StaffSession
-from intake.staff.sessions import Found
 from tests.conftest import MovableClock
 from tests.staff.people import Person, hire
 

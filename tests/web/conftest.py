@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 from sqlalchemy import func, select
 
+from intake.accounts.models import Role
 from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
-from intake.staff.models import Role
 from tests.browser import serving, signed_in
 from tests.conftest import MovableClock
 from tests.leads.acting import hire

@@ -8,11 +8,11 @@ from html import unescape
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from intake.accounts import sessions
+from intake.accounts.permissions import Member
 from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
-from intake.staff import sessions
-from intake.staff.permissions import Member
 from tests.leads.asking import EMAIL, NAME, PHONE
 
 OURS = {"Sec-Fetch-Site": "same-origin"}

@@ -10,9 +10,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from intake.app import create_app
-from intake.errors import TooMany, Unavailable
+from intake.core.errors import TooMany, Unavailable
+from intake.core.paths import STATIC
 from intake.instance import Instance
-from intake.resources import STATIC
 from tests.leads.asking import ask
 from tests.web.forms import answers
 

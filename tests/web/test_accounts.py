@@ -8,13 +8,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from intake.accounts import second, service, sessions
+from intake.accounts.models import Invitation, Role
 from intake.app import create_app
 from intake.audit import Action
-from intake.errors import IntakeError
+from intake.core.errors import IntakeError
 from intake.instance import Instance
 from intake.outbox.models import OutboxMessage
-from intake.staff import second, service, sessions
-from intake.staff.models import Invitation, Role
 from tests.conftest import MovableClock
 from tests.leads.acting import acts, now, take
 from tests.leads.asking import ask

@@ -2,9 +2,9 @@
 
 import pytest
 
+from intake.accounts import sessions
 from intake.app import create_app
 from intake.leads.models import Lead
-from intake.staff import sessions
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
 

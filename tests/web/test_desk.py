@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from intake.accounts.models import Role
 from intake.app import create_app
 from intake.audit import AuditEvent
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, Suspicion
-from intake.staff.models import Role
-from intake.web import guards
+from intake.web.auth import guards
 from tests.leads.acting import details_of, every, hire, now, take
 from tests.leads.asking import NAME, PHONE, ask
 from tests.web.desks import CANARIES, NOWHERE, OURS, Desk, words
@@ -127,7 +127,7 @@ def test_closed_requests_can_be_reached(desk: Desk) -> None:
 
 
 def test_pages_follow_each_other(desk: Desk, monkeypatch) -> None:
-    monkeypatch.setattr("intake.leads.queue.PAGE", 1)
+    monkeypatch.setattr("intake.casework.queue.PAGE", 1)
     leads = [ask(desk.instance, **ANY).lead for _ in range(2)]
     first = desk.get("/desk").text
     following = re.search(r'rel="next" href="([^"]+)"', first)

@@ -10,12 +10,13 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page
 
-from intake import evidence
+from intake.accounts.models import Role
 from intake.app import create_app
-from intake.evidence import Figure
 from intake.instance import Instance
-from intake.staff.models import Role
-from intake.web.responses import POLICIES
+from intake.reports import compliance
+from intake.reports.compliance import Figure
+from intake.web.desk.desk_evidence import as_html
+from intake.web.errors import POLICIES
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, hire
 from tests.leads.asking import ask
@@ -73,7 +74,7 @@ def test_the_json_is_english_whoever_asks_and_the_page_is_not(officer: Reader) -
     answer = officer.web.post("/desk/evidence/save", data=sent, headers=head)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="evidence-2026-11-18.json"'
     told = json.loads(answer.text)
-    assert (told["format"], told["sections"][1]["title"]) == (evidence.FORMAT, "Who can sign in")
+    assert (told["format"], told["sections"][1]["title"]) == (compliance.FORMAT, "Who can sign in")
     page = officer.web.post("/desk/evidence/save", data={**sent, "kind": "html"}, headers=head).text
     assert '<html lang="es">' in page
     assert "Quién puede entrar" in page
@@ -91,7 +92,7 @@ def test_page_and_file_tell_the_same(officer: Reader) -> None:
     turn(officer.instance)
     at_the_desk = report_in(officer.get(PATH).text)
     in_the_file = words(officer.post("/desk/evidence/save", kind="html").text)
-    for each in evidence.gather(officer.instance, policies=POLICIES).figures():
+    for each in compliance.gather(officer.instance, policies=POLICIES).figures():
         assert each.label in at_the_desk
         assert each.label in in_the_file
 
@@ -159,8 +160,7 @@ def test_it_reads_well(
 
 
 def test_both_files_can_be_made_without_the_desk(sqlite_instance: Instance) -> None:
-    from intake.web.desk_evidence import as_html  # noqa: PLC0415
 
     with create_app(sqlite_instance).test_request_context("/"):
-        page = as_html(evidence.gather(sqlite_instance, policies=POLICIES))
+        page = as_html(compliance.gather(sqlite_instance, policies=POLICIES))
     assert page.lstrip().startswith("<!doctype html>")

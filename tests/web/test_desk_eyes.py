@@ -18,18 +18,19 @@ from argon2 import PasswordHasher
 from flask import template_rendered
 from playwright.sync_api import Browser, Page
 
+from intake.accounts import credentials, invitations, sessions
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.app import create_app
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.casework.assignment import Pick, take_back
+from intake.conf.clinic import Channel
+from intake.core.paths import TEMPLATES
 from intake.instance import Instance
-from intake.leads import holds, suppression
+from intake.leads import suppression
 from intake.leads.legal_hold import HoldReason
 from intake.leads.models import Lead, Outcome, Suspicion
-from intake.leads.sharing import Pick, take_back
-from intake.resources import TEMPLATES
-from intake.staff import credentials, invitations, sessions
-from intake.staff.models import Role
-from intake.staff.permissions import Member
+from intake.privacy import legal_holds
 from tests.browser import LOOKS, PATIENCE, axe_violations, serving, signed_in
 from tests.conftest import MovableClock, settings_for
 from tests.leads.acting import acting, hire, note, now, show, take
@@ -142,7 +143,7 @@ def busy(instance: Instance, clock: MovableClock, ana: Member) -> dict[str, Lead
     note(instance, leads["tried"], ben, Outcome.NO_ANSWER)
     officer = hire(instance, "Olga Paz", Role.PRIVACY_OFFICER)
     until = (clock() + timedelta(days=30)).date()
-    acting(instance, leads["kept"], officer, holds.put, reason=HoldReason.COMPLAINT, last_day=until)
+    acting(instance, leads["kept"], officer, legal_holds.put, reason=HoldReason.COMPLAINT, last_day=until)
     take(instance, leads["fetched"], ana)
     leads["again"] = asked_again(instance, clock)
     clock.move(minutes=1)

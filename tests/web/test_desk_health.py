@@ -3,10 +3,10 @@
 import pytest
 
 from intake import outbox
+from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
-from intake.staff.models import Role
-from intake.web.desk_health import SENTENCES
+from intake.web.desk.desk_health import SENTENCES
 from tests.leads.acting import hire
 from tests.leads.asking import ask
 from tests.test_health import relay_turn

@@ -7,11 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
+from intake.accounts.models import Role
 from intake.instance import Instance
-from intake.leads import preview
 from intake.leads.legal_hold import LegalHold
 from intake.leads.models import Erasure, Lead
-from intake.staff.models import Role
+from intake.privacy import preview
 from tests.browser import axe_violations
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask

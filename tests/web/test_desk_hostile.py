@@ -9,14 +9,14 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from intake.accounts.models import Role, StaffMember
 from intake.app import create_app
 from intake.audit.log import Spot
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import manage
 from intake.leads.models import Attempt
-from intake.staff.models import Role, StaffMember
+from intake.privacy import manage
 from tests.leads.acting import every, hire, now, take
 from tests.leads.asking import PHONE, ask
 from tests.web.desks import NOWHERE, OURS, Desk, field, words

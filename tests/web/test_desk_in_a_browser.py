@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, Outcome, Suspicion
 from tests.leads.acting import every, hire, note, now, take

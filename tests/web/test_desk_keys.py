@@ -8,11 +8,11 @@ from playwright.sync_api import Page, expect
 
 from intake.app import create_app
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
+from intake.core.paths import STATIC, TEMPLATES
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
-from intake.resources import STATIC, TEMPLATES
-from intake.web.desk_choices import ORDER
+from intake.web.desk.lead_actions import ORDER
 from tests.browser import serving, signed_in
 from tests.leads.acting import every, hire, now, take
 from tests.leads.asking import ask

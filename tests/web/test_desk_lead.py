@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from intake.accounts.models import Role
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
 from intake.instance import Instance
 from intake.leads.models import Suspicion
-from intake.staff.models import Role
 from tests.leads.acting import acts, hire, show
 from tests.leads.asking import EMAIL, NAME, ask
 from tests.web.desks import CANARIES, NOWHERE, SHOWN, Desk, words

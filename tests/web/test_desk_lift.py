@@ -4,11 +4,11 @@ import re
 
 import pytest
 
+from intake.accounts.models import Role
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Lead, Outcome, SuppressionReason
-from intake.staff.models import Role
 from tests.leads.acting import acts, hire, note
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, SHOWN, Desk, words

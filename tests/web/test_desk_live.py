@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.browser import axe_violations
 from tests.conftest import MovableClock
 from tests.leads.acting import details_of, hire, note, now, take
@@ -32,7 +32,7 @@ def desk(sqlite_instance: Instance) -> Desk:
 @pytest.fixture(autouse=True)
 def _asks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """No page asks by itself in between, however long a test takes."""
-    monkeypatch.setattr("intake.web.desk_queue.POLL_SECONDS", 3600)
+    monkeypatch.setattr("intake.web.desk.queue.POLL_SECONDS", 3600)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from intake import audit
+from intake.accounts.models import Role
 from intake.audit import Action
 from intake.instance import Instance
-from intake.staff.models import Role
-from intake.web import acts
+from intake.web.desk import audit_labels
 from tests.leads.acting import details_of, hire
 from tests.leads.asking import ask
 from tests.web.desks import Desk, words
@@ -82,4 +82,4 @@ def test_only_who_may_read_the_log_reads_it(sqlite_instance: Instance) -> None:
 
 
 def test_every_act_of_the_log_has_words() -> None:
-    assert {each for each in Action if acts.name(each) == each.value} == set()
+    assert {each for each in Action if audit_labels.name(each) == each.value} == set()

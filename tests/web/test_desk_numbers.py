@@ -8,13 +8,13 @@ from io import StringIO
 import pytest
 from playwright.sync_api import Page
 
+from intake.accounts.models import Role
 from intake.app import create_app
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import Outcome
-from intake.reports.numbers import NOT_A_PERIOD
-from intake.staff.models import Role
-from intake.web.desk_numbers import as_csv
+from intake.reports.statistics import NOT_A_PERIOD
+from intake.web.desk.statistics import as_csv
 from tests.browser import axe_violations, serving, signed_in
 from tests.leads.acting import acts, details_of, hire, note
 from tests.leads.asking import ask

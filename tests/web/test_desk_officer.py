@@ -7,15 +7,17 @@ from dataclasses import replace
 import pytest
 
 from intake import audit
+from intake.accounts.models import Role
 from intake.audit import export
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.consent.models import Kind
 from intake.consent.statements import Statement, Statements
 from intake.instance import Instance
-from intake.leads import retention, suppression, versions
+from intake.jobs import schedule
+from intake.leads import suppression
 from intake.leads.models import Lead, SuppressionReason
-from intake.staff.models import Role
-from intake.web.differences import Part, differences
+from intake.privacy import retention, statement_versions
+from intake.web.desk.differences import Part, differences
 from tests.leads.acting import details_of, hire, show, take
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, NOWHERE, Desk, words
@@ -173,11 +175,10 @@ def test_an_empty_log_is_not_saved(officer: Desk) -> None:
 
 
 def test_the_desk_compares_with_the_anchors(officer: Desk, lead: Lead) -> None:
-    from intake.rounds import table  # noqa: PLC0415  the doors never import it
 
     link(officer.instance)
     assert "It could not be compared with the anchors" in words(officer.post("/desk/log/verify").text)
-    table.anchor(officer.instance)
+    schedule.anchor(officer.instance)
     said = words(officer.post("/desk/log/verify").text)
     assert "Compared with 1 anchor that is kept outside the database." in said
     assert "The oldest of them is of" in said
@@ -208,7 +209,7 @@ def test_what_changed_between_two_wordings_is_marked(officer: Desk, lead: Lead) 
     assert re.search(r"<ins>[^<]*Truly\.", page)
     assert "2 earlier wordings" in words(page)
     with newer.instance.database.reading() as session:
-        found = versions.histories(session, statements=newer.instance.statements, languages=["en"])
+        found = statement_versions.histories(session, statements=newer.instance.statements, languages=["en"])
     call = next(each for each in found if each.kind is Kind.CALL)
     assert [(each.version, each.standing, each.in_force) for each in call.wordings] == [
         (3, 0, True),
@@ -226,7 +227,7 @@ def test_who_took_it_back_does_not_stand_on_it(instance: Instance) -> None:
             session, kind="phone", value="+13055550155", actor=audit.Actor.person(), instance=instance
         )
     with instance.database.reading() as session:
-        found = versions.histories(session, statements=instance.statements, languages=["en", "es"])
+        found = statement_versions.histories(session, statements=instance.statements, languages=["en", "es"])
     standing = {(each.kind, each.language): each.wordings[0].standing for each in found}
     assert lead.id != other.id
     assert standing[Kind.CALL, "en"] == 1

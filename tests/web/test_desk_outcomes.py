@@ -7,10 +7,10 @@ import pytest
 
 from intake.audit import AuditEvent
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
-from intake.web.desk_choices import ORDER
+from intake.web.desk.lead_actions import ORDER
 from tests.leads.acting import every, hire, note, now, take
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, NOWHERE, SHOWN, Desk, field, words

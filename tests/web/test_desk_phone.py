@@ -4,13 +4,13 @@ import re
 
 import pytest
 
+from intake.accounts.models import Role
 from intake.audit import Action
 from intake.audit.models import ActorKind
 from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.instance import Instance
 from intake.leads.models import Lead, Submission
 from intake.outbox import OutboxMessage
-from intake.staff.models import Role
 from tests.leads.acting import acts, every, hire
 from tests.web.desks import OURS, Desk, field, words
 

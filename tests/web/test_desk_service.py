@@ -9,16 +9,17 @@ from threading import Event
 import pytest
 from playwright.sync_api import Page
 
-from intake import health, outbox, rounds
-from intake.health import links
+from intake import monitoring, outbox
+from intake.accounts.models import Role
+from intake.conf.settings import Mode, Outbound, Settings, Tls, knob
 from intake.instance import Instance
-from intake.outbox import Mail, MessageState, OutboxMessage, relay
+from intake.jobs import scheduler
+from intake.jobs.schedule import ROUNDS
+from intake.monitoring import links
+from intake.outbox import Mail, MessageState, OutboxMessage, sender
 from intake.outbox.mailer import open_mailer
-from intake.rounds.table import ROUNDS
-from intake.settings import Mode, Outbound, Settings, Tls, knob
-from intake.staff.models import Role
-from intake.web.desk_mail import MAILS
-from intake.web.desk_service import Told, in_force
+from intake.web.desk.desk_mail import MAILS
+from intake.web.desk.operations import Told, in_force
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, every, hire
 from tests.leads.asking import ask
@@ -45,7 +46,7 @@ def room(sqlite_instance: Instance) -> Room:
 
 def turn(instance: Instance) -> None:
     """What a living relay does once."""
-    rounds._turn(instance, open_mailer(instance.settings), Event())
+    scheduler._turn(instance, open_mailer(instance.settings), Event())
 
 
 def refused(instance: Instance, *recipients: str, mail: Mail = Mail.NEW_LEAD) -> list[OutboxMessage]:
@@ -68,10 +69,12 @@ def steady(said: str) -> str:
 def test_the_page_and_the_command_find_the_same(room: Room) -> None:
     turn(room.instance)
     said = steady(words(room.get("/desk/service").text))
-    command = health.doctor(room.instance)
+    command = monitoring.doctor(room.instance)
     for check in command:
-        assert (steady(f"{check.name} {check.sentence}") in said) == (check.name not in health.NOT_FOR_A_PAGE)
-    assert [check.name for check in command if check.name in health.NOT_FOR_A_PAGE] == [links.NAME]
+        assert (steady(f"{check.name} {check.sentence}") in said) == (
+            check.name not in monitoring.NOT_FOR_A_PAGE
+        )
+    assert [check.name for check in command if check.name in monitoring.NOT_FOR_A_PAGE] == [links.NAME]
 
 
 def test_the_worst_stands_first(room: Room) -> None:
@@ -131,8 +134,8 @@ def over_smtp(make_instance, sqlite_url, mail_server):
     return Room(instance, hire(instance, "Ada Kern", Role.ADMIN)), server
 
 
-def deliver(instance: Instance) -> relay.Delivered:
-    return relay.deliver_due(
+def deliver(instance: Instance) -> sender.Delivered:
+    return sender.deliver_due(
         instance.database,
         open_mailer(instance.settings),
         clinic=instance.clinic,
@@ -148,13 +151,13 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
     with room.instance.database.transaction() as session:
         to = room.instance.clinic.notices.recipients[:1]
         outbox.enqueue(session, Mail.NEW_LEAD, clinic_recipients=to, at=room.instance.clock())
-    for _ in range(relay.TRIES):
+    for _ in range(sender.TRIES):
         deliver(room.instance)
         room.instance.clock.move(minutes=20)
     [message] = every(room.instance, OutboxMessage)
     assert (message.state, server.received) == (MessageState.DEAD, [])
     server.fault = Fault.NONE
-    assert deliver(room.instance) == relay.Delivered()
+    assert deliver(room.instance) == sender.Delivered()
     page = room.get("/desk/service/mail").text
     assert f"/desk/service/mail/{message.id}/again" in page
     again = f"/desk/service/mail/{message.id}/again"
@@ -162,8 +165,8 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
     twice = room.post(again)
     assert twice.status_code == 409
     assert "Only a message that needs attention can be sent again." in words(twice.text)
-    assert deliver(room.instance) == relay.Delivered(sent=1)
-    assert deliver(room.instance) == relay.Delivered()
+    assert deliver(room.instance) == sender.Delivered(sent=1)
+    assert deliver(room.instance) == sender.Delivered()
     domain = room.instance.settings.mail_from.rpartition("@")[2]
     assert [each.message_id for each in server.received] == [f"<{message.id}@{domain}>"]
     assert details_of(room.instance, "mail.resent") == ['{"kind":"new_lead"}']
@@ -205,7 +208,7 @@ def test_a_round_that_failed_says_with_what_and_keeps_its_last_good_end(room: Ro
         raise LookupError("jane canary")
 
     retention = next(each for each in ROUNDS if each.name == "retention")
-    rounds.make_rounds(room.instance, rounds=[replace(retention, act=fail)])
+    scheduler.make_rounds(room.instance, rounds=[replace(retention, act=fail)])
     page = room.get("/desk/service/rounds").text
     assert "failed Erases the requests whose time is over. retention It ended with: LookupError" in words(
         page
@@ -219,14 +222,14 @@ def test_a_round_is_under_way_for_no_longer_than_its_lease(sqlite_instance: Inst
 
     def look(instance: Instance) -> int:
         with instance.database.reading() as session:
-            now = next(each for each in rounds.status(session) if each.name == "link")
+            now = next(each for each in scheduler.status(session) if each.name == "link")
         seen.extend([now.running(clock()), now.running(clock() + timedelta(hours=1))])
         return 0
 
     link = next(each for each in ROUNDS if each.name == "link")
-    rounds.make_rounds(sqlite_instance, rounds=[replace(link, act=look)])
+    scheduler.make_rounds(sqlite_instance, rounds=[replace(link, act=look)])
     with sqlite_instance.database.reading() as session:
-        after = next(each for each in rounds.status(session) if each.name == "link")
+        after = next(each for each in scheduler.status(session) if each.name == "link")
     assert (seen, after.running(clock())) == ([True, False], False)
 
 

@@ -9,15 +9,15 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from intake.accounts import sessions
+from intake.accounts.models import Role, StaffRole
 from intake.app import create_app
 from intake.calling.windows import Window
-from intake.clinic import Channel
+from intake.conf.clinic import Channel
 from intake.instance import Instance
-from intake.leads import manage
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, Suppression
-from intake.staff import sessions
-from intake.staff.models import Role, StaffRole
-from intake.web import kept_words, put_back
+from intake.privacy import manage
+from intake.web.auth import restore_form, saved_forms
 from tests.leads.acting import acts, every, now, take
 from tests.leads.acting import hire as hire_member
 from tests.leads.asking import PHONE, ask
@@ -464,7 +464,7 @@ def test_a_page_from_before_they_signed_in_again_elsewhere_loses_nothing_and_doe
 def test_too_much_is_not_carried_and_the_page_does_not_promise_it(sqlite_instance: Instance, clock) -> None:
     maria = Browser(sqlite_instance, hire(sqlite_instance))
     maria.come_in()
-    ended = ended_form(maria, clock, "9" * kept_words.MOST)
+    ended = ended_form(maria, clock, "9" * saved_forms.MOST)
     assert ended.status_code == 401
     assert "Your session has ended, and nothing was done. Please sign in again." in words(ended.text)
     assert "kept" not in form(ended.text, "sign-in")
@@ -516,6 +516,6 @@ def test_every_form_that_keeps_words_has_a_page_that_shows_them_and_no_secret(
         for rule in app.url_map.iter_rules()
         if (guard := getattr(app.view_functions[rule.endpoint], "guard", None)) and guard.keeps
     }
-    assert set(keeping) == set(put_back.PAGES)
+    assert set(keeping) == set(restore_form.PAGES)
     secrets = {name for names in keeping.values() for name in names if re.search("password|code|csrf", name)}
     assert secrets == set()

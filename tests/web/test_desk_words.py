@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from intake.app import create_app
+from intake.core.i18n import speaking
 from intake.instance import Instance
-from intake.language import speaking
-from intake.web import desk_words as say
+from intake.web.desk import formatting as say
 
 NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 

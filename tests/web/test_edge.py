@@ -14,10 +14,10 @@ from werkzeug.test import TestResponse
 
 from intake.app import LARGEST_BODY, create_app
 from intake.calling.windows import Window
-from intake.database import Base
-from intake.errors import IntakeError, TooMany, Unavailable
+from intake.core.errors import IntakeError, TooMany, Unavailable
+from intake.db.engine import Base
 from intake.instance import Instance
-from intake.web.guards import declared
+from intake.web.auth.guards import declared
 from tests.conftest import MovableClock
 from tests.leads.asking import ask
 from tests.staff.people import quick_hashing
@@ -248,7 +248,7 @@ def test_no_redirect_leads_away(app: Flask, somebody: Somebody, sqlite_instance:
 def test_every_expected_failure_is_dressed(make_instance: Callable[..., Instance], sqlite_url: str) -> None:
     """Behind TLS a browser is told to stay there, whatever went wrong."""
     secure = make_instance(sqlite_url, base_url="https://ask.example.org")
-    kinds = [each for each in IntakeError.__subclasses__() if each.__module__ == "intake.errors"]
+    kinds = [each for each in IntakeError.__subclasses__() if each.__module__ == "intake.core.errors"]
     for kind in kinds:
         app = create_app(secure)
 

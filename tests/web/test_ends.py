@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from intake.accounts.models import Role
 from intake.app import create_app
 from intake.audit import AuditEvent
 from intake.instance import Instance
-from intake.staff.models import Role
-from intake.web import guards
+from intake.web.auth import guards
 from tests.conftest import MovableClock
 from tests.leads.asking import ask
 from tests.staff.people import Person, hire, quick_hashing

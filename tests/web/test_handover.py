@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from intake.accounts import sessions
+from intake.accounts.models import Role
+from intake.accounts.permissions import Member
 from intake.calling.windows import Window
+from intake.casework import handover
+from intake.casework.handover import Handover, Loose
 from intake.instance import Instance
-from intake.leads import handover
-from intake.leads.handover import Handover, Loose
 from intake.leads.models import Lead, Outcome
-from intake.staff import sessions
-from intake.staff.models import Role
-from intake.staff.permissions import Member
 from tests.conftest import MovableClock
 from tests.leads.acting import details_of, hire, note, now, take
 from tests.leads.asking import ask

@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from intake.clinic import Holiday
+from intake.accounts.models import Role
+from intake.conf.clinic import Holiday
 from intake.instance import Instance
 from intake.leads import attendance
-from intake.staff.models import Role
 from tests.conftest import MovableClock
 from tests.leads.acting import hire
 from tests.web.desks import Desk, words

@@ -10,13 +10,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
+from intake.accounts import service
+from intake.accounts.models import Role
+from intake.accounts.permissions import ALLOWED, Permission
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.instance import Instance
-from intake.staff import service
-from intake.staff.models import Role
-from intake.staff.permissions import ALLOWED, Permission
-from intake.web import guards
+from intake.web.auth import guards
 from tests.conftest import MovableClock
 from tests.staff.people import AWAY, MARIA, Person, hire, quick_hashing
 

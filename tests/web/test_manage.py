@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from intake.app import create_app
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
-from intake.leads.submit import Submitted
-from intake.web import alike
+from intake.leads.submission import Submitted
+from intake.web.public import alike
 from tests.leads.acting import every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.web.forms import Element, Page, answers, code_on, read

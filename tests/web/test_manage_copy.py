@@ -5,9 +5,9 @@ import json
 import pytest
 from flask.testing import FlaskClient
 
+from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.leads.models import Outcome
-from intake.staff.models import Role
 from tests.leads.acting import acts, details_of, hire, note, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.web.desks import Desk

@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from intake import errors
 from intake.app import create_app, write_fallback_pages
-from intake.errors import IntakeError, TooMany
+from intake.core import errors
+from intake.core.errors import IntakeError, TooMany
 from intake.instance import Instance
-from intake.web.responses import TITLES
+from intake.web.errors import TITLES
 from tests.web.forms import read
 
 EXPECTED = [
@@ -77,8 +77,8 @@ def test_the_page_for_a_defect_needs_no_template(app: Flask, monkeypatch: pytest
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("intake.web.responses.render_template", broken)
-    monkeypatch.setattr("intake.web.asking.render_template", broken)
+    monkeypatch.setattr("intake.web.errors.render_template", broken)
+    monkeypatch.setattr("intake.web.public.form.render_template", broken)
     answer = app.test_client().get("/")
     assert answer.status_code == 500
     assert "988" in answer.get_data(as_text=True)

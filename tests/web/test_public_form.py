@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from intake.app import create_app
 from intake.consent.models import Kind
 from intake.consent.statements import Statements
-from intake.errors import Unavailable
+from intake.core.errors import Unavailable
 from intake.instance import Instance
-from intake.leads import submit
+from intake.leads import submission
 from intake.leads.models import CloseReason, Lead, Suspicion
 from tests.conftest import MovableClock
 from tests.leads.acting import every
@@ -119,7 +119,7 @@ def test_an_erased_request_does_not_come_back_by_a_reload(
     given = answers(on_both)
     on_both.post("/", data=given)
     with instance.database.transaction() as session:
-        session.query(submit.Submission).one().lead_id = None
+        session.query(submission.Submission).one().lead_id = None
     answer = on_both.post("/", data=given)
     assert (answer.status_code, leads_in(instance)) == (409, 1)
     assert_kept_words(read(answer))
@@ -297,7 +297,7 @@ def test_when_our_side_is_down_the_words_stay_and_the_phone_comes_first(
     def down(*_: object, **__: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(submit, "submit", down)
+    monkeypatch.setattr(submission, "submit", down)
     given = answers(web)
     answer = web.post("/", data=given)
     page = read(answer)
@@ -316,7 +316,7 @@ def test_a_defect_of_ours_costs_nobody_their_words_and_tells_the_log_nothing(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(NAME + PHONE + EMAIL)
 
-    monkeypatch.setattr(submit, "submit", broken)
+    monkeypatch.setattr(submission, "submit", broken)
     with capture_logs() as logged:
         answer = web.post("/", data=answers(web))
     assert answer.status_code == 500

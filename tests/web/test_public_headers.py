@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from intake.app import create_app
 from intake.instance import Instance
-from intake.web.rendering import asset
+from intake.web.templating import asset
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",

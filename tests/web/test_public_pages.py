@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 
 from intake.app import create_app
 from intake.calling.regions import REGIONS, options_of
+from intake.core.paths import STATIC
 from intake.instance import Instance
-from intake.resources import STATIC
-from intake.web.choices import LETTERS, states, zones
+from intake.web.public.choices import LETTERS, states, zones
 from tests.web.forms import Element, answers, read
 
 PAGES = ["/", "/privacy", "/safety", "/card", "/under-18"]

@@ -9,12 +9,12 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from intake.accounts import sessions
+from intake.accounts.models import Role, StaffRole
 from intake.app import create_app
+from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
-from intake.language import LANGUAGES
-from intake.staff import sessions
-from intake.staff.models import Role, StaffRole
-from intake.web import guards
+from intake.web.auth import guards
 from tests.staff.people import hire, quick_hashing
 from tests.web.desks import NOWHERE, OURS
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from intake.clinic import load, shown
-from intake.language import LANGUAGES, translate
-from intake.resources import CONFIG
-from intake.web import scripts
+from intake.conf.clinic import load, shown
+from intake.core.i18n import LANGUAGES, translate
+from intake.core.paths import CONFIG
+from intake.web.desk import scripts
 
 WORDS = {"name": "Rosa", "staff": "Ana", "number": "(305) 555-0142", "clinic": "Harbor Lane Clinic"}
 HEALTH = (

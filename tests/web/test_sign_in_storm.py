@@ -17,13 +17,13 @@ import structlog
 from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
-from intake import logs
+from intake.accounts import credentials, sign_in
+from intake.accounts.sign_in import SignInRefused
 from intake.app import create_app, write_fallback_pages
-from intake.cli.web_server import serve
+from intake.conf.settings import Settings
+from intake.core import logging
 from intake.instance import Instance
-from intake.settings import Settings
-from intake.staff import credentials, entrance
-from intake.staff.entrance import SignInRefused
+from intake.server.wsgi import serve
 from tests.conftest import MovableClock
 from tests.staff.people import AWAY, HOME_NETWORK, MARIA, PASSWORD, Person, hire, quick_hashing
 from tests.staff.test_entrance import events
@@ -73,7 +73,7 @@ def alike(one: TestResponse, other: TestResponse) -> bool:
 def test_a_hostile_name_gets_the_usual_answer_one_event_and_stands_in_no_log(
     sqlite_instance: Instance, maria: Person, logged: Callable[[], str], name: str
 ) -> None:
-    logs.configure()  # here, because the stream it writes to is another one while fixtures are set up
+    logging.configure()  # here, because the stream it writes to is another one while fixtures are set up
     app = create_app(sqlite_instance)
     web = app.test_client()
     body = urlencode(
@@ -186,9 +186,9 @@ def _knocking(settings: Settings, words: dict[str, str], place: int, go: Any, an
     came_in: list[str] = []
 
     def knock_once(number: int) -> None:
-        comer = entrance.Comer(f"10.{place}.{number}.1")
+        comer = sign_in.Comer(f"10.{place}.{number}.1")
         with suppress(SignInRefused):
-            came_in.append(entrance.sign_in(instance=instance, comer=comer, **words).token)
+            came_in.append(sign_in.sign_in(instance=instance, comer=comer, **words).token)
 
     threads = [threading.Thread(target=knock_once, args=(number,)) for number in range(25)]
     go.wait()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from intake.accounts.models import Role
 from intake.calling.windows import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
-from intake.staff.models import Role
 from tests.conftest import MovableClock
 from tests.leads.acting import acts, details_of, hire, now, take
 from tests.leads.asking import ask

@@ -1,0 +1,98 @@
+"""The first account of a development instance: made at its first start, kept in a file beside the database.
+
+Production never has one: there an operator adds accounts, and what they are handed is shown once.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import pyotp
+from sqlalchemy.orm import Session
+
+from intake.accounts import service
+from intake.accounts.models import Role
+from intake.accounts.service import Added
+from intake.conf.settings import Settings
+from intake.instance import Instance
+
+EMAIL, NAME = "desk@example.org", "First account"
+FILE = "first-account.txt"
+_ABOUT = (
+    "The first account of this development instance, made at its first start.",
+    "Delete this file once there are accounts of your own.",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class FirstAccount:
+    """What it takes to sign in."""
+
+    email: str
+    password: str
+    totp_uri: str
+    recovery_codes: tuple[str, ...]
+
+    @classmethod
+    def handed(cls, added: Added) -> Self:
+        """The account as it was added."""
+        return cls(added.member.email, added.password, added.totp_uri, added.recovery_codes)
+
+    @property
+    def secret(self) -> str:
+        """The second factor's secret, as an authenticator app takes it when it is typed."""
+        return pyotp.parse_uri(self.totp_uri).secret
+
+    def code(self, at: datetime) -> str:
+        """The six figures that the second factor shows at that moment."""
+        return str(pyotp.TOTP(self.secret).at(at))
+
+
+def ensure(session: Session, *, instance: Instance) -> FirstAccount | None:
+    """Add the first account when there is none, in the caller's transaction; else read what was kept.
+
+    None in production, and when the file was deleted.
+    """
+    if not instance.settings.development:
+        return None
+    if service.everybody(session):
+        return read(instance.settings)
+    added = service.add(session, instance=instance, email=EMAIL, name=NAME, roles=frozenset(Role))
+    account = FirstAccount.handed(added)
+    _write(instance.settings.data_dir / FILE, account)
+    return account
+
+
+def read(settings: Settings) -> FirstAccount | None:
+    """The first account of this instance as it was kept; None when there is none, or in production."""
+    path = settings.data_dir / FILE
+    if not settings.development or not path.is_file():
+        return None
+    kept = [line.partition(": ")[::2] for line in path.read_text(encoding="utf-8").splitlines()]
+    one = dict(kept)
+    try:
+        codes = tuple(value for name, value in kept if name == "recovery code")
+        return FirstAccount(one["email"], one["password"], one["for an app"], codes)
+    except KeyError:
+        return None
+
+
+def _write(path: Path, account: FirstAccount) -> None:
+    """Readable by its owner alone; there in full or not at all."""
+    lines = [
+        *_ABOUT,
+        "",
+        f"email: {account.email}",
+        f"password: {account.password}",
+        f"secret: {account.secret}",
+        f"for an app: {account.totp_uri}",
+        *(f"recovery code: {code}" for code in account.recovery_codes),
+    ]
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    draft.replace(path)

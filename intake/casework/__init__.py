@@ -1,0 +1,1 @@
+"""The desk's work on leads: queue, lead page, outcomes, undo, assignment, search."""

@@ -1,0 +1,136 @@
+"""`intake staff`: accounts. Addresses and passwords are asked for, so that none stands in a process list."""
+
+import click
+import segno
+from rich.console import Console
+from rich.table import Table
+
+from intake.accounts import dev_account, invitations, service
+from intake.accounts.models import Role
+from intake.accounts.service import Added
+from intake.audit import Actor
+from intake.cli.opening import load_settings, opened
+from intake.core.clock import ahead
+from intake.core.errors import Refused
+from intake.instance import Instance
+from intake.leads import claims
+
+_roles = click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice([role.value for role in Role]),
+    help="May be given several times; default: all four, for a clinic of one.",
+)
+
+
+@click.group("staff")
+def staff_command() -> None:
+    """Add, invite, list, reset and disable staff accounts."""
+
+
+@staff_command.command()
+@_roles
+@click.option("--choose-password", is_flag=True, help="Ask for a password instead of making one.")
+def add(*, roles: tuple[str, ...], choose_password: bool) -> None:
+    """Add an account for one human being; asks for the address and the name."""
+    email, name = click.prompt("Email address"), click.prompt("Name")
+    chosen = click.prompt("Password", hide_input=True, confirmation_prompt=True) if choose_password else None
+    with opened() as instance, instance.database.transaction() as session:
+        added = service.add(
+            session,
+            instance=instance,
+            email=email,
+            name=name,
+            roles=frozenset(map(Role, roles)) or frozenset(Role),
+            password=chosen,
+        )
+    _hand_over(added, show_password=chosen is None)
+
+
+@staff_command.command()
+@_roles
+def invite(*, roles: tuple[str, ...]) -> None:
+    """Add an account and show a link with which its owner chooses password and second factor."""
+    email, name = click.prompt("Email address"), click.prompt("Name")
+    with opened() as instance, instance.database.transaction() as session:
+        chosen = frozenset(map(Role, roles)) or frozenset(Role)
+        invited = invitations.invite(session, instance=instance, email=email, name=name, roles=chosen)
+    click.echo("\nHand this link over; it is shown only now, works once, and ends in 72 hours.\n")
+    click.echo(f"{instance.settings.base_url}/join#{invited.token}")
+
+
+@staff_command.command()
+def reset() -> None:
+    """Give an account a new password, second factor and recovery codes; sessions and passkeys end."""
+    email = click.prompt("Email address")
+    with opened() as instance, instance.database.transaction() as session:
+        member = service.by_email(session, email)
+        added = service.reset(session, instance=instance, staff_id=member.id)
+        claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+    _hand_over(added, show_password=True)
+
+
+def _hand_over(added: Added, *, show_password: bool) -> None:
+    """Show what the account's owner needs, once; nothing of it is kept where it could be read again."""
+    click.echo("\nHand this over in person; it is shown only now.\n")
+    if show_password:
+        click.echo(f"Password: {added.password}\n")
+    click.echo("Scan this with an authenticator app:\n")
+    segno.make(added.totp_uri).terminal(compact=True)
+    click.echo(f"\nor type this into it: {added.totp_uri}\n")
+    click.echo("Recovery codes for a lost phone, each works once:")
+    for code in added.recovery_codes:
+        click.echo(f"  {code}")
+
+
+@staff_command.command()
+def disable() -> None:
+    """Close an account and end its sessions; what it did stays in the audit log."""
+    _change("disable", "The account is closed.")
+
+
+@staff_command.command()
+def enable() -> None:
+    """Open a disabled account again."""
+    _change("enable", "The account is open.")
+
+
+def _change(verb: str, done: str) -> None:
+    email = click.prompt("Email address")
+    with opened() as instance, instance.database.transaction() as session:
+        member = service.by_email(session, email)
+        getattr(service, verb)(session, instance=instance, staff_id=member.id)
+        if verb == "disable":
+            claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+    click.echo(done)
+
+
+@staff_command.command("list")
+def list_accounts() -> None:
+    """List the accounts with their roles."""
+    with opened() as instance:
+        _print_table(instance)
+
+
+def _print_table(instance: Instance) -> None:
+    table = Table("address", "name", "roles", "since", "state", "codes left", box=None, pad_edge=False)
+    with instance.database.reading() as session:
+        for each in service.everybody(session):
+            roles = ", ".join(sorted(role.value for role in each.member.roles))
+            state = "disabled" if each.disabled_at else "open"
+            since, left = f"{each.created_at:%Y-%m-%d}", str(each.recovery_codes_left)
+            table.add_row(each.member.email, each.member.name, roles, since, state, left)
+    Console().print(table)
+
+
+@staff_command.command()
+def code() -> None:
+    """Print the current sign-in code of the first account; in development only."""
+    loaded = load_settings()
+    if not loaded.development:
+        raise Refused("A sign-in code is shown in development only.")
+    account = dev_account.read(loaded)
+    if not account:
+        raise Refused("There is no first account here: start `intake run` once.")
+    click.echo(account.code(ahead(loaded.time_shift)()))

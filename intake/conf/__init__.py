@@ -1,0 +1,1 @@
+"""Every setting, every secret and the clinic's own file."""

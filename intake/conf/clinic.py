@@ -1,0 +1,291 @@
+"""Who we are: `clinic.toml` as typed, frozen objects. Everything about the clinic an operator changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import phonenumbers
+
+from intake.conf import rules, toml_schema
+from intake.conf.rules import Span
+from intake.conf.toml_schema import Section
+from intake.core.i18n import N_
+
+Day = date  # an article has a `date` of its own
+PAIR = 2
+OPENING = rules.hours_or("closed")
+EARLIEST, LATEST = time(8), time(21)  # no operator may widen the federal hours (OC-04)
+
+
+class Channel(StrEnum):
+    """A way to reach a person. Each has its own consent and its own limits."""
+
+    CALL = "call"
+    TEXT = "text"
+    EMAIL = "email"
+
+    @property
+    def sentence(self) -> str:
+        """In a word or two (message id)."""
+        return _CHANNELS[self]
+
+
+_CHANNELS = {Channel.CALL: N_("Phone call"), Channel.TEXT: N_("Text message"), Channel.EMAIL: N_("Email")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bilingual(Section):
+    """The same words in both languages: `words["es"]`."""
+
+    en: Annotated[str, rules.WORDS]
+    es: Annotated[str, rules.WORDS]
+
+    def __getitem__(self, language: str) -> str:
+        """The words in `language`. Raises KeyError for one we do not speak."""
+        return {"en": self.en, "es": self.es}[language]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Week(Section):
+    """Opening hours by weekday, in the clinic's time zone."""
+
+    monday: Annotated[tuple[Span, ...], OPENING]
+    tuesday: Annotated[tuple[Span, ...], OPENING]
+    wednesday: Annotated[tuple[Span, ...], OPENING]
+    thursday: Annotated[tuple[Span, ...], OPENING]
+    friday: Annotated[tuple[Span, ...], OPENING]
+    saturday: Annotated[tuple[Span, ...], OPENING]
+    sunday: Annotated[tuple[Span, ...], OPENING]
+
+    @property
+    def days(self) -> tuple[tuple[Span, ...], ...]:
+        """Monday to Sunday, in the order of `date.weekday()`."""
+        workdays = (self.monday, self.tuesday, self.wednesday, self.thursday, self.friday)
+        return (*workdays, self.saturday, self.sunday)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if not any(self.days):
+            yield "", "must open on at least one day: nobody could ever be called."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holiday(Bilingual):
+    """A day on which the clinic is closed whatever the weekday."""
+
+    on: Annotated[date, rules.DATE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact(Section):
+    """How soon, how often and at which hours of the person's day we get in touch."""
+
+    response_minutes: Annotated[int, rules.whole(5, 2880)]
+    calls_at_most: Annotated[int, rules.whole(1, 6)]
+    calls_per_day: Annotated[int, rules.whole(1, 3)]
+    texts_at_most: Annotated[int, rules.whole(1, 10)]
+    emails_at_most: Annotated[int, rules.whole(1, 10)]
+    contacts_per_24h: Annotated[int, rules.whole(1, 3)]
+    call_from: Annotated[time, rules.CLOCK]
+    call_until: Annotated[time, rules.CLOCK]
+
+    def at_most(self, channel: Channel) -> int:
+        """How often one request may be followed up on `channel` in all."""
+        return {
+            Channel.CALL: self.calls_at_most,
+            Channel.TEXT: self.texts_at_most,
+            Channel.EMAIL: self.emails_at_most,
+        }[channel]
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.call_from >= self.call_until:
+            yield "call_until", "must be later than call_from."
+        if self.call_from < EARLIEST:
+            yield "call_from", 'must not be before "08:00": federal rules allow no earlier call.'
+        if self.call_until > LATEST:
+            yield "call_until", 'must not be after "21:00": federal rules allow no later call.'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention(Section):
+    """How long what is kept."""
+
+    open_days: Annotated[int, rules.whole(1, 180)]
+    closed_days: Annotated[int, rules.whole(1, 180)]
+    stopped_hours: Annotated[int, rules.whole(1, 72)]
+    submission_days: Annotated[int, rules.whole(1, 30)]
+    proof_years: Annotated[int, rules.whole(0, 6)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notices(Section):
+    """Who hears that a request waits, and who else when nobody opens it or something breaks."""
+
+    recipients: tuple[Annotated[str, rules.ADDRESS], ...]
+    second_contacts: tuple[Annotated[str, rules.ADDRESS], ...]
+    allowed_domains: tuple[Annotated[str, rules.DOMAIN], ...]
+    reminder_minutes: Annotated[int, rules.whole(15, 1440)]
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        for key in ("recipients", "second_contacts"):
+            addresses = getattr(self, key)
+            if not addresses:
+                yield key, "must name at least one address: otherwise nobody hears of a request."
+            if len({each.lower() for each in addresses}) < len(addresses):
+                yield key, "names the same address twice."
+            if any(each.rpartition("@")[2].lower() not in self.allowed_domains for each in addresses):
+                yield key, "has an address whose domain is not in allowed_domains."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Article(Section):
+    """One of the two articles shown as outside reading."""
+
+    title: Annotated[str, rules.WORDS]
+    publisher: Annotated[str, rules.WORDS]
+    date: Annotated[Day | None, rules.DATE] = None
+    url: Annotated[str, rules.HTTPS]
+    language: Annotated[str, rules.LANGUAGE]
+    summary: Bilingual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifeline(Section):
+    """The suicide and crisis line by call, text and chat."""
+
+    call: Annotated[str, rules.HELP_LINE]
+    text: Annotated[str, rules.HELP_LINE]
+    chat: Annotated[str, rules.HTTPS]
+    spanish_press: Annotated[str, rules.WORDS]
+    spanish_text: Annotated[str, rules.WORDS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment(Section):
+    """The line that helps to find treatment."""
+
+    call: Annotated[str, rules.HELP_LINE]
+    tty: Annotated[str, rules.HELP_LINE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crisis(Section):
+    """Help right now, on every page, and the day somebody last tried these numbers (CR-03)."""
+
+    verified_on: Annotated[date, rules.DATE]
+    emergency: Annotated[str, rules.HELP_LINE]
+    lifeline: Lifeline
+    treatment: Treatment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Privacy(Section):
+    """Whom to ask about privacy, and which companies run our computers."""
+
+    contact_name: Annotated[str, rules.WORDS]
+    contact_role: Bilingual
+    contact_email: Annotated[str, rules.ADDRESS]
+    processors: tuple[Bilingual, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review(Section):
+    """Who checked a text and when; both are absent until somebody has."""
+
+    by: Annotated[str | None, rules.WORDS] = None
+    on: Annotated[date | None, rules.DATE] = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if (self.by is None) != (self.on is None):
+            yield "", "must have both by and on, or neither."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextsReviewed(Section):
+    """The texts that somebody with the right knowledge has to sign."""
+
+    spanish: Review
+    crisis: Review
+    ketamine: Review
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Section):
+    """The sites that may show our form in a frame; empty: none."""
+
+    origins: tuple[Annotated[str, rules.ORIGIN], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clinic(Section):
+    """The whole of `clinic.toml`."""
+
+    name: Annotated[str, rules.WORDS]
+    legal_name: Annotated[str, rules.WORDS]
+    address: tuple[Annotated[str, rules.WORDS], ...]
+    phone: Annotated[str, rules.PHONE]
+    email: Annotated[str, rules.ADDRESS]
+    calls_from: Annotated[str, rules.PHONE]
+    licence: Bilingual
+    region: Annotated[str, rules.REGION]
+    time_zone: Annotated[str, rules.ZONE]
+    languages: tuple[Annotated[str, rules.LANGUAGE], ...]
+    leave_to: Annotated[str, rules.HTTPS]
+    hours: Week
+    holidays: tuple[Holiday, ...]
+    contact: Contact
+    retention: Retention
+    notices: Notices
+    articles: tuple[Article, ...]
+    crisis: Crisis
+    privacy: Privacy
+    texts_reviewed: TextsReviewed
+    embed: Embed
+
+    def open_on(self, day: date) -> tuple[Span, ...]:
+        """The hours of one day on the clinic's clock; none on a holiday."""
+        return () if self.holiday_on(day) else self.hours.days[day.weekday()]
+
+    def holiday_on(self, day: date) -> Holiday | None:
+        """The holiday that closes the clinic on `day`, if there is one."""
+        return next((each for each in self.holidays if each.on == day), None)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if not self.address:
+            yield "address", "must have at least one line: a page may not appear without it."
+        if not self.languages or len(set(self.languages)) < len(self.languages):
+            yield "languages", "must name each language your staff speak once."
+        if len({each.on for each in self.holidays}) < len(self.holidays):
+            yield "holidays", "has the same day twice."
+        if len(self.articles) != PAIR or len({each.url for each in self.articles}) != PAIR:
+            yield "articles", "must be exactly two different articles: one side alone is not shown."
+
+
+def load(path: Path) -> Clinic:
+    """The clinic of `path`, articles in their fixed order. Raises SettingsError with all problems."""
+    clinic = toml_schema.load(path, Clinic)
+    return replace(clinic, articles=tuple(sorted(clinic.articles, key=_age)))
+
+
+def _age(article: Article) -> date:
+    """By date, the undated first: never by what an article says (CR-09)."""
+    return article.date or date.min
+
+
+def shown(number: str) -> str:
+    """A number as people write it: `(305) 555-0142`. One that is written so already stays as it is."""
+    if not number.startswith("+"):
+        return number
+    parsed = phonenumbers.parse(number)
+    style = "NATIONAL" if parsed.country_code == 1 else "INTERNATIONAL"
+    return str(phonenumbers.format_number(parsed, getattr(phonenumbers.PhoneNumberFormat, style)))
+
+
+def dialled(number: str) -> str:
+    """A number for a `tel:` or `sms:` link: `911`, `+18006624357`."""
+    if number.startswith("+") or number.isdigit():
+        return number
+    parsed = phonenumbers.parse(number, "US")
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))

@@ -1,0 +1,275 @@
+"""Every knob of a running service: name, type, default and one sentence of help.
+
+A value comes from the file that `INTAKE_<NAME>_FILE` names, else from `INTAKE_<NAME>`, else from
+`intake.toml` in the configuration folder, else from the default here; an empty one counts as not
+given. What is wrong is told all at once and by name, never by value (reliability.md J12): a secret
+must not reach a terminal or a log.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from environs import EnvError, FileAwareEnv
+from sqlalchemy.engine import URL
+
+from intake.conf import settings_rules
+from intake.conf.secrets import BACKUP_KEY, SECRETS, check_secrets, development_secret
+from intake.core.errors import SettingsError
+from intake.core.paths import CONFIG, default_data_dir
+
+PREFIX = "INTAKE_"
+FOR_TESTS = "INTAKE_TEST_"
+"""Names that only the test suite reads; a service ignores them."""
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+
+
+class Mode(StrEnum):
+    """How careful the service must be."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class Outbound(StrEnum):
+    """Whether this machine may ask other sites something by itself."""
+
+    NO = "no"
+    YES = "yes"
+
+
+class Tls(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+def knob(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -> Any:
+    """One setting: its default (None: must be given in production) and its help.
+
+    `shown`: its words may stand on a page of the desk. Of words that are not said to be so a page tells only
+    that they are set; so a new setting is hidden until somebody has thought about it.
+    """
+    return field(default=default, metadata={"help": doc, "shown": shown}, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of one instance, checked. Secrets do not show in its repr."""
+
+    mode: Mode = knob(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
+    host: str = knob("127.0.0.1", "Address the web server listens on.", shown=True)
+    port: int = knob(8000, "Port the web server listens on.")
+    base_url: str = knob(None, "Public address of this service, like https://intake.example.org.", shown=True)
+    data_dir: Path = knob(
+        None, "Folder for the database, caught mail, locks and logs; default var/.", shown=True
+    )
+    config_dir: Path = knob(CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.", shown=True)
+    database_url: str = knob(
+        None, "SQLAlchemy address; default a SQLite file in the data folder.", secret=True
+    )
+    log_level: str = knob("INFO", "DEBUG, INFO, WARNING or ERROR.", shown=True)
+    web_threads: int = knob(8, "Threads of one web process.")
+    web_processes: int = knob(1, "Web processes over one bound socket.")
+    trusted_proxies: int = knob(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
+    time_shift: int = knob(0, "Minutes the clock runs ahead, to try other hours; development only.")
+    smtp_host: str = knob(
+        "", "Mail server; empty only in development, where mail is caught in mail/.", shown=True
+    )
+    smtp_port: int = knob(587, "Port of the mail server.")
+    smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
+    smtp_ca_file: str = knob(
+        "", "Extra certificate authority for the mail server, as a PEM file.", shown=True
+    )
+    smtp_username: str = knob("", "Account at the mail server; empty: none.")
+    smtp_password: str = knob("", "Password at the mail server.", secret=True)
+    smtp_timeout: int = knob(20, "Seconds to wait for the mail server at each step.")
+    mail_from: str = knob("", "Sender of notices, like intake@example.org.", shown=True)
+    alarm_smtp_host: str = knob("", "A second mail server, for telling that something is wrong.", shown=True)
+    alarm_smtp_port: int = knob(587, "Port of the second mail server.")
+    alarm_smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
+    alarm_smtp_ca_file: str = knob("", "Extra certificate authority for it, as a PEM file.", shown=True)
+    alarm_smtp_username: str = knob("", "Account at the second mail server; empty: none.")
+    alarm_smtp_password: str = knob("", "Password at the second mail server.", secret=True)
+    anchor_file: str = knob(
+        "", "File for the audit log's anchors, best on another disk; default anchors.log.", shown=True
+    )
+    anchor_mail_to: str = knob("", "Address that gets the audit log's anchor every week; empty: none.")
+    outbound: Outbound = knob(Outbound.NO, "yes: doctor may ask whether the articles still answer.")
+    metrics_token: str = knob("", "Bearer token for /metrics; empty closes it.", secret=True)
+    backup_dir: str = knob(
+        "", "Folder for daily backups, best on other storage; empty: no daily backup.", shown=True
+    )
+    backup_keep: int = knob(14, "How many backups are kept in a folder; older ones are deleted.")
+    backup_key: str = knob("", "Key that encrypts backups; from `intake keys new`.", secret=True)
+    sealing_keys: str = knob(None, "id:key, newest first, comma between; seals leads; rotates.", secret=True)
+    index_key: str = knob(
+        None, "Key for look-ups, proof and do-not-contact codes; never rotates.", secret=True
+    )
+    chain_key: str = knob(None, "Key that authenticates the audit log and consent events.", secret=True)
+    app_keys: str = knob(None, "Keys for form tokens, sessions and receipts, newest first.", secret=True)
+
+    @classmethod
+    def may_be_shown(cls, name: str) -> bool:
+        """Whether a setting's value may stand on a page: a number, a word of a closed list, or said so."""
+        knob_ = next(each for each in fields(cls) if each.name == name)
+        closed = isinstance(knob_.type, type) and issubclass(knob_.type, int | StrEnum)
+        return knob_.repr and (closed or bool(knob_.metadata["shown"]))
+
+    @property
+    def development(self) -> bool:
+        """True in development mode."""
+        return self.mode is Mode.DEVELOPMENT
+
+    @property
+    def secure(self) -> bool:
+        """True when the public address is https, which decides the cookies' Secure and __Host-."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def anchor_path(self) -> Path:
+        """The file that says how far the audit chain had come; in the data folder unless set elsewhere."""
+        return Path(self.anchor_file) if self.anchor_file else self.data_dir / "anchors.log"
+
+    @property
+    def sqlite(self) -> bool:
+        """True when the database is a SQLite file."""
+        return self.database_url.startswith("sqlite")
+
+
+def load() -> Settings:
+    """The settings of this process. Raises SettingsError with every problem at once."""
+    problems = _unknown_names()
+    values = _read(problems)
+    _fill(values, problems)
+    optional = {BACKUP_KEY: values[BACKUP_KEY]} if values[BACKUP_KEY] else {}
+    problems += check_secrets({name: values[name] for name in SECRETS} | optional)
+    problems += [f"{PREFIX}{name}: {why}" for name, why in settings_rules.broken(values)]
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
+    return Settings(**values)
+
+
+def _unknown_names() -> list[str]:
+    """A misspelt name would otherwise be ignored, and its default used, without a word."""
+    known = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
+    known |= {f"{name}_FILE" for name in known}
+    given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(FOR_TESTS)}
+    return [f"{name}: is not a setting.{_meant(name, known)}" for name in sorted(given - known)]
+
+
+def _meant(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _read(problems: list[str]) -> dict[str, Any]:
+    env = FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
+    knobs = {each.name: each for each in fields(Settings)}
+    folder = _one(env, knobs.pop("config_dir"), {}, problems).expanduser().absolute()
+    written = _toml(folder, problems)
+    values = {name: _one(env, each, written, problems) for name, each in knobs.items()}
+    return values | {"config_dir": folder}
+
+
+def _toml(folder: Path, problems: list[str]) -> Mapping[str, object]:
+    path = folder / "intake.toml"
+    if not path.exists():
+        return {}
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as wrong:
+        problems.append(f"intake.toml: cannot be read ({type(wrong).__name__}).")
+        return {}
+    allowed = {each.name for each in fields(Settings) if each.repr and each.name != "config_dir"}
+    problems += [f"intake.toml: {key}: {_misplaced(key)}" for key in sorted(set(written) - allowed)]
+    return {key: value for key, value in written.items() if key in allowed}
+
+
+def _misplaced(key: str) -> str:
+    if key in {each.name for each in fields(Settings)}:
+        return f"may not stand in a file that is copied around; set {PREFIX}{key.upper()}."
+    return "is not a setting."
+
+
+def _one(env: FileAwareEnv, knob_: "Field[Any]", written: Mapping[str, object], problems: list[str]) -> Any:
+    name = knob_.name.upper()
+    try:
+        given = env.str(name, None)
+    except (EnvError, ValueError, OSError):
+        problems.append(f"{PREFIX}{name}_FILE: must name a readable file.")
+        return knob_.default
+    value = given or written.get(knob_.name, knob_.default)
+    try:
+        return _as(knob_.type, value)
+    except (ValueError, TypeError):
+        source = PREFIX + name if given else f"intake.toml: {knob_.name}"
+        problems.append(f"{source}: {_wanted(knob_.type)}")
+        return knob_.default
+
+
+def _as(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind is int:
+        return _whole(value)
+    if not isinstance(value, str | Path):
+        raise TypeError
+    return kind(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
+        raise ValueError
+    return int(value)
+
+
+def _wanted(kind: Any) -> str:
+    if kind is int:
+        return "must be a whole number."
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return f"must be one of {', '.join(kind)}."
+    return "must be text."
+
+
+def _fill(values: dict[str, Any], problems: list[str]) -> None:
+    """The defaults that depend on other settings."""
+    values["data_dir"] = (values["data_dir"] or default_data_dir()).expanduser().absolute()
+    values["database_url"] = _database_url(values["database_url"], values["data_dir"])
+    if values["mode"] is Mode.DEVELOPMENT:
+        values["base_url"] = values["base_url"] or _own_address(values["host"], values["port"])
+        values["mail_from"] = values["mail_from"] or "intake@example.org"
+        _make_secrets(values, problems)
+    values["base_url"] = (values["base_url"] or "").rstrip("/")
+
+
+def _database_url(given: str | None, folder: Path) -> str:
+    if not given:
+        path = os.fsencode(folder / "intake.sqlite3").decode(
+            errors="replace"
+        )  # a rule refuses what is not UTF-8
+        return URL.create("sqlite", database=path).render_as_string(hide_password=False)
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given)
+
+
+def _own_address(host: str, port: int) -> str:
+    if host in EVERYWHERE:
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _make_secrets(values: dict[str, Any], problems: list[str]) -> None:
+    """Development keys that were not given are made once and kept in the data folder."""
+    try:
+        for name in SECRETS:
+            values[name] = values[name] or development_secret(values["data_dir"] / "keys", name)
+    except OSError:
+        problems.append(f"{PREFIX}DATA_DIR: must be a folder that can be written, for the development keys.")

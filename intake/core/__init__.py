@@ -1,0 +1,1 @@
+"""Leaves that know nobody: clock, errors, languages, logging, paths, durable files."""

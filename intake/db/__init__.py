@@ -1,0 +1,1 @@
+"""The database: engine, types, SQLite's writer lock, migrations, snapshots."""

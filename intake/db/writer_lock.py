@@ -1,0 +1,80 @@
+"""The line in which writers wait for a SQLite file: one lock per machine, and an end to the waiting.
+
+A writer that is stuck must not take everybody with it: each wait has an end, and once one has come to
+it, the next ones hardly wait at all until a writer gets through again. So the threads of a web server
+stay free to say what to do instead (promise P4).
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from intake.core.errors import Unavailable
+
+PATIENCE, IMPATIENCE = 5.0, 0.2
+"""Seconds to wait for a turn: usually, and while the line does not move."""
+_STUCK_FOR = 30.0
+_LOOK_EVERY = 0.002
+
+
+class Line:
+    """The line before one file. Every thread and process of this machine that writes stands in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ours = threading.Lock()
+        self._pause = threading.Event()  # never set; unlike a sleep it stands a clock that is set meanwhile
+        self._stuck_until = 0.0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the lock inside the block. Raises Unavailable when the turn does not come, or cannot."""
+        until = time.monotonic() + (IMPATIENCE if time.monotonic() < self._stuck_until else PATIENCE)
+        if not self._ours.acquire(timeout=until - time.monotonic()):
+            self.stuck()
+            raise Unavailable
+        try:
+            with self._locked(until):
+                yield
+        finally:
+            self._ours.release()
+
+    def stuck(self) -> None:
+        """Remember that the line does not move."""
+        self._stuck_until = time.monotonic() + _STUCK_FOR
+
+    def moves(self) -> None:
+        """Remember that a writer has got through."""
+        self._stuck_until = 0.0
+
+    @contextmanager
+    def _locked(self, until: float) -> Iterator[None]:
+        descriptor = self._opened()
+        try:
+            while not _taken(descriptor):
+                if time.monotonic() > until:
+                    self.stuck()
+                    raise Unavailable
+                self._pause.wait(_LOOK_EVERY)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _opened(self) -> int:
+        """A folder that may only be read, a disk without room for one file more, too many files open."""
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as closed:
+            raise Unavailable from closed
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

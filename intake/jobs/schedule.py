@@ -1,0 +1,174 @@
+"""The table of what runs by itself, and the small acts that belong to no other room."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, exists, select
+
+from intake import audit, backup, outbox
+from intake.accounts import sessions
+from intake.audit import Actor, anchors
+from intake.audit.anchors import Anchor
+from intake.core.i18n import N_
+from intake.instance import Instance
+from intake.jobs import canary
+from intake.leads import reminders
+from intake.leads.models import Lead, LeadStatus, Submission
+from intake.monitoring import integrity, key_ages
+from intake.outbox import Mail, OutboxMessage
+from intake.outbox.mailer import open_mailer
+from intake.outbox.messages import anchor_letter
+from intake.privacy import erasure_ledger, retention
+
+_LINKS = 1000
+
+
+@dataclass(frozen=True)
+class Round:
+    """One thing that runs by itself. `act` says how many things it dealt with; it may run twice.
+
+    `does` says on the desk what it is for (message id).
+    """
+
+    name: str
+    every: timedelta
+    act: Callable[[Instance], int]
+    does: str = ""
+
+
+def link(instance: Instance) -> int:
+    """Give every audit event its place in the chain, a thousand to a transaction."""
+    linked = 0
+    while True:
+        with instance.database.transaction() as session:
+            count = audit.link(session, keyring=instance.keyring, at=instance.clock(), limit=_LINKS)
+        linked += count
+        if count < _LINKS:
+            return linked
+
+
+def anchor(instance: Instance) -> int:
+    """Write down outside the database how far the chain has come, when it has moved or a day is over."""
+    taken = _anchor(instance)
+    return int(taken is not None and anchors.keep(instance.settings.anchor_path, taken))
+
+
+def mail_anchor(instance: Instance) -> int:
+    """Send the same to the address that is set for it, at once: the database has no say in this mail.
+
+    Raises NotSent; the round is then made again soon.
+    """
+    recipient, taken = instance.settings.anchor_mail_to, _anchor(instance)
+    if not recipient or taken is None:
+        return 0
+    letter = anchor_letter(taken, recipient=recipient, settings=instance.settings, at=instance.clock())
+    with open_mailer(instance.settings).batch() as send:
+        send(letter)
+    return 1
+
+
+def _anchor(instance: Instance) -> Anchor | None:
+    with instance.database.reading() as session:
+        return anchors.take(session, keyring=instance.keyring, at=instance.clock())
+
+
+def verify(instance: Instance) -> int:
+    """Verify the whole log, also where nobody ever asks for it; how it ended shows in health."""
+    return int(integrity.verify_and_note(instance, actor=Actor.system()).intact)
+
+
+def sweep(instance: Instance) -> int:
+    """Write the notices of new leads that have none; there are none unless rows were lost (A12)."""
+    told = exists().where(OutboxMessage.lead_id == Lead.id, OutboxMessage.mail == Mail.NEW_LEAD)
+    with instance.database.transaction() as session:
+        missing = session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW, ~told)).all()
+        for lead_id in missing:
+            outbox.enqueue(
+                session,
+                Mail.NEW_LEAD,
+                clinic_recipients=instance.clinic.notices.recipients,
+                at=instance.clock(),
+                lead_id=lead_id,
+            )
+    return len(missing)
+
+
+def forget_submissions(instance: Instance) -> int:
+    """Delete the used form tokens that are older than the clinic keeps them (decisions.md 3)."""
+    before = instance.clock() - timedelta(days=instance.clinic.retention.submission_days)
+    with instance.database.transaction() as session:
+        done = session.execute(delete(Submission).where(Submission.received_at < before))
+    return cast("CursorResult[Any]", done).rowcount
+
+
+def forget_sessions(instance: Instance) -> int:
+    """Delete the sessions of staff that can never stand again."""
+    with instance.database.transaction() as session:
+        return sessions.forget_ended(session, instance=instance)
+
+
+ROUNDS = (
+    Round("note_keys", timedelta(hours=1), key_ages.note, N_("Notes since when each key is in use.")),
+    Round("verify", timedelta(days=1), verify, N_("Verifies the whole audit log and the proof of consent.")),
+    Round(
+        "link", timedelta(seconds=10), link, N_("Gives every event of the audit log its place in the chain.")
+    ),
+    Round(
+        "anchor",
+        timedelta(hours=1),
+        anchor,
+        N_("Writes down outside the database how far the chain has come."),
+    ),
+    Round(
+        "mail_anchor", timedelta(days=7), mail_anchor, N_("Mails the same to the address that is set for it.")
+    ),
+    Round("sweep", timedelta(minutes=15), sweep, N_("Writes the notice of a new request that has none.")),
+    Round(
+        canary.ROUND,
+        timedelta(minutes=5),
+        canary.submissions,
+        N_("Sends a request through the real door and takes it back."),
+    ),
+    Round(
+        "daily_mail",
+        timedelta(hours=1),
+        canary.daily_mail,
+        N_("Writes one constant mail a day, which the mail server has to accept."),
+    ),
+    Round(
+        reminders.ROUND,
+        timedelta(minutes=5),
+        reminders.remind,
+        N_("Reminds the second contacts of requests that nobody has opened."),
+    ),
+    Round(
+        "forget_submissions",
+        timedelta(hours=1),
+        forget_submissions,
+        N_("Forgets the used form tokens that are old enough."),
+    ),
+    Round(
+        "forget_sessions",
+        timedelta(hours=1),
+        forget_sessions,
+        N_("Forgets the sessions of staff that are over."),
+    ),
+    Round(
+        retention.ROUND,
+        timedelta(hours=1),
+        retention.purge_when_sure,
+        N_("Erases the requests whose time is over."),
+    ),
+    Round(
+        "mirror_ledger",
+        timedelta(minutes=1),
+        erasure_ledger.mirror,
+        N_("Copies the ledger of what was erased to a file outside the database."),
+    ),
+    Round("backup", timedelta(minutes=15), backup.daily, N_("Takes one backup a day.")),
+    Round(
+        "backup_test", timedelta(hours=1), backup.weekly_test, N_("Tries out the newest backup once a week.")
+    ),
+)

@@ -1,0 +1,280 @@
+"""Keeping one request: lead, consent, notice and audit event, all in the caller's transaction.
+
+The form's token makes it idempotent (decisions.md 1 to 3): the same token with the same words finds
+the first lead, with other words it is told apart as a correction, and after an erasure it finds
+nothing, so that a page sent again never brings a person back.
+"""
+
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import exists, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from intake import audit
+from intake.audit import Action, Actor
+from intake.calling import windows
+from intake.calling.availability import zones_of_number
+from intake.calling.promise import promise_for
+from intake.conf.clinic import Channel
+from intake.consent import service as consent
+from intake.consent.models import Kind, Method, State
+from intake.core.errors import Refused
+from intake.core.i18n import N_
+from intake.instance import Instance
+from intake.leads import reminders
+from intake.leads.form import Request
+from intake.leads.models import Attempt, CloseReason, Lead, LeadKey, LeadStatus, Submission
+from intake.outbox import queue as outbox
+from intake.outbox.models import Mail
+from intake.security import crypto
+from intake.security.crypto import Place, Sealed
+
+ONE_OF_THE_TWO = "one of the two"
+"""Kept when somebody tells that they read an article and the page does not know which."""
+REFERENCE_BYTES = 5  # 40 bits: eight letters and figures, said on the phone in two groups
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What the confirmation page needs. `repeated`: this page was sent before and found its lead."""
+
+    lead: Lead
+    code: str
+    repeated: bool
+
+
+class AlreadySent(Refused):
+    """The same page was sent before with other words. `follows` tells the next page which one."""
+
+    sentence = N_("You have sent this page before, with other words. Please check, and send it once more.")
+
+    def __init__(self, follows: str) -> None:
+        self.follows = follows
+        super().__init__()
+
+
+class NoLongerHeld(Refused):
+    """The page was sent before and what it said has been erased since."""
+
+    sentence = N_("We no longer hold this request. If you want us to call, please send it once more.")
+
+
+class Ended(Refused):
+    """The page was sent before, and its request was stopped, corrected or finished since."""
+
+    sentence = N_(
+        "This request has ended, and nobody will call. If you want us to call, please send it once more."
+    )
+
+
+def submit(
+    session: Session,
+    request: Request,
+    *,
+    instance: Instance,
+    method: Method = Method.WEB_FORM,
+    actor: Actor | None = None,
+) -> Submitted:
+    """Keep `request`, or find the lead that the same page made before.
+
+    Raises AlreadySent, NoLongerHeld and Ended (all 409), and Unprocessable on `windows` when no promise can
+    be kept within two weeks.
+    """
+    token_hash = instance.keyring.blind_index("form-token", request.token.nonce)
+    mac = _content_mac(request, instance)
+    if not _first(session, token_hash, mac, instance):
+        return _again(session, request, token_hash, mac, instance)
+    lead = _kept(session, request, instance, method, actor or Actor.person())
+    session.get_one(Submission, token_hash).lead_id = lead.id
+    _supersede(session, request.token.follows, lead, instance)
+    session.flush()
+    return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=False)
+
+
+def _first(session: Session, token_hash: bytes, mac: bytes, instance: Instance) -> bool:
+    """Take the token. False when it was used; on PostgreSQL this waits for the one who is using it."""
+    if session.get(Submission, token_hash):
+        return False
+    try:
+        with session.begin_nested():
+            session.add(Submission(token_hash=token_hash, content_mac=mac, received_at=instance.clock()))
+    except IntegrityError:
+        return False
+    return True
+
+
+def _again(
+    session: Session, request: Request, token_hash: bytes, mac: bytes, instance: Instance
+) -> Submitted:
+    before = session.get_one(Submission, token_hash)
+    if before.lead_id is None:
+        raise NoLongerHeld
+    if not crypto.same(before.content_mac, mac):
+        raise AlreadySent(token_hash.hex())
+    lead = session.get_one(Lead, before.lead_id)
+    if lead.status is LeadStatus.CLOSED:
+        raise Ended
+    return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=True)
+
+
+def _content_mac(request: Request, instance: Instance) -> bytes:
+    """What tells a repeat from a correction; keyed, so that it does not give the words away."""
+    return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
+
+
+def _kept(session: Session, request: Request, instance: Instance, method: Method, actor: Actor) -> Lead:
+    lead_id, now = uuid.uuid4(), instance.clock()
+    indexes = contact_indexes(request.phone, request.email, instance)
+    events = consent.record(
+        session,
+        lead_id=lead_id,
+        answers=answers(request),
+        language=request.language,
+        method=method,
+        actor=actor,
+        at=now,
+        keyring=instance.keyring,
+        statements=instance.statements,
+        contact_indexes=indexes,
+    )
+    lead = _lead(session, request, instance, lead_id, events[Kind.USE].id, indexes)
+    outbox.enqueue(
+        session, Mail.NEW_LEAD, clinic_recipients=instance.clinic.notices.recipients, at=now, lead_id=lead_id
+    )
+    audit.record(
+        session,
+        Action.LEAD_SUBMITTED,
+        keyring=instance.keyring,
+        at=now,
+        actor=actor,
+        about=lead_id,
+        details={"consents": consent.macs(events.values()), "method": method.value},
+    )
+    return lead
+
+
+def answers(request: Request) -> dict[Kind, State]:
+    """Every statement that was shown with what was answered; what was not shown has no answer."""
+    given = {Kind.USE: True, Kind.ADULT: True}
+    given |= {Kind(channel.value): channel in request.channels for channel in Channel}
+    if Channel.CALL in request.channels:
+        given[Kind.VOICEMAIL] = request.voicemail
+    if request.tell_article:
+        given[Kind.ARTICLE] = True
+    return {kind: State.GIVEN if yes else State.REFUSED for kind, yes in given.items()}
+
+
+def contact_indexes(phone: str | None, email: str | None, instance: Instance) -> Mapping[Kind, bytes | None]:
+    """The keyed hashes of the number and the address, by the consent that covers them."""
+    by_phone = instance.keyring.blind_index("phone", phone) if phone else None
+    by_email = instance.keyring.blind_index("email", email) if email else None
+    return {Kind.CALL: by_phone, Kind.TEXT: by_phone, Kind.VOICEMAIL: by_phone, Kind.EMAIL: by_email}
+
+
+def _lead(
+    session: Session,
+    request: Request,
+    instance: Instance,
+    lead_id: uuid.UUID,
+    use_event_id: uuid.UUID,
+    indexes: Mapping[Kind, bytes | None],
+) -> Lead:
+    key, now = crypto.new_key(), instance.clock()
+    number_zones = zones_of_number(request.phone) if request.phone else ()
+    lead = Lead(
+        id=lead_id,
+        reference=_reference(session),
+        code_hash=instance.keyring.blind_index("code", instance.keyring.code_for(request.token.nonce)),
+        language=request.language,
+        region=request.region,
+        time_zone=request.time_zone,
+        number_zones=" ".join(number_zones),
+        windows=windows.to_text(request.windows),
+        suspected=request.suspected,
+        promise_at=promise_for(
+            instance.clinic,
+            instance.hours,
+            channels=request.channels,
+            region=request.region,
+            time_zone=request.time_zone,
+            number_zones=number_zones,
+            windows=request.windows,
+            now=reminders.counting_from(session, instance=instance),
+        ),
+        asked_at=now,
+        purge_after=now + timedelta(days=instance.clinic.retention.open_days),
+        use_event_id=use_event_id,
+        phone_index=indexes[Kind.CALL],
+        email_index=indexes[Kind.EMAIL],
+        **sealed(request, key, lead_id),
+    )
+    session.add(lead)
+    session.flush()
+    wrapped = instance.keyring.wrap(key, place=Place("lead_key", "wrapped", lead_id))
+    session.add(LeadKey(lead_id=lead_id, wrapped=wrapped))
+    return lead
+
+
+def sealed(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
+    """The words about a person, each sealed into its own column."""
+    words = {
+        "name": request.preferred_name,
+        "phone": request.phone,
+        "email": request.email,
+        "asking_for": request.asking_for,
+        "article": (request.article or ONE_OF_THE_TWO) if request.tell_article else None,
+    }
+    return {
+        column: crypto.seal(key, word, place=Place("lead", column, lead_id)) if word else None
+        for column, word in words.items()
+    }
+
+
+def _reference(session: Session) -> str:
+    """Random, and not in use; it tells nothing about how many there are."""
+    while True:
+        reference = crypto.crockford(secrets.token_bytes(REFERENCE_BYTES))
+        if not session.scalar(select(exists().where(Lead.reference == reference))):
+            return reference
+
+
+def _supersede(session: Session, follows: str | None, lead: Lead, instance: Instance) -> None:
+    """A correction takes the place of what it corrects, unless somebody has already tried that one."""
+    used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
+    before = session.scalars(used.with_for_update()).first()
+    old = _last_word(session, before.lead_id) if before and before.lead_id else None
+    if not old or old.status is not LeadStatus.NEW or _attempted(session, old):
+        return
+    now = instance.clock()
+    old.status, old.close_reason, old.closed_at = LeadStatus.CLOSED, CloseReason.SUPERSEDED, now
+    old.claimed_by = old.claimed_until = None
+    old.purge_after = now
+    lead.follows = old.id
+    audit.record(
+        session,
+        Action.LEAD_SUPERSEDED,
+        keyring=instance.keyring,
+        at=now,
+        actor=Actor.person(),
+        about=old.id,
+    )
+
+
+def _last_word(session: Session, lead_id: uuid.UUID) -> Lead | None:
+    """The newest correction of a request: a page may be gone back to and corrected more than once."""
+    lead = session.get(Lead, lead_id)
+    while lead and (later := session.scalars(select(Lead).where(Lead.follows == lead.id)).first()):
+        lead = later
+    return lead
+
+
+def _attempted(session: Session, lead: Lead) -> bool:
+    return bool(
+        session.scalar(select(exists().where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))))
+    )

@@ -1,0 +1,255 @@
+"""The person's copy of everything that is held about them, in their language, to read or for computers.
+
+Masked, since whoever else has the code must not read a number off it; in full for whoever also types
+the number or address that was given (compliance.md, WR-17). The words for both files are gathered once.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from intake import audit
+from intake.accounts.models import Role
+from intake.audit import Action, Actor, log
+from intake.calling import windows
+from intake.calling.regions import name_of, names_of_zone
+from intake.casework.search import read_contact
+from intake.consent import service as consent
+from intake.consent.receipt import ANSWERS, NAMES, Receipt
+from intake.core.errors import Unprocessable
+from intake.core.i18n import N_, translate
+from intake.instance import Instance
+from intake.leads import reveal
+from intake.leads.models import AskingFor, Attempt, Lead, LeadStatus
+from intake.leads.reveal import Own
+from intake.outbox.models import OutboxMessage
+from intake.privacy import self_service
+from intake.privacy.receipts import Form, said_at
+from intake.privacy.self_service import Opened
+
+NOT_YOURS = N_("This is not the number or address of this request. Leave it empty for a partly hidden copy.")
+NOTHING = N_("None.")
+STATUSES = {
+    LeadStatus.NEW: N_("Waiting for our first call or message"),
+    LeadStatus.TRYING: N_("We have tried to reach you"),
+    LeadStatus.BOOKED: N_("A consultation is booked"),
+    LeadStatus.CLOSED: N_("Closed"),
+}
+ASKING = {
+    AskingFor.SELF: N_("For yourself"),
+    AskingFor.OTHER: N_("For somebody else"),
+    AskingFor.PROFESSIONAL: N_("As a professional"),
+}
+ROLES = {
+    Role.COORDINATOR: N_("somebody who makes the calls"),
+    Role.SUPERVISOR: N_("a supervisor"),
+    Role.PRIVACY_OFFICER: N_("a privacy officer"),
+}
+SEEN = {
+    Action.LEAD_VIEWED: N_("Opened, with name, number and address hidden"),
+    Action.LEAD_REVEALED: N_("Number or address shown, to reach you"),
+}
+STORED, NOT_STORED = N_("Stored"), N_("Not stored")
+HIDDEN = N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One fact: `key` names it for computers, `label` (message id) for people; its words are theirs."""
+
+    key: str
+    label: str
+    value: str | datetime | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Facts of one kind: `rows` holds one entry each; `single` when there can be only one."""
+
+    key: str
+    title: str
+    rows: Sequence[Sequence[Line]]
+    single: bool = False
+
+
+def save(session: Session, *, code: str, form: Form, address: str, instance: Instance) -> Receipt:
+    """The file, and one audit event before anything is opened. Raises NothingFound.
+
+    With `address` empty it is masked; else it must be the number or address of the request, and the file
+    is in full. Raises Unprocessable on `address` when it is another.
+    """
+    lead = self_service.find(session, code, instance=instance)
+    full = bool(address.strip())
+    if full and not _belongs(lead, address, instance):
+        raise Unprocessable({"address": [NOT_YOURS]}, NOT_YOURS)
+    audit.record(
+        session,
+        Action.COPY_SAVED,
+        keyring=instance.keyring,
+        at=instance.clock(),
+        actor=Actor.person(),
+        about=lead.id,
+        details={"kind": form.value, "field": "full" if full else "masked"},
+    )
+    held = self_service.opened(session, lead, instance=instance)
+    parts = _parts(session, held, reveal.own(session, lead, instance=instance) if full else None)
+    return (_record if form is Form.JSON else _text)(parts, lead, instance, full=full)
+
+
+def _belongs(lead: Lead, address: str, instance: Instance) -> bool:
+    try:
+        term = read_contact(address)
+    except Unprocessable:
+        return False
+    index = instance.keyring.blind_index(term.kind.value, term.value)
+    return index in (lead.phone_index, lead.email_index)
+
+
+# --- gathering ----------------------------------------------------------------------------------------
+
+
+def _parts(session: Session, held: Opened, own: Own | None) -> list[Part]:
+    lead, spoken = held.lead, held.lead.language
+    hold = held.hold
+    kept = [Line("since", N_("Since"), hold.since), Line("until", N_("Until"), hold.until)] if hold else []
+    if hold and hold.erase_asked_at:
+        kept.append(Line("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
+    return [
+        Part("request", N_("Your request"), [_request(held, own)], single=True),
+        Part("consents", N_("What you agreed to"), list(_consents(session, lead, spoken))),
+        Part("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, spoken))),
+        Part("opened_by", N_("Who has opened it"), list(_looks(session, lead, spoken))),
+        Part("notices", N_("Notices to our staff that a request waits, with nothing about you"),
+             list(_notices(session, lead))),
+        Part("legal_hold", N_("Kept for a legal reason"), [kept] if kept else []),
+        Part("erasure", N_("When it is erased"),
+             [[Line("at", N_("At the latest"), held.kept_until)]], single=True),
+    ]  # fmt: skip
+
+
+def _request(held: Opened, own: Own | None) -> list[Line]:
+    lead, spoken = held.lead, held.lead.language
+    zone = translate(names_of_zone(held.zone).phrase, spoken)
+    return [
+        Line("reference", N_("Reference"), lead.reference),
+        Line("asked_at", N_("Asked"), lead.asked_at),
+        Line("language", N_("Language"), lead.language),
+        *_contact(held, own),
+        Line("safe_times", N_("Safe times"), windows.in_words(held.windows, spoken)),
+        Line("place", N_("Where"), f"{name_of(lead.region, spoken)}, {zone}"),
+        Line("status", N_("Where it stands"), translate(STATUSES[lead.status], spoken)),
+        Line("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
+        Line("booked_for", N_("Consultation"), lead.booked_for),
+        Line("closed_at", N_("Closed"), lead.closed_at),
+    ]
+
+
+def _contact(held: Opened, own: Own | None) -> list[Line]:
+    lead, spoken, seen = held.lead, held.lead.language, held.masked
+    stored = {True: translate(STORED, spoken), False: translate(NOT_STORED, spoken)}
+    asking, article = stored[bool(lead.asking_for)], stored[bool(lead.article)]
+    if own:
+        asking = translate(ASKING[own.asking_for], spoken) if own.asking_for else asking
+        article = own.article or article
+    return [
+        Line("name", N_("Name"), own.name if own else seen.name),
+        Line("phone", N_("Phone number"), own.phone if own else seen.phone),
+        Line("email", N_("Email"), own.email if own else seen.email),
+        Line("asking_for", N_("Who you ask for"), asking),
+        Line("article", N_("Article"), article),
+        Line("note", N_("Scheduling note"), held.note or None),
+    ]
+
+
+def _consents(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+    for each in consent.shown(session, lead.id):
+        event, words = each.event, each.statement
+        yield [
+            Line("about", N_("About"), translate(NAMES[event.kind], spoken)),
+            Line("answer", N_("Your answer"), translate(ANSWERS[event.state], spoken)),
+            Line("at", N_("When"), event.at),
+            Line("words", N_("The words"), words.body),
+            Line("version", N_("Version"), f"{words.kind}.{words.version}.{words.language}"),
+        ]
+
+
+def _attempts(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+    tries = select(Attempt).where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))
+    for each in session.scalars(tries.order_by(Attempt.at, Attempt.id)):
+        yield [
+            Line("at", N_("When"), each.at),
+            Line("channel", N_("How"), translate(each.channel.sentence, spoken)),
+            Line("outcome", N_("What came of it"), translate(each.outcome.sentence, spoken)),
+        ]
+
+
+def _looks(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+    """By role, never by name (AC-16), the oldest first."""
+    events = [each for each in log.about(session, lead.id) if each.action in SEEN]
+    roles = self_service.first_roles(session, {each.actor_id for each in events if each.actor_id})
+    for event in reversed(events):
+        role = roles.get(event.actor_id) if event.actor_id else None
+        yield [
+            Line("at", N_("When"), event.at),
+            Line("who", N_("Who"), translate(ROLES[role], spoken) if role in ROLES else None),
+            Line("what", N_("What"), translate(SEEN[Action(event.action)], spoken)),
+        ]
+
+
+def _notices(session: Session, lead: Lead) -> Iterator[list[Line]]:
+    ours = select(OutboxMessage).where(OutboxMessage.lead_id == lead.id)
+    for each in session.scalars(ours.order_by(OutboxMessage.created_at, OutboxMessage.id)):
+        yield [
+            Line("written_at", N_("Written"), each.created_at),
+            Line("sent_at", N_("Sent"), each.sent_at),
+        ]
+
+
+# --- writing ------------------------------------------------------------------------------------------
+
+
+def _record(parts: Sequence[Part], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+    head = {"created": instance.clock().isoformat(), "language": lead.language, "masked": not full}
+    words = json.dumps(head | {each.key: _plain(each) for each in parts}, indent=2, ensure_ascii=False)
+    return Receipt("copy.json", "application/json", words.encode() + b"\n")
+
+
+def _plain(part: Part) -> object:
+    rows = [
+        {line.key: line.value.isoformat() if isinstance(line.value, datetime) else line.value for line in row}
+        for row in part.rows
+    ]
+    return rows[0] if part.single else rows
+
+
+def _text(parts: Sequence[Part], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+    spoken, zone = lead.language, self_service.zone_of(lead)
+    head = [translate(N_("Everything that %(clinic)s holds about your request"), spoken,
+                      clinic=instance.clinic.name)]  # fmt: skip
+    head += [] if full else [translate(HIDDEN, spoken)]
+    told = [words for part in parts for words in _told(part, spoken, zone)]
+    content = "\n\n".join([*head, *told]) + "\n"
+    return Receipt("copy.txt", "text/plain; charset=utf-8", content.encode())
+
+
+def _told(part: Part, spoken: str, zone: str) -> Iterator[str]:
+    title = translate(part.title, spoken)
+    yield f"{title}\n{'-' * len(title)}"
+    for row in part.rows:
+        yield "\n".join(
+            f"{translate(line.label, spoken)}: {_in_words(line.value, spoken, zone)}"
+            for line in row
+            if line.value is not None
+        )
+    if not part.rows:
+        yield translate(NOTHING, spoken)
+
+
+def _in_words(value: str | datetime | None, spoken: str, zone: str) -> str:
+    if isinstance(value, datetime):
+        return said_at(N_("%(day)s, %(time)s %(zone)s"), value, zone, spoken)
+    return value or ""

@@ -1,0 +1,1 @@
+"""Processes: the WSGI server and the supervisor of its workers."""

@@ -1,0 +1,1 @@
+"""Signing in, sessions' cookies, CSRF, re-authentication: who is at the desk."""

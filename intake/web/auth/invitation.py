@@ -1,0 +1,81 @@
+"""Taking up an invitation: the link, then a password and an authenticator app, then recovery codes."""
+
+from collections.abc import Mapping, Sequence
+
+from flask import Blueprint, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from intake.accounts import invitations
+from intake.accounts.invitations import NotInvited
+from intake.core.errors import NotAllowed, TooMany, Unprocessable
+from intake.security import rate_limits
+from intake.web.auth import cookies, guards, origin
+from intake.web.auth.login import STALE
+from intake.web.context import here
+from intake.web.desk.account import picture, secret_in
+
+joining = Blueprint("joining", __name__)
+joining.before_request(guards.speak_as_the_browser_asks)
+
+
+@joining.get("/join")
+@guards.open_to_all
+def page() -> ResponseReturnValue:
+    """Where the link leads. It stands behind `#`, so that we see it only when it is sent."""
+    return _door()
+
+
+def _door(problem: str = "", status: int = 200) -> ResponseReturnValue:
+    response = make_response(render_template("desk/account_join.html", problem=problem), status)
+    cookies.keep_door(response)
+    return response
+
+
+@joining.post("/join")
+@guards.open_to_all
+def join() -> ResponseReturnValue:
+    """The page to choose on; and with what was chosen, the recovery codes, shown once."""
+    origin.require_same_origin()
+    try:
+        guards.require_token()
+        _require_calm()
+        return _choose() if "password" not in request.form else _take_up()
+    except NotAllowed:
+        return _door(STALE, NotAllowed.status)
+    except (NotInvited, TooMany) as refused:
+        return _door(refused.sentence, refused.status)
+
+
+def _require_calm() -> None:
+    network = rate_limits.network(request.remote_addr)
+    verdict = here().throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
+    if not verdict.allowed:
+        raise TooMany(verdict.retry_after)
+
+
+def _token() -> str:
+    """The invitation, also where somebody pasted the whole link."""
+    return "".join(request.form.get("invitation", "").rpartition("#")[2].split())
+
+
+def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
+    with here().database.reading() as session:
+        taking = invitations.look(session, _token(), instance=here())
+    page = render_template(
+        "desk/account_choose.html",
+        taking=taking,
+        invitation=_token(),
+        picture=picture(taking.totp_uri),
+        secret=secret_in(taking.totp_uri),
+        problems=problems or {},
+    )
+    return make_response(page, status)
+
+
+def _take_up() -> ResponseReturnValue:
+    password, code = request.form.get("password", ""), request.form.get("code", "")
+    try:
+        codes = invitations.take_up(instance=here(), token=_token(), password=password, code=code)
+    except Unprocessable as refused:
+        return _choose(refused.problems, refused.status)
+    return render_template("desk/account_joined.html", codes=codes)

@@ -1,0 +1,102 @@
+"""Typed words that outlive a session: sealed into the sign-in page, for the one who typed them.
+
+A form that is sent after the session ended is answered with the sign-in. What was typed travels in
+that page as one sealed field: nobody else at the same screen can read it, and nobody else gets it
+back. Nothing of it is kept here, in a cookie or in an address.
+"""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import request
+
+from intake.accounts import sessions
+from intake.core.errors import NotAllowed
+from intake.security import crypto
+from intake.security.crypto import Place, Sealed, Unopenable
+from intake.web.auth.origin import FOREIGN
+from intake.web.context import here
+
+FIELD = "kept"
+"""The hidden field that carries them, and the purpose of the key that seals them."""
+MOST = 4000
+"""Bytes; a form of the desk has far less, and whatever is longer was not typed by hand."""
+_BETWEEN = "."
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A form that was not acted on: where it was sent to, and what stood in it."""
+
+    endpoint: str
+    arguments: Mapping[str, str]
+    fields: Mapping[str, Sequence[str]]
+
+    def word(self, name: str) -> str:
+        """The first value of a field, or nothing."""
+        return next(iter(self.fields.get(name, ())), "")
+
+
+class OldPage(NotAllowed):
+    """A form of this very staff member, from a session that another has replaced meanwhile."""
+
+    def __init__(self, kept: str) -> None:
+        self.kept = kept
+        super().__init__(FOREIGN)
+
+
+def marked(token: str, staff_id: uuid.UUID) -> str:
+    """A form token that also says whose page it stands on, in a way that only we can read."""
+    return f"{token}{_BETWEEN}{_mark(staff_id).hex}"
+
+
+def _mark(staff_id: uuid.UUID) -> uuid.UUID:
+    return uuid.UUID(bytes=here().keyring.blind_index("whose page", str(staff_id))[:16])
+
+
+def keep(names: Sequence[str]) -> str:
+    """These fields of the form that was sent, sealed; empty when there are none, or far too much."""
+    fields = {name: request.form.getlist(name) for name in names if name in request.form}
+    arguments = {name: str(value) for name, value in (request.view_args or {}).items()}
+    words = json.dumps([here().clock().isoformat(), request.endpoint, arguments, fields])
+    whose = request.form.get("csrf", "").partition(_BETWEEN)[2]
+    if not fields or len(words) > MOST:
+        return ""
+    try:
+        place = _place(uuid.UUID(whose))
+    except ValueError:
+        return ""
+    return base64.urlsafe_b64encode(crypto.seal(_keys()[-1], words, place=place).box).decode()
+
+
+def give_back(sealed: str, staff_id: uuid.UUID) -> Kept | None:
+    """What `keep` has sealed for this very staff member within the length of a session, or None."""
+    try:
+        box = Sealed(base64.urlsafe_b64decode(sealed.encode()))
+    except (binascii.Error, ValueError):
+        return None
+    for key in _keys():
+        try:
+            return _read(crypto.open_sealed(key, box, place=_place(_mark(staff_id))))
+        except Unopenable:
+            continue
+    return None
+
+
+def _read(words: str) -> Kept | None:
+    at, endpoint, arguments, fields = json.loads(words)
+    old = here().clock() - datetime.fromisoformat(at) >= sessions.ABSOLUTE
+    return None if old else Kept(endpoint, arguments, fields)
+
+
+def _place(mark: uuid.UUID) -> Place:
+    return Place("sign_in", FIELD, mark)
+
+
+def _keys() -> list[bytes]:
+    return here().keyring.app_secrets(FIELD)

@@ -1,0 +1,146 @@
+"""The queue, its own poll, the hand-over, finding somebody, and "somebody asked us to stop"."""
+
+from flask import Response, g, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from intake.accounts.permissions import Permission
+from intake.audit.log import Spot
+from intake.casework import handover, queue, search
+from intake.casework.queue import Filters, Page
+from intake.core.errors import Unprocessable
+from intake.core.i18n import N_
+from intake.leads import claims, suppression
+from intake.security import crypto
+from intake.web.auth import guards
+from intake.web.auth.saved_forms import Kept
+from intake.web.context import here
+from intake.web.desk.flash import said
+
+POLL_SECONDS = 15
+"""How often an open queue asks whether something has changed."""
+_BETWEEN, _SHORT = "-", 16
+PRESS_AGAIN = N_("You are signed in again, and nothing was done yet. Press the button once more.")
+
+
+@guards.signed_in(Permission.LIST_LEADS)
+def queue_page() -> ResponseReturnValue:
+    """Who waits. Filters and the place of the page stand in the address; nothing there is about anybody."""
+    page = _look()
+    _record(page)
+    return _shown(page, said())
+
+
+@guards.signed_in(Permission.LIST_LEADS, background=True)
+def queue_rows() -> ResponseReturnValue:
+    """The same page for its own poll: 304 while nothing on it has changed.
+
+    The entity tag says who is on the page and how it looks. A look is recorded when somebody is on it
+    whom this browser was not shown before, not each time a minute has passed.
+    """
+    page = _look()
+    who, html = _who(page), _shown(page, "")
+    answer = make_response(html)
+    answer.set_etag(f"{who}{_BETWEEN}{crypto.digest(html)[:_SHORT]}")
+    seen = request.if_none_match.as_set(include_weak=True)
+    if who not in {tag.partition(_BETWEEN)[0] for tag in seen}:
+        _record(page)
+    return answer.make_conditional(request)
+
+
+def _look() -> Page:
+    with here().database.reading() as session:
+        return queue.page(
+            session,
+            filters=Filters.read(request.args),
+            after=Spot.read(request.args.get("after", "")),
+            member=g.member,
+            instance=here(),
+        )
+
+
+def _record(page: Page) -> None:
+    with here().database.transaction() as session:
+        queue.record(session, page, member=g.member, instance=here())
+
+
+def _who(page: Page) -> str:
+    shown = sorted({str(row.lead.id) for row in (*page.rows, *page.mine)})
+    return crypto.digest(" ".join(shown))[:_SHORT]
+
+
+def _shown(page: Page, sentence: str) -> str:
+    return render_template(
+        "desk/queue.html", page=page, who=_who(page), said=sentence, every=POLL_SECONDS, term="", problem=""
+    )
+
+
+@guards.signed_in(Permission.LIST_LEADS)
+def handover_page() -> ResponseReturnValue:
+    """What the next shift has to know."""
+    with here().database.reading() as session:
+        page = handover.handover(session, member=g.member, instance=here())
+    with here().database.transaction() as session:
+        handover.record(session, page, member=g.member, instance=here())
+    words = {"page": page, "kinds": handover.Loose, "hours": handover.AHEAD, "most": handover.MOST}
+    return render_template("desk/handover.html", said=said(), **words)
+
+
+@guards.signed_in(Permission.CLAIM_LEAD)
+def give_back_all() -> ResponseReturnValue:
+    """End all our holds at once; with none left it says the same."""
+    with here().database.transaction() as session:
+        claims.give_back_all(session, member=g.member, instance=here())
+    return guards.redirect_to(url_for("desk.handover_page", said="given_back_all"))
+
+
+@guards.signed_in(Permission.FIND_LEAD, keeps=("term",))
+def find_lead() -> ResponseReturnValue:
+    """Everybody behind a whole reference, number or address; a reference leads straight to its lead."""
+    term = request.form.get("term", "")
+    try:
+        with here().database.transaction() as session:
+            found = search.find(session, term=term, member=g.member, instance=here())
+    except Unprocessable as refused:
+        return _find_page(None, term, refused.sentence), refused.status
+    if found.kind is search.TermKind.REFERENCE and found.rows:
+        return guards.redirect_to(url_for("desk.lead_page", lead_id=found.rows[0].lead.id))
+    return _find_page(found, term)
+
+
+def _find_page(found: search.Found | None, term: str, problem: str = "") -> str:
+    return render_template("desk/find.html", found=found, term=term, problem=problem, now=here().clock())
+
+
+@guards.signed_in(Permission.STOP_ANYONE)
+def stop_page() -> ResponseReturnValue:
+    """The form for somebody who called and wants to hear from us no more."""
+    return _stop_page(said=said())
+
+
+def _stop_page(*, said: str = "", term: str = "", problem: str = "") -> str:
+    return render_template("desk/stop.html", said=said, term=term, problem=problem)
+
+
+def put_back_stop(kept: Kept) -> Response:
+    """The same form with what was typed before the session ended. Nobody is stopped yet."""
+    return make_response(_stop_page(term=kept.word("term"), problem=PRESS_AGAIN))
+
+
+def put_back_find(kept: Kept) -> Response:
+    """The page that finds somebody, with what was typed before the session ended."""
+    return make_response(_find_page(None, kept.word("term"), PRESS_AGAIN))
+
+
+@guards.signed_in(Permission.STOP_ANYONE, keeps=("term",))
+def stop_anyone() -> ResponseReturnValue:
+    """Stop all contact for a number or an address; the answer is the same whether we knew it or not."""
+    typed = request.form.get("term", "")
+    try:
+        term = search.read_contact(typed)
+    except Unprocessable as refused:
+        return _stop_page(term=typed, problem=refused.sentence), refused.status
+    with here().database.transaction() as session:
+        suppression.stop_contact(
+            session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=here()
+        )
+    return guards.redirect_to(url_for("desk.stop_page", said="stopped_anyone"))

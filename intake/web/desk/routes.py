@@ -1,0 +1,114 @@
+"""The desk, as a table of contents: its addresses, and what all its pages know."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, g
+
+from intake.web.auth import guards
+from intake.web.desk import (
+    account,
+    accounts,
+    audit_log,
+    desk_evidence,
+    desk_health,
+    desk_holds,
+    desk_hours,
+    desk_mail,
+    desk_note,
+    desk_undo,
+    formatting,
+    lead,
+    operations,
+    phone,
+    privacy,
+    queue,
+    statistics,
+    team,
+)
+
+desk = Blueprint("desk", __name__, url_prefix="/desk")
+desk.before_request(guards.speak_as_the_browser_asks)
+desk.after_request(guards.hand_over)
+
+PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("", queue.queue_page),
+    ("/rows", queue.queue_rows),
+    ("/handover", queue.handover_page),
+    ("/team", team.team_page),
+    ("/hours", desk_hours.hours_page),
+    ("/leads/<uuid:lead_id>", lead.lead_page),
+    ("/phone", phone.phone_page),
+    ("/stop", queue.stop_page),
+    ("/log", audit_log.log_page),
+    ("/leads/<uuid:lead_id>/looks", privacy.looks_page),
+    ("/statements", privacy.statements_page),
+    ("/stops", privacy.stops_page),
+    ("/numbers", statistics.numbers_page),
+    ("/account", account.account_page),
+    ("/account/factor", account.factor_page),
+    ("/account/left", account.left),
+    ("/account/stay", account.stay),
+    ("/accounts", accounts.accounts_page),
+    ("/holds", desk_holds.holds_page),
+    ("/evidence", desk_evidence.evidence_page),
+    ("/service", operations.doctor_page),
+    ("/service/mail", desk_mail.mail_page),
+    ("/service/rounds", operations.rounds_page),
+    ("/service/settings", operations.settings_page),
+)
+ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("/find", queue.find_lead),
+    ("/give-back", queue.give_back_all),
+    ("/team/share", team.share_out),
+    ("/team/take-back", team.take_back),
+    ("/leads/<uuid:lead_id>/claim", lead.claim),
+    ("/leads/<uuid:lead_id>/give-back", lead.give_back),
+    ("/leads/<uuid:lead_id>/reveal", lead.reveal),
+    ("/leads/<uuid:lead_id>/outcome", lead.outcome),
+    ("/leads/<uuid:lead_id>/close", lead.close),
+    ("/leads/<uuid:lead_id>/lift", lead.lift),
+    ("/leads/<uuid:lead_id>/note", desk_note.save_note),
+    ("/leads/<uuid:lead_id>/hold", desk_holds.hold),
+    ("/leads/<uuid:lead_id>/release", desk_holds.release),
+    ("/holds/postpone", desk_holds.postpone),
+    ("/leads/<uuid:lead_id>/undo", desk_undo.undo_act),
+    ("/leads/<uuid:lead_id>/again", lead.lead_again),
+    ("/phone", phone.take_request),
+    ("/stop", queue.stop_anyone),
+    ("/log/verify", audit_log.verify),
+    ("/log/find", audit_log.log_of_reference),
+    ("/log/save", audit_log.save_log),
+    ("/numbers/save", statistics.save_numbers),
+    ("/account/password", account.change_password),
+    ("/account/factor", account.change_factor),
+    ("/account/codes", account.new_codes),
+    ("/account/passkeys", account.add_passkey),
+    ("/account/passkeys/<uuid:passkey_id>/remove", account.remove_passkey),
+    ("/account/sessions/end-others", account.end_others),
+    ("/account/sessions/<uuid:session_id>/end", account.end_session),
+    ("/accounts/invite", accounts.invite),
+    ("/accounts/<uuid:staff_id>/roles", accounts.set_roles),
+    ("/accounts/<uuid:staff_id>/disable", accounts.disable),
+    ("/accounts/<uuid:staff_id>/enable", accounts.enable),
+    ("/accounts/<uuid:staff_id>/reset", accounts.reset),
+    ("/evidence/save", desk_evidence.save_evidence),
+    ("/service/mail/again", desk_mail.send_all_again),
+    ("/service/mail/<uuid:message_id>/again", desk_mail.send_again),
+)
+for rule, view in PAGES:
+    desk.add_url_rule(rule, view_func=view, methods=["GET"])
+for rule, view in ACTS:
+    desk.add_url_rule(rule, view_func=view, methods=["POST"])
+
+
+@desk.context_processor
+def known() -> dict[str, Any]:
+    """What all its pages know: who is here, the form token, how times are said, and what is wrong."""
+    return {
+        "member": g.get("member"),
+        "csrf_token": guards.csrf_token,
+        "say": formatting,
+        "troubles": desk_health.troubles,
+        "seconds_left": account.seconds_left,
+    }

@@ -1,0 +1,18 @@
+"""Development only: the mails that were caught instead of sent. In production this is not registered."""
+
+from flask import Blueprint, render_template
+
+from intake.outbox.mailer import MaildirMailer, open_mailer
+from intake.web.context import here
+
+dev = Blueprint("dev", __name__)
+
+NEWEST = 50
+
+
+@dev.get("/dev/mail")
+def mail() -> str:
+    """The caught mails, newest first, as text; reading them changes nothing."""
+    mailer = open_mailer(here().settings)
+    caught = mailer.caught(limit=NEWEST) if isinstance(mailer, MaildirMailer) else None
+    return render_template("dev/mail.html", caught=caught)

@@ -1,0 +1,94 @@
+"""Three addresses for machines: is the process alive, can it serve, and how many of what.
+
+None of them says anything about anybody. /healthz asks nothing, /readyz asks the database, /metrics
+asks for a token. The figures come from the database, so they are the same from every process.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from intake import monitoring
+from intake.core.errors import NotFound, NotSignedIn
+from intake.monitoring import Check, Figures, State
+from intake.security import crypto
+from intake.web.context import here
+
+status = Blueprint("status", __name__)
+
+
+@status.get("/healthz")
+def healthz() -> Response:
+    """200 while the process answers at all."""
+    return _plain("ok")
+
+
+@status.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """200 when the database answers and is of this version, else 503; names and states only."""
+    found = monitoring.ready(here())
+    body = jsonify(
+        {"ready": monitoring.well(found), "checks": {each.name: each.state.value for each in found}}
+    )
+    body.headers["Cache-Control"] = "no-store"
+    return body, 200 if monitoring.well(found) else 503
+
+
+@status.get("/metrics")
+def metrics() -> Response:
+    """The figures as Prometheus reads them; for whoever has the token, and closed without one."""
+    _require_token(here().settings.metrics_token)
+    with here().database.reading() as session:
+        figures = monitoring.figures(session, at=here().clock())
+    registry = CollectorRegistry()
+    registry.register(_Collector(figures, monitoring.checks(here())))
+    return _plain(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _require_token(token: str) -> None:
+    if not token:
+        raise NotFound
+    given = request.headers.get("Authorization", "")
+    if not crypto.same(given.encode(), f"Bearer {token}".encode()):
+        raise NotSignedIn
+
+
+def _plain(words: str, kind: str = "text/plain; charset=utf-8") -> Response:
+    return Response(words, content_type=kind, headers={"Cache-Control": "no-store"})
+
+
+class _Collector:
+    """One scrape's figures as gauges; no label names or counts a person."""
+
+    def __init__(self, figures: Figures, found: list[Check]) -> None:
+        self._figures = figures
+        self._found = found
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Every gauge."""
+        figures = self._figures
+        yield _gauge("intake_outbox_waiting", "Messages on their way.", figures.waiting)
+        yield _gauge("intake_outbox_dead", "Messages that were refused for good.", figures.dead)
+        yield _gauge(
+            "intake_outbox_oldest_waiting_seconds",
+            "Age of the oldest message on its way.",
+            figures.oldest_waiting_seconds,
+        )
+        yield _labelled("intake_leads", "Leads by status.", "status", figures.leads)
+        yield _labelled("intake_round_age_seconds", "Since a round last ended.", "round", figures.rounds)
+        states = {check.name: list(State).index(check.state) for check in self._found}
+        yield _labelled("intake_check_state", "Checks: 0 green, 1 amber, 2 red.", "check", states)
+
+
+def _gauge(name: str, doc: str, value: int) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, doc, value=value)
+
+
+def _labelled(name: str, doc: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, doc, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

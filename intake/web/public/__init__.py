@@ -1,0 +1,1 @@
+"""Pages for the person asking: no cookie, no session."""

@@ -1,0 +1,202 @@
+"""The page with the form: shown anew, or shown again with everything that was typed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import Response, render_template
+
+from intake.calling.promise import NoTimeWithin14Days, promise_for, promise_in_words
+from intake.calling.windows import Window
+from intake.conf.clinic import Channel
+from intake.consent.models import Kind
+from intake.core import i18n
+from intake.core.errors import IntakeError, Unprocessable
+from intake.instance import Instance
+from intake.leads import form_token, reminders
+from intake.leads.form import place_of
+from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
+from intake.leads.submission import AlreadySent, Ended, NoLongerHeld
+from intake.web.context import here
+from intake.web.form_parsing import NotWhole
+from intake.web.public import choices
+from intake.web.public.attended import Presence, presence
+
+OK, BROKEN = 200, 500
+ANCHORS = {
+    "preferred_name": "preferred_name",
+    "channels": "by-call",
+    "voicemail": "voicemail-no",
+    "phone": "phone",
+    "email": "email",
+    "windows": "any",
+    "region": "region",
+    "time_zone": "zone",
+    "asking_for": "asking-self",
+    "adult": "adult",
+    "consent_use": "consent_use",
+    "tell_article": "tell_article",
+    "form": "ask",
+}
+"""Where on the page each question is."""
+CONSENTS = frozenset({"channels", "voicemail", "adult", "consent_use", "tell_article"})
+YES = {"en": "Yes.", "es": "Sí."}
+"""How the second of the two voicemail answers begins: the statement holds both."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was typed and ticked so far, to be shown again as it was."""
+
+    given: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def word(self, name: str) -> str:
+        """The first answer to a question, or nothing."""
+        return next(iter(self.given.get(name, ())), "")
+
+    def has(self, name: str, value: str) -> bool:
+        """Whether `value` was chosen."""
+        return value in self.given.get(name, ())
+
+    def without_consent(self) -> "Answers":
+        """The words without the ticks: those were given to other statements."""
+        return Answers({name: values for name, values in self.given.items() if name not in CONSENTS})
+
+
+def page(
+    token: FormToken,
+    *,
+    answers: Answers | None = None,
+    problems: Mapping[str, Sequence[str]] | None = None,
+    notice: str = "",
+    status: int = OK,
+    whole: bool = True,
+) -> Response:
+    """The page with the form. `problems` maps questions to message ids, `notice` is one for the whole.
+
+    Not `whole`: some of what was typed did not reach us, and the page does not say that all of it is here.
+    """
+    seen, now = presence(), here().clock()
+    words = render_template(
+        "public/ask.html",
+        **questions(token, answers=answers or Answers(), problems=problems or {}),
+        notice=notice,
+        whole=whole,
+        anchors=ANCHORS,
+        call_us=status >= BROKEN,
+        ahead=False,
+        page_of_these="",
+        promise=promise_before(here(), now, seen),
+        presence=seen.value,
+    )
+    return Response(words, status)
+
+
+def questions(
+    token: FormToken, *, answers: Answers, problems: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    """What the three parts of the form need, in the language in use."""
+    spoken, instance = i18n.in_use.get(), here()
+    return {
+        "token": form_token.sign(token, keyring=instance.keyring),
+        "answers": answers,
+        "problems": problems,
+        "article": article_title(token, instance),
+        "grid": choices.grid(instance.clinic, instance.clock()),
+        "states": choices.states(spoken),
+        "zones": choices.zones(),
+        "statements": {kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
+        "voicemail": voicemail_answers(instance, spoken),
+    }
+
+
+def voicemail_answers(instance: Instance, spoken: str) -> dict[str, str]:
+    """The two answers that the statement on voicemail holds, "No" first."""
+    no, _, yes = instance.statements.in_force(spoken)[Kind.VOICEMAIL].help.partition(f" {YES[spoken]} ")
+    return {"no": no, "yes": f"{YES[spoken]} {yes}"}
+
+
+def article_title(token: FormToken, instance: Instance) -> str | None:
+    """The title of the article this page was opened from, where it was told by the link."""
+    place = place_of(token.article, instance.clinic)
+    return None if place is None else instance.clinic.articles[place].title
+
+
+def promise_before(instance: Instance, now: datetime, seen: Presence) -> str | None:
+    """By when somebody near the clinic who is free at any time would hear from it (promise P3).
+
+    While nobody is at the desk it counts from the next opening; while we are down we promise nothing.
+    """
+    clinic = instance.clinic
+    if seen is Presence.DOWN:
+        return None
+    start = reminders.closing(instance) if seen is Presence.NOBODY else None
+    try:
+        promise = promise_for(
+            clinic,
+            instance.hours,
+            channels={Channel.CALL},
+            region=clinic.region,
+            time_zone=clinic.time_zone,
+            windows={Window.ANY},
+            now=start or now,
+        )
+    except NoTimeWithin14Days:
+        return None
+    return promise_in_words(promise, now=now, zone=clinic.time_zone, language=i18n.in_use.get())
+
+
+def new_token(article: str | None = None) -> FormToken:
+    """The token of a page nobody has seen. An article we do not know is no article."""
+    instance, spoken = here(), i18n.in_use.get()
+    known = article if place_of(article, instance.clinic) is not None else None
+    return form_token.fresh(
+        language=spoken, statements=instance.statements, now=instance.clock(), article=known
+    )
+
+
+def again(answers: Answers, failure: IntakeError) -> Response:
+    """The page as it was typed, with what to look at, and a token for the next time it is sent."""
+    changed = isinstance(failure, StatementsChanged)
+    wrong = failure.problems if isinstance(failure, Unprocessable) else {}
+    problems = {name: wrong[name] for name in ANCHORS if name in wrong}
+    return page(
+        next_token(answers, failure),
+        answers=answers.without_consent() if changed else answers,
+        problems=problems,
+        notice="" if problems else failure.sentence,
+        status=failure.status,
+        whole=not isinstance(failure, NotWhole),
+    )
+
+
+def switched(answers: Answers) -> Response:
+    """The same page in the language of its path: nothing kept, nothing lost, nothing said."""
+    return page(token_for(answers), answers=answers)
+
+
+def token_for(answers: Answers) -> FormToken:
+    """The token that came with the answers, for the words of the language in use."""
+    return _in_this_language(_sent_with(answers))
+
+
+def next_token(answers: Answers, failure: IntakeError) -> FormToken:
+    """The same one where nothing was kept under it, else a fresh one that knows what came before."""
+    before = _sent_with(answers)
+    if isinstance(failure, AlreadySent):
+        return new_token(before.article).once_more(follows=failure.follows)
+    if isinstance(failure, Stale | NoLongerHeld | Ended):
+        return new_token(before.article).once_more()
+    return before if isinstance(failure, Forged) else _in_this_language(before).once_more()
+
+
+def _sent_with(answers: Answers) -> FormToken:
+    """The token that came with the answers, of whatever age and words; a new one if it is not ours."""
+    try:
+        return form_token.peek(answers.word("token"), keyring=here().keyring)
+    except Forged:
+        return new_token()
+
+
+def _in_this_language(token: FormToken) -> FormToken:
+    return token.showing(i18n.in_use.get(), here().statements)

@@ -1,0 +1,268 @@
+"""The manage page: with the private code, see, change, stop or erase a request; without it, stop contact.
+
+The code travels in the body of a POST alone, never in an address or a cookie, and every act is a form
+of its own that carries it. A GET of any of these paths shows the empty page and changes nothing. A
+code that is wrong, erased, damaged or past its time gets the same answer to the byte.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from intake.conf.clinic import Channel
+from intake.consent.receipt import Receipt
+from intake.core import i18n
+from intake.core.errors import Refused, TooMany, Unprocessable
+from intake.core.i18n import N_
+from intake.privacy import correct, data_export, receipts, self_service
+from intake.privacy import manage as acts
+from intake.privacy.correct import Correction
+from intake.privacy.receipts import Form
+from intake.privacy.self_service import NothingFound, Opened
+from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
+from intake.web.context import here
+from intake.web.form_parsing import TOO_MUCH, sent
+from intake.web.public import alike, managing
+from intake.web.public.form import Answers
+
+TOO_OFTEN = N_(
+    "There were too many tries from your network. Please wait some minutes and try again, or call us: "
+    "we can stop contact or erase your request by phone."
+)
+STOPPED = N_("Done. All contact has stopped.")
+DROPPED = {
+    Channel.CALL: N_("Done. We will not call you any more."),
+    Channel.TEXT: N_("Done. We will not text you any more."),
+    Channel.EMAIL: N_("Done. We will not email you any more."),
+}
+ERASED_LATER = N_(
+    "Done. All contact has stopped. For a legal reason we cannot erase the request yet. We do it as soon as "
+    "we may."
+)
+NEW_TIMES = N_("Done. We have your new times.")
+CORRECTED = {
+    "phone": N_("Done. We have your new number."),
+    "email": N_("Done. We have your new address."),
+}
+
+manage = Blueprint("manage", __name__)
+
+Act = Callable[[Any, str], Opened]
+"""What to do in a transaction with the private code."""
+
+
+@manage.get("/manage")
+@manage.get("/manage/<any(stop, drop, windows, contact, erase, copy, 'without-code'):_act>")
+@manage.get("/receipt")
+def page(_act: str = "") -> ResponseReturnValue:
+    """The empty page: a field for the code, and a way to stop contact without it."""
+    return render_template("public/manage.html", problems={})
+
+
+@manage.post("/manage")
+def look() -> ResponseReturnValue:
+    """What is held, masked."""
+    return _acted(_read(), lambda session, code: self_service.look(session, code=code, instance=here()))
+
+
+@manage.post("/manage/stop")
+def stop() -> ResponseReturnValue:
+    """End all contact."""
+    return _acted(_read(), lambda session, code: acts.stop(session, code=code, instance=here()), STOPPED)
+
+
+@manage.post("/manage/drop")
+def drop() -> ResponseReturnValue:
+    """Take back one channel; without a known one the page is only shown."""
+    answers = _read()
+    channel = next((each for each in Channel if each.value == answers.word("channel")), None)
+    if channel is None:
+        return look()
+    done = DROPPED[channel]
+    return _acted(
+        answers,
+        lambda session, code: acts.drop(session, code=code, channel=channel, instance=here()),
+        lambda own: STOPPED if own.stopped else done,
+    )
+
+
+@manage.post("/manage/windows")
+def windows() -> ResponseReturnValue:
+    """Other safe times."""
+    answers = _read()
+    chosen = answers.given.get("windows", ())
+    return _acted(
+        answers,
+        lambda session, code: acts.change_windows(session, code=code, chosen=chosen, instance=here()),
+        NEW_TIMES,
+    )
+
+
+@manage.post("/manage/contact")
+def contact() -> ResponseReturnValue:
+    """Another number or address, with a fresh yes."""
+    answers = _read()
+    kind = "email" if answers.word("kind") == "email" else "phone"
+    correction = Correction(
+        kind=kind,
+        words=answers.word(kind),
+        channels=answers.given.get("channels", ()),
+        voicemail=answers.has("voicemail", "name_and_number"),
+        language=i18n.in_use.get(),
+        shown=answers.word("shown"),
+    )
+    return _acted(
+        answers,
+        lambda session, code: correct.correct(session, code=code, correction=correction, instance=here()),
+        CORRECTED[kind],
+    )
+
+
+@manage.post("/manage/erase")
+def erase() -> ResponseReturnValue:
+    """Destroy the request for good."""
+    return _with_code(_read(), _erased)
+
+
+def _erased(code: str) -> ResponseReturnValue:
+    with here().database.transaction() as session:
+        kept = acts.erase(session, code=code, instance=here())
+    if kept:
+        return managing.page(kept, code=code, said=ERASED_LATER)
+    return render_template("public/manage_gone.html")
+
+
+@manage.post("/receipt")
+def receipt() -> ResponseReturnValue:
+    """A file to keep."""
+    answers = _read()
+    form = Form.JSON if answers.word("as") == Form.JSON else Form.TEXT
+    return _with_code(answers, lambda code: _saved(code, form))
+
+
+def _saved(code: str, form: Form) -> ResponseReturnValue:
+    with here().database.transaction() as session:
+        return _file(receipts.save(session, code=code, form=form, instance=here()))
+
+
+@manage.post("/manage/copy")
+def copy() -> ResponseReturnValue:
+    """Everything that is held, as a file."""
+    answers = _read()
+    return _with_code(answers, lambda code: _copied(code, answers))
+
+
+def _copied(code: str, answers: Answers) -> ResponseReturnValue:
+    """A number that is not the one of the request counts like a wrong code: nobody guesses it here."""
+    form = Form.JSON if answers.word("as") == Form.JSON else Form.TEXT
+    try:
+        with here().database.transaction() as session:
+            return _file(
+                data_export.save(
+                    session, code=code, form=form, address=answers.word("address"), instance=here()
+                )
+            )
+    except NothingFound:
+        raise
+    except (Unprocessable, Refused) as failure:
+        here().throttle.hit(MANAGE_CODE, network(request.remote_addr))
+        return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
+
+
+def _file(saved: Receipt) -> Response:
+    answer = Response(saved.content, content_type=saved.mimetype)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{saved.filename}"'
+    return answer
+
+
+@manage.post("/manage/without-code")
+def without_code() -> ResponseReturnValue:
+    """Stop contact by reference and number or address. One answer for every input (decisions.md 16).
+
+    A stop writes and a miss does not, so the answer waits until both would be done.
+    """
+    began, answers = alike.begin(), _read()
+    _refuse(here().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
+    with here().database.transaction() as session:
+        acts.stop_by_reference(
+            session,
+            reference=answers.word("reference"),
+            address=answers.word("address"),
+            instance=here(),
+        )
+    answer = render_template("public/manage_stopped.html")
+    alike.wait(began)
+    return answer
+
+
+# --- what all of them share ------------------------------------------------------------------------
+
+
+def _read() -> Answers:
+    """What the form sent. An answer that did not come as it was typed counts as empty.
+
+    An act needs a right code alone, and nothing is changed into half a number. Raises RequestEntityTooLarge.
+    """
+    try:
+        received = sent()
+    except UnsupportedMediaType:
+        return Answers()
+    if received.failure and received.failure.status == TOO_MUCH:
+        raise RequestEntityTooLarge
+    return Answers(received.whole)
+
+
+def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "") -> ResponseReturnValue:
+    """Do `act` in one transaction and show what is held now; what is to be put right comes back as typed.
+
+    An act on a page that another window has made old is done all the same, and the page says so; the same
+    page sent again changes nothing and is no other window.
+    """
+
+    def answer(code: str) -> ResponseReturnValue:
+        try:
+            with here().database.transaction() as session:
+                shown, before = answers.word("seen"), managing.mark(_opened(session, code))
+                own = act(session, code)
+        except NothingFound:
+            raise
+        except (Unprocessable, Refused) as failure:
+            return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
+        words = said(own) if callable(said) else said
+        elsewhere = bool(shown) and before not in (shown, managing.mark(own))
+        return managing.page(own, code=code, said=words, elsewhere=elsewhere)
+
+    return _with_code(answers, answer)
+
+
+def _as_it_is(code: str) -> Opened:
+    with here().database.reading() as session:
+        return _opened(session, code)
+
+
+def _opened(session: Any, code: str) -> Opened:
+    return self_service.opened(session, self_service.find(session, code, instance=here()), instance=here())
+
+
+def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:
+    """Answer with the code, or show the empty page (422), the same for every code that opens nothing.
+
+    Only codes that open nothing are counted, so nobody locks the owner of a code out by using it; and
+    they are counted by network, so that a right one works from any other.
+    """
+    place = network(request.remote_addr)
+    _refuse(here().throttle.used_up(MANAGE_CODE, place))
+    codes = answers.given.get("code", ())
+    try:
+        return answer(codes[0] if len(codes) == 1 else "")
+    except NothingFound as failure:
+        here().throttle.hit(MANAGE_CODE, place)
+        return render_template("public/manage.html", problems=failure.problems), failure.status
+
+
+def _refuse(verdict: Verdict) -> None:
+    if not verdict.allowed:
+        raise TooMany(verdict.retry_after, TOO_OFTEN)
