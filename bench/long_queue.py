@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from intake.accounts.models import Role, StaffMember, StaffRole
 from intake.accounts.permissions import Member
-from intake.casework import handover, queue, search
+from intake.casework import queue, search
 from intake.casework.queue import Filters, HeldBy, Show
 from intake.conf import secrets as conf_secrets
 from intake.conf.clinic import Channel
@@ -166,7 +166,7 @@ def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
         "held by nobody": listed(held=HeldBy.NOBODY),
         "find a number": found("+13050000007"),
         "find a reference": found("B0000007"),
-        "hand-over": lambda session: handover.handover(session, member=MEMBER, instance=instance),
+        "hand-over": lambda session: queue.handover(session, member=MEMBER, instance=instance),
     }
 
 

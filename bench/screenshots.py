@@ -26,8 +26,8 @@ sys.path[0] = str(ROOT)  # not bench/, whose files may be called as the library'
 
 from intake.accounts import dev_account  # noqa: E402
 from intake.accounts.dev_account import FirstAccount  # noqa: E402
-from intake.cli.greeting import answers  # noqa: E402
-from intake.cli.opening import load_settings, opened  # noqa: E402  the checkout has to be found first
+from intake.cli.context import load_settings, opened  # noqa: E402
+from intake.cli.run import answers  # noqa: E402
 from tests.browser import FLAGS, MISSING, chromium  # noqa: E402
 
 PHONE, WIDE, DESK_SIZE = (390, 844), (1280, 800), (1100, 700)

@@ -7,7 +7,7 @@ from intake.calling import hours as calling_hours
 from intake.conf import toml_schema
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
-from intake.conf.settings_rules import IN_USE
+from intake.conf.validators import IN_USE
 from intake.consent import statements as consent_statements
 from intake.consent.statements import Statements
 from intake.core.clock import Clock, ahead, now

@@ -9,9 +9,8 @@ from sqlalchemy import text
 import intake.accounts.models
 import intake.audit.models
 import intake.backup.models
+import intake.casework.models
 import intake.consent.models
-import intake.leads.before
-import intake.leads.legal_hold
 import intake.leads.models
 import intake.outbox.models  # noqa: F401  registers its tables
 from intake.db.engine import Base

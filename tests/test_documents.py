@@ -16,7 +16,7 @@ from intake.conf.secrets import BACKUP_KEY, SECRETS
 from intake.conf.settings import Settings
 from intake.core.paths import CONFIG
 from intake.instance import Instance
-from intake.monitoring import links
+from intake.monitoring import article_links
 from intake.security import rate_limits
 
 OPERATIONS = (Path(__file__).parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -139,9 +139,9 @@ def test_every_command_that_a_document_names_exists(path: str) -> None:
 
 
 def test_every_check_of_doctor_is_explained(sqlite_instance: Instance) -> None:
-    found = [check.name for check in monitoring.checks(sqlite_instance)]
+    found = [check.name for check in monitoring.run_checks(sqlite_instance)]
     assert sorted(name for name, *_ in rows("What doctor looks at")) == sorted(
-        ["settings", links.NAME, *found]
+        ["settings", article_links.ARTICLES_CHECK, *found]
     )
 
 

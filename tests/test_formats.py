@@ -18,13 +18,13 @@ from flask import Flask
 
 from intake.accounts import dev_account
 from intake.app import create_app
-from intake.audit.anchors import MARK as ANCHOR_MARK
+from intake.audit.chain import MARK as ANCHOR_MARK
 from intake.audit.models import DETAILS, Action
 from intake.audit.service import DIGEST_VERSION, UNLABELLED
 from intake.backup import create
 from intake.backup.archive import FORMAT, NOT_KEPT, Manifest
-from intake.calling.windows import Window
-from intake.cli import greeting, intake
+from intake.calling.hours import Window
+from intake.cli import intake, run
 from intake.conf.secrets import SECRETS
 from intake.conf.settings import PREFIX, Settings
 from intake.consent.receipt import MARK as RECEIPT_MARK
@@ -280,7 +280,7 @@ def test_printed_lines_stay(sqlite_instance: Instance) -> None:
     with sqlite_instance.database.transaction() as session:
         account = dev_account.ensure(session, instance=sqlite_instance)
     said = written("Words that are read by others")
-    printed = click.unstyle(greeting.words(sqlite_instance.settings, account))
+    printed = click.unstyle(run.greeting(sqlite_instance.settings, account))
     for line in said["make run"]:
         assert re.search(rf"^ *{line} ", printed, re.MULTILINE), line
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from intake import audit, backup
 from intake.accounts.dev_account import FirstAccount
 from intake.app import create_app
-from intake.audit import anchors, export
+from intake.audit import chain, export
 from intake.audit.models import ChainLink
 from intake.audit.service import DIGEST_VERSION
 from intake.conf import secrets as conf_secrets
@@ -173,7 +173,7 @@ def test_it_is_upgraded(stored: Stored) -> None:
 
 def test_its_log_its_chain_and_its_consent_verify(stored: Stored) -> None:
     assert problems(stored.instance) == ()
-    kept = anchors.kept(stored.instance.settings.anchor_path) or []
+    kept = chain.anchors_in(stored.instance.settings.anchor_path) or []
     assert integrity.verify(stored.instance).anchors == len(kept)
     assert bool(kept) is (stored.folder / "anchors.log").exists()
 

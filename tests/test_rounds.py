@@ -290,7 +290,7 @@ def test_the_heartbeat_is_written_now_and_then(instance, clock) -> None:
 def test_a_mail_server_that_is_down_is_no_trouble_of_the_relays(instance) -> None:
     enqueue(instance)
     mailer = Recorder()
-    mailer.fails = lambda _: scheduler.relay.NotSent("TimeoutError", cut_off=True)
+    mailer.fails = lambda _: scheduler.sender.NotSent("TimeoutError", cut_off=True)
     scheduler.run(instance, Turns(1), mailer=mailer)
     assert standing(instance, "notices").last_error is None
 
@@ -299,7 +299,7 @@ def test_a_delivery_that_fails_for_no_known_reason_shows_in_the_heartbeat(instan
     def fail(*_: object, **__: object) -> None:
         raise LookupError("jane canary")
 
-    monkeypatch.setattr(scheduler.relay, "deliver_due", fail)
+    monkeypatch.setattr(scheduler.sender, "deliver_due", fail)
     with structlog.testing.capture_logs() as logged:
         scheduler.run(instance, Turns(3), mailer=Recorder())
     beat = standing(instance, "notices")

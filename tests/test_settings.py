@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from intake.conf import settings, settings_rules
+from intake.conf import settings, validators
 from intake.conf.secrets import SECRETS, new_secret
 from intake.conf.settings import Mode, Settings, Tls
 from intake.core.errors import SettingsError
@@ -469,7 +469,7 @@ def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path: Path) -> None
     if root:
         os.setresuid(65534, 65534, 0)
     try:
-        names = [name for name, _ in settings_rules._folders(values)]
+        names = [name for name, _ in validators._folders(values)]
     finally:
         if root:
             os.setresuid(0, 0, 0)

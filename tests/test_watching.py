@@ -45,7 +45,7 @@ def waiting(instance: Instance) -> int:
 
 
 def state(instance: Instance, name: str) -> State:
-    return next(each.state for each in monitoring.checks(instance) if each.name == name)
+    return next(each.state for each in monitoring.run_checks(instance) if each.name == name)
 
 
 # --- reminders ---------------------------------------------------------------------------------------
@@ -340,6 +340,6 @@ def test_a_broken_database_is_not_well(sqlite_instance, monkeypatch) -> None:
     def down(_: Instance) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(alerts.health, "checks", down)
+    monkeypatch.setattr(alerts.monitoring, "run_checks", down)
     assert alerts._well(sqlite_instance) is False
     assert outbox.Mail.ALARM is Mail.ALARM

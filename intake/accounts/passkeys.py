@@ -5,10 +5,13 @@ long as it could be answered, so that an answer counts once. A sign count that d
 somebody has a copy of the key: that passkey is taken away (WebAuthn Level 3, 6.1.1).
 """
 
+import hmac
 import json
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
@@ -23,18 +26,74 @@ from fido2.webauthn import (
     PublicKeyCredentialRpEntity,
     UserVerificationRequirement,
 )
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from intake import audit
-from intake.accounts import challenges
-from intake.accounts.models import Browser, Passkey
+from intake.accounts.models import Browser, Passkey, SpentChallenge
 from intake.accounts.permissions import Member
 from intake.audit import Action
 from intake.core.errors import NotFound, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
+from intake.security import crypto
+
+# --- What a passkey signs: a challenge that we made for one page, within two hours, answered once.
+
+CHALLENGE_VALID_FOR = timedelta(hours=2)
+"""So long a page with a challenge on it may stand open."""
+_SKEW = timedelta(minutes=1)
+_NONCE, _MOMENT, _SEAL = 16, 8, 32
+
+
+def new_challenge(bound_to: bytes, *, instance: Instance) -> str:
+    """A fresh challenge for a page of this session; base64url."""
+    return _signed_challenge(
+        secrets.token_bytes(_NONCE), int(instance.clock().timestamp()), bound_to, instance
+    )
+
+
+def login_challenge(bound_to: bytes, *, instance: Instance) -> str:
+    """The challenge of a sign-in page: the same all hour long for one nonce of one browser.
+
+    So that a refusal has the same bytes whatever was wrong. The nonce is random, and gone once it let
+    somebody in.
+    """
+    hour = int(instance.clock().timestamp()) // 3600 * 3600
+    nonce = hmac.digest(instance.keyring.app_secrets("door-challenge")[-1], bound_to, "sha256")[:_NONCE]
+    return _signed_challenge(nonce, hour, bound_to, instance)
+
+
+def _signed_challenge(nonce: bytes, moment: int, bound_to: bytes, instance: Instance) -> str:
+    core = nonce + moment.to_bytes(_MOMENT, "big")
+    return websafe_encode(core + _challenge_mac(core, bound_to, instance.keyring.app_secrets("passkey")[-1]))
+
+
+def _challenge_mac(core: bytes, bound_to: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, bound_to + core, "sha256")
+
+
+def is_our_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
+    """Whether we made this challenge for this page, within the last two hours."""
+    core, seal = raw[: _NONCE + _MOMENT], raw[_NONCE + _MOMENT :]
+    keys = instance.keyring.app_secrets("passkey")
+    if len(seal) != _SEAL or not any(crypto.same(seal, _challenge_mac(core, bound_to, key)) for key in keys):
+        return False
+    age = instance.clock().timestamp() - int.from_bytes(core[_NONCE:], "big")
+    return -_SKEW.total_seconds() <= age <= CHALLENGE_VALID_FOR.total_seconds()
+
+
+def spend_challenge(session: Session, raw: bytes, instance: Instance) -> bool:
+    """Keep that it was answered. False when it had been: of many at once one wins."""
+    row = {"challenge_hash": instance.keyring.blind_index("challenge", raw.hex())}
+    try:
+        with session.begin_nested():
+            session.execute(insert(SpentChallenge).values(**row, spent_at=instance.clock()))
+    except IntegrityError:
+        return False
+    return True
+
 
 MOST = 10
 """More passkeys than one person has devices."""
@@ -94,7 +153,7 @@ def creation(session: Session, member: Member, *, bound_to: bytes, instance: Ins
     known = [{"type": "public-key", "id": websafe_encode(each)} for each in _handles(session, member.id)]
     return json.dumps(
         {
-            "challenge": challenges.made(bound_to, instance=instance),
+            "challenge": new_challenge(bound_to, instance=instance),
             "rp": {"id": place(instance), "name": instance.clinic.name},
             "user": {"id": websafe_encode(member.id.bytes), "name": member.email, "displayName": member.name},
             "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in _algorithms()],
@@ -112,7 +171,7 @@ def _algorithms() -> list[int]:
 
 def asking(bound_to: bytes, *, instance: Instance, at_door: bool = False) -> str:
     """What a browser has to know to use a passkey, as JSON; it names none, so it tells nothing."""
-    make = challenges.made_for_door if at_door else challenges.made
+    make = login_challenge if at_door else new_challenge
     return json.dumps(
         {
             "challenge": make(bound_to, instance=instance),
@@ -130,7 +189,7 @@ def add(
     if count >= MOST:
         raise EnoughPasskeys
     made, raw, sign_count = _made(answer, bound_to, instance)
-    if not challenges.spend(session, raw, instance):
+    if not spend_challenge(session, raw, instance):
         raise NoPasskey
     row = Passkey(
         id=uuid.uuid4(),
@@ -152,7 +211,7 @@ def _made(answer: str, bound_to: bytes, instance: Instance) -> tuple[AttestedCre
     try:
         read = json.loads(answer)
         raw = _challenge_in(read)
-        if not challenges.ours(raw, bound_to, instance):
+        if not is_our_challenge(raw, bound_to, instance):
             raise NoPasskey
         state = {
             "challenge": websafe_encode(raw),
@@ -212,12 +271,12 @@ def use(session: Session, answer: Mapping[str, Any], *, bound_to: bytes, instanc
     try:
         raw, handle = _challenge_in(answer), websafe_decode(answer["rawId"])
         row = _found(session, handle, instance)
-        if not row or not challenges.ours(raw, bound_to, instance):
+        if not row or not is_our_challenge(raw, bound_to, instance):
             return None
         counter, verified = _verified(row, raw, answer, instance)
     except _TROUBLES:
         return None
-    if not challenges.spend(session, raw, instance) or _copied(session, row, counter, instance):
+    if not spend_challenge(session, raw, instance) or _copied(session, row, counter, instance):
         return None
     return Used(row.staff_id, verified)
 

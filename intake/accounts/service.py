@@ -294,3 +294,11 @@ def record(
         about=staff_id,
         details=details,
     )
+
+
+def names_of(session: Session, staff_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The names of staff members, in one statement."""
+    if not staff_ids:
+        return {}
+    named = select(StaffMember.id, StaffMember.name).where(StaffMember.id.in_(staff_ids))
+    return dict(session.execute(named).all())

@@ -7,8 +7,10 @@ this act opens its own transaction: a refusal must be kept too, and a refusal is
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -17,6 +19,7 @@ from intake import audit
 from intake.accounts import credentials, passkeys, service, sessions
 from intake.accounts.models import Browser, StaffMember
 from intake.accounts.permissions import Member
+from intake.accounts.sessions import Found
 from intake.audit import Action, Actor
 from intake.core.errors import IntakeError, NotSignedIn, TooMany
 from intake.core.i18n import N_
@@ -257,3 +260,82 @@ def sign_out(session: Session, token: str, *, instance: Instance) -> None:
         return
     if sessions.end(session, token, instance=instance):
         _record(session, Action.STAFF_SIGNED_OUT, instance, found.member.actor, about=found.member.id)
+
+
+# --- The second factor once more, from somebody who is signed in: before an act that asks for it (E9).
+
+
+class NotConfirmed(IntakeError):
+    """The second factor was not right, or was used already."""
+
+    status = 422
+    sentence = N_("That code did not fit, or was used already. Wait for the next one and type it.")
+
+
+class TooManyCodes(IntakeError):
+    """Too many wrong codes from somebody who is signed in."""
+
+    status = 429
+    sentence = N_("Those were too many codes. Wait five minutes, then type a fresh one.")
+
+
+def confirm_second_factor(*, instance: Instance, found: Found, code: str = "", passkey: str = "") -> str:
+    """Spend a second factor for this session and return its new token; the one before is void.
+
+    `code` is a one-time or a recovery code, `passkey` a browser's answer to this session's challenge.
+    Opens its own transaction, because a refusal is kept too. Raises NotConfirmed (422, whatever was
+    wrong), TooManyCodes (429) and NotSignedIn.
+    """
+    if not instance.throttle.hit(rate_limits.SECOND_FACTOR, str(found.member.id)).allowed:
+        raise TooManyCodes
+    answer = passkeys.read(passkey)
+    with instance.database.transaction() as session:
+        means = _spend_factor(session, instance, found, code, answer)
+        token = sessions.renew(session, found, instance=instance) if means else ""
+        _record_confirmation(session, instance, found, means)
+    if not token:
+        raise NotConfirmed
+    return token
+
+
+def _spend_factor(
+    session: Session, instance: Instance, found: Found, code: str, answer: Mapping[str, Any]
+) -> Means | None:
+    if answer:
+        used = passkeys.use(session, answer, bound_to=found.id.bytes, instance=instance)
+        return Means.PASSKEY if used and used.staff_id == found.member.id else None
+    return spend_code(session, instance, found, code)
+
+
+def spend_code(session: Session, instance: Instance, found: Found, code: str) -> Means | None:
+    """Use up a one-time or recovery code of whoever is signed in; None when it is none, or was used."""
+    row = session.get(StaffMember, found.member.id, with_for_update=True, populate_existing=True)
+    read = credentials.read_code(code)
+    if not row or not read:
+        return None
+    step = credentials.step_of(_secret(row, instance), read, at=instance.clock())
+    if step:
+        return Means.TOTP if credentials.use_step(session, row.id, step=step) else None
+    spent = credentials.use_recovery_code(
+        session, row.id, read, keyring=instance.keyring, at=instance.clock()
+    )
+    return Means.RECOVERY_CODE if spent else None
+
+
+def _secret(row: StaffMember, instance: Instance) -> bytes:
+    try:
+        return credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except Unopenable:
+        return credentials.new_totp_secret()  # no code fits; a recovery code still does
+
+
+def _record_confirmation(session: Session, instance: Instance, found: Found, means: Means | None) -> None:
+    audit.record(
+        session,
+        Action.STAFF_CONFIRMED if means else Action.STAFF_REFUSED,
+        keyring=instance.keyring,
+        at=instance.clock(),
+        actor=found.member.actor,
+        about=found.member.id,
+        details={"method": means.value} if means else {"reason": Reason.CODE.value},
+    )

@@ -13,9 +13,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from intake.audit import anchors
-from intake.audit.anchors import Anchor, Seen, compare
-from intake.audit.chain import Verification, Walk
+from intake.audit import chain
+from intake.audit.chain import Anchor, Seen, Verification, Walk, compare_anchors
 from intake.audit.models import ActorKind, AuditEvent, ChainLink
 from intake.db.engine import Database
 from intake.security.crypto import Keyring
@@ -77,7 +76,7 @@ def verify(written: Iterable[str], *, keyring: Keyring, anchors: Sequence[Anchor
     walk.problems += [] if own else ["the first line of the file is not the anchor that it began with."]
     walk.problems += _ends(own, walk, keyring)
     seen = Seen(max([count, *(each.events for each in compared)]), walk.linked, walk.digests)
-    walk.problems += compare(compared, seen, keyring=keyring)
+    walk.problems += compare_anchors(compared, seen, keyring=keyring)
     return Verification(
         events=count,
         linked=walk.linked,
@@ -94,7 +93,7 @@ def _newer(count: int) -> tuple[str, ...]:
 
 def _own(first: str) -> list[Anchor]:
     try:
-        return anchors.read(str(json.loads(first)["anchor"]))[:1]
+        return chain.read_anchors(str(json.loads(first)["anchor"]))[:1]
     except (ValueError, TypeError, KeyError, RecursionError):
         return []
 

@@ -1,10 +1,9 @@
 """Copies that can be brought back: taking one, trying one out, restoring one, and what is known of each."""
 
 from intake.backup.create import Taken, newest, take
-from intake.backup.models import BackupAct, BackupRecord
+from intake.backup.models import BackupAct, BackupRecord, last_result
 from intake.backup.restore import Restored, rehearse, restore
 from intake.backup.schedule import daily, weekly_test
-from intake.backup.standing import last
 
 __all__ = [
     "BackupAct",
@@ -12,7 +11,7 @@ __all__ = [
     "Restored",
     "Taken",
     "daily",
-    "last",
+    "last_result",
     "newest",
     "rehearse",
     "restore",

@@ -9,10 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-from intake.backup.archive import lines
-from intake.backup.models import BackupAct
-from intake.backup.standing import recorded
-from intake.conf.secrets import parse_key
+from intake.backup.archive import LOCK, key_of, lines
+from intake.backup.models import BackupAct, recording
 from intake.core import files
 from intake.core.errors import Refused
 from intake.db.snapshot import snapshot
@@ -20,7 +18,6 @@ from intake.instance import Instance
 from intake.security.crypto import encrypted
 
 SUFFIX = ".backup"
-LOCK = "backup.lock"
 _NAMED = re.compile(r"intake-\d{8}T\d{12}Z\.backup")
 _DRAFT = re.compile(r"\.intake-\d{8}T\d{12}Z\.backup\.part")
 _LEFT_BEHIND = timedelta(hours=6)
@@ -35,23 +32,13 @@ class Taken:
     pruned: int
 
 
-def key_of(instance: Instance) -> bytes:
-    """The key for backups. Raises Refused when none is set."""
-    if not instance.settings.backup_key:
-        raise Refused(
-            "INTAKE_BACKUP_KEY: is missing; make one with `intake keys new --only backup_key`, and keep a "
-            "copy away from the backups."
-        )
-    return parse_key(instance.settings.backup_key)
-
-
 def take(instance: Instance, to: Path | None = None, *, keep: int | None = None) -> Taken:
     """Write one encrypted backup: into the folder `to` (default INTAKE_BACKUP_DIR), or as the file `to`.
 
     In a folder only the newest `keep` of ours stay (default INTAKE_BACKUP_KEEP). How it ended is written
     down for health. Raises Refused, saying why, and Unavailable; a half file is never left.
     """
-    with recorded(instance, BackupAct.TAKEN):
+    with recording(instance, BackupAct.TAKEN):
         key, path = key_of(instance), _path(instance, to)
         try:
             with snapshot(instance.database, lock=instance.settings.data_dir / LOCK) as session:

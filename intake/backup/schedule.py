@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 
 from intake.backup.create import newest, take
-from intake.backup.models import BackupAct, BackupRecord
+from intake.backup.models import BackupAct, BackupRecord, last_result
 from intake.backup.restore import rehearse
-from intake.backup.standing import last
 from intake.instance import Instance
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -36,7 +35,7 @@ def weekly_test(instance: Instance) -> int:
 
 def _due(instance: Instance, act: BackupAct, every: timedelta) -> bool:
     with instance.database.reading() as session:
-        row = last(session, act)
+        row = last_result(session, act)
     return row is None or _over(row, every, instance.clock())
 
 

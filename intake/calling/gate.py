@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from intake.calling.availability import HORIZON_DAYS, Layer, layers, local
-from intake.calling.hours import CallingHours
-from intake.calling.intervals import DAY, Interval, Intervals, holding, intersection, whole_day, without
+from intake.calling.availability import (
+    DAY,
+    HORIZON_DAYS,
+    Interval,
+    Intervals,
+    Layer,
+    holding,
+    intersection,
+    layers,
+    local,
+    whole_day,
+    without,
+)
+from intake.calling.hours import CallingHours, Window
 from intake.calling.regions import zones_of
-from intake.calling.windows import Window
 from intake.conf.clinic import Channel, Clinic
 from intake.core.i18n import N_
 

@@ -4,21 +4,63 @@ The federal hours are the floor; a state may be stricter. An operator's own hour
 `clinic.toml` and can only narrow what is here, because the times are intersected.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time, timedelta
+from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from intake.calling.holidays import SATURDAY, SUNDAY, is_federal_holiday
-from intake.calling.regions import REGIONS
-from intake.conf import rules, toml_schema
-from intake.conf.rules import Span
-from intake.conf.toml_schema import Section
+from babel.lists import format_list
 
-LEGAL = rules.hours_or("none")
-READ = rules.one_of(("rule", "summary"))
-ON_HOLIDAYS = rules.one_of(("none", "as usual"))
+from intake.calling.regions import REGIONS
+from intake.conf import toml_schema
+from intake.conf.toml_schema import Section, Span
+from intake.core.i18n import N_, translate
+
+# --- The federal holidays of the United States by rule, so that they never run out (5 U.S.C. 6103).
+
+MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
+_ONE_DAY = timedelta(days=1)
+
+
+def is_federal_holiday(day: date) -> bool:
+    """True on the day itself and on the weekday on which it is observed."""
+    return day in _federal_holidays(day.year) or day in _federal_holidays((day + _ONE_DAY).year)
+
+
+@cache
+def _federal_holidays(year: int) -> frozenset[date]:
+    """The holidays of `year`. New Year's Day may be observed on the last day of the year before."""
+    days = {
+        date(year, 1, 1),
+        _nth(year, 1, MONDAY, 3),
+        _nth(year, 2, MONDAY, 3),
+        _nth(year, 6, MONDAY, 1) - 7 * _ONE_DAY,  # the last Monday of May
+        date(year, 6, 19),
+        date(year, 7, 4),
+        _nth(year, 9, MONDAY, 1),
+        _nth(year, 10, MONDAY, 2),
+        date(year, 11, 11),
+        _nth(year, 11, THURSDAY, 4),
+        date(year, 12, 25),
+    }
+    return frozenset(days | {_observed(day) for day in days})
+
+
+def _nth(year: int, month: int, weekday: int, n: int) -> date:
+    first = date(year, month, 1)
+    return first + _ONE_DAY * ((weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+def _observed(day: date) -> date:
+    return day + {SATURDAY: -_ONE_DAY, SUNDAY: _ONE_DAY}.get(day.weekday(), 0 * _ONE_DAY)
+
+
+LEGAL = toml_schema.hours_or("none")
+READ = toml_schema.one_of(("rule", "summary"))
+ON_HOLIDAYS = toml_schema.one_of(("none", "as usual"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +68,8 @@ class Federal(Section):
     """The hours nobody may call or text outside of, on the clock of the person."""
 
     hours: Annotated[tuple[Span, ...], LEGAL]
-    source: Annotated[str, rules.WORDS]
-    verified_on: Annotated[date, rules.DATE]
+    source: Annotated[str, toml_schema.WORDS]
+    verified_on: Annotated[date, toml_schema.DATE]
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if len(self.hours) != 1:
@@ -42,11 +84,11 @@ class Law(Section):
     saturdays: Annotated[tuple[Span, ...], LEGAL]
     sundays: Annotated[tuple[Span, ...], LEGAL]
     holidays: Annotated[str, ON_HOLIDAYS] = "as usual"
-    also_not_on: tuple[Annotated[date, rules.DATE], ...] = ()
-    contacts_per_24h: Annotated[int | None, rules.whole(1, 10)] = None
-    source: Annotated[str, rules.WORDS]
+    also_not_on: tuple[Annotated[date, toml_schema.DATE], ...] = ()
+    contacts_per_24h: Annotated[int | None, toml_schema.whole_number(1, 10)] = None
+    source: Annotated[str, toml_schema.WORDS]
     read: Annotated[str, READ]
-    verified_on: Annotated[date, rules.DATE]
+    verified_on: Annotated[date, toml_schema.DATE]
 
     def spans_on(self, day: date) -> tuple[Span, ...]:
         """The legal parts of one day on the clock of the person."""
@@ -60,7 +102,7 @@ class CallingHours(Section):
     """The whole table: the federal floor, and the states that are stricter."""
 
     federal: Federal
-    states: Mapping[Annotated[str, rules.REGION], Law]
+    states: Mapping[Annotated[str, toml_schema.REGION], Law]
 
     def spans_on(self, region: str, day: date) -> tuple[Span, ...]:
         """The legal parts of `day` for somebody in `region`."""
@@ -96,3 +138,71 @@ def _within(span: Span, hours: tuple[Span, ...]) -> bool:
 def load(path: Path) -> CallingHours:
     """The table of `path`. Raises SettingsError with every wrong key."""
     return toml_schema.load(path, CallingHours)
+
+
+# --- The parts of the week a person may call safe (decisions.md 6), always on their own clock.
+
+
+class Window(StrEnum):
+    """A part of the week. `any` means whenever the clinic is open."""
+
+    WEEKDAY_MORNING = "weekday_morning"
+    WEEKDAY_AFTERNOON = "weekday_afternoon"
+    WEEKDAY_EVENING = "weekday_evening"
+    SATURDAY_MORNING = "saturday_morning"
+    SATURDAY_AFTERNOON = "saturday_afternoon"
+    SATURDAY_EVENING = "saturday_evening"
+    ANY = "any"
+
+    @property
+    def sentence(self) -> str:
+        """In words (message id)."""
+        return _WINDOW_NAMES[self]
+
+    @property
+    def span(self) -> Span | None:
+        """Its hours on the clock; None for `any`."""
+        return _WINDOW_PARTS.get(self.value.rpartition("_")[2])
+
+
+_WINDOW_PARTS = {
+    "morning": Span(time(9), time(12)),
+    "afternoon": Span(time(12), time(17)),
+    "evening": Span(time(17), time(20)),
+}
+_WINDOW_NAMES = {
+    Window.WEEKDAY_MORNING: N_("weekday mornings"),
+    Window.WEEKDAY_AFTERNOON: N_("weekday afternoons"),
+    Window.WEEKDAY_EVENING: N_("weekday evenings"),
+    Window.SATURDAY_MORNING: N_("Saturday mornings"),
+    Window.SATURDAY_AFTERNOON: N_("Saturday afternoons"),
+    Window.SATURDAY_EVENING: N_("Saturday evenings"),
+    Window.ANY: N_("any time we are open"),
+}
+
+
+def spans_on(windows: Iterable[Window], day: date) -> tuple[Span, ...]:
+    """The hours of `day` that `windows` name. `any` is no part of a day: ask for it first."""
+    name = "saturday" if day.weekday() == SATURDAY else "weekday"
+    if day.weekday() > SATURDAY:
+        return ()
+    return tuple(
+        each.span for each in Window if each in windows and each.span and each.value.startswith(name)
+    )
+
+
+def windows_in_words(windows: Iterable[Window], language: str) -> str:
+    """`weekday mornings and Saturday afternoons`, in the order of the week."""
+    chosen = set(windows)
+    named = [Window.ANY] if Window.ANY in chosen else [each for each in Window if each in chosen]
+    return format_list([translate(each.sentence, language) for each in named], locale=language)
+
+
+def windows_to_text(windows: Iterable[Window]) -> str:
+    """As one column keeps them: `saturday_morning weekday_evening`."""
+    return " ".join(sorted(windows))
+
+
+def windows_from_text(text: str) -> frozenset[Window]:
+    """What `to_text` wrote. Raises ValueError for a word that names no window."""
+    return frozenset(Window(word) for word in text.split())

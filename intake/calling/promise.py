@@ -1,18 +1,97 @@
 """By when we said we would be in touch (decisions.md 13), and how we say it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import groupby
 
-from intake.calling import words
-from intake.calling.availability import HORIZON_DAYS, contactable, local
-from intake.calling.hours import CallingHours
-from intake.calling.intervals import DAY, Interval, Intervals, holding, on_the_clock, union
+from babel.dates import format_date, get_day_names
+from babel.lists import format_list
+
+from intake.calling.availability import (
+    DAY,
+    HORIZON_DAYS,
+    Interval,
+    Intervals,
+    contactable,
+    holding,
+    local,
+    on_the_clock,
+    union,
+)
+from intake.calling.hours import CallingHours, Window
 from intake.calling.regions import names_of_zone
-from intake.calling.windows import Window
 from intake.conf.clinic import Channel, Clinic
+from intake.conf.toml_schema import Span
 from intake.core.errors import Unprocessable
-from intake.core.i18n import N_, translate
+from intake.core.i18n import N_, hour, translate
+
+# --- Times as people say them, in English and Spanish: today at 9 am, el lunes a las 9 de la mañana.
+
+WEEK = 7
+ONE = 1  # Spanish says "la 1" and "las 2"
+
+
+def clock_phrase(moment: datetime, language: str) -> str:
+    """The time of day of a local moment: `10 am`; in Spanish with its article: `las 10 de la mañana`."""
+    said = hour(moment.time(), language)
+    if language == "en":
+        return said
+    return f"{'la' if moment.hour % 12 == ONE else 'las'} {said}"
+
+
+def day_phrase(on: date, language: str) -> str:
+    """`Monday, November 23`, `lunes 23 de noviembre`."""
+    return format_date(on, "EEEE, MMMM d" if language == "en" else "EEEE d 'de' MMMM", locale=language)
+
+
+def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) -> str:
+    """Where a moment is, seen from now, on the clock of `zone`: `tomorrow at 9 am`, `Monday at 9 am`."""
+    there, here = local(moment, zone), local(now, zone)
+    time, ahead = clock_phrase(there, language), (there.date() - here.date()).days
+    if ahead == 0:
+        return translate(N_("today at %(time)s"), language, time=time)
+    if ahead == 1:
+        return translate(N_("tomorrow at %(time)s"), language, time=time)
+    if 1 < ahead < WEEK:
+        name = str(get_day_names(locale=language)[there.weekday()])
+        return translate(N_("%(weekday)s at %(time)s"), language, weekday=name, time=time)
+    return translate(N_("%(day)s, at %(time)s"), language, day=day_phrase(there, language), time=time)
+
+
+def opening_hours_phrase(clinic: Clinic, language: str) -> str:
+    """The clinic's week: `Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm`."""
+    names = get_day_names(locale=language)
+    runs = [
+        (hours, [weekday for weekday, _ in run])
+        for hours, run in groupby(enumerate(clinic.hours.days), key=lambda each: each[1])
+        if hours
+    ]
+    return ", ".join(
+        f"{_days_phrase(str(names[days[0]]), str(names[days[-1]]), language)} {spans_phrase(hours, language)}"
+        for hours, days in runs
+    )
+
+
+def _days_phrase(first: str, last: str, language: str) -> str:
+    if first == last:
+        return first
+    return translate(N_("%(first)s to %(last)s"), language, first=first, last=last)
+
+
+def spans_phrase(hours: Iterable[Span], language: str) -> str:
+    """The hours of one day: `9 am to 12 noon and 2 pm to 6 pm`; empty for a day without any."""
+    said = [
+        translate(
+            N_("%(start)s to %(end)s"),
+            language,
+            start=hour(span.opens, language),
+            end=hour(span.closes, language),
+        )
+        for span in hours
+    ]
+    return format_list(said, locale=language)
+
 
 MINUTE = timedelta(minutes=1)
 NO_TIME = N_(
@@ -86,7 +165,7 @@ def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: s
     """`by 10 am tomorrow (Eastern)`, on the clock of `zone`."""
     there, here = local(promise, zone), local(now, zone)
     said = {
-        "time": words.clock(there, language),
+        "time": clock_phrase(there, language),
         "zone": translate(names_of_zone(zone).bracket, language),
     }
     ahead = (there.date() - here.date()).days
@@ -94,7 +173,7 @@ def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: s
         return translate(N_("by %(time)s today %(zone)s"), language, **said)
     if ahead == 1:
         return translate(N_("by %(time)s tomorrow %(zone)s"), language, **said)
-    return translate(N_("by %(time)s on %(day)s %(zone)s"), language, day=words.day(there, language), **said)
+    return translate(N_("by %(time)s on %(day)s %(zone)s"), language, day=day_phrase(there, language), **said)
 
 
 def open_until(clinic: Clinic, now: datetime) -> datetime | None:
@@ -117,9 +196,9 @@ def open_now(clinic: Clinic, now: datetime, language: str) -> Opening:
     hours = _opening(clinic, now)
     current = holding(hours, now)
     if current:
-        closes = words.clock(local(current.end, clinic.time_zone), language)
+        closes = clock_phrase(local(current.end, clinic.time_zone), language)
         return Opening(open=True, sentence=translate(N_("Open now until %(time)s"), language, time=closes))
     if not hours:
         return Opening(open=False, sentence=translate(N_("Closed now"), language))
-    opens = words.when(hours[0].start, now=now, zone=clinic.time_zone, language=language)
+    opens = when_phrase(hours[0].start, now=now, zone=clinic.time_zone, language=language)
     return Opening(open=False, sentence=translate(N_("Opens %(when)s"), language, when=opens))

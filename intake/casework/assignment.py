@@ -16,15 +16,16 @@ from intake import audit
 from intake.accounts import service, sessions
 from intake.accounts.models import StaffMember
 from intake.accounts.permissions import Member, Permission, may, require
-from intake.audit import Action, AuditEvent, log
+from intake.audit import Action, AuditEvent
+from intake.audit import service as audit_service
 from intake.casework import queue
 from intake.casework.queue import Filters, HeldBy, Page
-from intake.casework.rows import Row, rows_of
+from intake.casework.queue_rows import Row, rows_of
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, history
-from intake.leads.act import Act, Changed
+from intake.leads.claims import Act, Changed
 from intake.leads.models import Lead
 
 MOST = 50
@@ -191,7 +192,7 @@ def taken_back(session: Session, events: Sequence[AuditEvent], *, member: Member
 
 def require_told(session: Session, lead: Lead, *, seen: uuid.UUID | None, member: Member) -> None:
     """Raises TakenBack when the page, which told `seen` last, does not know yet that our hold was ended."""
-    events = log.about(session, lead.id)
+    events = audit_service.events_about(session, lead.id)
     known = [event.id for event in events]
     event = history.taken_back_from(events, member.id)
     if event and seen in known and known.index(seen) > known.index(event.id):

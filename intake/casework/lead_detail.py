@@ -9,22 +9,21 @@ from itertools import takewhile
 from sqlalchemy.orm import Session
 
 from intake.accounts.permissions import Member, Permission, may
-from intake.audit import Action, log
+from intake.accounts.service import names_of
+from intake.audit import Action, service
 from intake.calling.gate import Verdict
 from intake.casework import assignment, queue, undo
 from intake.casework.assignment import TakenBack
-from intake.casework.rows import names_of
+from intake.casework.models import UndoState
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.service import Shown
 from intake.instance import Instance
-from intake.leads import claims, eligibility, history, legal_hold, notes, reveal, suppression
-from intake.leads.act import Act
-from intake.leads.before import Before
+from intake.leads import claims, eligibility, history, models, notes, reveal, suppression
+from intake.leads.claims import Act
 from intake.leads.eligibility import Standing
 from intake.leads.history import Told
-from intake.leads.legal_hold import HoldReason, LegalHold
-from intake.leads.models import Lead, LeadStatus
+from intake.leads.models import HoldReason, Lead, LeadStatus, LegalHold
 from intake.leads.reveal import Masked, Revealed
 from intake.leads.suppression import Listed
 
@@ -47,7 +46,7 @@ class View:
     said: Sequence[Shown]
     again: Sequence[Listed]
     hold: LegalHold | None
-    undoable: Before | None
+    undoable: UndoState | None
     note: str
     note_mark: str
     names: Mapping[uuid.UUID, str]
@@ -134,7 +133,7 @@ def view(
     NotFound for an unknown lead and for one we may not see, alike.
     """
     lead = queue.one(session, lead_id, member=member)
-    events = log.about(session, lead.id)
+    events = service.events_about(session, lead.id)
     shown = (
         []
         if masked
@@ -156,7 +155,7 @@ def view(
         told=history.tell(events, lead, now=instance.clock()),
         said=list({each.event.kind: each for each in consent.shown(session, lead.id)}.values()),
         again=again,
-        hold=legal_hold.of(session, lead.id),
+        hold=models.legal_hold_of(session, lead.id),
         undoable=undo.offered(session, lead, member=member, instance=instance),
         names=names_of(session, {each for each in staff if each}),
         taken_back=assignment.taken_back(session, events, member=member),

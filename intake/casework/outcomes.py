@@ -15,7 +15,7 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
-from intake.leads.act import Act, Changed, Closed, touch
+from intake.leads.claims import Act, Changed, Closed, touch
 from intake.leads.eligibility import CONTACT_KINDS, Standing
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, SuppressionReason
 

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from intake import audit
 from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action
-from intake.casework.rows import Row, rows_of
+from intake.casework.queue_rows import Row, rows_of
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import typed
+from intake.leads import form
 from intake.leads.models import Lead
 from intake.leads.submission import REFERENCE_BYTES
 from intake.security import crypto
@@ -87,7 +87,7 @@ def read_term(words: str) -> Term:
 
 def read_contact(words: str, sentence: str = WHOM_TO_STOP) -> Term:
     """A number or an address, as we look it up. Raises Unprocessable on `term` with `sentence`."""
-    kind, read = (TermKind.EMAIL, typed.email) if "@" in words else (TermKind.PHONE, typed.phone)
+    kind, read = (TermKind.EMAIL, form.clean_email) if "@" in words else (TermKind.PHONE, form.clean_phone)
     try:
         return Term(kind, read(words))
     except ValidationError:

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from intake.accounts.permissions import Member, Permission, may, require
 from intake.audit import Action
+from intake.casework.models import UndoState
 from intake.core.errors import NotAllowed, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.act import Act, touch
-from intake.leads.before import Before
+from intake.leads.claims import Act, touch
 from intake.leads.models import Attempt, Lead, LeadStatus, Outcome
 
 UNDO_FOR = timedelta(minutes=5)
@@ -50,10 +50,10 @@ def offer(act: Act, was: dict[str, Any], attempt: Attempt | None = None) -> None
     """Keep what the lead `was` before this act, in the place of what was kept before. Flushes."""
     act.session.flush()
     if attempt and attempt.outcome in FOR_GOOD:
-        act.session.execute(delete(Before).where(Before.lead_id == act.lead.id))
+        act.session.execute(delete(UndoState).where(UndoState.lead_id == act.lead.id))
         return
     act.session.merge(
-        Before(
+        UndoState(
             lead_id=act.lead.id,
             act_id=attempt.id if attempt else uuid.uuid4(),
             outcome=attempt.outcome if attempt else None,
@@ -67,10 +67,10 @@ def offer(act: Act, was: dict[str, Any], attempt: Attempt | None = None) -> None
     act.session.flush()
 
 
-def offered(session: Session, lead: Lead, *, member: Member, instance: Instance) -> Before | None:
+def offered(session: Session, lead: Lead, *, member: Member, instance: Instance) -> UndoState | None:
     """What `member` can undo on the lead right now, if there is something."""
     act = Act(session, lead, member, instance)
-    before = session.get(Before, lead.id)
+    before = session.get(UndoState, lead.id)
     if before is None or before.undone_at or not may(member, Permission.LOG_OUTCOME):
         return None
     try:
@@ -80,7 +80,7 @@ def offered(session: Session, lead: Lead, *, member: Member, instance: Instance)
     return before
 
 
-def ends(before: Before) -> datetime:
+def ends(before: UndoState) -> datetime:
     """Until when an act can be undone."""
     return before.at + UNDO_FOR
 
@@ -96,21 +96,21 @@ def undo(session: Session, lead: Lead, *, act_id: uuid.UUID, member: Member, ins
     act = Act(session, lead, member, instance)
     elsewhere = claims.held_elsewhere(act)
     claims.lock(session, lead)
-    before = session.get(Before, lead.id, populate_existing=True)
+    before = session.get(UndoState, lead.id, populate_existing=True)
     if _undone(act, before, act_id):
         return
     found = _check(act, before, act_id)
     _restore(act, found, hold=elsewhere is None and found.claimed_by == member.id)
 
 
-def _undone(act: Act, before: Before | None, act_id: uuid.UUID) -> bool:
+def _undone(act: Act, before: UndoState | None, act_id: uuid.UUID) -> bool:
     if before and before.act_id == act_id:
         return before.undone_at is not None
     attempt = act.session.get(Attempt, act_id)
     return attempt is not None and attempt.lead_id == act.lead.id and attempt.undone_at is not None
 
 
-def _check(act: Act, before: Before | None, act_id: uuid.UUID) -> Before:
+def _check(act: Act, before: UndoState | None, act_id: uuid.UUID) -> UndoState:
     """What is kept of the very act, if it may still be undone. Raises what `undo` raises."""
     if before is None or before.act_id != act_id:
         raise ActedSince
@@ -125,11 +125,11 @@ def _check(act: Act, before: Before | None, act_id: uuid.UUID) -> Before:
     return before
 
 
-def _hold_of(row: Lead | Before) -> tuple[object, object]:
+def _hold_of(row: Lead | UndoState) -> tuple[object, object]:
     return row.claimed_by, row.claimed_until
 
 
-def _restore(act: Act, before: Before, *, hold: bool) -> None:
+def _restore(act: Act, before: UndoState, *, hold: bool) -> None:
     lead, reason = act.lead, act.lead.close_reason
     reopened = lead.status is LeadStatus.CLOSED and before.status is not LeadStatus.CLOSED
     touch(lead)

@@ -31,7 +31,11 @@ COMMANDS = {
     "staff": "Add, list, reset and disable staff accounts.",
 }
 
-MODULES = {"db": "database", "staff": "accounts"}
+MODULES = {
+    "backup": "database", "consent": "audit", "db": "database", "demo": "leads", "evidence": "audit",
+    "outbox": "mail", "receipt": "audit", "relay": "run", "restore": "database", "serve": "run",
+    "staff": "accounts",
+}  # fmt: skip
 """Commands that live in a module of another name."""
 
 

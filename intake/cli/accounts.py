@@ -9,7 +9,7 @@ from intake.accounts import dev_account, invitations, service
 from intake.accounts.models import Role
 from intake.accounts.service import Added
 from intake.audit import Actor
-from intake.cli.opening import load_settings, opened
+from intake.cli.context import load_settings, opened
 from intake.core.clock import ahead
 from intake.core.errors import Refused
 from intake.instance import Instance

@@ -9,13 +9,21 @@ from rich.console import Console
 from rich.table import Table
 
 from intake import audit
+from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent, Verification, export
-from intake.audit.anchors import kept
-from intake.cli.opening import opened
+from intake.audit.chain import anchors_in
+from intake.cli.context import opened
+from intake.consent import receipt
+from intake.consent.statements import Statement
 from intake.core.errors import Refused
+from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
 from intake.monitoring import integrity
 from intake.monitoring.checks import ago
+from intake.reports import compliance
+from intake.reports.compliance import Evidence, Figure, Standing
+from intake.web.desk.privacy import HTML, JSON, as_html
+from intake.web.errors import POLICIES
 
 _SHORT = 60
 
@@ -46,7 +54,7 @@ def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
 
 def read_saved(instance: Instance, saved: Path, anchors: Sequence[Path]) -> Verification:
     """What a saved log proves, with the anchors of other files beside the one it carries."""
-    more = [each for path in anchors for each in kept(path) or ()]
+    more = [each for path in anchors for each in anchors_in(path) or ()]
     with saved.open(encoding="utf-8", errors="replace") as lines:
         return export.verify(lines, keyring=instance.keyring, anchors=more)
 
@@ -91,3 +99,146 @@ def _print_table(events: Sequence[AuditEvent]) -> None:
             each.details if len(each.details) <= _SHORT else f"{each.details[:_SHORT]}…",
         )
     Console(width=120).print(table)
+
+
+# --- `intake consent`: the words people agree to.
+
+
+@click.group("consent")
+def consent_command() -> None:
+    """Show the statements in force."""
+
+
+@consent_command.command("show")
+@click.option("--words", is_flag=True, help="Print the words too, as a person sees them.")
+def show_statements(*, words: bool) -> None:
+    """List the statements in force in each language with version and digest."""
+    with opened(ready=False) as instance:
+        for language in LANGUAGES:
+            statements = list(instance.statements.in_force(language).values())
+            _print_statements(statements, language)
+            if words:
+                _print_wording(statements)
+
+
+def _print_statements(statements: list[Statement], language: str) -> None:
+    table = Table(
+        "kind", "version", "SHA-256 of the words", title=f"In force: {language}", title_justify="left"
+    )
+    for each in statements:
+        table.add_row(each.kind.value, str(each.version), each.digest)
+    Console(width=100).print(table)
+
+
+def _print_wording(statements: list[Statement]) -> None:
+    for each in statements:
+        click.echo(f"\n[{each.kind.value}]\n{each.body}")
+    click.echo()
+
+
+# --- `intake evidence`: what can be shown to whoever has to judge this service.
+
+_OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+@click.command("evidence")
+@click.option("--json", "machine", is_flag=True, help="Print it as JSON.")
+@click.option("--html", "page", type=_OUT, help="Write it as a page to print into FILE, and print nothing.")
+def evidence_command(*, machine: bool, page: Path | None) -> None:
+    """Tell what the service can show of itself, each figure with its date; open findings stand first."""
+    with opened() as instance:
+        report = compliance.gather(instance, policies=POLICIES)
+        if page:
+            _write_report(page, report, instance)
+        _note_saved(instance, HTML if page else JSON if machine else "")
+    if machine:
+        click.echo(compliance.as_json(report), nl=False)
+    elif not page:
+        _print_report(report)
+
+
+def _write_report(path: Path, report: Evidence, instance: Instance) -> None:
+    with create_app(instance).test_request_context("/"):
+        words = as_html(report)
+    try:
+        path.write_text(words, encoding="utf-8")
+    except OSError as wrong:
+        raise Refused(f"The report could not be written to {path}: {wrong.strerror}.") from None
+    click.echo(f"Written to {path}.")
+
+
+def _note_saved(instance: Instance, kind: str) -> None:
+    with instance.database.transaction() as session:
+        audit.record(
+            session,
+            Action.EVIDENCE_SAVED if kind else Action.EVIDENCE_READ,
+            keyring=instance.keyring,
+            at=instance.clock(),
+            actor=Actor.system(),
+            details={"kind": kind} if kind else {},
+        )
+
+
+def _print_report(report: Evidence) -> None:
+    click.echo(
+        f"Evidence report, {_report_moment(report.at)}. "
+        f"{report.clinic}, version {report.version}, {report.mode}."
+    )
+    click.echo(f"\nOpen findings: {len(report.findings)}")
+    for each in report.findings:
+        click.echo(f"  {each.urgency.value}: {each.sentence} {each.what_to_do}".rstrip())
+    click.echo(f"\nNot known: {len(report.not_known)}")
+    for figure in report.not_known:
+        click.echo(f"  {figure.label} {figure.item}".rstrip())
+    for section in report.sections:
+        click.echo(f"\n{section.title}")
+        for figure in section.figures:
+            click.echo(f"  {_report_line(figure)}")
+
+
+def _report_line(figure: Figure) -> str:
+    value = "not known" if figure.standing is Standing.NOT_KNOWN else _report_value(figure)
+    name = f"{figure.label} {figure.item}".strip()
+    detail = f" ({figure.detail})" if figure.detail and figure.detail != value else ""
+    at = f", as of {_report_moment(figure.at)}" if figure.at and figure.at != figure.value else ""
+    mark = " [open]" if figure.standing is Standing.OPEN else ""
+    return f"{name}: {value}{detail}{at}{mark}"
+
+
+def _report_value(figure: Figure) -> str:
+    if isinstance(figure.value, datetime):
+        return _report_moment(figure.value)
+    if isinstance(figure.value, bool):
+        return "yes" if figure.value else "no"
+    return "none" if figure.value is None else str(figure.value)
+
+
+def _report_moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+# --- `intake receipt`: whether a file that somebody shows us is a receipt of ours.
+
+OURS = "This receipt is ours and unaltered."
+NOT_OURS = "This is no receipt of ours, or it was altered."
+
+
+@click.group("receipt")
+def receipt_command() -> None:
+    """Tell whether a receipt is ours and unaltered."""
+
+
+@receipt_command.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def verify_receipt(file: Path) -> None:
+    """Say whether FILE is a receipt of ours and unaltered; exit code 1 when it is not."""
+    try:
+        with file.open("rb") as source:
+            content = source.read(receipt.LONGEST + 1)
+    except OSError:
+        raise Refused("The file cannot be read.") from None
+    with opened(ready=False) as instance:
+        ours = receipt.verify(content, instance.keyring.app_secrets(receipt.PURPOSE))
+    if not ours:
+        raise Refused(NOT_OURS)
+    click.echo(OURS)

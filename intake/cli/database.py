@@ -1,13 +1,18 @@
 """`intake db`: the migrations."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
-from intake import monitoring
-from intake.cli.opening import opened
+from intake import backup, monitoring
+from intake.backup import Restored
+from intake.cli.context import opened
 from intake.core.errors import Refused
 from intake.db.migrate import Standing, standing
 from intake.db.migrate import upgrade as run_migrations
 from intake.instance import Instance
+from intake.privacy import erasure_ledger
 
 
 @click.group("db")
@@ -39,3 +44,81 @@ def check() -> None:
         monitoring.require_ready(instance)
         for each in monitoring.ready(instance):
             click.echo(each.sentence)
+
+
+# --- `intake backup`: one encrypted copy, while everything runs.
+
+
+@click.command("backup")
+@click.option("--to", type=click.Path(path_type=Path), help="A folder, or a file that does not exist yet.")
+@click.option("--keep", type=click.IntRange(1, 1000), help="How many stay in the folder.")
+def backup_command(*, to: Path | None, keep: int | None) -> None:
+    """Write one encrypted backup, by default to INTAKE_BACKUP_DIR; exit code 1 when there is none after all.
+
+    In a folder only the newest INTAKE_BACKUP_KEEP stay. Nothing has to be stopped.
+    """
+    with opened() as instance:
+        taken = backup.take(instance, to.absolute() if to else None, keep=keep)
+    click.echo(f"{taken.path}: {taken.size:,} bytes, encrypted.")
+    if taken.pruned:
+        click.echo(f"{taken.pruned} older deleted.")
+
+
+# --- `intake restore`: bringing a backup back, and trying out whether it could be.
+
+_File = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("restore")
+@click.argument("file", type=_File, required=False)
+@click.option("--ledger", "copies", type=_File, multiple=True, help="A copy of erasures.log kept outside.")
+@click.option("--test", is_flag=True, help="Do it all in memory and write nothing; without FILE, the newest.")
+@click.option("--despite-faults", is_flag=True, help="Restore although something in it does not hold.")
+def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, despite_faults: bool) -> None:
+    """Bring a backup back into an empty database; verifies everything before it writes anything.
+
+    Erasures, stops and withdrawals that came after the backup are done again: from the copy of the
+    ledger in it, in the data folder, beside it, and from every --ledger.
+    """
+    with opened(ready=test) as instance:
+        path = file or (backup.newest(instance) if test else None)
+        if path is None:
+            raise Refused("Say which backup: FILE is missing, and INTAKE_BACKUP_DIR holds none to try out.")
+        newer = [*copies, *_print_found(instance, path)]
+        if test:
+            restored = backup.rehearse(instance, path, newer=newer)
+        else:
+            restored = backup.restore(instance, path, newer=newer, despite_faults=despite_faults)
+    _print_outcome(path, newer, restored)
+    click.echo("Tried out in memory: it can be brought back." if test else _NEXT)
+
+
+_NEXT = "Restored. Run `intake doctor`, then start the web server and the relay."
+
+
+def _print_found(instance: Instance, path: Path) -> list[Path]:
+    """The copies of the ledger that are where we keep them."""
+    kept = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
+    return [each for each in dict.fromkeys(kept) if each.is_file()]
+
+
+def _print_outcome(path: Path, newer: Sequence[Path], restored: Restored) -> None:
+    again = restored.replayed
+    click.echo(f"{path}: taken {restored.taken_at:%Y-%m-%d %H:%M} UTC by version {restored.version}.")
+    click.echo(f"Ledger: the copy in it{''.join(f', {each}' for each in newer)}.")
+    click.echo(f"{_count_rows(restored.leads, 'request')} kept, {again.erased} erased again.")
+    click.echo(
+        f"{again.stopped} put on the do-not-contact list again, {again.withdrawn} permissions ended again."
+    )
+    click.echo("Everybody has to sign in anew.")
+    if again.held_back:
+        click.echo(
+            f"{again.held_back} mails that were on their way may have left already and were held back: "
+            "`intake outbox resend` sends them."
+        )
+    for fault in restored.faults:
+        click.echo(fault)
+
+
+def _count_rows(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intake import monitoring
-from intake.cli.opening import opened
+from intake.cli.context import opened
 from intake.core.errors import SettingsError
 from intake.monitoring import Check, State
 

@@ -4,7 +4,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from intake.cli.opening import opened
+from intake.cli.context import opened
 from intake.conf.secrets import BACKUP_KEY, SECRETS, new_secret
 from intake.core.errors import Refused
 from intake.instance import Instance

@@ -3,10 +3,12 @@
 import uuid
 
 import click
+from rich.console import Console
+from rich.table import Table
 
-from intake import audit
+from intake import audit, outbox
 from intake.audit import Action, Actor
-from intake.cli.opening import opened
+from intake.cli.context import opened
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
@@ -51,3 +53,38 @@ def _send_to_all(instance: Instance) -> list[str]:
             except NotSent as failure:
                 failures.append(failure.code)
     return failures
+
+
+# --- `intake outbox`: what was refused for good, and sending it again.
+
+
+@click.group("outbox")
+def outbox_command() -> None:
+    """See and send again what was refused."""
+
+
+@outbox_command.command()
+def show() -> None:
+    """Say how many messages wait, and list those that were refused for good."""
+    with opened() as instance, instance.database.reading() as session:
+        now = outbox.status(session, at=instance.clock())
+        dead = outbox.dead_letters(session)
+    click.echo(f"{now.waiting} on their way, {now.dead} refused for good.")
+    if dead:
+        table = Table("message", "mail", "since (UTC)", "tries", "why", box=None, pad_edge=False)
+        for each in dead:
+            since = f"{each.created_at:%Y-%m-%d %H:%M}"
+            table.add_row(str(each.id), each.mail.value, since, str(each.attempts), each.last_error or "")
+        Console(width=120).print(table)
+
+
+@outbox_command.command()
+def resend() -> None:
+    """Give every message that was refused for good a new start; the relay sends them."""
+    with opened() as instance, instance.database.transaction() as session:
+        dead = outbox.dead_letters(session)
+        for each in dead:
+            outbox.resend(
+                session, each.id, at=instance.clock(), keyring=instance.keyring, actor=Actor.system()
+            )
+    click.echo(f"{len(dead)} will be sent again.")

@@ -1,22 +1,122 @@
 """`intake run`: the whole service in one terminal, for development or a small clinic."""
 
 import contextlib
+import http.client
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from threading import Event
+from urllib.parse import urlsplit
 
 import click
 
 from intake.accounts import dev_account
 from intake.accounts.dev_account import FirstAccount
-from intake.cli import greeting
+from intake.app import create_app, write_fallback_pages
+from intake.calling.availability import contactable
+from intake.calling.hours import Window
+from intake.calling.promise import MINUTE, open_now
+from intake.cli.context import load_settings, opened
 from intake.cli.database import bring_up
-from intake.cli.opening import load_settings, opened
-from intake.conf.settings import Settings
+from intake.conf.clinic import Channel
+from intake.conf.settings import EVERYWHERE, Settings
+from intake.core.clock import ahead
 from intake.core.errors import Refused
-from intake.server.listening import listen
-from intake.server.stopping import parent_gone, stop_on_signals, terminal_gone
-from intake.server.supervisor import TICK, Child, end_all, keep_running
+from intake.instance import Instance
+from intake.jobs import alerts, scheduler
+from intake.server.supervisor import (
+    TICK,
+    Child,
+    end_all,
+    keep_running,
+    parent_gone,
+    stop_on_signals,
+    stop_with_stdin,
+    terminal_gone,
+    until_stdin_closes,
+)
+from intake.server.wsgi import inherited, listen, serve
+
+# --- What a terminal says once everything runs: where to look, how to sign in, how to stop.
+
+_SECONDS = 5
+_INTO_THE_MORNING = 15
+
+
+def answers(settings: Settings) -> bool:
+    """Whether the web server answers on its own address."""
+    host = "localhost" if settings.host in EVERYWHERE else settings.host
+    name = urlsplit(settings.base_url).netloc
+    try:
+        with closing(http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)) as line:
+            line.request("GET", "/healthz", headers={"Host": name})
+            return line.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def greeting(settings: Settings, account: FirstAccount | None, hours: Sequence[str] = ()) -> str:
+    """The whole greeting; `hours` are lines about a clinic that is closed."""
+    lines = [("The form", f"{settings.base_url}/"), ("The desk", f"{settings.base_url}/desk")]
+    if settings.development and not settings.smtp_host:
+        lines.append(("The mailbox", f"{settings.base_url}/dev/mail"))
+    lines.append(("", ""))
+    lines += _how_to_sign_in(settings, account)
+    if hours:
+        lines += [("", ""), *(("" if place else "Closed now", line) for place, line in enumerate(hours))]
+    lines += [("", ""), ("Kept in", str(settings.data_dir)), ("To stop", "press Ctrl-C")]
+    shown = (f"  {_bold(f'{name:<12}')} {value}" if value else "" for name, value in lines)
+    return "\n".join(["", *shown, ""])
+
+
+def _bold(words: str) -> str:
+    return click.style(words, bold=True) if words.strip() else words
+
+
+def while_closed(instance: Instance) -> list[str]:
+    """How to try the desk although the clinic is closed; nothing while it is open.
+
+    Nobody can open the contact gate, but in development the clock may run ahead to a weekday morning.
+    """
+    now, clinic = instance.clock(), instance.clinic
+    opening = open_now(clinic, now, "en")
+    if opening.open:
+        return []
+    mornings = contactable(
+        clinic,
+        instance.hours,
+        region=clinic.region,
+        time_zone=clinic.time_zone,
+        windows={Window.WEEKDAY_MORNING},
+        channel=Channel.CALL,
+        start=now,
+    )
+    told = [f"The clinic {opening.sentence[0].lower()}{opening.sentence[1:]}; until then no number is shown."]
+    if mornings:
+        ahead_by = (mornings[0].start - now) // MINUTE + _INTO_THE_MORNING + instance.settings.time_shift
+        told += [
+            "To try the desk as on a weekday morning, stop and start again with",
+            f"INTAKE_TIME_SHIFT={ahead_by} make run",
+        ]
+    return told
+
+
+def _how_to_sign_in(settings: Settings, account: FirstAccount | None) -> list[tuple[str, str]]:
+    if account:
+        code = account.code(ahead(settings.time_shift)())
+        return [
+            ("Sign in as", account.email),
+            ("Password", account.password),
+            (
+                "Code now",
+                f"{code}   (for a new one: ./dev intake staff code)",
+            ),
+        ]
+    if settings.development:
+        return [("Sign in", "with an account of yours; `./dev intake staff list` names them")]
+    return [("Sign in", "with an account of yours; `intake staff add` makes one")]
+
 
 READY_SECONDS = 60.0
 
@@ -38,7 +138,7 @@ def run_command(*, stop_with_parent: bool) -> None:
         logs = loaded.data_dir / "logs"
         web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
         relay = Child("relay", "relay", log=logs / "relay.log")
-        _run([web, relay], lambda: greeting.words(loaded, account, hours), loaded, stop, ends)
+        _run([web, relay], lambda: greeting(loaded, account, hours), loaded, stop, ends)
     _tell("Stopped.")
 
 
@@ -50,7 +150,7 @@ def _prepared() -> tuple[FirstAccount | None, list[str]]:
             return None, []
         with instance.database.transaction() as session:
             account = dev_account.ensure(session, instance=instance)
-        return account, greeting.while_closed(instance)
+        return account, while_closed(instance)
 
 
 def _run(
@@ -85,7 +185,7 @@ def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: 
     deadline = time.monotonic() + READY_SECONDS
     while not stop.wait(TICK):
         watch()
-        if greeting.answers(settings):
+        if answers(settings):
             return True
         for child in children:
             if not child.running:
@@ -104,3 +204,71 @@ def _tell_if_wrong(child: Child, line: str) -> None:
 def _tell(words: str, *, err: bool = False) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
         click.echo(words, err=err)
+
+
+# --- `intake relay`: what runs by itself.
+
+
+@click.command("relay")
+@until_stdin_closes
+def relay_command(*, until_stdin_closes: bool) -> None:
+    """Send what is due and make the rounds, until stopped by Ctrl-C or SIGTERM.
+
+    Any number may run, on any number of machines. The mail in hand is finished first.
+    """
+    stop = stop_on_signals()
+    if until_stdin_closes:
+        stop_with_stdin(stop)
+    with opened() as instance:
+        alerts.watch(instance, stop)
+        scheduler.run(instance, stop)
+
+
+# --- `intake serve`: the web server, one process or several over one socket.
+
+
+@click.command("serve")
+@click.option("--processes", type=click.IntRange(1, 64), help="How many; default INTAKE_WEB_PROCESSES.")
+@click.option("--socket", "descriptor", type=int, hidden=True, help="A listening socket, handed down.")
+@until_stdin_closes
+def serve_command(*, processes: int | None, descriptor: int | None, until_stdin_closes: bool) -> None:
+    """Start the web server, until stopped by Ctrl-C or SIGTERM.
+
+    Requests that were taken on are finished first, for up to eight seconds. Refuses to start on a
+    database that is not of this version: run `intake db upgrade` first.
+    """
+    loaded = load_settings()
+    stop = stop_on_signals()
+    if until_stdin_closes:
+        stop_with_stdin(stop)
+    many = processes or loaded.web_processes
+    with listen(loaded) if descriptor is None else inherited(descriptor) as listener:
+        if many == 1:
+            _serve_here(listener, stop)
+        else:
+            _serve_in_many(listener, stop, many)
+
+
+def _serve_here(listener: socket.socket, stop: Event) -> None:
+
+    with opened() as instance:
+        app = create_app(instance)
+        pages = write_fallback_pages(app)
+        alerts.watch(instance, stop)
+        serve(app, listener, instance.settings, stop, pages)
+
+
+def _serve_in_many(listener: socket.socket, stop: Event, processes: int) -> None:
+    """Processes of one thing each, so that one core is not all there is.
+
+    SQLite takes part: its writers queue on one file for all processes of a machine, so a second
+    process shares out rendering and sealing (tests/cli/test_serve.py holds this).
+    """
+    with opened():
+        pass  # refuse here and once, not in every process again and again
+    hand_down = listener.fileno()
+    children = [
+        Child("web", "serve", "--processes", "1", "--socket", str(hand_down), hand_down=[hand_down])
+        for _ in range(processes)
+    ]
+    keep_running(children, stop, lambda words: click.echo(words, err=True))

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import phonenumbers
 
-from intake.conf import rules, toml_schema
-from intake.conf.rules import Span
-from intake.conf.toml_schema import Section
+from intake.conf import toml_schema
+from intake.conf.toml_schema import Section, Span
 from intake.core.i18n import N_
 
 Day = date  # an article has a `date` of its own
 PAIR = 2
-OPENING = rules.hours_or("closed")
+OPENING = toml_schema.hours_or("closed")
 EARLIEST, LATEST = time(8), time(21)  # no operator may widen the federal hours (OC-04)
 
 
@@ -40,8 +39,8 @@ _CHANNELS = {Channel.CALL: N_("Phone call"), Channel.TEXT: N_("Text message"), C
 class Bilingual(Section):
     """The same words in both languages: `words["es"]`."""
 
-    en: Annotated[str, rules.WORDS]
-    es: Annotated[str, rules.WORDS]
+    en: Annotated[str, toml_schema.WORDS]
+    es: Annotated[str, toml_schema.WORDS]
 
     def __getitem__(self, language: str) -> str:
         """The words in `language`. Raises KeyError for one we do not speak."""
@@ -75,21 +74,21 @@ class Week(Section):
 class Holiday(Bilingual):
     """A day on which the clinic is closed whatever the weekday."""
 
-    on: Annotated[date, rules.DATE]
+    on: Annotated[date, toml_schema.DATE]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contact(Section):
     """How soon, how often and at which hours of the person's day we get in touch."""
 
-    response_minutes: Annotated[int, rules.whole(5, 2880)]
-    calls_at_most: Annotated[int, rules.whole(1, 6)]
-    calls_per_day: Annotated[int, rules.whole(1, 3)]
-    texts_at_most: Annotated[int, rules.whole(1, 10)]
-    emails_at_most: Annotated[int, rules.whole(1, 10)]
-    contacts_per_24h: Annotated[int, rules.whole(1, 3)]
-    call_from: Annotated[time, rules.CLOCK]
-    call_until: Annotated[time, rules.CLOCK]
+    response_minutes: Annotated[int, toml_schema.whole_number(5, 2880)]
+    calls_at_most: Annotated[int, toml_schema.whole_number(1, 6)]
+    calls_per_day: Annotated[int, toml_schema.whole_number(1, 3)]
+    texts_at_most: Annotated[int, toml_schema.whole_number(1, 10)]
+    emails_at_most: Annotated[int, toml_schema.whole_number(1, 10)]
+    contacts_per_24h: Annotated[int, toml_schema.whole_number(1, 3)]
+    call_from: Annotated[time, toml_schema.CLOCK]
+    call_until: Annotated[time, toml_schema.CLOCK]
 
     def at_most(self, channel: Channel) -> int:
         """How often one request may be followed up on `channel` in all."""
@@ -112,21 +111,21 @@ class Contact(Section):
 class Retention(Section):
     """How long what is kept."""
 
-    open_days: Annotated[int, rules.whole(1, 180)]
-    closed_days: Annotated[int, rules.whole(1, 180)]
-    stopped_hours: Annotated[int, rules.whole(1, 72)]
-    submission_days: Annotated[int, rules.whole(1, 30)]
-    proof_years: Annotated[int, rules.whole(0, 6)]
+    open_days: Annotated[int, toml_schema.whole_number(1, 180)]
+    closed_days: Annotated[int, toml_schema.whole_number(1, 180)]
+    stopped_hours: Annotated[int, toml_schema.whole_number(1, 72)]
+    submission_days: Annotated[int, toml_schema.whole_number(1, 30)]
+    proof_years: Annotated[int, toml_schema.whole_number(0, 6)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notices(Section):
     """Who hears that a request waits, and who else when nobody opens it or something breaks."""
 
-    recipients: tuple[Annotated[str, rules.ADDRESS], ...]
-    second_contacts: tuple[Annotated[str, rules.ADDRESS], ...]
-    allowed_domains: tuple[Annotated[str, rules.DOMAIN], ...]
-    reminder_minutes: Annotated[int, rules.whole(15, 1440)]
+    recipients: tuple[Annotated[str, toml_schema.ADDRESS], ...]
+    second_contacts: tuple[Annotated[str, toml_schema.ADDRESS], ...]
+    allowed_domains: tuple[Annotated[str, toml_schema.DOMAIN], ...]
+    reminder_minutes: Annotated[int, toml_schema.whole_number(15, 1440)]
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for key in ("recipients", "second_contacts"):
@@ -143,11 +142,11 @@ class Notices(Section):
 class Article(Section):
     """One of the two articles shown as outside reading."""
 
-    title: Annotated[str, rules.WORDS]
-    publisher: Annotated[str, rules.WORDS]
-    date: Annotated[Day | None, rules.DATE] = None
-    url: Annotated[str, rules.HTTPS]
-    language: Annotated[str, rules.LANGUAGE]
+    title: Annotated[str, toml_schema.WORDS]
+    publisher: Annotated[str, toml_schema.WORDS]
+    date: Annotated[Day | None, toml_schema.DATE] = None
+    url: Annotated[str, toml_schema.HTTPS]
+    language: Annotated[str, toml_schema.LANGUAGE]
     summary: Bilingual
 
 
@@ -155,27 +154,27 @@ class Article(Section):
 class Lifeline(Section):
     """The suicide and crisis line by call, text and chat."""
 
-    call: Annotated[str, rules.HELP_LINE]
-    text: Annotated[str, rules.HELP_LINE]
-    chat: Annotated[str, rules.HTTPS]
-    spanish_press: Annotated[str, rules.WORDS]
-    spanish_text: Annotated[str, rules.WORDS]
+    call: Annotated[str, toml_schema.HELP_LINE]
+    text: Annotated[str, toml_schema.HELP_LINE]
+    chat: Annotated[str, toml_schema.HTTPS]
+    spanish_press: Annotated[str, toml_schema.WORDS]
+    spanish_text: Annotated[str, toml_schema.WORDS]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Treatment(Section):
     """The line that helps to find treatment."""
 
-    call: Annotated[str, rules.HELP_LINE]
-    tty: Annotated[str, rules.HELP_LINE]
+    call: Annotated[str, toml_schema.HELP_LINE]
+    tty: Annotated[str, toml_schema.HELP_LINE]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crisis(Section):
     """Help right now, on every page, and the day somebody last tried these numbers (CR-03)."""
 
-    verified_on: Annotated[date, rules.DATE]
-    emergency: Annotated[str, rules.HELP_LINE]
+    verified_on: Annotated[date, toml_schema.DATE]
+    emergency: Annotated[str, toml_schema.HELP_LINE]
     lifeline: Lifeline
     treatment: Treatment
 
@@ -184,9 +183,9 @@ class Crisis(Section):
 class Privacy(Section):
     """Whom to ask about privacy, and which companies run our computers."""
 
-    contact_name: Annotated[str, rules.WORDS]
+    contact_name: Annotated[str, toml_schema.WORDS]
     contact_role: Bilingual
-    contact_email: Annotated[str, rules.ADDRESS]
+    contact_email: Annotated[str, toml_schema.ADDRESS]
     processors: tuple[Bilingual, ...]
 
 
@@ -194,8 +193,8 @@ class Privacy(Section):
 class Review(Section):
     """Who checked a text and when; both are absent until somebody has."""
 
-    by: Annotated[str | None, rules.WORDS] = None
-    on: Annotated[date | None, rules.DATE] = None
+    by: Annotated[str | None, toml_schema.WORDS] = None
+    on: Annotated[date | None, toml_schema.DATE] = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if (self.by is None) != (self.on is None):
@@ -215,24 +214,24 @@ class TextsReviewed(Section):
 class Embed(Section):
     """The sites that may show our form in a frame; empty: none."""
 
-    origins: tuple[Annotated[str, rules.ORIGIN], ...]
+    origins: tuple[Annotated[str, toml_schema.ORIGIN], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clinic(Section):
     """The whole of `clinic.toml`."""
 
-    name: Annotated[str, rules.WORDS]
-    legal_name: Annotated[str, rules.WORDS]
-    address: tuple[Annotated[str, rules.WORDS], ...]
-    phone: Annotated[str, rules.PHONE]
-    email: Annotated[str, rules.ADDRESS]
-    calls_from: Annotated[str, rules.PHONE]
+    name: Annotated[str, toml_schema.WORDS]
+    legal_name: Annotated[str, toml_schema.WORDS]
+    address: tuple[Annotated[str, toml_schema.WORDS], ...]
+    phone: Annotated[str, toml_schema.PHONE]
+    email: Annotated[str, toml_schema.ADDRESS]
+    calls_from: Annotated[str, toml_schema.PHONE]
     licence: Bilingual
-    region: Annotated[str, rules.REGION]
-    time_zone: Annotated[str, rules.ZONE]
-    languages: tuple[Annotated[str, rules.LANGUAGE], ...]
-    leave_to: Annotated[str, rules.HTTPS]
+    region: Annotated[str, toml_schema.REGION]
+    time_zone: Annotated[str, toml_schema.ZONE]
+    languages: tuple[Annotated[str, toml_schema.LANGUAGE], ...]
+    leave_to: Annotated[str, toml_schema.HTTPS]
     hours: Week
     holidays: tuple[Holiday, ...]
     contact: Contact

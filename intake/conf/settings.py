@@ -19,7 +19,7 @@ from typing import Any
 from environs import EnvError, FileAwareEnv
 from sqlalchemy.engine import URL
 
-from intake.conf import settings_rules
+from intake.conf import validators
 from intake.conf.secrets import BACKUP_KEY, SECRETS, check_secrets, development_secret
 from intake.core.errors import SettingsError
 from intake.core.paths import CONFIG, default_data_dir
@@ -152,7 +152,7 @@ def load() -> Settings:
     _fill(values, problems)
     optional = {BACKUP_KEY: values[BACKUP_KEY]} if values[BACKUP_KEY] else {}
     problems += check_secrets({name: values[name] for name in SECRETS} | optional)
-    problems += [f"{PREFIX}{name}: {why}" for name, why in settings_rules.broken(values)]
+    problems += [f"{PREFIX}{name}: {why}" for name, why in validators.problems_in(values)]
     if problems:
         raise SettingsError(list(dict.fromkeys(problems)))
     return Settings(**values)

@@ -29,15 +29,49 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 
 from intake.core.errors import Unavailable
-from intake.db.failures import failing_well
-from intake.db.reserve import Reserve
-from intake.db.writer_lock import Line
+from intake.db.writer_lock import Line, Reserve
+
+# --- What the outside world does to a database, turned into one expected failure.
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_READ_ONLY = "25006"
+"""What PostgreSQL calls a write to a server that only follows another."""
+
+
+class Damaged(Unavailable):
+    """The file of the database is not whole: a backup has to be restored."""
+
+
+@contextmanager
+def mapping_driver_errors() -> Iterator[None]:
+    """Raises Unavailable, or Damaged, for what the outside world has done; a defect of ours as it is."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.DatabaseError) as broken:
+        cause = broken.orig if isinstance(broken, DBAPIError) else broken
+        if getattr(cause, "sqlite_errorcode", None) in _DAMAGED:
+            raise Damaged from broken
+        if isinstance(broken, OperationalError) or _lost(broken) or _state(cause) == _READ_ONLY:
+            raise Unavailable from broken
+        raise
+    except NoneFree as busy:  # every connection is in use
+        raise Unavailable from busy
+
+
+def _lost(broken: Exception) -> bool:
+    return isinstance(broken, DBAPIError) and broken.connection_invalidated
+
+
+def _state(cause: object) -> str | None:
+    return getattr(cause, "sqlstate", None)
+
 
 SQLITE_PRAGMAS = {
     "journal_mode": "truncate",
@@ -191,7 +225,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only looks; always rolled back. Raises Unavailable when the database is."""
-        with failing_well(), self._sessions() as session:
+        with mapping_driver_errors(), self._sessions() as session:
             yield session
 
     @contextmanager
@@ -201,7 +235,12 @@ class Database:
         Raises Unavailable when the database cannot be reached, is full, read-only or damaged. `taking_in`: it
         adds a request, so it gets nothing of the room that is held for those who want out.
         """
-        with failing_well(), self._queued(), self._room(taking_in=taking_in), self._writers() as session:
+        with (
+            mapping_driver_errors(),
+            self._queued(),
+            self._room(taking_in=taking_in),
+            self._writers() as session,
+        ):
             yield session
             session.commit()
 

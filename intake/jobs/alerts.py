@@ -108,7 +108,7 @@ def _looked(instance: Instance, mailer: Mailer, memory: Memory, now: datetime) -
 
 def _well(instance: Instance) -> bool:
     try:
-        return monitoring.well(monitoring.checks(instance))
+        return monitoring.well(monitoring.run_checks(instance))
     except (Unavailable, OSError):
         return False
 

@@ -9,13 +9,13 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from intake import outbox
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
 from intake.leads import form, form_token
 from intake.leads.submission import submit
-from intake.monitoring.forgetting import HEARTBEAT
+from intake.monitoring.response_time_checks import HEARTBEAT
 from intake.outbox import Mail, OutboxMessage
 
 ROUND = HEARTBEAT

@@ -9,14 +9,14 @@ from sqlalchemy import CursorResult, delete, exists, select
 
 from intake import audit, backup, outbox
 from intake.accounts import sessions
-from intake.audit import Actor, anchors
-from intake.audit.anchors import Anchor
+from intake.audit import Actor, chain
+from intake.audit.chain import Anchor
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.jobs import canary
 from intake.leads import reminders
 from intake.leads.models import Lead, LeadStatus, Submission
-from intake.monitoring import integrity, key_ages
+from intake.monitoring import checks, integrity
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import open_mailer
 from intake.outbox.messages import anchor_letter
@@ -52,7 +52,7 @@ def link(instance: Instance) -> int:
 def anchor(instance: Instance) -> int:
     """Write down outside the database how far the chain has come, when it has moved or a day is over."""
     taken = _anchor(instance)
-    return int(taken is not None and anchors.keep(instance.settings.anchor_path, taken))
+    return int(taken is not None and chain.keep_anchor(instance.settings.anchor_path, taken))
 
 
 def mail_anchor(instance: Instance) -> int:
@@ -71,7 +71,7 @@ def mail_anchor(instance: Instance) -> int:
 
 def _anchor(instance: Instance) -> Anchor | None:
     with instance.database.reading() as session:
-        return anchors.take(session, keyring=instance.keyring, at=instance.clock())
+        return chain.take_anchor(session, keyring=instance.keyring, at=instance.clock())
 
 
 def verify(instance: Instance) -> int:
@@ -110,7 +110,7 @@ def forget_sessions(instance: Instance) -> int:
 
 
 ROUNDS = (
-    Round("note_keys", timedelta(hours=1), key_ages.note, N_("Notes since when each key is in use.")),
+    Round("note_keys", timedelta(hours=1), checks.note_new_keys, N_("Notes since when each key is in use.")),
     Round("verify", timedelta(days=1), verify, N_("Verifies the whole audit log and the proof of consent.")),
     Round(
         "link", timedelta(seconds=10), link, N_("Gives every event of the audit log its place in the chain.")

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from intake.calling import hours
 from intake.calling.gate import GateFacts, Verdict, may_contact
-from intake.calling.windows import from_text
-from intake.conf.clinic import Channel
+from intake.calling.hours import windows_from_text
+from intake.calling.promise import promise_for
+from intake.conf.clinic import Channel, Clinic
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.instance import Instance
@@ -54,7 +56,7 @@ class Standing:
             region=self.lead.region,
             time_zone=self.lead.time_zone,
             number_zones=tuple(self.lead.number_zones.split()),
-            windows=from_text(self.lead.windows),
+            windows=windows_from_text(self.lead.windows),
             consents={each: self._state(kind) for each, kind in CONTACT_KINDS.items()},
             consent_given_at=self.lead.asked_at,
             attempts=self.tries,
@@ -154,3 +156,22 @@ def verdicts(session: Session, lead: Lead, *, instance: Instance) -> dict[Channe
     """The gate's answer for every channel."""
     found = standing(session, lead)
     return {channel: found.verdict(channel, instance) for channel in Channel}
+
+
+# --- By when a request that is held already should hear from us, counted for what holds now.
+
+
+def promise_of(
+    session: Session, lead: Lead, *, instance: Instance, since: datetime, clinic: Clinic | None = None
+) -> datetime:
+    """When `response_minutes` of contactable time have passed since `since`. Raises NoTimeWithin14Days."""
+    return promise_for(
+        clinic or instance.clinic,
+        instance.hours,
+        channels=standing(session, lead).channels,
+        region=lead.region,
+        time_zone=lead.time_zone,
+        number_zones=tuple(lead.number_zones.split()),
+        windows=hours.windows_from_text(lead.windows),
+        now=since,
+    )

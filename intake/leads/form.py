@@ -4,22 +4,126 @@ What is asked is what stands here and nothing else (promise P2): an answer to a 
 asked is refused. Every sentence says what to type or tick; none says that something is wrong with it.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_short_number
 
+from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, names_of_zone, options_of
-from intake.calling.windows import Window
 from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.leads import typed
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
+
+# --- How a name, a phone number and an email address are read from what somebody typed.
+
+COUNTRY = "US"
+"""Where a number without a country code is: the states we ask for are all there."""
+SHORT = 3
+LONGEST_NAME, LONGEST_PHONE, LONGEST_EMAIL = 80, 40, 254
+
+NAME = N_("Type the name you would like us to use. A first name is enough.")
+NAME_IS_LONG = N_("Type a shorter name: 80 letters at most.")
+NAME_ONE_LINE = N_("Type the name as plain letters on one line.")
+PHONE = N_("Type your phone number with the area code, like 305 555 0199.")
+PHONE_EXTENSION = N_("Type a number that rings at your place. We cannot dial an extension.")
+PHONE_SHORT = N_("Type your own phone number with the area code. We cannot call a short or emergency number.")
+EMAIL = N_("Type your email address, like name@example.org.")
+
+_NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+_TURNS_TEXT_AROUND = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS = "\u200c\u200d"
+_PILE = re.compile("m{5}")
+"""More marks on one letter than any language writes."""
+_REPLACED = "\ufffd"
+"""What stands where bytes could not be read."""
+
+
+def clean_name(value: object) -> str:
+    """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type."""
+    found = _visible(unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else ""
+    if not all(map(_belongs_in_a_name, found)) or _PILE.search(_marks(found)):
+        raise ValidationError(NAME_ONE_LINE)
+    if not any(letter.isalnum() for letter in found):
+        raise ValidationError(NAME)
+    if len(found) > LONGEST_NAME:
+        raise ValidationError(NAME_IS_LONG)
+    return found
+
+
+def _visible(words: str) -> str:
+    """Without what nobody sees or types on purpose; the joiners that some scripts need stay."""
+    return "".join(
+        each
+        for each in words
+        if unicodedata.category(each) != "Cf" or each in _JOINERS or each in _TURNS_TEXT_AROUND
+    )
+
+
+def _marks(words: str) -> str:
+    return "".join("m" if unicodedata.category(each) == "Mn" else " " for each in words)
+
+
+def _belongs_in_a_name(letter: str) -> bool:
+    turns = letter in _TURNS_TEXT_AROUND or letter == _REPLACED
+    return not turns and unicodedata.category(letter) not in _NOT_FOR_NAMES
+
+
+def clean_phone(value: object) -> str:
+    """A number in E.164. Possible is enough, known to be assigned is not asked for (FX-09)."""
+    written = unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else ""
+    if not 0 < len(written) <= LONGEST_PHONE:
+        raise ValidationError(PHONE)
+    number = _parse_phone(written)
+    if number.extension:
+        raise ValidationError(PHONE_EXTENSION)
+    if _is_short(written, number):
+        raise ValidationError(PHONE_SHORT)
+    if any(map(str.isalpha, written)) or not _is_possible(number):
+        raise ValidationError(PHONE)
+    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+
+
+def _parse_phone(written: str) -> PhoneNumber:
+    try:
+        return phonenumbers.parse(written, COUNTRY)
+    except NumberParseException:
+        raise ValidationError(PHONE) from None
+
+
+def _is_short(written: str, number: PhoneNumber) -> bool:
+    """A number like 911 or 988; one that only lost its area code is not meant."""
+    if len(str(number.national_number)) <= SHORT or connects_to_emergency_number(written, COUNTRY):
+        return True
+    return _is_possible(number) and bool(is_valid_short_number(number))
+
+
+def _is_possible(number: PhoneNumber) -> bool:
+    """With its area code: a number that only works within a town is not enough."""
+    return bool(phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE)
+
+
+def clean_email(value: object) -> str:
+    """An address that can be written to, in small letters. Asks no name server."""
+    written = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(written) <= LONGEST_EMAIL:
+        raise ValidationError(EMAIL)
+    try:
+        return str(validate_email(written, check_deliverability=False).normalized).lower()
+    except (EmailNotValidError, UnicodeError):
+        raise ValidationError(EMAIL) from None
+
 
 YES = "yes"
 VOICEMAIL_NO, VOICEMAIL_YES = "no", "name_and_number"
@@ -194,11 +298,11 @@ class _Form(Schema):
 
     error_messages = {"unknown": NOT_ASKED, "type": NOT_ASKED}  # noqa: RUF012  marshmallow reads it per class
 
-    preferred_name = _question(typed.name, typed.NAME)
+    preferred_name = _question(clean_name, NAME)
     channels = _some_of(Channel, CHANNELS)
     voicemail = _one_of((VOICEMAIL_NO, VOICEMAIL_YES), VOICEMAIL, load_default=VOICEMAIL_NO)
-    phone = _question(typed.phone, typed.PHONE, load_default=None)
-    email = _question(typed.email, typed.EMAIL, load_default=None)
+    phone = _question(clean_phone, PHONE, load_default=None)
+    email = _question(clean_email, EMAIL, load_default=None)
     windows = _some_of(Window, WINDOWS)
     region = _one_of(REGIONS, REGION)
     time_zone = _one_of(("", *ZONE_NAMES), TIME_ZONE, load_default="")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from intake.audit import Action, AuditEvent, log
+from intake.audit import Action, AuditEvent, service
 from intake.leads.models import Lead
 
 AGAIN = "again"
@@ -58,7 +58,7 @@ def tell(events: Sequence[AuditEvent], lead: Lead, *, now: datetime) -> list[Tol
             event.at,
             event.actor_id,
             event.action,
-            log.details(event),
+            service.details_of(event),
             _nothing_logged(event, worth[:place], lead, now),
             place in undone,
         )
@@ -83,7 +83,7 @@ def taken_back(actions: Sequence[str]) -> set[int]:
 
 def shows_again(event: AuditEvent) -> bool:
     """Whether a reveal only repeated what the same hold had shown."""
-    return log.details(event).get("kind") == AGAIN
+    return service.details_of(event).get("kind") == AGAIN
 
 
 def _nothing_logged(event: AuditEvent, later: Sequence[AuditEvent], lead: Lead, now: datetime) -> bool:
@@ -101,7 +101,7 @@ def _nothing_logged(event: AuditEvent, later: Sequence[AuditEvent], lead: Lead, 
 
 def whom(event: AuditEvent) -> uuid.UUID | None:
     """The colleague whom handing over or taking back was about; None for every other act."""
-    return _whom(event.action, log.details(event))
+    return _whom(event.action, service.details_of(event))
 
 
 def _whom(action: str, details: Mapping[str, Any]) -> uuid.UUID | None:

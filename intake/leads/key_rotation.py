@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from intake import audit
 from intake.accounts import models as staff
 from intake.audit import Action, Actor, AuditEvent
-from intake.audit.log import details
+from intake.audit.service import details_of
 from intake.core.errors import Refused
 from intake.db.engine import Base, Wrapped
 from intake.instance import Instance
@@ -134,7 +134,7 @@ def _refuse_unfit(counts: Mapping[str, int], retired: set[str], ids: Sequence[st
 def _retired(session: Session) -> set[str]:
     """The ids that a rotation has already led away from."""
     begun = select(AuditEvent).where(AuditEvent.action == Action.KEYS_ROTATION_BEGUN.value)
-    return {key_id for event in session.scalars(begun) for key_id in details(event).get("from", ())}
+    return {key_id for event in session.scalars(begun) for key_id in details_of(event).get("from", ())}
 
 
 def _note(instance: Instance, action: Action, **more: audit.Detail) -> None:

@@ -1,6 +1,7 @@
 """The tables of a lead: what is kept of a request, sealed where it names or reaches a person."""
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,9 +15,11 @@ from sqlalchemy import (
     Index,
     TypeDecorator,
     bindparam,
+    exists,
+    select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from intake.conf.clinic import Channel
 from intake.consent.models import Kind, State
@@ -296,3 +299,64 @@ class Erasure(Base):
     lead_id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
     erased_at: Mapped[datetime] = mapped_column(Instant)
     reason: Mapped[ErasureReason] = mapped_column(Closed(ErasureReason))
+
+
+# --- Legal holds: which requests have to be kept although their time is over, why, and until when (WR-09).
+# A request is held as long as it has a row here. The row goes when the hold is released, or when its last
+# day is over and the round has come by.
+
+
+class HoldReason(StrEnum):
+    """Why the law makes us keep a request. A closed list: no word about anybody can stand in it."""
+
+    AUTHORITY = "authority"
+    CLAIM = "claim"
+    COMPLAINT = "complaint"
+    INCIDENT = "incident"
+
+    @property
+    def sentence(self) -> str:
+        """In words, for staff."""
+        return _HOLD_REASONS[self]
+
+
+_HOLD_REASONS = {
+    HoldReason.AUTHORITY: N_("A court or an authority wants it kept"),
+    HoldReason.CLAIM: N_("A legal claim is made, or expected"),
+    HoldReason.COMPLAINT: N_("A complaint is being looked into"),
+    HoldReason.INCIDENT: N_("A security incident is being looked into"),
+}
+
+
+class LegalHold(Base):
+    """One request that is held. `erase_asked_at`: the person wants it erased, and it waits for the end."""
+
+    __tablename__ = "legal_hold"
+    __table_args__ = (one_of("reason", HoldReason), {"sqlite_strict": True})
+
+    lead_id: Mapped[uuid.UUID] = mapped_column(
+        Identifier, ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
+    )
+    reason: Mapped[HoldReason] = mapped_column(Closed(HoldReason))
+    since: Mapped[datetime] = mapped_column(Instant)
+    until: Mapped[datetime] = mapped_column(Instant)
+    put_by: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"))
+    erase_asked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+def legal_hold_of(session: Session, lead_id: uuid.UUID) -> LegalHold | None:
+    """The hold on a request, read anew; None when it has none."""
+    return session.get(LegalHold, lead_id, populate_existing=True)
+
+
+def is_on_legal_hold() -> ColumnElement[bool]:
+    """Whether the `Lead` of a statement is held."""
+    return exists().where(LegalHold.lead_id == Lead.id).correlate(Lead)
+
+
+def references_of(session: Session, lead_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The references of leads that still exist, in one statement."""
+    if not lead_ids:
+        return {}
+    named = select(Lead.id, Lead.reference).where(Lead.id.in_(lead_ids))
+    return dict(session.execute(named).all())

@@ -14,7 +14,7 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.act import Act, Closed
+from intake.leads.claims import Act, Closed
 from intake.leads.models import Lead, LeadKey, LeadStatus
 from intake.security import crypto
 from intake.security.crypto import Place, Unopenable

@@ -4,20 +4,23 @@ Time counts as for the promise: only while the clinic is open and the person may
 request of the night is not late in the morning.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from intake import outbox
+from intake import audit, outbox
 from intake.accounts.models import StaffSession
+from intake.audit import AuditEvent
+from intake.audit.models import ActorKind
+from intake.calling.availability import Interval, on_the_clock
 from intake.calling.promise import NoTimeWithin14Days, open_until
 from intake.conf.clinic import Clinic
 from intake.instance import Instance
+from intake.leads.eligibility import promise_of
 from intake.leads.models import Lead, LeadStatus
-from intake.leads.promises import promise_of
 from intake.outbox import Mail, OutboxMessage
 
 ROUND = "remind"
@@ -103,3 +106,36 @@ def counting_from(session: Session, *, instance: Instance) -> datetime:
     """The moment from which a promise counts: now, or the next opening when nobody is at the desk."""
     now = instance.clock()
     return (closing(instance) or now) if unattended(session, instance=instance) else now
+
+
+# --- Whether somebody was at the desk while the clinic was open, told from the audit log.
+
+BACK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class OpenHours:
+    """Hours in which the clinic was open, until now at most, and when staff `first` did something in them."""
+
+    hours: Interval
+    first: datetime | None
+
+
+def attendance(session: Session, *, instance: Instance) -> Sequence[OpenHours]:
+    """The opening hours of the last seven days, latest first, as far as the log reaches back.
+
+    They are counted by the hours and holidays of today's `clinic.toml`.
+    """
+    now, began = instance.clock(), audit.began(session)
+    if began is None:
+        return []
+    during = Interval(max(began, now - BACK), now)
+    opened = on_the_clock(instance.clinic.time_zone, during, instance.clinic.open_on)
+    return [OpenHours(each, _first(session, each)) for each in reversed(opened)]
+
+
+def _first(session: Session, hours: Interval) -> datetime | None:
+    within = AuditEvent.at >= hours.start, AuditEvent.at <= hours.end
+    return session.scalar(
+        select(func.min(AuditEvent.at)).where(*within, AuditEvent.actor_kind == ActorKind.STAFF)
+    )

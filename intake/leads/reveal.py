@@ -10,18 +10,49 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.permissions import Member, Permission, require
-from intake.audit import Action, AuditEvent, log
+from intake.audit import Action, AuditEvent, service
 from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import claims, eligibility, masks
-from intake.leads.act import Act
+from intake.leads import claims, eligibility
+from intake.leads.claims import Act
 from intake.leads.history import AGAIN, ENDS, shows_again
 from intake.leads.models import AskingFor, Lead, LeadKey
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, Unopenable
+
+# --- What may be seen of a name, a number or an address before it is revealed: pure functions.
+# An initial and two figures tell colleagues which request they talk about, and nobody who looks over a
+# shoulder whom it is about. The number of dots is always the same: the length must not show.
+
+_DOTS = "•••••"
+
+
+def mask_name(name: str) -> str:
+    """`R•••••`; only dots when the name is one letter, or holds none."""
+    letter = initial(name)
+    return letter + _DOTS
+
+
+def initial(name: str) -> str:
+    """The first letter or figure, in upper case; empty when it would be the whole name."""
+    first = next((letter for letter in name if letter.isalnum()), "")
+    return first.upper()[:1] if len(name) > 1 else ""
+
+
+def mask_phone(phone: str) -> str:
+    """`(•••) •••-••63` for +1 numbers in E.164, `••• ••• ••63` for all others."""
+    return ("(•••) •••-••" if phone.startswith("+1") else "••• ••• ••") + phone[-2:]
+
+
+def mask_email(email: str) -> str:
+    """`r•••••@•••••.org`; the last label stays, because it tells nothing."""
+    local, _, domain = email.rpartition("@")
+    first = local[:1] if len(local) > 1 and local[:1].isalnum() else ""
+    return f"{first}{_DOTS}@{_DOTS}.{domain.rpartition('.')[2]}"
+
 
 _BREAKS = ENDS | {Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED}
 _HOLDS = frozenset({Action.CLAIM_TAKEN, Action.LEAD_REVEALED})
@@ -100,12 +131,12 @@ def _mask(lead: Lead, wrapped: bytes | None, instance: Instance) -> Masked:
         name = _opened(key, lead, "name") or ""
         phone, email = _opened(key, lead, "phone"), _opened(key, lead, "email")
     except Unopenable:
-        return Masked("", masks.mask_name(""), None, None)
+        return Masked("", mask_name(""), None, None)
     return Masked(
-        masks.initial(name),
-        masks.mask_name(name),
-        masks.mask_phone(phone) if phone else None,
-        masks.mask_email(email) if email else None,
+        initial(name),
+        mask_name(name),
+        mask_phone(phone) if phone else None,
+        mask_email(email) if email else None,
     )
 
 
@@ -182,7 +213,7 @@ def _revealed_in_this_hold(
             continue
         if event.actor_id != member.id or event.at < began:
             break
-        channel = log.details(event).get("channel")
+        channel = service.details_of(event).get("channel")
         channels.add(Channel(channel) if channel else None)
         began = event.at - claims.HOLD
     return channels

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.audit import Action, Actor
-from intake.calling import windows
+from intake.calling import hours
 from intake.calling.availability import zones_of_number
 from intake.calling.promise import promise_for
 from intake.conf.clinic import Channel
@@ -195,7 +195,7 @@ def _lead(
         region=request.region,
         time_zone=request.time_zone,
         number_zones=" ".join(number_zones),
-        windows=windows.to_text(request.windows),
+        windows=hours.windows_to_text(request.windows),
         suspected=request.suspected,
         promise_at=promise_for(
             instance.clinic,

@@ -8,20 +8,23 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypedDict
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from intake import audit, outbox
 from intake.accounts.permissions import Member, Permission, may, require
 from intake.audit import Action, Actor
+from intake.audit.service import PageStart
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
 from intake.core.errors import NotAllowed, NotFound, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.act import Act, Closed, touch
+from intake.leads.claims import Act, Closed, touch
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
 
 PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
@@ -276,3 +279,67 @@ def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
         for index in indexes_of(lead)
         if any(each.contact_index == index for each in given)
     }
+
+
+# --- The do-not-contact list as a list: when, why, by whom, and whether it was lifted; never who it is.
+
+PAGE = 50
+
+
+class ContactStatus(StrEnum):
+    """Which entries are asked for."""
+
+    LIVE = "live"
+    LIFTED = "lifted"
+
+
+class StopQuery(TypedDict):
+    """Which entries are asked for; None: whichever."""
+
+    standing: ContactStatus | None
+    reason: SuppressionReason | None
+
+
+@dataclass(frozen=True)
+class SuppressionEntry:
+    """One entry. `by` is None when the person did it, or the service for them."""
+
+    at: datetime
+    reason: SuppressionReason
+    by: uuid.UUID | None
+    lifted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SuppressionPage:
+    """One page of the list; `after` leads to the next. `live` counts all that hold now."""
+
+    entries: Sequence[SuppressionEntry]
+    after: PageStart | None
+    live: int
+
+
+def suppression_page(
+    session: Session,
+    *,
+    standing: ContactStatus | None = None,
+    reason: SuppressionReason | None = None,
+    after: PageStart | None = None,
+) -> SuppressionPage:
+    """Up to 50 entries, newest first. The keyed hash of the number or address is not even read."""
+    columns = (Suppression.id, Suppression.at, Suppression.reason, Suppression.by, Suppression.lifted_at)
+    wanted = select(*columns).order_by(Suppression.at.desc(), Suppression.id.desc()).limit(PAGE + 1)
+    if standing:
+        lifted = Suppression.lifted_at.is_not(None)
+        wanted = wanted.where(lifted if standing is ContactStatus.LIFTED else ~lifted)
+    if reason:
+        wanted = wanted.where(Suppression.reason == reason)
+    if after:
+        wanted = wanted.where(after.before(Suppression.at, Suppression.id))
+    rows = session.execute(wanted).all()
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    live = session.scalar(
+        select(func.count()).select_from(Suppression).where(Suppression.lifted_at.is_(None))
+    )
+    entries = [SuppressionEntry(row.at, row.reason, row.by, row.lifted_at) for row in rows[:PAGE]]
+    return SuppressionPage(entries, PageStart(last.at, last.id) if last else None, live or 0)

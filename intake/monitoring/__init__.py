@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from intake import outbox
 from intake.core.errors import Refused, Unavailable
 from intake.core.i18n import gettext
-from intake.db.failures import Damaged
+from intake.db.engine import Damaged
 from intake.instance import Instance
 from intake.leads.models import Lead, LeadStatus
-from intake.monitoring import backups, forgetting, integrity, links
+from intake.monitoring import article_links, integrity, response_time_checks
 from intake.monitoring import checks as monitoring_checks
 from intake.monitoring.checks import Check, State
 from intake.outbox.models import RoundLease
@@ -41,10 +41,10 @@ _SURROUNDINGS: tuple[Callable[[Instance], Check], ...] = (
 )  # fmt: skip
 _URGENT: tuple[Callable[[Session, Instance], Check], ...] = (
     monitoring_checks.relay, monitoring_checks.notices, monitoring_checks.dead_letters,
-    forgetting.unopened, forgetting.door,
+    response_time_checks.unopened, response_time_checks.door,
 )  # fmt: skip
-_AT_LEISURE: tuple[Callable[[Instance], Check], ...] = (links.articles,)
-NOT_FOR_A_PAGE = (links.NAME,)
+_AT_LEISURE: tuple[Callable[[Instance], Check], ...] = (article_links.article_links,)
+NOT_FOR_A_PAGE = (article_links.ARTICLES_CHECK,)
 """The names of the checks that only `doctor` makes."""
 _TABLES = (
     *_URGENT,
@@ -54,9 +54,9 @@ _TABLES = (
     monitoring_checks.clock,
     monitoring_checks.keys,
     monitoring_checks.staff,
-    forgetting.daily_mail,
-    backups.taken,
-    backups.tested,
+    response_time_checks.daily_mail,
+    monitoring_checks.backup_taken,
+    monitoring_checks.backup_tested,
 )
 
 
@@ -71,7 +71,7 @@ class Figures:
     rounds: Mapping[str, int]
 
 
-def checks(instance: Instance) -> list[Check]:
+def run_checks(instance: Instance) -> list[Check]:
     """Every check that can be made now; what stands in the tables only when they can be read."""
     found = ready(instance)
     readable = well(found)
@@ -91,7 +91,7 @@ def _in_the_tables(instance: Instance) -> list[Check]:
 
 def doctor(instance: Instance) -> list[Check]:
     """Every check there is, also those that ask other machines and may take their time: not for a page."""
-    return [*checks(instance), *(check(instance) for check in _AT_LEISURE)]
+    return [*run_checks(instance), *(check(instance) for check in _AT_LEISURE)]
 
 
 def well(found: Sequence[Check]) -> bool:

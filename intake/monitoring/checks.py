@@ -7,16 +7,21 @@ the check is made: that of a page at the desk, English on a terminal.
 import os
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from intake import audit, outbox
+from intake import audit, backup, outbox
 from intake.accounts.models import StaffMember
+from intake.audit import Action, Actor
 from intake.audit.models import AuditEvent
+from intake.audit.service import details_of
+from intake.backup import BackupAct
+from intake.conf.secrets import BACKUP_KEY, parse_key
 from intake.core.i18n import gettext, ngettext, translate
 from intake.db.engine import SQLITE_PRAGMAS
 from intake.db.migrate import Standing, standing
@@ -24,7 +29,7 @@ from intake.instance import Instance
 from intake.leads import key_rotation
 from intake.leads.models import Lead, LeadKey
 from intake.outbox.models import RoundLease
-from intake.security.crypto import UNREADABLE, Place, Unopenable
+from intake.security.crypto import UNREADABLE, KeyMark, Place, Unopenable, mark_of
 
 DELIVERY = "notices"
 """The relay's heartbeat: a row that says when it last ended, and is never due."""
@@ -249,3 +254,119 @@ def ago(age: timedelta) -> str:
 
 def _days(days: int) -> str:
     return ngettext("%(num)s day", "%(num)s days", days) % {"num": days}
+
+
+# --- Whether there is a backup, how old it is, and whether it could be brought back (N2, R3).
+
+LATE, TOO_LATE = timedelta(hours=26), timedelta(hours=50)
+UNTRIED, TOO_LONG_UNTRIED = timedelta(days=15), timedelta(days=35)
+
+
+def backup_taken(session: Session, instance: Instance) -> Check:
+    """The last backup was taken today and the last try did not fail."""
+    if not instance.settings.backup_key:
+        return _not_set_up(instance)
+    row = backup.last_result(session, BackupAct.TAKEN)
+    if row is None:
+        never = gettext("No backup was ever taken.")
+        return Check("backup", State.AMBER, never, gettext("Run `intake backup`."))
+    if row.last_error:
+        said = gettext("The last backup failed.")
+        return Check("backup", State.RED, said, gettext("Run `intake backup`: it says what is wrong."))
+    age = instance.clock() - (row.succeeded_at or row.tried_at)
+    said = translate("The last backup was taken %(age)s ago.", age=ago(age))
+    return _backup_age("backup", said, age, (LATE, TOO_LATE), "intake backup")
+
+
+def backup_tested(session: Session, instance: Instance) -> Check:
+    """The last backup that was tried out could be brought back, and that was not long ago."""
+    first = backup.last_result(session, BackupAct.TAKEN)
+    row = backup.last_result(session, BackupAct.TESTED)
+    if not instance.settings.backup_key or first is None:
+        return Check("restore test", State.GREEN, gettext("There is nothing to try out yet."))
+    if row is None:
+        said = gettext("No backup was ever tried out.")
+        return Check("restore test", State.AMBER, said, gettext("Run `intake restore --test`."))
+    if row.last_error:
+        said = gettext("The last backup that was tried out could not be brought back.")
+        todo = gettext("Run `intake restore --test`: it says what is wrong.")
+        return Check("restore test", State.RED, said, todo)
+    age = instance.clock() - (row.succeeded_at or row.tried_at)
+    said = translate("A backup was tried out %(age)s ago, and could be brought back.", age=ago(age))
+    return _backup_age("restore test", said, age, (UNTRIED, TOO_LONG_UNTRIED), "intake restore --test")
+
+
+def _not_set_up(instance: Instance) -> Check:
+    if instance.settings.development:
+        return Check("backup", State.GREEN, gettext("Development: no backup is taken."))
+    todo = gettext("Set INTAKE_BACKUP_KEY and INTAKE_BACKUP_DIR.")
+    return Check("backup", State.AMBER, gettext("No backup is taken."), todo)
+
+
+def _backup_age(
+    name: str, said: str, age: timedelta, limits: tuple[timedelta, timedelta], command: str
+) -> Check:
+    late, too_late = limits
+    if age > late:
+        state = State.RED if age > too_late else State.AMBER
+        todo = translate("Look at the relay’s log, or run `%(command)s`.", command=command)
+        return Check(name, state, said, todo)
+    return Check(name, State.GREEN, said)
+
+
+# --- Since when each key is in use, as far as this service can know: from the day it first saw it.
+# A setting does not say when a key was made. So the log keeps when each key was first noticed, by a mark that
+# is the key's alone; a key that was made earlier and set later is older than that.
+
+
+@dataclass(frozen=True)
+class KeyAge:
+    """One key of the settings and when it was first seen, None: not yet. `first`: it stands in front."""
+
+    setting: str
+    key_id: str
+    since: datetime | None
+    first: bool
+
+
+def keys_in_use(instance: Instance) -> list[KeyMark]:
+    """Every key that the settings hold, those of a list in their order."""
+    written = instance.settings.backup_key
+    backup = [KeyMark(BACKUP_KEY, "", mark_of(parse_key(written)))] if written else []
+    return [*instance.keyring.marks(), *backup]
+
+
+def note_new_keys(instance: Instance) -> int:
+    """Write down each key that was never seen before; returns how many."""
+    with instance.database.reading() as session:
+        known = _keys_seen(session, instance)
+    new = [each for each in keys_in_use(instance) if each.mark not in known]
+    if not new:
+        return 0
+    with instance.database.transaction() as session:
+        for each in new:
+            audit.record(
+                session,
+                Action.KEYS_FIRST_SEEN,
+                keyring=instance.keyring,
+                at=instance.clock(),
+                actor=Actor.system(),
+                details={"kind": each.setting, "field": each.key_id, "to": each.mark},
+            )
+    return len(new)
+
+
+def _keys_seen(session: Session, instance: Instance) -> Mapping[str, datetime]:
+    """When each key was seen first, by its mark."""
+    events = audit.every(session, Action.KEYS_FIRST_SEEN, keyring=instance.keyring)
+    return {str(details_of(event).get("to")): event.at for event in events}
+
+
+def key_ages(session: Session, instance: Instance) -> list[KeyAge]:
+    """Every key with when it was first seen."""
+    seen, found = _keys_seen(session, instance), keys_in_use(instance)
+    settings = [each.setting for each in found]
+    return [
+        KeyAge(each.setting, each.key_id, seen.get(each.mark), place == settings.index(each.setting))
+        for place, each in enumerate(found)
+    ]

@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from intake import audit
-from intake.audit import Action, Actor, Verification, anchors
-from intake.audit.anchors import Anchor
-from intake.audit.log import details
+from intake.audit import Action, Actor, Verification, chain
+from intake.audit.chain import Anchor
+from intake.audit.service import details_of
 from intake.consent import service as consent
 from intake.core.i18n import gettext, translate
 from intake.db.snapshot import snapshot
@@ -59,10 +59,10 @@ def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
 
 
 def _verified(session: Session, instance: Instance, more: Sequence[Path]) -> Verification:
-    kept = {path: anchors.kept(path) or [] for path in (instance.settings.anchor_path, *more)}
+    kept = {path: chain.anchors_in(path) or [] for path in (instance.settings.anchor_path, *more)}
     every = [anchor for found in kept.values() for anchor in found]
     found = audit.verify(session, keyring=instance.keyring, anchors=every)
-    proof = consent.verify(session, keyring=instance.keyring)
+    proof = consent.verify_proof(session, keyring=instance.keyring)
     return replace(
         found,
         problems=(*found.problems, *proof),
@@ -75,7 +75,7 @@ def last_verified(session: Session, instance: Instance) -> Verified | None:
     event = audit.last(session, Action.AUDIT_VERIFIED, keyring=instance.keyring)
     if event is None:
         return None
-    said = details(event)
+    said = details_of(event)
     return Verified(event.at, bool(said.get("hit")), int(said.get("count", 0)))
 
 
@@ -98,7 +98,7 @@ def verified(session: Session, instance: Instance) -> Check:
 def anchored(instance: Instance) -> Check:
     """The end of the chain is kept outside the database, lately, and the chain still holds it."""
     path = instance.settings.anchor_path
-    last = anchors.last(path)
+    last = chain.last_anchor(path)
     if last is None:
         return _without(instance)
     if not _held(instance, last):
@@ -128,4 +128,4 @@ def _without(instance: Instance) -> Check:
 
 def _held(instance: Instance, last: Anchor) -> bool:
     with instance.database.reading() as session:
-        return anchors.held(session, last, keyring=instance.keyring)
+        return chain.anchor_holds(session, last, keyring=instance.keyring)

@@ -17,7 +17,7 @@ from functools import cache
 from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from intake.audit.anchors import Anchor
+from intake.audit.chain import Anchor
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
 from intake.core.paths import TEMPLATES

@@ -16,17 +16,72 @@ from threading import Event
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy import CursorResult, distinct, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
 from intake.core.clock import Clock
 from intake.db.engine import Database
-from intake.outbox import flood
 from intake.outbox.mailer import STEPS, Mailer, NotSent, Send
 from intake.outbox.messages import Unwritable, compose
-from intake.outbox.models import MessageState, OutboxMessage
+from intake.outbox.models import Mail, MessageState, OutboxMessage
+
+# --- Many requests at once must not bury the staff in mail: after ten notices, one speaks for the rest.
+# The first notices leave at once. When ten went to one recipient within ten minutes, the next wait
+# until ten minutes after the last of them, and then one mail covers all that wait (H4). A covered
+# message is claimed before the mail leaves, so what it tells of could be seen on the desk by then.
+
+MANY = 10
+WITHIN = timedelta(minutes=10)
+
+
+def quiet_until(session: Session, message: OutboxMessage, *, at: datetime) -> datetime | None:
+    """Until when the recipient has had enough notices; None when this one may go.
+
+    Mails are counted, not messages: what one mail covered was marked sent in the same moment.
+    """
+    if message.mail is not Mail.NEW_LEAD:
+        return None
+    mails, newest = session.execute(
+        select(func.count(distinct(OutboxMessage.sent_at)), func.max(OutboxMessage.sent_at)).where(
+            OutboxMessage.recipient == message.recipient,
+            OutboxMessage.mail == message.mail,
+            OutboxMessage.sent_at > at - WITHIN,
+            OutboxMessage.sent_at <= at,
+        )
+    ).one()
+    return newest + WITHIN if newest and mails >= MANY else None
+
+
+def postpone(session: Session, message: OutboxMessage, *, at: datetime, until: datetime) -> None:
+    """Let this message, and all that are due for its recipient beside it, wait until then."""
+    for each in (message, *_waiting_beside(session, message, at)):
+        each.due_at = until
+    session.flush()
+
+
+def covered_by(session: Session, message: OutboxMessage, *, at: datetime) -> Sequence[OutboxMessage]:
+    """The messages that this one may speak for: none, unless too many are due for one recipient."""
+    if message.mail is not Mail.NEW_LEAD:
+        return ()
+    due = _waiting_beside(session, message, at)
+    return due if len(due) >= MANY else ()
+
+
+def _waiting_beside(session: Session, message: OutboxMessage, at: datetime) -> Sequence[OutboxMessage]:
+    """Locked where the database locks rows; what another relay holds is that relay's business."""
+    return session.scalars(
+        select(OutboxMessage)
+        .where(
+            OutboxMessage.is_due(at),
+            OutboxMessage.mail == message.mail,
+            OutboxMessage.recipient == message.recipient,
+            OutboxMessage.id != message.id,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+
 
 log = structlog.get_logger()
 
@@ -125,10 +180,10 @@ def _claim(database: Database, settings: Settings, at: datetime) -> Claim | None
     until = at + timedelta(seconds=lease_seconds(settings))
     with database.transaction() as session:
         while (message := _next(session, at)) is not None:
-            quiet = flood.quiet_until(session, message, at=at)
+            quiet = quiet_until(session, message, at=at)
             if quiet is None:
-                return _take(session, [message, *flood.covered_by(session, message, at=at)], until)
-            flood.postpone(session, message, at=at, until=quiet)
+                return _take(session, [message, *covered_by(session, message, at=at)], until)
+            postpone(session, message, at=at, until=quiet)
     return None
 
 

@@ -7,19 +7,23 @@ the number or address that was given (compliance.md, WR-17). The words for both 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
+from babel.dates import format_date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.models import Role
-from intake.audit import Action, Actor, log
-from intake.calling import windows
+from intake.audit import Action, Actor, service
+from intake.calling import hours, promise
+from intake.calling.availability import local
 from intake.calling.regions import name_of, names_of_zone
 from intake.casework.search import read_contact
+from intake.consent import receipt
 from intake.consent import service as consent
-from intake.consent.receipt import ANSWERS, NAMES, Receipt
+from intake.consent.receipt import ANSWERS, NAMES, Issue, Particulars, Receipt
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, translate
 from intake.instance import Instance
@@ -28,8 +32,100 @@ from intake.leads.models import AskingFor, Attempt, Lead, LeadStatus
 from intake.leads.reveal import Own
 from intake.outbox.models import OutboxMessage
 from intake.privacy import self_service
-from intake.privacy.receipts import Form, said_at
-from intake.privacy.self_service import Opened
+from intake.privacy.self_service import Opened, find, opened
+from intake.security.crypto import read_crockford
+
+# --- Saving a receipt with the private code: what it tells, gathered and masked, and that it was saved.
+
+
+class ReceiptFormat(StrEnum):
+    """In which form a receipt can be saved."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+_WRITTEN = {ReceiptFormat.TEXT: receipt.receipt_text, ReceiptFormat.JSON: receipt.receipt_record}
+
+
+def save_receipt(session: Session, *, code: str, form: ReceiptFormat, instance: Instance) -> Receipt:
+    """The signed receipt of the request that `code` opens, and one audit event. Raises NothingFound."""
+    lead = find(session, code, instance=instance)
+    held = receipt_particulars(
+        session, opened(session, lead, instance=instance), code=code, instance=instance
+    )
+    audit.record(
+        session,
+        Action.RECEIPT_SAVED,
+        keyring=instance.keyring,
+        at=instance.clock(),
+        actor=Actor.person(),
+        about=lead.id,
+        details={"kind": form.value},
+    )
+    return _WRITTEN[form](held, receipt_issuer(instance))
+
+
+def receipt_issuer(instance: Instance) -> Issue:
+    """Who issues receipts here."""
+    return Issue(
+        clinic=instance.clinic,
+        base_url=instance.settings.base_url,
+        at=instance.clock(),
+        secrets=instance.keyring.app_secrets(receipt.PURPOSE),
+    )
+
+
+def receipt_particulars(session: Session, own: Opened, *, code: str, instance: Instance) -> Particulars:
+    """What a receipt tells of a request, in the language it was asked in."""
+    lead, spoken = own.lead, own.lead.language
+    return Particulars(
+        reference=lead.reference,
+        code=read_crockford(code),
+        language=spoken,
+        region=lead.region,
+        name=own.masked.name,
+        phone=own.masked.phone,
+        email=own.masked.email,
+        asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, spoken),
+        times=hours.windows_in_words(own.windows, spoken),
+        place=f"{name_of(lead.region, spoken)}, {translate(names_of_zone(own.zone).phrase, spoken)}",
+        promise=_promise(own, spoken, instance.clock()),
+        kept=_date_phrase(own.kept_until, own.zone, spoken),
+        expires_at=lead.asked_at + timedelta(days=instance.clinic.retention.open_days),
+        purge_after=own.kept_until,
+        answers=consent.shown(session, lead.id),
+        tell=lambda moment: moment_phrase(N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, spoken),
+    )
+
+
+def _promise(own: Opened, spoken: str, now: datetime) -> str:
+    """With its date, since nobody knows when a file is read; empty when none holds any more."""
+    if own.lead.status is not LeadStatus.NEW or own.lead.promise_at <= now:
+        return ""
+    by = N_("by %(time)s on %(day)s %(zone)s")
+    said = translate(by, spoken, **_moment_parts(own.lead.promise_at, own.zone, spoken))
+    return translate(N_("A person will be in touch with you %(promise)s."), spoken, promise=said)
+
+
+def moment_phrase(msgid: str, moment: datetime, zone: str, spoken: str) -> str:
+    """A moment on the clock of `zone`, in a sentence with %(day)s, %(time)s and %(zone)s (message id)."""
+    parts = _moment_parts(moment, zone, spoken) | {"day": _date_phrase(moment, zone, spoken)}
+    return translate(msgid, spoken, **parts)
+
+
+def _moment_parts(moment: datetime, zone: str, spoken: str) -> dict[str, str]:
+    there = local(moment, zone)
+    return {
+        "day": promise.day_phrase(there, spoken),
+        "time": promise.clock_phrase(there, spoken),
+        "zone": translate(names_of_zone(zone).bracket, spoken),
+    }
+
+
+def _date_phrase(moment: datetime, zone: str, spoken: str) -> str:
+    return format_date(local(moment, zone).date(), "long", locale=spoken)
+
 
 NOT_YOURS = N_("This is not the number or address of this request. Leave it empty for a partly hidden copy.")
 NOTHING = N_("None.")
@@ -76,7 +172,7 @@ class Part:
     single: bool = False
 
 
-def save(session: Session, *, code: str, form: Form, address: str, instance: Instance) -> Receipt:
+def save(session: Session, *, code: str, form: ReceiptFormat, address: str, instance: Instance) -> Receipt:
     """The file, and one audit event before anything is opened. Raises NothingFound.
 
     With `address` empty it is masked; else it must be the number or address of the request, and the file
@@ -97,7 +193,7 @@ def save(session: Session, *, code: str, form: Form, address: str, instance: Ins
     )
     held = self_service.opened(session, lead, instance=instance)
     parts = _parts(session, held, reveal.own(session, lead, instance=instance) if full else None)
-    return (_record if form is Form.JSON else _text)(parts, lead, instance, full=full)
+    return (_record if form is ReceiptFormat.JSON else _text)(parts, lead, instance, full=full)
 
 
 def _belongs(lead: Lead, address: str, instance: Instance) -> bool:
@@ -139,7 +235,7 @@ def _request(held: Opened, own: Own | None) -> list[Line]:
         Line("asked_at", N_("Asked"), lead.asked_at),
         Line("language", N_("Language"), lead.language),
         *_contact(held, own),
-        Line("safe_times", N_("Safe times"), windows.in_words(held.windows, spoken)),
+        Line("safe_times", N_("Safe times"), hours.windows_in_words(held.windows, spoken)),
         Line("place", N_("Where"), f"{name_of(lead.region, spoken)}, {zone}"),
         Line("status", N_("Where it stands"), translate(STATUSES[lead.status], spoken)),
         Line("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
@@ -189,7 +285,7 @@ def _attempts(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]
 
 def _looks(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
     """By role, never by name (AC-16), the oldest first."""
-    events = [each for each in log.about(session, lead.id) if each.action in SEEN]
+    events = [each for each in service.events_about(session, lead.id) if each.action in SEEN]
     roles = self_service.first_roles(session, {each.actor_id for each in events if each.actor_id})
     for event in reversed(events):
         role = roles.get(event.actor_id) if event.actor_id else None
@@ -251,5 +347,5 @@ def _told(part: Part, spoken: str, zone: str) -> Iterator[str]:
 
 def _in_words(value: str | datetime | None, spoken: str, zone: str) -> str:
     if isinstance(value, datetime):
-        return said_at(N_("%(day)s, %(time)s %(zone)s"), value, zone, spoken)
+        return moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, zone, spoken)
     return value or ""

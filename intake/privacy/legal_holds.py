@@ -14,15 +14,14 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.service import names_of
 from intake.audit import Action
-from intake.casework.rows import names_of, references_of
 from intake.core.errors import NotFound, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import legal_hold
-from intake.leads.act import Act
-from intake.leads.legal_hold import HoldReason, LegalHold
-from intake.leads.models import Lead
+from intake.leads import models
+from intake.leads.claims import Act
+from intake.leads.models import HoldReason, Lead, LegalHold, references_of
 from intake.privacy import retention
 
 LONGEST = timedelta(days=365)
@@ -55,7 +54,7 @@ def put(
     require(member, Permission.HOLD_LEAD)
     until = _end_of(last_day, instance)
     _lock(session, lead)
-    act, hold = Act(session, lead, member, instance), legal_hold.of(session, lead.id)
+    act, hold = Act(session, lead, member, instance), models.legal_hold_of(session, lead.id)
     if hold:
         hold.reason, hold.until, hold.put_by = reason, until, member.id
         act.record(Action.HOLD_RENEWED, reason=reason.value)

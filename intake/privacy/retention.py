@@ -6,23 +6,36 @@ is held for a legal reason (`legal_hold.py`) waits until its hold ends.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from intake import audit, outbox
+from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action, Actor
-from intake.conf.clinic import Channel
+from intake.conf.clinic import Channel, Retention
 from intake.consent.models import Method
 from intake.core.errors import IntakeError, NotFound, Unavailable
+from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import eligibility, legal_hold, suppression
-from intake.leads.legal_hold import LegalHold
-from intake.leads.models import Attempt, Erasure, ErasureReason, Lead, LeadKey
+from intake.leads import eligibility, models, suppression
+from intake.leads.models import (
+    Attempt,
+    CloseReason,
+    Erasure,
+    ErasureReason,
+    HoldReason,
+    Lead,
+    LeadKey,
+    LeadStatus,
+    LegalHold,
+)
 from intake.outbox.models import RoundLease
 
 log = structlog.get_logger()
@@ -66,7 +79,7 @@ def erase(
     if asked:
         method = Method.STAFF if actor.staff_id else Method.MANAGE_PAGE
         suppression.stop(session, lead, actor=actor, method=method, instance=instance)
-    hold = legal_hold.of(session, lead.id)
+    hold = models.legal_hold_of(session, lead.id)
     if hold:
         if asked:
             _remember(session, hold, actor, instance)
@@ -117,7 +130,7 @@ def end_hold(session: Session, lead_id: uuid.UUID, *, actor: Actor, instance: In
     lead = session.get(Lead, lead_id)
     beside = suppression.indexes_of(lead) if lead else []
     locked = suppression.carrying(session, beside, lead_id, erasing=True)
-    hold = legal_hold.of(session, lead_id)
+    hold = models.legal_hold_of(session, lead_id)
     if lead is None or hold is None or lead not in locked:
         return False
     session.delete(hold)
@@ -140,7 +153,7 @@ def _drop_what_nothing_may_use(session: Session, lead: Lead) -> None:
 
 def due(session: Session, at: datetime) -> list[uuid.UUID]:
     """The leads whose time is over at `at` and that no hold keeps, the longest overdue first."""
-    over = select(Lead.id).where(Lead.purge_after <= at, ~legal_hold.held())
+    over = select(Lead.id).where(Lead.purge_after <= at, ~models.is_on_legal_hold())
     return list(session.scalars(over.order_by(Lead.purge_after, Lead.id)))
 
 
@@ -182,7 +195,7 @@ def _each(
 
 def _end_if_over(instance: Instance, lead_id: uuid.UUID) -> bool:
     with instance.database.transaction() as session:
-        hold = legal_hold.of(session, lead_id)
+        hold = models.legal_hold_of(session, lead_id)
         if hold is None or hold.until > instance.clock():
             return False
         return end_hold(session, lead_id, actor=Actor.system(), instance=instance)
@@ -221,3 +234,126 @@ def purge_when_sure(instance: Instance) -> int:
     if found.failed:
         raise NotErased
     return found.count
+
+
+# --- What retention is about to erase, told as counts before it happens, and putting it off by a day (K2).
+
+POSTPONED_AHEAD = timedelta(days=1)
+"""How far ahead the desk looks, and by how much erasing is put off at a time."""
+AT_MOST = timedelta(days=7)
+"""Nothing is put off beyond its time by more than this; the public page says so."""
+
+
+class DueReason(StrEnum):
+    """Why a lead is due."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    STOPPED = "stopped"
+    WRONG_NUMBER = "wrong_number"
+    SUPERSEDED = "superseded"
+
+    @property
+    def sentence(self) -> str:
+        """In words, for staff; some want `%(days)s` (message id)."""
+        return _DUE_REASONS[self]
+
+
+_DUE_REASONS = {
+    DueReason.OPEN: N_("they came in %(open_days)s days ago"),
+    DueReason.CLOSED: N_("they were closed %(closed_days)s days ago"),
+    DueReason.STOPPED: N_("the person asked us to stop"),
+    DueReason.WRONG_NUMBER: N_("it was the wrong number"),
+    DueReason.SUPERSEDED: N_("a corrected request took their place"),
+}
+_CLOSED_BECAUSE = {
+    CloseReason.STOPPED: DueReason.STOPPED,
+    CloseReason.WRONG_NUMBER: DueReason.WRONG_NUMBER,
+    CloseReason.SUPERSEDED: DueReason.SUPERSEDED,
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How many are due, by why; and how many of those whose time is over a legal hold keeps, by reason."""
+
+    due: Mapping[DueReason, int]
+    held: Mapping[HoldReason, int]
+
+    @property
+    def count(self) -> int:
+        """How many are due in all."""
+        return sum(self.due.values())
+
+    @property
+    def kept(self) -> int:
+        """How many a hold keeps in all."""
+        return sum(self.held.values())
+
+
+def preview(session: Session, *, until: datetime) -> Preview:
+    """What a purge at `until` would erase if nothing changed before, and what holds would keep from it."""
+    counted = (
+        select(Lead.status, Lead.close_reason, func.count())
+        .where(Lead.purge_after <= until, ~models.is_on_legal_hold())
+        .group_by(Lead.status, Lead.close_reason)
+    )
+    due = Counter[DueReason]()
+    for status, reason, count in session.execute(counted):
+        due[_due_reason(status, reason)] += count
+    kept = (
+        select(LegalHold.reason, func.count())
+        .join(Lead, Lead.id == LegalHold.lead_id)
+        .where(Lead.purge_after <= until)
+        .group_by(LegalHold.reason)
+    )
+    held = dict(session.execute(kept).all())
+    return Preview(
+        {why: due[why] for why in DueReason if due[why]},
+        {each: held[each] for each in HoldReason if each in held},
+    )
+
+
+def _due_reason(status: LeadStatus, reason: CloseReason | None) -> DueReason:
+    if status is not LeadStatus.CLOSED or reason is None:
+        return DueReason.OPEN
+    return _CLOSED_BECAUSE.get(reason, DueReason.CLOSED)
+
+
+def postpone(session: Session, *, member: Member, instance: Instance) -> int:
+    """Give what is due within a day one day more, to look at what seems wrong; returns how many.
+
+    Only what ends by its time alone, and at most seven days beyond it: what somebody asked for is never
+    put off. Raises NotAllowed.
+    """
+    require(member, Permission.HOLD_LEAD)
+    now, kept = instance.clock(), instance.clinic.retention
+    by_hand = Lead.close_reason.in_(_CLOSED_BECAUSE)
+    wanted = select(Lead).where(
+        Lead.purge_after <= now + POSTPONED_AHEAD,
+        ~models.is_on_legal_hold(),
+        or_(Lead.close_reason.is_(None), ~by_hand),
+    )
+    leads = session.scalars(wanted.order_by(Lead.id).with_for_update(key_share=True)).all()
+    later = [lead for lead in leads if _put_off(lead, max(now, lead.purge_after) + POSTPONED_AHEAD, kept)]
+    if later:
+        audit.record(
+            session,
+            Action.RETENTION_POSTPONED,
+            keyring=instance.keyring,
+            at=now,
+            actor=member.actor,
+            details={"count": len(later)},
+        )
+    session.flush()
+    return len(later)
+
+
+def _put_off(lead: Lead, until: datetime, kept: Retention) -> bool:
+    ends = lead.asked_at + timedelta(days=kept.open_days)
+    if lead.closed_at:
+        ends = min(ends, lead.closed_at + timedelta(days=kept.closed_days))
+    if until > ends + AT_MOST:
+        return False
+    lead.purge_after = until
+    return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
 
-from intake.calling.intervals import DAY
+from intake.calling.availability import DAY
 from intake.reports.statistics import HOURS, WEEKDAYS, Waits
 
 WIDTH, TOP, BOTTOM, LEFT = 560, 18, 190, 28

@@ -17,16 +17,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from intake.accounts.permissions import Member, Permission, require
-from intake.calling.availability import local
-from intake.calling.intervals import DAY, Interval, on_the_clock, whole_day
+from intake.calling.availability import DAY, Interval, local, on_the_clock, whole_day
 from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import LANGUAGES, N_
 from intake.instance import Instance
 from intake.leads.eligibility import CONTACT_KINDS
-from intake.reports import traces
-from intake.reports.traces import Ending, Promise, Trace
+from intake.reports import periods
+from intake.reports.periods import Ending, Promise, Trace
 
 LONGEST = 366
 EARLIEST = date(2000, 1, 1)
@@ -121,7 +120,7 @@ def gather(session: Session, *, period: Period, member: Member, instance: Instan
     require(member, Permission.SEE_NUMBERS)
     zone = instance.clinic.time_zone
     during = period.during(zone)
-    found = traces.of(session, during)
+    found = periods.traces_of(session, during)
     local_times = [local(each.asked_at, zone) for each in found]
     waited = _waited(found, instance.clinic)
     return Numbers(
@@ -156,7 +155,7 @@ def _languages(session: Session, during: Interval) -> dict[str, int]:
     wanted = select(ConsentEvent.language, func.count(ConsentEvent.lead_id.distinct())).where(
         ConsentEvent.kind == Kind.USE,
         ConsentEvent.state == State.GIVEN,
-        ConsentEvent.lead_id.in_(traces.received(during)),
+        ConsentEvent.lead_id.in_(periods.received(during)),
     )
     counts = {row[0]: row[1] for row in session.execute(wanted.group_by(ConsentEvent.language))}
     return {each: counts.get(each, 0) for each in LANGUAGES}
@@ -167,7 +166,7 @@ def _channels(session: Session, during: Interval) -> dict[Channel, int]:
     wanted = select(ConsentEvent.kind, func.count(ConsentEvent.lead_id.distinct())).where(
         ConsentEvent.kind.in_(CONTACT_KINDS.values()),
         ConsentEvent.state == State.GIVEN,
-        ConsentEvent.lead_id.in_(traces.received(during)),
+        ConsentEvent.lead_id.in_(periods.received(during)),
     )
     counts = {row[0]: row[1] for row in session.execute(wanted.group_by(ConsentEvent.kind))}
     return {each: counts.get(CONTACT_KINDS[each], 0) for each in Channel}
@@ -213,3 +212,48 @@ def _by_week(waited: Sequence[tuple[datetime, timedelta]], zone: str) -> dict[da
         day = local(asked, zone).date()
         weeks.setdefault(day - DAY * day.weekday(), []).append(wait)
     return {monday: Waits.of(waits) for monday, waits in weeks.items()}
+
+
+# --- What may leave the building: counts with the small ones hidden so that nobody can work them out.
+# 1 to 10 becomes `<11`; 0 stays 0 (SX-02). Whoever knows how many there were in all could subtract, so a
+# second count is left out where that would give the first away. Nothing exported has a row of totals.
+
+LARGEST_SMALL = 10
+SMALL = "<11"
+LEFT_OUT = N_("hidden")
+
+
+def is_small(count: int) -> bool:
+    """Whether a count may not be shown outside."""
+    return 1 <= count <= LARGEST_SMALL
+
+
+def masked_counts(counts: Sequence[int]) -> list[str]:
+    """The counts of one figure as they may leave: a figure's own number, SMALL, or LEFT_OUT.
+
+    Holds even for a reader who knows their sum: no count of 1 to 10 can be told for certain. Where
+    leaving out larger ones is not enough, all of the figure is left out.
+    """
+    small = [count for count in counts if is_small(count)]
+    larger = sorted((count, place) for place, count in enumerate(counts) if count > LARGEST_SMALL)
+    for enough in range(len(larger) + 1):
+        beside = larger[:enough]
+        if not _told(small, [count for count, _ in beside]):
+            return _shown(counts, {place for _, place in beside})
+    return [LEFT_OUT] * len(counts)
+
+
+def _told(small: Sequence[int], beside: Sequence[int]) -> bool:
+    """Whether the sum of what is hidden leaves only one way to fill it in."""
+    if not small:
+        return False
+    least = len(small) + (LARGEST_SMALL + 1) * len(beside)
+    hidden = sum(small) + sum(beside)
+    return hidden == least or (not beside and (len(small) == 1 or hidden == LARGEST_SMALL * len(small)))
+
+
+def _shown(counts: Sequence[int], left_out: set[int]) -> list[str]:
+    return [
+        LEFT_OUT if place in left_out else SMALL if is_small(count) else str(count)
+        for place, count in enumerate(counts)
+    ]

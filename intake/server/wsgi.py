@@ -1,5 +1,7 @@
 """One web process: waitress over a socket it was given, which serves what it took on before it ends."""
 
+import errno
+import os
 import re
 import socket
 import time
@@ -16,6 +18,7 @@ from waitress.task import ErrorTask
 from intake.accounts import credentials
 from intake.conf.settings import Settings
 from intake.core.clock import now
+from intake.core.errors import Refused, SettingsError
 from intake.core.i18n import LANGUAGES
 from intake.web.errors import headers_for
 
@@ -125,3 +128,36 @@ def _unfinished(channel: HTTPChannel) -> bool:
     silent = channel.last_activity == channel.creation_time
     fresh = silent and now().timestamp() - channel.creation_time < _FIRST_WORD_SECONDS
     return bool(channel.requests or channel.request or channel.total_outbufs_len or fresh)
+
+
+# --- The one socket that web processes share, bound before anything else is done.
+
+BACKLOG = 1024
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket on the address that `settings` name. Raises Refused, saying what to set."""
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except socket.gaierror:
+        raise SettingsError(["INTAKE_HOST: is not an address of this machine."]) from None
+    except OSError as failure:
+        raise _told(failure, port) from None
+
+
+def _told(failure: OSError, port: int) -> Refused:
+    if failure.errno == errno.EADDRINUSE:
+        return Refused(f"Port {port} is in use; set INTAKE_PORT.")
+    if failure.errno == errno.EACCES:
+        return Refused(f"Port {port} is not open to this account; set INTAKE_PORT.")
+    return Refused(f"INTAKE_HOST: cannot be listened on ({os.strerror(failure.errno or 0)}).")
+
+
+def inherited(descriptor: int) -> socket.socket:
+    """The listening socket that the process above handed down. Raises Refused when it is none."""
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        raise Refused("--socket must be the number of a listening socket that was handed down.") from None

@@ -44,7 +44,7 @@ def metrics() -> Response:
     with here().database.reading() as session:
         figures = monitoring.figures(session, at=here().clock())
     registry = CollectorRegistry()
-    registry.register(_Collector(figures, monitoring.checks(here())))
+    registry.register(_Collector(figures, monitoring.run_checks(here())))
     return _plain(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
 
 

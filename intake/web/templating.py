@@ -9,7 +9,7 @@ from babel.dates import format_date
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from intake.calling import words
+from intake.calling import promise
 from intake.calling.promise import Opening, open_now
 from intake.calling.regions import names_of_zone
 from intake.conf.clinic import dialled, shown
@@ -65,7 +65,7 @@ def opening() -> Opening:
 
 def opening_hours() -> str:
     """The clinic's week in words."""
-    return unbroken(words.opening_hours(here().clinic, spoken()))
+    return unbroken(promise.opening_hours_phrase(here().clinic, spoken()))
 
 
 def unbroken(sentence: str) -> str:

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.models import Role
-from intake.audit import anchors
-from intake.audit.anchors import Anchor
+from intake.audit import chain
+from intake.audit.chain import Anchor
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.instance import Instance
@@ -247,7 +247,7 @@ def anchored(instance: Instance, clock: Any) -> tuple[Instance, list[Anchor]]:
     with instance.database.transaction() as session:
         audit.link(session, keyring=instance.keyring, at=clock())
     with instance.database.reading() as session:
-        taken = anchors.take(session, keyring=instance.keyring, at=clock())
+        taken = chain.take_anchor(session, keyring=instance.keyring, at=clock())
     clock.move(minutes=1)
     note_unlinked(instance, one, ana)
     return instance, [taken]
@@ -261,7 +261,7 @@ def note_unlinked(instance: Instance, lead: Any, member: Any) -> None:
 def found_in(instance: Instance, connection: Connection, known: list[Anchor]) -> tuple[str, ...]:
     with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
         found = audit.verify(session, keyring=instance.keyring, anchors=known)
-        return (*found.problems, *consent.verify(session, keyring=instance.keyring))
+        return (*found.problems, *consent.verify_proof(session, keyring=instance.keyring))
 
 
 @contextmanager

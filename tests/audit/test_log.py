@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from intake import audit
-from intake.audit import Action, Actor, log
-from intake.audit.log import Spot
+from intake.audit import Action, Actor, service
+from intake.audit.service import PageStart
 from intake.instance import Instance
 
 
@@ -31,11 +31,11 @@ def written(instance: Instance, clock) -> list[uuid.UUID]:
 
 
 def test_pages_follow_each_other_from_new_to_old(instance: Instance, written, monkeypatch) -> None:
-    monkeypatch.setattr(log, "PAGE", 3)
+    monkeypatch.setattr(service, "LOG_PAGE", 3)
     seen, after, pages = [], None, 0
     while pages == 0 or after:
         with instance.database.reading() as session:
-            page = log.page(session, after=after)
+            page = service.log_page(session, after=after)
         seen += page.events
         after, pages = page.after, pages + 1
     assert sorted(event.id for event in seen) == sorted(written)
@@ -45,21 +45,21 @@ def test_pages_follow_each_other_from_new_to_old(instance: Instance, written, mo
 
 def test_one_act_and_one_thing_can_be_asked_for(instance: Instance, written) -> None:
     with instance.database.reading() as session:
-        viewed = log.page(session, wanted=log.Wanted(action=Action.LEAD_VIEWED)).events
-        about = log.about(session, uuid.UUID(int=7))
-        newest = log.about(session, uuid.UUID(int=7), limit=1)
+        viewed = service.log_page(session, wanted=service.LogFilter(action=Action.LEAD_VIEWED)).events
+        about = service.events_about(session, uuid.UUID(int=7))
+        newest = service.events_about(session, uuid.UUID(int=7), limit=1)
     assert [event.id for event in viewed] == [event.id for event in about] == [written[5], written[2]]
     assert [event.id for event in newest] == [written[5]]
-    assert log.details(newest[0]) == {"count": 5}
+    assert service.details_of(newest[0]) == {"count": 5}
 
 
 def test_it_says_how_far_the_chain_has_come(instance: Instance, written, clock) -> None:
     with instance.database.transaction() as session:
         audit.link(session, keyring=instance.keyring, at=clock(), limit=4)
     with instance.database.reading() as session:
-        assert log.reach(session) == log.Reach(linked=4, unlinked=3)
+        assert service.chain_reach(session) == service.ChainReach(linked=4, unlinked=3)
 
 
 def test_a_spot_survives_its_address(instance: Instance, clock) -> None:
-    spot = Spot(clock(), uuid.uuid4())
-    assert Spot.read(str(spot)) == spot
+    spot = PageStart(clock(), uuid.uuid4())
+    assert PageStart.read(str(spot)) == spot

@@ -37,7 +37,7 @@ def files(folder: Path) -> list[str]:
 
 
 def check_of(instance: Instance, name: str) -> monitoring.Check:
-    return next(each for each in monitoring.checks(instance) if each.name == name)
+    return next(each for each in monitoring.run_checks(instance) if each.name == name)
 
 
 def test_it_holds_every_row_and_says_so(living: Instance) -> None:
@@ -162,7 +162,7 @@ def test_how_it_ended_is_written_down(living: Instance, clock) -> None:
     assert check_of(living, "backup").state is State.AMBER
     backup.take(living)
     with living.database.reading() as session:
-        row = backup.last(session, BackupAct.TAKEN)
+        row = backup.last_result(session, BackupAct.TAKEN)
     assert (row.succeeded_at, row.last_error) == (clock(), None)
     for hours, state in ((25, State.GREEN), (2, State.AMBER), (24, State.RED)):
         clock.move(hours=hours)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
+from intake.calling.hours import Window
 from intake.calling.hours import load as load_hours
 from intake.calling.regions import zones_of
-from intake.calling.windows import Window
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.clinic import load as load_clinic
-from intake.conf.rules import Span
+from intake.conf.toml_schema import Span
 from intake.core.paths import CONFIG
 
 CLINIC = load_clinic(CONFIG / "clinic.toml")

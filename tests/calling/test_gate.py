@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.calling.gate import GateFacts, Refusal, Verdict, may_contact
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from tests.calling.cast import ALWAYS_OPEN, ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, second_opinion
 from tests.calling.test_times import CLOCK_CHANGES, STARTS, people

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from intake.calling.holidays import is_federal_holiday
+from intake.calling.hours import is_federal_holiday
 from tests.calling.cast import CLINIC
 
 YEARS = [date(2026, 1, 1) + timedelta(days=n) for n in range(730)]

@@ -5,7 +5,7 @@ from datetime import date, time
 import pytest
 
 from intake.calling.hours import load
-from intake.conf.rules import Span
+from intake.conf.toml_schema import Span
 from intake.core.errors import SettingsError
 from intake.core.paths import CONFIG
 from tests.calling.cast import HOURS

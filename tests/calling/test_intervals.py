@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.calling.intervals import Interval, holding, intersection, on_the_clock, union, whole_day, without
-from intake.conf.rules import Span
+from intake.calling.availability import (
+    Interval,
+    holding,
+    intersection,
+    on_the_clock,
+    union,
+    whole_day,
+    without,
+)
+from intake.conf.toml_schema import Span
 from tests.calling.cast import EASTERN, at
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

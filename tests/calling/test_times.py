@@ -8,10 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from intake.calling.availability import contactable, local, zones_of_number
-from intake.calling.intervals import Interval, holding, intersection
+from intake.calling.availability import Interval, contactable, holding, intersection, local, zones_of_number
+from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, zones_of
-from intake.calling.windows import Window
 from intake.conf.clinic import Channel
 from tests.calling.cast import ALWAYS_OPEN, ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, second_opinion
 

@@ -4,8 +4,8 @@ from datetime import date, time
 
 import pytest
 
-from intake.calling.windows import Window, from_text, in_words, spans_on, to_text
-from intake.conf.rules import Span
+from intake.calling.hours import Window, spans_on, windows_from_text, windows_in_words, windows_to_text
+from intake.conf.toml_schema import Span
 
 WEDNESDAY, SATURDAY, SUNDAY = date(2026, 11, 18), date(2026, 11, 21), date(2026, 11, 22)
 EVERY = frozenset(Window) - {Window.ANY}
@@ -53,12 +53,12 @@ def test_any_is_no_part_of_a_day():
     ],
 )
 def test_they_are_said_in_the_order_of_the_week(windows, words):
-    assert in_words(windows, "en") == words
+    assert windows_in_words(windows, "en") == words
 
 
 def test_one_column_keeps_them():
-    assert to_text(EVERY).startswith("saturday_afternoon saturday_evening")
-    assert from_text(to_text(EVERY)) == EVERY
-    assert from_text("") == frozenset()
+    assert windows_to_text(EVERY).startswith("saturday_afternoon saturday_evening")
+    assert windows_from_text(windows_to_text(EVERY)) == EVERY
+    assert windows_from_text("") == frozenset()
     with pytest.raises(ValueError, match="night"):
-        from_text("night")
+        windows_from_text("night")

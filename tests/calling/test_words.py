@@ -5,8 +5,8 @@ from datetime import time
 
 import pytest
 
-from intake.calling import words
-from intake.conf.rules import Span
+from intake.calling import promise
+from intake.conf.toml_schema import Span
 from tests.calling.cast import CLINIC, EASTERN, at
 
 
@@ -22,15 +22,15 @@ from tests.calling.cast import CLINIC, EASTERN, at
     ],
 )
 def test_a_time_of_day_has_its_article_in_spanish(moment, english, spanish):
-    there = words.local(at(moment), EASTERN)
-    assert words.clock(there, "en") == english
-    assert words.clock(there, "es") == spanish
+    there = promise.local(at(moment), EASTERN)
+    assert promise.clock_phrase(there, "en") == english
+    assert promise.clock_phrase(there, "es") == spanish
 
 
 def test_a_day_is_named_in_full():
-    on = words.local(at("2026-11-23 12:00"), EASTERN)
-    assert words.day(on, "en") == "Monday, November 23"
-    assert words.day(on, "es") == "lunes 23 de noviembre"
+    on = promise.local(at("2026-11-23 12:00"), EASTERN)
+    assert promise.day_phrase(on, "en") == "Monday, November 23"
+    assert promise.day_phrase(on, "es") == "lunes 23 de noviembre"
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,19 @@ def test_a_day_is_named_in_full():
     ],
 )
 def test_when_is_said_from_where_one_stands(moment, said):
-    assert words.when(at(moment), now=at("2026-11-18 10:00"), zone=EASTERN, language="en") == said
+    assert promise.when_phrase(at(moment), now=at("2026-11-18 10:00"), zone=EASTERN, language="en") == said
 
 
 def test_opening_hours_gather_the_days_that_are_alike():
-    assert words.opening_hours(CLINIC, "en") == "Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm"
+    assert (
+        promise.opening_hours_phrase(CLINIC, "en") == "Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm"
+    )
 
 
 def test_opening_hours_know_pauses_and_odd_weeks():
     pause = (Span(time(9), time(12)), Span(time(14), time(17, 30)))
     week = replace(CLINIC.hours, tuesday=(), wednesday=pause)
-    assert words.opening_hours(replace(CLINIC, hours=week), "en") == (
+    assert promise.opening_hours_phrase(replace(CLINIC, hours=week), "en") == (
         "Monday 9 am to 6 pm, Wednesday 9 am to 12 noon and 2 pm to 5:30 pm, "
         "Thursday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm"
     )

@@ -25,7 +25,7 @@ from intake.conf.settings import load
 from intake.core.clock import now
 from intake.core.paths import CONFIG
 from intake.instance import Instance
-from intake.server.stopping import SIGNALS
+from intake.server.supervisor import SIGNALS
 from tests.conftest import SECRETS
 
 WORKERS = 8

@@ -7,7 +7,7 @@ import pytest
 
 from intake.calling.gate import Refusal
 from intake.calling.promise import open_now
-from intake.cli.greeting import while_closed, words
+from intake.cli.run import greeting, while_closed
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import eligibility
@@ -19,7 +19,7 @@ SATURDAY_NIGHT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 def test_while_the_clinic_is_open_nothing_is_said(sqlite_instance: Instance) -> None:
     assert while_closed(sqlite_instance) == []
-    assert "Closed now" not in words(sqlite_instance.settings, None)
+    assert "Closed now" not in greeting(sqlite_instance.settings, None)
 
 
 @pytest.mark.parametrize("hours_later", range(0, 120, 7))

@@ -177,7 +177,7 @@ def test_a_row_that_does_not_open_stops_no_other(filled: Instance, make_instance
 
 def test_health_tells_that_a_key_was_taken_out_too_early(filled: Instance, make_instance) -> None:
     new = with_keys(filled, make_instance, NEW)
-    check = next(each for each in monitoring.checks(new) if each.name == "keys")
+    check = next(each for each in monitoring.run_checks(new) if each.name == "keys")
     assert check.state is State.RED
     assert "k1" in check.sentence
 

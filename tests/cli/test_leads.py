@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from intake.instance import Instance
 from intake.leads.models import Lead
-from intake.privacy import receipts, retention
-from intake.privacy.receipts import Form
+from intake.privacy import data_export, retention
+from intake.privacy.data_export import ReceiptFormat
 from tests.leads.asking import ask
 
 
@@ -56,23 +56,25 @@ def test_a_purge_that_left_something_says_so_and_fails(command, opened: Instance
     assert left(opened) == 1
 
 
-@pytest.mark.parametrize("form", Form)
-def test_a_receipt_of_ours_is_confirmed(command, opened: Instance, tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", ReceiptFormat)
+def test_a_receipt_of_ours_is_confirmed(
+    command, opened: Instance, tmp_path: Path, form: ReceiptFormat
+) -> None:
     path = tmp_path / "saved"
     path.write_bytes(made(opened, form))
     result = command("receipt", "verify", str(path))
     assert (result.exit_code, result.stdout) == (0, "This receipt is ours and unaltered.\n")
 
 
-def made(instance: Instance, form: Form) -> bytes:
+def made(instance: Instance, form: ReceiptFormat) -> bytes:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        return receipts.save(session, code=asked.code, form=form, instance=instance).content
+        return data_export.save_receipt(session, code=asked.code, form=form, instance=instance).content
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", ReceiptFormat)
 def test_an_altered_one_is_refused_without_a_word_of_it(
-    command, opened: Instance, tmp_path: Path, form: Form
+    command, opened: Instance, tmp_path: Path, form: ReceiptFormat
 ) -> None:
     path = tmp_path / "saved"
     path.write_bytes(made(opened, form).replace(b"2027", b"2028").replace(b"Florida", b"Georgia"))

@@ -7,7 +7,7 @@ from threading import Event
 from sqlalchemy import text
 
 from intake import outbox
-from intake.cli.demo import answers
+from intake.cli.leads import answers
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
 from intake.outbox import Mail, MessageState

@@ -14,8 +14,8 @@ from intake.consent.models import Kind
 from intake.consent.receipt import LONGEST, MARK
 from intake.instance import Instance
 from intake.leads.submission import Submitted
-from intake.privacy import manage, receipts
-from intake.privacy.receipts import Form
+from intake.privacy import data_export, self_service
+from intake.privacy.data_export import ReceiptFormat
 from intake.privacy.self_service import NothingFound
 from tests.leads.acting import acts, details_of
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
@@ -29,13 +29,13 @@ MANDATORY = {
 """Every field that ISO/IEC TS 27560 demands, by the DPV guide (compliance.md, 1.2.1)."""
 
 
-def saved(instance: Instance, asked: Submitted, form: Form = Form.TEXT) -> bytes:
+def saved(instance: Instance, asked: Submitted, form: ReceiptFormat = ReceiptFormat.TEXT) -> bytes:
     with instance.database.transaction() as session:
-        return receipts.save(session, code=asked.code, form=form, instance=instance).content
+        return data_export.save_receipt(session, code=asked.code, form=form, instance=instance).content
 
 
 def record(instance: Instance, asked: Submitted) -> dict:
-    return json.loads(saved(instance, asked, Form.JSON))
+    return json.loads(saved(instance, asked, ReceiptFormat.JSON))
 
 
 def ours(instance: Instance, content: bytes) -> bool:
@@ -69,8 +69,8 @@ def test_it_quotes_every_statement_with_its_answer(sqlite_instance: Instance) ->
         assert answer in words
 
 
-@pytest.mark.parametrize("form", Form)
-def test_it_shows_contact_masked_only(sqlite_instance: Instance, form: Form) -> None:
+@pytest.mark.parametrize("form", ReceiptFormat)
+def test_it_shows_contact_masked_only(sqlite_instance: Instance, form: ReceiptFormat) -> None:
     words = saved(sqlite_instance, ask(sqlite_instance), form).decode()
     assert "Z•••••" in words
     assert "(•••) •••-••23" in words
@@ -123,7 +123,7 @@ def test_the_json_is_true(sqlite_instance: Instance, clock) -> None:
 
 def test_the_json_does_not_hold_the_code(sqlite_instance: Instance) -> None:
     asked = ask(sqlite_instance)
-    words = saved(sqlite_instance, asked, Form.JSON).decode()
+    words = saved(sqlite_instance, asked, ReceiptFormat.JSON).decode()
     assert asked.code not in words.replace(" ", "")
 
 
@@ -138,7 +138,7 @@ def test_what_was_taken_back_stands_beside_what_was_given(sqlite_instance: Insta
     asked = ask(sqlite_instance)
     clock.move(hours=1)
     with sqlite_instance.database.transaction() as session:
-        manage.drop(session, code=asked.code, channel=Channel.EMAIL, instance=sqlite_instance)
+        self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=sqlite_instance)
     emails = [
         (each["consent_status"], each["event_duration"], each["expressed_by"]["method"])
         for each in record(sqlite_instance, asked)["consents"]
@@ -171,7 +171,7 @@ def test_a_promise_that_no_longer_holds_is_not_in_it(sqlite_instance: Instance, 
 
 def test_saving_is_one_event(sqlite_instance: Instance) -> None:
     asked = ask(sqlite_instance)
-    for form in Form:
+    for form in ReceiptFormat:
         saved(sqlite_instance, asked, form)
     assert acts(sqlite_instance, asked.lead) == ["lead.submitted", "receipt.saved", "receipt.saved"]
     assert sorted(details_of(sqlite_instance, "receipt.saved")) == ['{"kind":"json"}', '{"kind":"text"}']
@@ -187,14 +187,16 @@ def test_a_wrong_code_saves_nothing(sqlite_instance: Instance) -> None:
 # --- its signature ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", ReceiptFormat)
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_a_receipt_of_ours_is_known(sqlite_instance: Instance, form: Form, language: str) -> None:
+def test_a_receipt_of_ours_is_known(sqlite_instance: Instance, form: ReceiptFormat, language: str) -> None:
     assert ours(sqlite_instance, saved(sqlite_instance, ask(sqlite_instance, language=language), form))
 
 
-@pytest.mark.parametrize("form", Form)
-def test_changed_line_ends_and_marks_of_editors_do_no_harm(sqlite_instance: Instance, form: Form) -> None:
+@pytest.mark.parametrize("form", ReceiptFormat)
+def test_changed_line_ends_and_marks_of_editors_do_no_harm(
+    sqlite_instance: Instance, form: ReceiptFormat
+) -> None:
     content = saved(sqlite_instance, ask(sqlite_instance), form)
     for changed in (
         content.replace(b"\n", b"\r\n"),
@@ -221,9 +223,11 @@ def test_a_changed_word_of_the_text_is_found_out(sqlite_instance: Instance, was:
     assert not ours(sqlite_instance, words.replace(was, becomes).encode())
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", ReceiptFormat)
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_every_byte_that_is_not_a_space_counts(sqlite_instance: Instance, form: Form, language: str) -> None:
+def test_every_byte_that_is_not_a_space_counts(
+    sqlite_instance: Instance, form: ReceiptFormat, language: str
+) -> None:
     content = saved(sqlite_instance, ask(sqlite_instance, language=language), form)
     unnoticed = [
         place
@@ -252,7 +256,7 @@ def test_every_changed_value_of_the_record_is_found_out(sqlite_instance: Instanc
 
 
 def test_a_key_that_stands_twice_is_refused(sqlite_instance: Instance) -> None:
-    words = saved(sqlite_instance, ask(sqlite_instance), Form.JSON).decode()
+    words = saved(sqlite_instance, ask(sqlite_instance), ReceiptFormat.JSON).decode()
     twice = words.replace('"created":', '"created": "never", "created":', 1)
     assert json.loads(twice) == json.loads(words)
     assert not ours(sqlite_instance, twice.encode())

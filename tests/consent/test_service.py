@@ -16,7 +16,7 @@ from tests.leads.asking import ask
 
 def verify(instance: Instance) -> list[str]:
     with instance.database.reading() as session:
-        return consent.verify(session, keyring=instance.keyring)
+        return consent.verify_proof(session, keyring=instance.keyring)
 
 
 def withdraw(instance: Instance, lead_id: uuid.UUID, *kinds: Kind) -> int:

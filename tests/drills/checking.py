@@ -63,7 +63,7 @@ def check_whole(session: Session, keyring: Keyring, *, erased: int) -> None:
         assert sorted(session.scalars(kept)) == sorted([*ids, *gone])
     noted = session.scalars(select(AuditEvent.about).where(AuditEvent.action == Action.LEAD_ERASED))
     assert sorted(noted) == gone
-    assert consent.verify(session, keyring=keyring) == []
+    assert consent.verify_proof(session, keyring=keyring) == []
     assert audit.verify(session, keyring=keyring).intact
 
 

@@ -25,8 +25,8 @@ from intake.leads.models import CloseReason, Erasure, Lead
 from intake.leads.submission import Submitted, submit
 from intake.outbox import MessageState, OutboxMessage, sender
 from intake.outbox.mailer import MaildirMailer
-from intake.privacy import correct, manage, retention
-from intake.privacy.correct import Correction
+from intake.privacy import contact_correction, retention, self_service
+from intake.privacy.contact_correction import Correction
 from intake.security.crypto import Keyring
 from tests.cli.test_keys_rotate import BOTH
 from tests.conftest import MovableClock
@@ -85,7 +85,7 @@ def with_code(act: Callable[..., object], **more: object) -> Callable[[Instance,
 def erase(instance: Instance, asked: Submitted) -> None:
     """Whoever erased finds nothing the second time, and that is what they wanted."""
     if lead_of(instance, asked):
-        with_code(manage.erase)(instance, asked)
+        with_code(self_service.erase)(instance, asked)
 
 
 def due(instance: Instance) -> Submitted:
@@ -127,8 +127,8 @@ NEW_ADDRESS = Correction(
 
 
 def put_right(instance: Instance, asked: Submitted) -> None:
-    correction = replace(NEW_ADDRESS, shown=correct.shown(instance, "en"))
-    with_code(correct.correct, correction=correction)(instance, asked)
+    correction = replace(NEW_ADDRESS, shown=contact_correction.shown(instance, "en"))
+    with_code(contact_correction.correct, correction=correction)(instance, asked)
 
 
 def was_put_right(instance: Instance, asked: Submitted) -> bool:
@@ -167,7 +167,7 @@ def is_linked(instance: Instance, _: Submitted) -> bool:
 ACTS = (
     Act("submit", lambda instance: request_for(instance, **own(instance)), send, was_sent),
     Act("deliver", somebody, deliver, delivered),
-    Act("stop", somebody, with_code(manage.stop), was_stopped),
+    Act("stop", somebody, with_code(self_service.stop), was_stopped),
     Act("correct", somebody, put_right, was_put_right),
     Act("erase", somebody, erase, is_gone),
     Act("purge", due, purge, is_gone),

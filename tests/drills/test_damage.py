@@ -10,8 +10,7 @@ from sqlalchemy import text
 from intake import monitoring
 from intake.app import create_app
 from intake.core.errors import Unavailable
-from intake.db.engine import Database
-from intake.db.failures import Damaged
+from intake.db.engine import Damaged, Database
 from intake.instance import Instance
 from intake.monitoring import State
 from tests.leads.asking import ask
@@ -49,7 +48,7 @@ def test_a_damaged_file_is_met_as_a_database_that_is_away(damaged: Instance) -> 
 
 
 def test_health_names_the_damage(damaged: Instance) -> None:
-    red = {each.sentence for each in monitoring.checks(damaged) if each.state is State.RED}
+    red = {each.sentence for each in monitoring.run_checks(damaged) if each.state is State.RED}
     assert "The database is damaged." in red
 
 
@@ -60,7 +59,9 @@ def test_what_can_be_reached_but_not_read_is_red(sqlite_instance: Instance, monk
 
     assert monitoring.well(monitoring.ready(sqlite_instance))
     monkeypatch.setattr(monitoring, "_TABLES", (fail,))
-    assert "database" in {each.name for each in monitoring.checks(sqlite_instance) if each.state is State.RED}
+    assert "database" in {
+        each.name for each in monitoring.run_checks(sqlite_instance) if each.state is State.RED
+    }
 
 
 def test_it_is_told_apart_from_what_is_only_away(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from intake import audit
 from intake.accounts.permissions import Member
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.jobs import schedule
 from intake.leads.models import Attempt, CloseReason, Lead
 from intake.leads.submission import Submitted
-from intake.privacy import manage
+from intake.privacy import self_service
 from tests.browser import serving, signed_in
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
@@ -127,7 +127,7 @@ def take_back(instance: Instance, asked: Sequence[Submitted], ready: threading.B
     ready.wait()
     for each in asked:
         with instance.database.transaction() as session:
-            manage.stop(session, code=each.code, instance=instance)
+            self_service.stop(session, code=each.code, instance=instance)
 
 
 def test_three_coordinators_over_the_same_forty_requests(instance: Instance) -> None:

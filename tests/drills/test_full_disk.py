@@ -12,7 +12,7 @@ import pytest
 
 from intake.core.errors import Unavailable
 from intake.db.engine import RESERVE, Database
-from intake.db.reserve import ENOUGH, SIZE, Reserve
+from intake.db.writer_lock import ENOUGH, SIZE, Reserve
 from intake.leads.models import Lead
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, answers, ask_once, sent

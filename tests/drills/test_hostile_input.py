@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from intake.accounts import credentials, passkeys
-from intake.audit import anchors
+from intake.audit import chain
 from intake.casework import search
 from intake.conf import secrets
 from intake.consent import receipt
@@ -188,7 +188,7 @@ PARSERS: dict[str, Callable[[str, Instance], object]] = {
     "term": lambda said, _: search.read_term(said),
     "note": lambda said, _: notes.read(said),
     "ledger": lambda said, _: erasure_ledger.parse(said),
-    "anchors": lambda said, _: anchors.read(said),
+    "anchors": lambda said, _: chain.read_anchors(said),
     "receipt": lambda said, instance: receipt.verify(
         said.encode("utf-8", "replace"), instance.keyring.app_secrets("receipt")
     ),

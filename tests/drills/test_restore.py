@@ -22,7 +22,7 @@ from intake.instance import Instance
 from intake.leads import reveal, suppression
 from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression
 from intake.outbox import MessageState, OutboxMessage
-from intake.privacy import erasure_ledger, manage, retention
+from intake.privacy import erasure_ledger, retention, self_service
 from intake.security.crypto import encrypted
 from tests.backup.conftest import BACKUP_KEY, Machines, backups, empty_url, machines
 from tests.leads.acting import every, hire
@@ -70,7 +70,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     erase(old, gone)
     erase(old, due, ErasureReason.DUE)
     with old.database.transaction() as session:
-        manage.drop(session, code=dropped.code, channel=Channel.CALL, instance=old)
+        self_service.drop(session, code=dropped.code, channel=Channel.CALL, instance=old)
     after = ask(old, **number(6)).lead
     erase(old, after)
     erasure_ledger.mirror(old)
@@ -91,7 +91,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     with new.database.reading() as session:
         assert reveal.masked(session, session.get_one(Lead, kept.id), instance=new).phone
         assert audit.verify(session, keyring=new.keyring).intact
-        assert consent.verify(session, keyring=new.keyring) == []
+        assert consent.verify_proof(session, keyring=new.keyring) == []
     assert {line.about for line in erasure_ledger.read(erasure_ledger.path_of(new)) if line.erased} == {
         gone.id,
         due.id,
@@ -150,7 +150,7 @@ def test_everybody_signs_in_anew_and_the_log_knows(old: Instance, machines: Mach
     assert every(new, StaffSession) == []
     with new.database.reading() as session:
         assert audit.newest(session, limit=1)[0].action == Action.BACKUP_RESTORED
-        assert backup.last(session, backup.BackupAct.TAKEN).succeeded_at == old.clock()
+        assert backup.last_result(session, backup.BackupAct.TAKEN).succeeded_at == old.clock()
 
 
 def test_it_never_writes_over_anything(old: Instance) -> None:
@@ -171,7 +171,7 @@ def test_a_restore_that_died_is_started_anew(old: Instance, machines: Machines, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(restore, "write", killed)
+        dying.setattr(restore, "write_result", killed)
         backup.restore(new, path)
     assert standing(new.database) is Standing.CURRENT
     assert every(new, Lead) == []
@@ -273,7 +273,7 @@ def test_the_trial_says_the_same_and_writes_nothing(old: Instance, clock) -> Non
     assert (tried.leads, tried.replayed.erased) == (0, 1)
     assert every(old, Lead) == []
     with old.database.reading() as session:
-        assert backup.last(session, backup.BackupAct.TESTED).succeeded_at == clock()
+        assert backup.last_result(session, backup.BackupAct.TESTED).succeeded_at == clock()
     assert clock() - tried.taken_at == timedelta(hours=1)
 
 
@@ -283,7 +283,7 @@ def test_a_trial_that_fails_is_written_down(old: Instance) -> None:
     with pytest.raises(Refused, match="not a whole backup"):
         backup.rehearse(old, path)
     with old.database.reading() as session:
-        assert backup.last(session, backup.BackupAct.TESTED).last_error == "Refused"
+        assert backup.last_result(session, backup.BackupAct.TESTED).last_error == "Refused"
 
 
 def test_asking_again_after_a_restore_works(old: Instance, machines: Machines) -> None:

@@ -15,18 +15,18 @@ from intake.accounts import invitations, service
 from intake.accounts.models import Role, StaffMember
 from intake.audit import Action, Actor
 from intake.backup import BackupAct
-from intake.backup.standing import recorded
+from intake.backup.models import recording
 from intake.conf import secrets
 from intake.core.i18n import speaking
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
 from intake.leads.models import Lead
-from intake.monitoring import integrity, key_ages
+from intake.monitoring import checks, integrity
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.reports import compliance
 from intake.reports.compliance import Evidence, Figure, Standing
-from intake.reports.proving import foreign_origins
+from intake.reports.compliance_checks import foreign_origins
 from intake.security.crypto import Keyring
 from intake.web.errors import POLICIES
 from tests.leads.acting import details_of, hire
@@ -247,20 +247,20 @@ def test_the_round_verifies_once_a_day_and_what_it_does_does_not_disturb_the_log
 
 
 def test_a_backup_that_failed_is_open_and_keeps_its_last_good_date(living: Instance, clock) -> None:
-    with recorded(living, BackupAct.TAKEN):
+    with recording(living, BackupAct.TAKEN):
         good = clock()
     clock.move(hours=1)
-    with pytest.raises(LookupError), recorded(living, BackupAct.TAKEN):
+    with pytest.raises(LookupError), recording(living, BackupAct.TAKEN):
         raise LookupError
     told = figure(living, "backups.last_taken")
     assert (told.value, told.detail, told.standing) == (good, "The last try failed.", Standing.OPEN)
     with living.database.reading() as session:
-        assert backup.last(session, BackupAct.TAKEN).tried_at == clock()
+        assert backup.last_result(session, BackupAct.TAKEN).tried_at == clock()
 
 
 def test_a_backup_that_is_too_old_is_not_as_it_should_be(make_instance, sqlite_url, clock) -> None:
     instance = make_instance(sqlite_url, backup_key=secrets.new_secret("backup_key"))
-    with recorded(instance, BackupAct.TAKEN):
+    with recording(instance, BackupAct.TAKEN):
         pass
     assert figure(instance, "backups.last_taken").standing is Standing.GOOD
     clock.move(days=4)
@@ -287,8 +287,8 @@ def test_a_key_is_as_old_as_its_first_day_here(living: Instance, clock) -> None:
     )
     changed = replace(living, settings=settings, keyring=Keyring.from_settings(settings))
     assert figure(changed, "keys.in_use_since", "INTAKE_SEALING_KEYS k2").standing is Standing.NOT_KNOWN
-    assert key_ages.note(changed) == 2
-    assert key_ages.note(changed) == 0
+    assert checks.note_new_keys(changed) == 2
+    assert checks.note_new_keys(changed) == 0
     since = {each.item: each.value for each in made(changed).figures() if each.name == "keys.in_use_since"}
     assert since == {
         "INTAKE_SEALING_KEYS k2": clock(),

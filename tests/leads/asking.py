@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import form_token

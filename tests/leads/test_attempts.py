@@ -9,7 +9,7 @@ import pytest
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.calling.gate import Refusal
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.casework.outcomes import DoesNotFit, NotAgreed, NoVoicemail, SaidOtherwise
 from intake.conf.clinic import Channel
@@ -18,8 +18,7 @@ from intake.consent.models import Kind, State
 from intake.core.errors import NotAllowed, NotFound, Refused, Unprocessable
 from intake.instance import Instance
 from intake.leads import claims, eligibility
-from intake.leads.act import Changed, Closed
-from intake.leads.claims import Held, NotHeld
+from intake.leads.claims import Changed, Closed, Held, NotHeld
 from intake.leads.models import (
     Attempt,
     CloseReason,
@@ -249,7 +248,7 @@ def test_asked_to_stop_ends_everything(instance: Instance, clock) -> None:
     assert acts(instance, lead) == ["attempt.logged", "claim.taken", "lead.stopped", "lead.submitted"]
     with instance.database.reading() as session:
         holding = consent.current(session, lead.id)
-        assert consent.verify(session, keyring=instance.keyring) == []
+        assert consent.verify_proof(session, keyring=instance.keyring) == []
     taken_back = {Kind.USE, Kind.CALL, Kind.EMAIL}
     assert {kind for kind in holding if holding[kind].state is State.WITHDRAWN} == taken_back
 

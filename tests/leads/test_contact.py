@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.audit import log
+from intake.audit import service
 from intake.calling.gate import Refusal
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -18,8 +18,7 @@ from intake.core.errors import NotAllowed
 from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
 from intake.leads import reveal as leads_reveal
-from intake.leads.act import Closed
-from intake.leads.claims import Held
+from intake.leads.claims import Closed, Held
 from intake.leads.models import AskingFor, Lead, LeadKey, Outcome
 from intake.leads.reveal import GateShut, Gone
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
@@ -31,7 +30,7 @@ SUNDAY_NOON = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_reveal.Revealed]:
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        story = log.about(session, lead.id)
+        story = service.events_about(session, lead.id)
         return leads_reveal.showing(session, found, story=story, member=member, instance=instance)
 
 

@@ -12,14 +12,13 @@ from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core.errors import Unprocessable
 from intake.instance import Instance
-from intake.leads import form, typed
+from intake.leads import form
 from intake.leads.models import CloseReason, Lead, LeadKey
 from intake.leads.reveal import Gone
 from intake.leads.submission import Submitted
-from intake.privacy import correct, manage, self_service
-from intake.privacy.correct import CHANGED, Correction
-from intake.privacy.manage import AlreadyClosed
-from intake.privacy.self_service import NothingFound, Opened
+from intake.privacy import contact_correction, self_service
+from intake.privacy.contact_correction import CHANGED, Correction
+from intake.privacy.self_service import AlreadyClosed, NothingFound, Opened
 from tests.leads.acting import acts, hire, now, show, take
 from tests.leads.asking import EMAIL, PHONE, ask
 
@@ -34,11 +33,13 @@ def corrected(instance: Instance, asked: Submitted, **changes) -> Opened:
         "channels": ["call"],
         "voicemail": False,
         "language": "en",
-        "shown": correct.shown(instance, "en"),
+        "shown": contact_correction.shown(instance, "en"),
         **changes,
     }
     with instance.database.transaction() as session:
-        return correct.correct(session, code=asked.code, correction=Correction(**said), instance=instance)
+        return contact_correction.correct(
+            session, code=asked.code, correction=Correction(**said), instance=instance
+        )
 
 
 def answered(instance: Instance, lead: Lead) -> dict[Kind, State]:
@@ -87,7 +88,7 @@ def test_it_is_one_act_and_the_proof_holds(instance: Instance) -> None:
     corrected(instance, asked)
     assert acts(instance, asked.lead) == ["lead.changed", "lead.submitted"]
     with instance.database.reading() as session:
-        assert consent.verify(session, keyring=instance.keyring) == []
+        assert consent.verify_proof(session, keyring=instance.keyring) == []
         assert audit.verify(session, keyring=instance.keyring).intact
         fresh = session.scalars(select(ConsentEvent).where(ConsentEvent.method == Method.MANAGE_PAGE)).all()
     words = {each.digest for each in instance.statements.in_force("en").values()}
@@ -117,7 +118,7 @@ def test_a_voicemail_can_be_allowed_anew(instance: Instance) -> None:
 def test_a_dropped_channel_can_be_given_back_with_a_number(instance: Instance) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        manage.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
+        self_service.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
     own = corrected(instance, asked, words=PHONE)
     assert own.standing.channels == (Channel.CALL, Channel.EMAIL)
     assert own.masked.phone == "(•••) •••-••23"
@@ -127,7 +128,7 @@ def test_what_was_given_anew_can_be_taken_back_at_the_same_moment(instance: Inst
     asked = ask(instance)
     corrected(instance, asked)
     with instance.database.transaction() as session:
-        own = manage.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
+        own = self_service.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
     assert own.standing.channels == (Channel.EMAIL,)
 
 
@@ -188,12 +189,12 @@ def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
         corrected(instance, asked, words="305 555", channels=[])
-    assert refused.value.problems == {"phone": (typed.PHONE,), "channels": (form.CHANNELS,)}
+    assert refused.value.problems == {"phone": (form.PHONE,), "channels": (form.CHANNELS,)}
 
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:
     asked = ask(instance)
-    before = correct.shown(instance, "en")
+    before = contact_correction.shown(instance, "en")
     calls = instance.statements._newest["en", Kind.CALL]
     instance.statements._newest["en", Kind.CALL] = replace(calls, version=2, label="Other words")
     with pytest.raises(Unprocessable) as refused:
@@ -207,7 +208,7 @@ def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> 
 
 def test_the_answer_is_kept_in_the_language_of_the_page(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(instance, asked, language="es", shown=correct.shown(instance, "es"))
+    corrected(instance, asked, language="es", shown=contact_correction.shown(instance, "es"))
     with instance.database.reading() as session:
         assert consent.current(session, asked.lead.id)[Kind.CALL].language == "es"
 
@@ -216,7 +217,7 @@ def test_a_number_on_the_do_not_contact_list_is_taken_like_any_other(instance: I
     """The answer must not tell a stranger whom we may not contact (FX-24)."""
     listed = ask(instance, phone="+18135550144", email=None, channels=frozenset({Channel.CALL}))
     with instance.database.transaction() as session:
-        manage.stop(session, code=listed.code, instance=instance)
+        self_service.stop(session, code=listed.code, instance=instance)
     own = corrected(instance, ask(instance))
     assert own.masked.phone == "(•••) •••-••44"
 
@@ -226,7 +227,7 @@ def test_a_closed_request_and_a_wrong_code_take_no_correction(instance: Instance
     with pytest.raises(NothingFound):
         corrected(instance, replace(asked, code="0" * 16))
     with instance.database.transaction() as session:
-        manage.stop(session, code=asked.code, instance=instance)
+        self_service.stop(session, code=asked.code, instance=instance)
     with pytest.raises(AlreadyClosed):
         corrected(instance, asked)
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED

@@ -1,6 +1,6 @@
 """What the hand-over asks of the database."""
 
-from intake.casework import handover
+from intake.casework import queue
 from intake.instance import Instance
 from tests.leads.acting import hire, take
 from tests.leads.asking import ask
@@ -13,6 +13,6 @@ def test_it_costs_the_same_however_much_is_left(instance: Instance, statements) 
             lead = ask(instance, phone=f"+13055550{100 + place}", email=f"{place}@example.org").lead
             take(instance, lead, ana)
         with instance.database.reading() as session, statements(instance) as sent:
-            handover.handover(session, member=ana, instance=instance)
+            queue.handover(session, member=ana, instance=instance)
         costs.append(len(sent))
     assert costs[0] == costs[1]

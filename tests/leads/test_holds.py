@@ -13,13 +13,11 @@ from intake.casework.queue import Filters
 from intake.conf.clinic import Channel
 from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
-from intake.leads import eligibility, legal_hold
-from intake.leads.legal_hold import HoldReason, LegalHold
-from intake.leads.models import Erasure, ErasureReason, Lead, Outcome, Suppression
-from intake.privacy import correct, legal_holds, manage, preview, retention, self_service
-from intake.privacy.correct import Correction, KeptAsItIs
-from intake.privacy.preview import Why
-from intake.privacy.retention import Purged
+from intake.leads import eligibility, models
+from intake.leads.models import Erasure, ErasureReason, HoldReason, Lead, LegalHold, Outcome, Suppression
+from intake.privacy import contact_correction, legal_holds, retention, self_service
+from intake.privacy.contact_correction import Correction, KeptAsItIs
+from intake.privacy.retention import DueReason, Purged
 from intake.privacy.self_service import NothingFound
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
 from tests.leads.asking import ask
@@ -49,7 +47,7 @@ def release(instance: Instance, lead: Lead, officer: Member) -> bool:
 
 def erase(instance: Instance, code: str):
     with instance.database.transaction() as session:
-        return manage.erase(session, code=code, instance=instance)
+        return self_service.erase(session, code=code, instance=instance)
 
 
 def gone(instance: Instance) -> list[ErasureReason]:
@@ -266,14 +264,14 @@ def test_stop_works_at_once_as_ever(instance: Instance, officer) -> None:
     asked = ask(instance)
     put(instance, asked.lead, officer)
     with instance.database.transaction() as session:
-        assert manage.stop(session, code=asked.code, instance=instance).stopped
+        assert self_service.stop(session, code=asked.code, instance=instance).stopped
 
 
 def test_a_dropped_channel_is_shut_and_its_address_goes_with_the_hold(instance: Instance, officer) -> None:
     asked = ask(instance)
     put(instance, asked.lead, officer)
     with instance.database.transaction() as session:
-        own = manage.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
+        own = self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
         assert Channel.EMAIL not in own.standing.channels
     assert now(instance, asked.lead).email is not None
     release(instance, asked.lead, officer)
@@ -286,10 +284,10 @@ def test_a_number_that_is_held_cannot_be_written_over(instance: Instance, office
     put(instance, asked.lead, officer)
     changed = Correction(
         kind="phone", words="(813) 555-0144", channels=["call"], voicemail=False, language="en",
-        shown=correct.shown(instance, "en"),
+        shown=contact_correction.shown(instance, "en"),
     )  # fmt: skip
     with pytest.raises(KeptAsItIs), instance.database.transaction() as session:
-        correct.correct(session, code=asked.code, correction=changed, instance=instance)
+        contact_correction.correct(session, code=asked.code, correction=changed, instance=instance)
     assert now(instance, asked.lead).phone_index == asked.lead.phone_index
 
 
@@ -306,9 +304,9 @@ def test_a_wrong_number_that_is_held_is_kept_until_the_end(instance: Instance, o
 # --- the preview, and putting off --------------------------------------------------------------
 
 
-def ahead(instance: Instance, **by: float) -> preview.Preview:
+def ahead(instance: Instance, **by: float) -> retention.Preview:
     with instance.database.reading() as session:
-        return preview.preview(session, until=instance.clock() + timedelta(**by))
+        return retention.preview(session, until=instance.clock() + timedelta(**by))
 
 
 def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, clock) -> None:
@@ -322,10 +320,10 @@ def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, cloc
     note(instance, declined.lead, ana, Outcome.DECLINED)
     clock.move(days=29)
     with instance.database.transaction() as session:
-        manage.stop(session, code=stopped.code, instance=instance)
+        self_service.stop(session, code=stopped.code, instance=instance)
     assert ahead(instance).count == 0
     found = ahead(instance, days=1)
-    assert found.due == {Why.OPEN: 1, Why.CLOSED: 1, Why.STOPPED: 1}
+    assert found.due == {DueReason.OPEN: 1, DueReason.CLOSED: 1, DueReason.STOPPED: 1}
     assert found.held == {HoldReason.INCIDENT: 1}
     clock.move(days=1)
     assert retention.purge(instance).count == found.count
@@ -334,7 +332,7 @@ def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, cloc
 
 def put_off(instance: Instance, member: Member) -> int:
     with instance.database.transaction() as session:
-        return preview.postpone(session, member=member, instance=instance)
+        return retention.postpone(session, member=member, instance=instance)
 
 
 def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(
@@ -357,7 +355,7 @@ def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(
 def test_what_somebody_asked_for_is_never_put_off(instance: Instance, officer, clock) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        manage.stop(session, code=asked.code, instance=instance)
+        self_service.stop(session, code=asked.code, instance=instance)
     assert put_off(instance, officer) == 0
     assert details_of(instance, "retention.postponed") == []
     clock.move(days=1)
@@ -374,9 +372,9 @@ def test_one_bad_hold_stops_no_other(instance: Instance, officer, clock, monkeyp
     for lead in leads:
         put(instance, lead, officer)
     clock.move(days=31)
-    well = legal_hold.of
+    well = models.legal_hold_of
     monkeypatch.setattr(
-        legal_hold, "of", lambda session, lead_id: 1 / 0 if lead_id == leads[0].id else well(session, lead_id)
+        models, "of", lambda session, lead_id: 1 / 0 if lead_id == leads[0].id else well(session, lead_id)
     )
     assert retention.purge(instance) == Purged(0, 1)
     assert [each.lead_id for each in every(instance, LegalHold)] == [leads[0].id]

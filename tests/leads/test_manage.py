@@ -10,7 +10,7 @@ from intake import audit
 from intake.accounts.models import Role
 from intake.audit import AuditEvent
 from intake.calling.gate import Refusal
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework.lead_detail import view
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -18,12 +18,11 @@ from intake.consent.models import Kind, State
 from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
 from intake.leads import eligibility
-from intake.leads.act import Changed
+from intake.leads.claims import Changed
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suppression
 from intake.outbox import MessageState, OutboxMessage
-from intake.privacy import manage, self_service
-from intake.privacy.manage import AlreadyClosed
-from intake.privacy.self_service import NothingFound, Opened
+from intake.privacy import self_service
+from intake.privacy.self_service import AlreadyClosed, NothingFound, Opened
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -43,7 +42,7 @@ def ways(own: Opened) -> dict[Channel, State | None]:
 def whole(instance: Instance) -> bool:
     """Whether log and proof hold."""
     with instance.database.reading() as session:
-        proof = consent.verify(session, keyring=instance.keyring)
+        proof = consent.verify_proof(session, keyring=instance.keyring)
         return proof == [] and audit.verify(session, keyring=instance.keyring).intact
 
 
@@ -122,7 +121,7 @@ def test_a_code_ends_with_its_request_before_any_round_comes(instance: Instance,
         doing(instance, self_service.look, code)
 
 
-@pytest.mark.parametrize("act", [self_service.look, manage.stop, manage.erase])
+@pytest.mark.parametrize("act", [self_service.look, self_service.stop, self_service.erase])
 def test_every_code_costs_one_look_up(instance: Instance, statements, act) -> None:
     ask(instance)
     counts = set()
@@ -161,7 +160,7 @@ def test_one_who_holds_several_roles_counts_once(instance: Instance) -> None:
 def test_a_stop_ends_everything_in_one_act(instance: Instance, clock) -> None:
     asked = ask(instance, tell_article=True, article="Is Ketamine Addictive When Used for Depression?")
     take(instance, asked.lead, hire(instance))
-    own = doing(instance, manage.stop, asked.code)
+    own = doing(instance, self_service.stop, asked.code)
     assert own.stopped
     assert not own.changeable
     after = now(instance, asked.lead)
@@ -186,22 +185,22 @@ def test_a_stop_leaves_what_was_sent_or_refused(instance: Instance) -> None:
     with instance.database.transaction() as session:
         message = session.scalars(select(OutboxMessage)).one()
         message.state = MessageState.DEAD
-    doing(instance, manage.stop, asked.code)
+    doing(instance, self_service.stop, asked.code)
     assert [each.state for each in every(instance, OutboxMessage)] == [MessageState.DEAD]
 
 
 def test_a_stop_cancels_no_other_notice(instance: Instance) -> None:
     asked = ask(instance)
     other = ask(instance, phone="+13055550177", email="stranger@example.org").lead
-    doing(instance, manage.stop, asked.code)
+    doing(instance, self_service.stop, asked.code)
     assert [each.lead_id for each in every(instance, OutboxMessage)] == [other.id]
 
 
 def test_a_stop_twice_is_as_good_as_once(instance: Instance) -> None:
     asked = ask(instance)
-    first = doing(instance, manage.stop, asked.code)
+    first = doing(instance, self_service.stop, asked.code)
     instance.clock.move(hours=1)
-    again = doing(instance, manage.stop, asked.code)
+    again = doing(instance, self_service.stop, asked.code)
     assert again.lead.purge_after == first.lead.purge_after
     assert acts(instance, asked.lead) == ["lead.stopped", "lead.submitted"]
     assert len(every(instance, Suppression)) == 2
@@ -209,7 +208,7 @@ def test_a_stop_twice_is_as_good_as_once(instance: Instance) -> None:
 
 def test_a_stop_reaches_every_request_with_the_same_number(instance: Instance) -> None:
     asked, same = ask(instance), ask(instance, email="other@example.org").lead
-    doing(instance, manage.stop, asked.code)
+    doing(instance, self_service.stop, asked.code)
     assert now(instance, same).close_reason is CloseReason.STOPPED
 
 
@@ -218,7 +217,7 @@ def test_a_stop_works_from_any_status(instance: Instance, clock, outcome: Outcom
     asked, ana = ask(instance), hire(instance)
     take(instance, asked.lead, ana)
     note(instance, asked.lead, ana, outcome, booked_for=clock() + timedelta(days=1))
-    assert doing(instance, manage.stop, asked.code).stopped
+    assert doing(instance, self_service.stop, asked.code).stopped
 
 
 # --- without the code ----------------------------------------------------------------------------------
@@ -234,7 +233,7 @@ def test_reference_and_number_or_address_stop_contact(instance: Instance, addres
 
 def doing_without(instance: Instance, reference: str, address: str) -> None:
     with instance.database.transaction() as session:
-        manage.stop_by_reference(session, reference=reference, address=address, instance=instance)
+        self_service.stop_by_reference(session, reference=reference, address=address, instance=instance)
 
 
 def test_only_what_belongs_together_stops_anything(instance: Instance) -> None:
@@ -274,7 +273,7 @@ def test_every_guess_costs_one_look_up(instance: Instance, statements) -> None:
 
 def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance) -> None:
     asked = ask(instance, channels=ALL, voicemail=True)
-    own = doing(instance, manage.drop, asked.code, channel=Channel.CALL)
+    own = doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
     assert ways(own) == {
         Channel.CALL: State.WITHDRAWN,
         Channel.TEXT: State.GIVEN,
@@ -290,15 +289,15 @@ def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance)
 
 
 def test_dropping_is_no_suppression(instance: Instance) -> None:
-    doing(instance, manage.drop, ask(instance).code, channel=Channel.EMAIL)
+    doing(instance, self_service.drop, ask(instance).code, channel=Channel.EMAIL)
     assert every(instance, Suppression) == []
 
 
 def test_a_number_that_nothing_may_use_is_deleted_and_still_found_by_a_stop(instance: Instance) -> None:
     asked = ask(instance, channels=ALL)
-    doing(instance, manage.drop, asked.code, channel=Channel.CALL)
+    doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
     assert now(instance, asked.lead).phone is not None
-    doing(instance, manage.drop, asked.code, channel=Channel.TEXT)
+    doing(instance, self_service.drop, asked.code, channel=Channel.TEXT)
     after = now(instance, asked.lead)
     assert after.phone is None
     assert after.email is not None
@@ -308,7 +307,7 @@ def test_a_number_that_nothing_may_use_is_deleted_and_still_found_by_a_stop(inst
 
 def test_an_address_that_nothing_may_use_is_deleted(instance: Instance) -> None:
     asked = ask(instance)
-    own = doing(instance, manage.drop, asked.code, channel=Channel.EMAIL)
+    own = doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
     assert now(instance, asked.lead).email is None
     assert own.masked.email is None
     assert own.masked.phone == "(•••) •••-••23"
@@ -317,20 +316,20 @@ def test_an_address_that_nothing_may_use_is_deleted(instance: Instance) -> None:
 def test_dropping_twice_is_as_good_as_once(instance: Instance) -> None:
     asked = ask(instance)
     for _ in range(2):
-        doing(instance, manage.drop, asked.code, channel=Channel.EMAIL)
+        doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
     assert acts(instance, asked.lead).count("consent.withdrawn") == 1
 
 
 def test_dropping_what_was_never_allowed_changes_nothing(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, manage.drop, asked.code, channel=Channel.TEXT)
+    doing(instance, self_service.drop, asked.code, channel=Channel.TEXT)
     assert acts(instance, asked.lead) == ["lead.submitted"]
 
 
 def test_the_last_channel_is_a_stop(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, manage.drop, asked.code, channel=Channel.EMAIL)
-    own = doing(instance, manage.drop, asked.code, channel=Channel.CALL)
+    doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
+    own = doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
     assert own.stopped
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED
     assert len(every(instance, Suppression)) == 2
@@ -341,7 +340,7 @@ def test_two_tabs_that_drop_the_last_two_channels_end_in_a_stop(instance: Instan
 
     def tab(channel: Channel) -> None:
         together.wait()
-        doing(instance, manage.drop, asked.code, channel=channel)
+        doing(instance, self_service.drop, asked.code, channel=channel)
 
     threads = [threading.Thread(target=tab, args=(each,)) for each in (Channel.CALL, Channel.EMAIL)]
     for thread in threads:
@@ -357,7 +356,7 @@ def test_two_tabs_that_drop_the_last_two_channels_end_in_a_stop(instance: Instan
 
 def test_other_times_bring_a_new_promise(instance: Instance) -> None:
     asked = ask(instance)
-    own = doing(instance, manage.change_windows, asked.code, chosen=["weekday_afternoon"])
+    own = doing(instance, self_service.change_windows, asked.code, chosen=["weekday_afternoon"])
     assert own.windows == {Window.WEEKDAY_AFTERNOON}
     assert now(instance, asked.lead).promise_at == datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
     assert details_of(instance, "lead.changed") == ['{"field":"windows","method":"manage_page"}']
@@ -365,14 +364,14 @@ def test_other_times_bring_a_new_promise(instance: Instance) -> None:
 
 def test_any_time_makes_the_others_moot(instance: Instance) -> None:
     chosen = ["any", "weekday_morning"]
-    own = doing(instance, manage.change_windows, ask(instance).code, chosen=chosen)
+    own = doing(instance, self_service.change_windows, ask(instance).code, chosen=chosen)
     assert own.windows == {Window.ANY}
 
 
 def test_the_same_times_keep_the_promise(instance: Instance, clock) -> None:
     asked = ask(instance)
     clock.move(hours=1)
-    doing(instance, manage.change_windows, asked.code, chosen=["weekday_morning"])
+    doing(instance, self_service.change_windows, asked.code, chosen=["weekday_morning"])
     assert now(instance, asked.lead).promise_at == asked.lead.promise_at
     assert acts(instance, asked.lead) == ["lead.submitted"]
 
@@ -381,7 +380,7 @@ def test_the_same_times_keep_the_promise(instance: Instance, clock) -> None:
 def test_times_that_cannot_be_kept_are_told_at_their_field(instance: Instance, chosen: list[str]) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
-        doing(instance, manage.change_windows, asked.code, chosen=chosen)
+        doing(instance, self_service.change_windows, asked.code, chosen=chosen)
     assert list(refused.value.problems) == ["windows"]
     after = now(instance, asked.lead)
     assert (after.windows, after.promise_at) == ("weekday_morning", asked.lead.promise_at)
@@ -391,16 +390,16 @@ def test_a_page_of_staff_from_before_the_change_is_told(instance: Instance) -> N
     asked, ana = ask(instance), hire(instance)
     take(instance, asked.lead, ana)
     version = now(instance, asked.lead).version
-    doing(instance, manage.change_windows, asked.code, chosen=["any"])
+    doing(instance, self_service.change_windows, asked.code, chosen=["any"])
     with pytest.raises(Changed):
         note(instance, asked.lead, ana, Outcome.NO_ANSWER, version=version)
 
 
 def test_a_closed_request_takes_no_changes(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, manage.stop, asked.code)
+    doing(instance, self_service.stop, asked.code)
     with pytest.raises(AlreadyClosed):
-        doing(instance, manage.change_windows, asked.code, chosen=["any"])
+        doing(instance, self_service.change_windows, asked.code, chosen=["any"])
 
 
 # --- erasing ------------------------------------------------------------------------------------------------
@@ -408,9 +407,9 @@ def test_a_closed_request_takes_no_changes(instance: Instance) -> None:
 
 def test_an_erased_request_is_gone_and_its_code_opens_nothing(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, manage.erase, asked.code)
+    doing(instance, self_service.erase, asked.code)
     assert every(instance, Lead) == []
-    for act in (self_service.look, manage.stop, manage.erase):
+    for act in (self_service.look, self_service.stop, self_service.erase):
         with pytest.raises(NothingFound):
             doing(instance, act, asked.code)
     assert acts(instance, asked.lead) == ["lead.erased", "lead.stopped", "lead.submitted"]
@@ -420,7 +419,7 @@ def test_an_erased_request_is_gone_and_its_code_opens_nothing(instance: Instance
 def test_erasing_while_staff_hold_it_leaves_them_nothing(instance: Instance) -> None:
     asked, ana = ask(instance), hire(instance)
     take(instance, asked.lead, ana)
-    doing(instance, manage.erase, asked.code)
+    doing(instance, self_service.erase, asked.code)
     with pytest.raises(NotFound):
         acting(instance, asked.lead, ana, lambda *_, **__: None)
 
@@ -429,10 +428,10 @@ def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Ins
     """Whatever comes first, nothing breaks, and an erasure is final."""
     asked = ask(instance, channels=ALL)
     todo = [
-        lambda: doing(instance, manage.erase, asked.code),
-        lambda: doing(instance, manage.stop, asked.code),
-        lambda: doing(instance, manage.drop, asked.code, channel=Channel.CALL),
-        lambda: doing(instance, manage.change_windows, asked.code, chosen=["any"]),
+        lambda: doing(instance, self_service.erase, asked.code),
+        lambda: doing(instance, self_service.stop, asked.code),
+        lambda: doing(instance, self_service.drop, asked.code, channel=Channel.CALL),
+        lambda: doing(instance, self_service.change_windows, asked.code, chosen=["any"]),
         lambda: doing(instance, self_service.look, asked.code),
         lambda: doing_without(instance, asked.lead.reference, PHONE),
     ]

@@ -11,10 +11,9 @@ from intake.audit import Action
 from intake.core.errors import NotAllowed, Unprocessable
 from intake.instance import Instance
 from intake.leads import notes
-from intake.leads.act import Closed
-from intake.leads.claims import Held
+from intake.leads.claims import Closed, Held
 from intake.leads.models import CloseReason, Lead
-from intake.privacy import manage
+from intake.privacy import self_service
 from tests.leads.acting import acting, acts, hire, now, take
 from tests.leads.asking import ask
 from tests.web.desks import Desk, field, words
@@ -134,7 +133,7 @@ def test_no_byte_of_it_is_in_the_database_and_none_of_the_box_after_an_erasure(
     assert box in file.read_bytes()
     assert b"school run" not in file.read_bytes()
     with instance.database.transaction() as session:
-        manage.erase(session, code=asked.code, instance=instance)
+        self_service.erase(session, code=asked.code, instance=instance)
     assert box not in file.read_bytes()
 
 

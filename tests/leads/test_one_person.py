@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from intake.calling.gate import Refusal
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.conf.clinic import Channel
 from intake.instance import Instance

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event, text
 
-from intake.audit.log import Spot
-from intake.casework import handover, queue, search
+from intake.audit.service import PageStart
+from intake.casework import queue, search
 from intake.casework.queue import Filters, HeldBy, Show
 from intake.instance import Instance
 from tests.leads.acting import hire
@@ -50,7 +50,7 @@ def test_a_page_is_read_from_an_index_and_not_sorted(
     instance: Instance, index: str, *, further: bool
 ) -> None:
     lead, ana = ask(instance).lead, hire(instance)
-    after = Spot(lead.promise_at, lead.id) if further else None
+    after = PageStart(lead.promise_at, lead.id) if further else None
 
     def act(session) -> None:
         queue.page(session, filters=Filters(**PAGES[index]), after=after, member=ana, instance=instance)
@@ -79,7 +79,7 @@ def test_somebody_is_found_through_an_index(instance: Instance) -> None:
 def test_the_hand_over_reads_through_indexes(instance: Instance) -> None:
     ask(instance)
     ana = hire(instance)
-    seen = plans(instance, lambda session: handover.handover(session, member=ana, instance=instance))
+    seen = plans(instance, lambda session: queue.handover(session, member=ana, instance=instance))
     assert not [each for each in seen if "SCAN lead" in each and "INDEX" not in each]
     assert not [each for each in seen if "Seq Scan on lead" in each]
     wanted = (

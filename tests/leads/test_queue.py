@@ -7,12 +7,12 @@ import pytest
 
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.audit.log import Spot
-from intake.calling.windows import Window
+from intake.audit.service import PageStart
+from intake.calling.hours import Window
 from intake.casework import outcomes, queue, search
 from intake.casework.lead_detail import view
 from intake.casework.queue import Filters, HeldBy, Page, Show
-from intake.casework.rows import Group
+from intake.casework.queue_rows import Group
 from intake.casework.search import TermKind, read_term
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -27,11 +27,11 @@ OTHER = {"phone": "+13055550188", "email": "somebody.else@example.org"}
 ANY = {"windows": frozenset({Window.ANY})}
 
 
-def look(instance: Instance, member: Member, after: Spot | None = None, **filters: object) -> Page:
+def look(instance: Instance, member: Member, after: PageStart | None = None, **filters: object) -> Page:
     with instance.database.reading() as session:
         page = queue.page(session, filters=Filters(**filters), after=after, member=member, instance=instance)
     with instance.database.transaction() as session:
-        queue.record(session, page, member=member, instance=instance)
+        queue.record_queue_read(session, page, member=member, instance=instance)
     return page
 
 
@@ -222,7 +222,7 @@ def test_filters_survive_their_address() -> None:
 
 @pytest.mark.parametrize("words", ["", "~", "2026-11-18~", "2026-11-18T10:00:00~x", "x" * 5000, "\x00~\x00"])
 def test_an_address_that_names_no_spot_begins_at_the_start(words: str) -> None:
-    assert Spot.read(words) is None
+    assert PageStart.read(words) is None
 
 
 def seek(instance: Instance, member: Member, term: str) -> search.Found:

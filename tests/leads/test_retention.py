@@ -33,10 +33,9 @@ from intake.leads.models import (
 from intake.leads.submission import NoLongerHeld, submit
 from intake.outbox import MessageState, OutboxMessage
 from intake.outbox.models import RoundLease
-from intake.privacy import erasure_ledger, preview, retention
+from intake.privacy import erasure_ledger, retention
 from intake.privacy.erasure_ledger import Line
-from intake.privacy.preview import Why
-from intake.privacy.retention import Purged
+from intake.privacy.retention import DueReason, Purged
 from intake.security.crypto import Unopenable
 from tests.leads.acting import details_of, every, hire, note, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
@@ -80,7 +79,7 @@ def test_the_proof_of_consent_outlives_the_lead_and_names_nobody(instance: Insta
     erase(instance, lead)
     with instance.database.reading() as session:
         holding = consent.current(session, lead.id)
-        assert consent.verify(session, keyring=instance.keyring) == []
+        assert consent.verify_proof(session, keyring=instance.keyring) == []
         assert audit.verify(session, keyring=instance.keyring).intact
         of_the_number = session.scalars(
             select(ConsentEvent.state)
@@ -300,8 +299,8 @@ def test_a_dry_run_counts_and_changes_nothing(instance: Instance, clock) -> None
         ask(instance)
     clock.move(days=instance.clinic.retention.open_days)
     with instance.database.reading() as session:
-        found = preview.preview(session, until=clock())
-    assert (found.count, found.due) == (3, {Why.OPEN: 3})
+        found = retention.preview(session, until=clock())
+    assert (found.count, found.due) == (3, {DueReason.OPEN: 3})
     assert rows(instance, Lead) == 3
     assert rows(instance, Erasure) == 0
 

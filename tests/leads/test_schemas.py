@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, is_split, zones_of
-from intake.calling.windows import Window
 from intake.conf import toml_schema
 from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.paths import CONFIG
-from intake.leads import typed
+from intake.leads import form
 from intake.leads.form import NOT_ASKED, ONCE, Request, place_of, read_form
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
@@ -106,7 +106,7 @@ def test_a_name_is_kept_in_one_form() -> None:
     ],
 )
 def test_a_name_has_no_hidden_letters(name: str) -> None:
-    assert problems(preferred_name=[name]) == {"preferred_name": (typed.NAME_ONE_LINE,)}
+    assert problems(preferred_name=[name]) == {"preferred_name": (form.NAME_ONE_LINE,)}
 
 
 @pytest.mark.parametrize("name", ["\u200bAna", "A\u200ena", "A\U000e0041na", "\ufeffAna"])
@@ -117,11 +117,11 @@ def test_what_nobody_sees_in_a_name_is_not_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", typed.NAME),
-        (" ", typed.NAME),
-        ("-", typed.NAME),
-        ("\u200b", typed.NAME),
-        ("x" * 81, typed.NAME_IS_LONG),
+        ("", form.NAME),
+        (" ", form.NAME),
+        ("-", form.NAME),
+        ("\u200b", form.NAME),
+        ("x" * 81, form.NAME_IS_LONG),
     ],
 )
 def test_a_name_has_a_letter_and_an_end(name: str, sentence: str) -> None:
@@ -148,18 +148,18 @@ def test_a_number_is_read_as_people_write_it(written: str, number: str) -> None:
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        ("", typed.PHONE),
-        ("555 0199", typed.PHONE),
-        ("305 555 019", typed.PHONE),
-        ("call me", typed.PHONE),
-        ("1-800-FLOWERS", typed.PHONE),
-        ("3" * 60, typed.PHONE),
-        ("+999 123 4567", typed.PHONE),
-        ("305 555 0199 x22", typed.PHONE_EXTENSION),
-        ("305 555 0199 ext. 22", typed.PHONE_EXTENSION),
-        ("911", typed.PHONE_SHORT),
-        ("988", typed.PHONE_SHORT),
-        ("+44 999", typed.PHONE_SHORT),
+        ("", form.PHONE),
+        ("555 0199", form.PHONE),
+        ("305 555 019", form.PHONE),
+        ("call me", form.PHONE),
+        ("1-800-FLOWERS", form.PHONE),
+        ("3" * 60, form.PHONE),
+        ("+999 123 4567", form.PHONE),
+        ("305 555 0199 x22", form.PHONE_EXTENSION),
+        ("305 555 0199 ext. 22", form.PHONE_EXTENSION),
+        ("911", form.PHONE_SHORT),
+        ("988", form.PHONE_SHORT),
+        ("+44 999", form.PHONE_SHORT),
     ],
 )
 def test_a_number_we_cannot_call_is_asked_for_anew(written: str, sentence: str) -> None:
@@ -170,7 +170,7 @@ def test_a_number_we_cannot_call_is_asked_for_anew(written: str, sentence: str) 
     "address", ["", "sam", "sam@", "sam@localhost", "a b@example.org", "x" * 250 + "@example.org"]
 )
 def test_an_address_nobody_could_write_to_is_asked_for_anew(address: str) -> None:
-    assert problems(email=[address]) == {"email": (typed.EMAIL,)}
+    assert problems(email=[address]) == {"email": (form.EMAIL,)}
 
 
 def test_an_address_is_kept_in_small_letters() -> None:

@@ -10,7 +10,7 @@ import pytest
 from intake.accounts import service
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework import assignment, lead_detail
 from intake.casework import outcomes as casework_outcomes
 from intake.casework.assignment import Pick, Shared

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from intake import audit
 from intake.audit import Action, AuditEvent
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
@@ -41,7 +41,7 @@ def test_lead_consent_notice_and_audit_stand_together(instance: Instance) -> Non
         kept = session.query(AuditEvent).one()
         assert (kept.action, kept.about) == (Action.LEAD_SUBMITTED, lead.id)
         assert session.query(OutboxMessage).one().lead_id == lead.id
-        assert consent.verify(session, keyring=instance.keyring) == []
+        assert consent.verify_proof(session, keyring=instance.keyring) == []
         assert audit.verify(session, keyring=instance.keyring).intact
 
 

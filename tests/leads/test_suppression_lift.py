@@ -9,14 +9,13 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.audit import Actor
 from intake.calling.gate import Refusal
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.consent.models import Method
 from intake.core.errors import NotAllowed, Refused
 from intake.instance import Instance
 from intake.leads import eligibility, reveal, suppression
-from intake.leads.act import Closed
-from intake.leads.claims import Held
+from intake.leads.claims import Closed, Held
 from intake.leads.models import CloseReason, Lead, Outcome, Suppression, SuppressionReason
 from intake.leads.reveal import GateShut
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take

@@ -10,21 +10,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.audit import log
-from intake.calling.intervals import Interval
-from intake.calling.windows import Window
+from intake.audit import service
+from intake.calling.availability import Interval
+from intake.calling.hours import Window
 from intake.casework import outcomes, queue, undo
+from intake.casework.models import UndoState
 from intake.casework.undo import ActedSince, TooLate
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, NotAllowed, NotFound
 from intake.instance import Instance
 from intake.leads import claims, eligibility, reveal
-from intake.leads.act import Changed
-from intake.leads.before import Before
-from intake.leads.claims import Held
+from intake.leads.claims import Changed, Held
 from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
-from intake.privacy import manage, retention
-from intake.reports import traces
+from intake.privacy import retention, self_service
+from intake.reports import periods
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import ask
 
@@ -40,9 +39,9 @@ def held(instance: Instance, **changes: object) -> tuple[Lead, Member]:
     return now(instance, lead), ana
 
 
-def kept(instance: Instance, lead: Lead) -> Before | None:
+def kept(instance: Instance, lead: Lead) -> UndoState | None:
     with instance.database.reading() as session:
-        return session.get(Before, lead.id)
+        return session.get(UndoState, lead.id)
 
 
 def take_back(instance: Instance, lead: Lead, member: Member, act_id: uuid.UUID | None = None) -> None:
@@ -222,11 +221,13 @@ def test_what_happened_since_stands(instance: Instance, act: str, clock) -> None
     clock.move(minutes=1)
     with instance.database.transaction() as session:
         if act == "windows":
-            manage.change_windows(session, code=asked.code, chosen=["weekday_morning"], instance=instance)
+            self_service.change_windows(
+                session, code=asked.code, chosen=["weekday_morning"], instance=instance
+            )
         elif act == "drop":
-            manage.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
+            self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
         elif act == "stop":
-            manage.stop(session, code=asked.code, instance=instance)
+            self_service.stop(session, code=asked.code, instance=instance)
     if act == "noted":
         note(instance, lead, hire(instance, "Ben Ochoa"), Outcome.THEY_CALLED_US)
     before = stands(now(instance, lead))
@@ -241,7 +242,7 @@ def test_a_dropped_channel_makes_an_open_page_stale(instance: Instance) -> None:
     take(instance, lead, ana)
     shown = now(instance, lead).version
     with instance.database.transaction() as session:
-        manage.drop(session, code=asked.code, channel=Channel.TEXT, instance=instance)
+        self_service.drop(session, code=asked.code, channel=Channel.TEXT, instance=instance)
     with pytest.raises(Changed):
         note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
 
@@ -251,8 +252,10 @@ def test_what_is_erased_cannot_be_undone_and_keeps_nothing(instance: Instance) -
     note(instance, lead, ana, Outcome.NO_ANSWER)
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        retention.erase(session, found, reason=ErasureReason.ASKED, actor=manage.PERSON, instance=instance)
-    assert every(instance, Before) == []
+        retention.erase(
+            session, found, reason=ErasureReason.ASKED, actor=self_service.PERSON, instance=instance
+        )
+    assert every(instance, UndoState) == []
     with pytest.raises(NotFound):
         take_back(instance, lead, ana)
 
@@ -287,7 +290,7 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     assert now(instance, lead).claimed_by == ana.id
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=ana)
-        story = log.about(session, lead.id)
+        story = service.events_about(session, lead.id)
         assert reveal.showing(session, found, story=story, member=ana, instance=instance) == []
 
 
@@ -299,11 +302,11 @@ def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:
         act()
         clock.move(seconds=10)
         with instance.database.reading() as session:
-            assert traces.of(session, during)[0].ending is not traces.Ending.OPEN
+            assert periods.traces_of(session, during)[0].ending is not periods.Ending.OPEN
         take_back(instance, lead, ana)
         with instance.database.reading() as session:
-            trace = traces.of(session, during)[0]
-        assert (trace.ending, trace.contact_at) == (traces.Ending.OPEN, None)
+            trace = periods.traces_of(session, during)[0]
+        assert (trace.ending, trace.contact_at) == (periods.Ending.OPEN, None)
 
 
 def test_of_many_undoing_at_once_one_does_and_none_fails(instance: Instance) -> None:

@@ -1,6 +1,6 @@
 """A thousand requests in a minute make few mails, and every one of them is told of (H4)."""
 
-from intake.outbox import Mail, flood
+from intake.outbox import Mail, sender
 from intake.outbox.mailer import NotSent
 from intake.outbox.sender import Delivered
 from tests.outbox.conftest import ANA, BEN
@@ -101,8 +101,8 @@ def test_after_a_backlog_the_next_request_is_told_of_at_once(post, recorder, clo
 
 
 def test_a_test_mail_is_never_held_back(post, recorder, clock) -> None:
-    deliver_one_by_one(post, recorder, clock, flood.MANY * 2, Mail.TEST)
-    assert len(recorder.letters) == flood.MANY * 2
+    deliver_one_by_one(post, recorder, clock, sender.MANY * 2, Mail.TEST)
+    assert len(recorder.letters) == sender.MANY * 2
 
 
 def test_a_clock_that_was_ahead_holds_nothing_back(post, recorder, clock) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intake.reports.masking import LEFT_OUT, SMALL, masked
+from intake.reports.statistics import LEFT_OUT, SMALL, masked_counts
 
 COUNTS = st.one_of(st.integers(0, 12), st.integers(0, 400))
 
@@ -27,12 +27,12 @@ COUNTS = st.one_of(st.integers(0, 12), st.integers(0, 400))
     ],
 )
 def test_small_counts_are_hidden_and_what_would_give_them_away(counts: list[int], shown: list[str]) -> None:
-    assert masked(counts) == shown
+    assert masked_counts(counts) == shown
 
 
 @given(st.lists(COUNTS, max_size=40))
 def test_no_small_count_is_ever_shown_and_no_other_is_changed(counts: list[int]) -> None:
-    shown = masked(counts)
+    shown = masked_counts(counts)
     assert len(shown) == len(counts)
     for count, word in zip(counts, shown, strict=True):
         assert word in {LEFT_OUT, SMALL if 1 <= count <= 10 else str(count)}
@@ -41,14 +41,14 @@ def test_no_small_count_is_ever_shown_and_no_other_is_changed(counts: list[int])
 @given(st.lists(COUNTS, max_size=40))
 def test_nothing_is_left_out_where_nothing_is_small(counts: list[int]) -> None:
     large = [count for count in counts if not 1 <= count <= 10]
-    assert masked(large) == [str(count) for count in large]
+    assert masked_counts(large) == [str(count) for count in large]
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 12), st.integers(0, 30)), min_size=2, max_size=4))
 def test_who_knows_the_sum_cannot_solve_the_table(counts: list[int]) -> None:
     """The reader knows the rules, the sum, and that what was left out beside a `<11` is at least 11."""
-    shown = masked(counts)
+    shown = masked_counts(counts)
     if set(shown) == {LEFT_OUT}:
         return
     missing = sum(counts) - sum(int(word) for word in shown if word not in {SMALL, LEFT_OUT})

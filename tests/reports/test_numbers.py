@@ -10,7 +10,7 @@ import pytest
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.audit import Actor
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.conf.clinic import Channel
 from intake.consent.models import Method
@@ -21,8 +21,8 @@ from intake.leads.models import CloseReason, ErasureReason, Lead, Outcome
 from intake.leads.submission import AlreadySent, submit
 from intake.privacy import retention
 from intake.reports import statistics
+from intake.reports.periods import Ending, Promise
 from intake.reports.statistics import Numbers, Period, Waits
-from intake.reports.traces import Ending, Promise
 from tests.leads.acting import acting, hire, note, now, take
 from tests.leads.asking import ask, request_for
 

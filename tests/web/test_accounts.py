@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from intake.accounts import second, service, sessions
+from intake.accounts import service, sessions, sign_in
 from intake.accounts.models import Invitation, Role
 from intake.app import create_app
 from intake.audit import Action
@@ -148,7 +148,7 @@ def test_of_fifty_at_once_with_one_code_one_is_confirmed(instance: Instance, mar
 
     def confirm(place: int) -> bool:
         try:
-            return bool(second.confirm(instance=instance, found=found[place % 8], code=code))
+            return bool(sign_in.confirm_second_factor(instance=instance, found=found[place % 8], code=code))
         except IntakeError:
             return False
 

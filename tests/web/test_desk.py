@@ -8,7 +8,7 @@ import pytest
 from intake.accounts.models import Role
 from intake.app import create_app
 from intake.audit import AuditEvent
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, Suspicion
 from intake.web.auth import guards

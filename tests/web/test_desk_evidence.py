@@ -15,7 +15,7 @@ from intake.app import create_app
 from intake.instance import Instance
 from intake.reports import compliance
 from intake.reports.compliance import Figure
-from intake.web.desk.desk_evidence import as_html
+from intake.web.desk.privacy import as_html
 from intake.web.errors import POLICIES
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, hire

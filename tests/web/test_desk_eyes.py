@@ -22,14 +22,13 @@ from intake.accounts import credentials, invitations, sessions
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.app import create_app
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.casework.assignment import Pick, take_back
 from intake.conf.clinic import Channel
 from intake.core.paths import TEMPLATES
 from intake.instance import Instance
 from intake.leads import suppression
-from intake.leads.legal_hold import HoldReason
-from intake.leads.models import Lead, Outcome, Suspicion
+from intake.leads.models import HoldReason, Lead, Outcome, Suspicion
 from intake.privacy import legal_holds
 from tests.browser import LOOKS, PATIENCE, axe_violations, serving, signed_in
 from tests.conftest import MovableClock, settings_for

@@ -6,7 +6,7 @@ from intake import outbox
 from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
-from intake.web.desk.desk_health import SENTENCES
+from intake.web.desk.flash import WARNINGS
 from tests.leads.acting import hire
 from tests.leads.asking import ask
 from tests.test_health import relay_turn
@@ -23,7 +23,7 @@ def desk(sqlite_instance: Instance) -> Desk:
 
 def told(desk: Desk, path: str = "/desk", **headers: str) -> set[str]:
     page = desk.get(path, **headers).text
-    return {name for name, sentence in SENTENCES.items() if sentence in page}
+    return {name for name, sentence in WARNINGS.items() if sentence in page}
 
 
 @pytest.mark.parametrize("path", PATHS)

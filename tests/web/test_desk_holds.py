@@ -9,9 +9,8 @@ from playwright.sync_api import Page, expect
 
 from intake.accounts.models import Role
 from intake.instance import Instance
-from intake.leads.legal_hold import LegalHold
-from intake.leads.models import Erasure, Lead
-from intake.privacy import preview
+from intake.leads.models import Erasure, Lead, LegalHold
+from intake.privacy import retention
 from tests.browser import axe_violations
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
@@ -111,7 +110,7 @@ def test_the_page_says_what_goes_and_why_and_puts_it_off(desk: Desk, clock) -> N
 
 
 def test_the_public_page_says_how_long_that_can_take(web: FlaskClient) -> None:
-    assert f"up to {preview.AT_MOST.days} days more to check something" in words(web.get("/privacy").text)
+    assert f"up to {retention.AT_MOST.days} days more to check something" in words(web.get("/privacy").text)
 
 
 # --- what the person is told ------------------------------------------------------------------------

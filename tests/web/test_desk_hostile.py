@@ -11,12 +11,12 @@ from werkzeug.routing import Rule
 
 from intake.accounts.models import Role, StaffMember
 from intake.app import create_app
-from intake.audit.log import Spot
-from intake.calling.windows import Window
+from intake.audit.service import PageStart
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt
-from intake.privacy import manage
+from intake.privacy import self_service
 from tests.leads.acting import every, hire, now, take
 from tests.leads.asking import PHONE, ask
 from tests.web.desks import NOWHERE, OURS, Desk, field, words
@@ -66,7 +66,7 @@ RIGHT = {
     "desk.undo_act": {"act": str(NOWHERE)},
     "desk.lead_again": {"outcome": "booked", "channel": "call", "booked_for": "2026-11-23T09:30"},
     "desk.save_note": {"note": "after six", "mark": ""},
-    "desk.hold": {"reason": "authority", "last_day": "2027-01-15"},
+    "desk.hold_lead": {"reason": "authority", "last_day": "2027-01-15"},
     "desk.find_lead": {"term": PHONE},
     "desk.stop_anyone": {"term": "305 555 0166"},
     "desk.save_numbers": {"from": "2026-11-01", "to": "2026-11-18", "days": "30"},
@@ -127,7 +127,7 @@ def form_of(fields: dict[str, str], csrf: str, wrong: str | None = None, with_: 
 def test_gone_and_never_there_are_the_same_bytes_on_every_route(desk: Desk) -> None:
     asked, csrf = ask(desk.instance, **ANY), desk.csrf()
     with desk.instance.database.transaction() as session:
-        manage.erase(session, code=asked.code, instance=desk.instance)
+        self_service.erase(session, code=asked.code, instance=desk.instance)
     unknown = desk.get(f"/desk/leads/{NOWHERE}").data
     for method, rule in of_leads(desk.web.application):
         for lead_id in (asked.lead.id, NOWHERE):
@@ -244,7 +244,7 @@ def test_nonsense_in_any_address_is_answered(desk: Desk, wrong: bytes) -> None:
 def test_a_cursor_at_the_ends_of_time_finds_a_page(instance: Instance, database_url, at: str) -> None:
     desk = Desk(instance, hire(instance, "Ana Ruiz", *Role))
     ask(instance, **ANY)
-    spot = Spot.read(f"{at}~{NOWHERE}")
+    spot = PageStart.read(f"{at}~{NOWHERE}")
     for path in ("/desk", "/desk?show=closed", "/desk/log"):
         joined = "&" if "?" in path else "?"
         assert desk.get(f"{path}{joined}after={str(spot).replace('+', '%2B')}").status_code == 200

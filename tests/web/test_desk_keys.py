@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from intake.app import create_app
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.core.paths import STATIC, TEMPLATES
 from intake.instance import Instance

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from intake.accounts.models import Role
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from intake.accounts.models import Role
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Lead, Outcome, SuppressionReason

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.browser import axe_violations

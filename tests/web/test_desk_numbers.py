@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from intake.accounts.models import Role
 from intake.app import create_app
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Outcome
 from intake.reports.statistics import NOT_A_PERIOD

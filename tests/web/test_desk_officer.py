@@ -17,7 +17,7 @@ from intake.jobs import schedule
 from intake.leads import suppression
 from intake.leads.models import Lead, SuppressionReason
 from intake.privacy import retention, statement_versions
-from intake.web.desk.differences import Part, differences
+from intake.web.desk.privacy import Part, differences
 from tests.leads.acting import details_of, hire, show, take
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, NOWHERE, Desk, words
@@ -123,7 +123,7 @@ def test_a_word_that_says_nothing_is_as_good_as_none(officer: Desk, lead: Lead, 
 
 
 def test_pages_keep_what_was_asked_for(officer: Desk, lead: Lead, monkeypatch) -> None:
-    monkeypatch.setattr("intake.audit.log.PAGE", 1)
+    monkeypatch.setattr("intake.audit.service.PAGE", 1)
     page = officer.get("/desk/log?who=coordinator&from=2026-11-18").text
     following = re.search(r'rel="next" href="([^"]+)"', page)[1].replace("&amp;", "&")
     assert "who=coordinator" in following
@@ -260,7 +260,7 @@ def test_the_list_says_when_why_and_by_whom(officer: Desk, lead: Lead) -> None:
 
 
 def test_the_list_can_be_narrowed_and_paged(officer: Desk, monkeypatch) -> None:
-    monkeypatch.setattr("intake.leads.stopped.PAGE", 2)
+    monkeypatch.setattr("intake.leads.suppression.PAGE", 2)
     for number in range(5):
         officer.post("/desk/stop", term=f"(305) 555-016{number}")
     path, rows, pages = "/desk/stops?standing=live&reason=asked", 0, 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from intake.audit import AuditEvent
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome

@@ -15,11 +15,10 @@ from intake.conf.settings import Mode, Outbound, Settings, Tls, knob
 from intake.instance import Instance
 from intake.jobs import scheduler
 from intake.jobs.schedule import ROUNDS
-from intake.monitoring import links
+from intake.monitoring import article_links
 from intake.outbox import Mail, MessageState, OutboxMessage, sender
 from intake.outbox.mailer import open_mailer
-from intake.web.desk.desk_mail import MAILS
-from intake.web.desk.operations import Told, in_force
+from intake.web.desk.operations import MAILS, Told, in_force
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, every, hire
 from tests.leads.asking import ask
@@ -74,7 +73,9 @@ def test_the_page_and_the_command_find_the_same(room: Room) -> None:
         assert (steady(f"{check.name} {check.sentence}") in said) == (
             check.name not in monitoring.NOT_FOR_A_PAGE
         )
-    assert [check.name for check in command if check.name in monitoring.NOT_FOR_A_PAGE] == [links.NAME]
+    assert [check.name for check in command if check.name in monitoring.NOT_FOR_A_PAGE] == [
+        article_links.ARTICLES_CHECK
+    ]
 
 
 def test_the_worst_stands_first(room: Room) -> None:
@@ -90,7 +91,7 @@ def test_no_page_asks_another_site(room: Room, monkeypatch) -> None:
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("a page load went out to the network")
 
-    monkeypatch.setattr(links, "urlopen", asked)
+    monkeypatch.setattr(article_links, "urlopen", asked)
     instance = replace(room.instance, settings=replace(room.instance.settings, outbound=Outbound.YES))
     other = Room(instance, room.member)
     assert [other.get(path).status_code for path in PAGES] == [200] * len(PAGES)

@@ -12,11 +12,11 @@ from werkzeug.test import TestResponse
 from intake.accounts import sessions
 from intake.accounts.models import Role, StaffRole
 from intake.app import create_app
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, Suppression
-from intake.privacy import manage
+from intake.privacy import self_service
 from intake.web.auth import restore_form, saved_forms
 from tests.leads.acting import acts, every, now, take
 from tests.leads.acting import hire as hire_member
@@ -130,7 +130,7 @@ def test_an_undo_of_what_is_erased_answers_like_any_request_that_is_not_there(de
     desk.note(asked.lead, "no_answer")
     sent, nowhere = form(desk.lead(asked.lead), "undo"), ask(desk.instance, phone="+13055550166").lead
     with desk.instance.database.transaction() as session:
-        manage.erase(session, code=asked.code, instance=desk.instance)
+        self_service.erase(session, code=asked.code, instance=desk.instance)
         session.delete(session.get_one(Lead, nowhere.id))
     gone, never = press(desk, asked.lead, "undo", sent), press(desk, nowhere, "undo", sent)
     assert (gone.status_code, gone.data) == (404, never.data)
@@ -213,13 +213,13 @@ def test_what_the_person_changed_makes_a_page_stale_too(desk: Desk, changed: str
     clock.move(minutes=1)
     with desk.instance.database.transaction() as session:
         if changed == "windows":
-            manage.change_windows(
+            self_service.change_windows(
                 session, code=asked.code, chosen=["weekday_morning"], instance=desk.instance
             )
         elif changed == "drop":
-            manage.drop(session, code=asked.code, channel=Channel.TEXT, instance=desk.instance)
+            self_service.drop(session, code=asked.code, channel=Channel.TEXT, instance=desk.instance)
         else:
-            manage.stop(session, code=asked.code, instance=desk.instance)
+            self_service.stop(session, code=asked.code, instance=desk.instance)
     answer = press(desk, asked.lead, "outcome", {**open_page, "channel": "call", "outcome": "no_answer"})
     said = words(answer.text)
     assert answer.status_code == 409
@@ -492,7 +492,7 @@ def test_words_for_a_lead_that_is_gone_meet_the_answer_of_any_that_is_not_there(
     path = f"/desk/leads/{asked.lead.id}/outcome"
     ended = maria.web.post(path, data={**open_page, **CHOSEN}, headers=OURS)
     with sqlite_instance.database.transaction() as session:
-        manage.erase(session, code=asked.code, instance=sqlite_instance)
+        self_service.erase(session, code=asked.code, instance=sqlite_instance)
     answer = maria.come_in(ended)
     assert answer.status_code == 404
     assert answer.data == maria.web.get(f"/desk/leads/{asked.lead.id}").data

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from intake.app import LARGEST_BODY, create_app
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.core.errors import IntakeError, TooMany, Unavailable
 from intake.db.engine import Base
 from intake.instance import Instance

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 from intake.accounts import sessions
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.calling.windows import Window
-from intake.casework import handover
-from intake.casework.handover import Handover, Loose
+from intake.calling.hours import Window
+from intake.casework import queue
+from intake.casework.queue import Handover, Loose
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
@@ -31,7 +31,7 @@ def somebody(instance: Instance, place: int, **more: object) -> Lead:
 
 def look(instance: Instance, member: Member) -> Handover:
     with instance.database.reading() as session:
-        return handover.handover(session, member=member, instance=instance)
+        return queue.handover(session, member=member, instance=instance)
 
 
 def ids(page: Handover, kind: Loose) -> list[object]:
@@ -81,7 +81,7 @@ def test_today_is_the_clinics_day(sqlite_instance: Instance, booked_for: datetim
 
 
 def test_more_than_fits_is_said(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "MOST", 2)
+    monkeypatch.setattr(queue, "MOST", 2)
     ana = hire(instance)
     for place in range(3):
         somebody(instance, place)

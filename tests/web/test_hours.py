@@ -8,7 +8,7 @@ import pytest
 from intake.accounts.models import Role
 from intake.conf.clinic import Holiday
 from intake.instance import Instance
-from intake.leads import attendance
+from intake.leads import reminders
 from tests.conftest import MovableClock
 from tests.leads.acting import hire
 from tests.web.desks import Desk, words
@@ -51,7 +51,7 @@ def test_it_tells_in_which_hours_nobody_was_at_the_desk(instance: Instance, cloc
     clock.move(hours=1)
     desk.get("/desk")
     with instance.database.reading() as session:
-        today, yesterday = attendance.attendance(session, instance=instance)
+        today, yesterday = reminders.attendance(session, instance=instance)
     assert today.first == clock()
     assert yesterday.first == yesterday.hours.start  # the log begins with her first look
     clock.move(days=2)

@@ -17,7 +17,7 @@ from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.leads.submission import Submitted
-from intake.web.public import alike
+from intake.web.public import manage
 from tests.leads.acting import every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.web.forms import Element, Page, answers, code_on, read
@@ -454,8 +454,8 @@ def test_without_the_code_an_answer_leaves_at_the_next_whole_step(
 ) -> None:
     slept: list[float] = []
     moments = iter([100.0, 100.0 + took])
-    monkeypatch.setattr(alike, "monotonic", lambda: next(moments))
-    monkeypatch.setattr(alike, "sleep", slept.append)
+    monkeypatch.setattr(manage, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(manage, "sleep", slept.append)
     post(web, "/manage/without-code", "", reference="ZZZZZZZZ", address=PHONE)
     assert slept == [pytest.approx(waits)]
 

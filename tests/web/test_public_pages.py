@@ -13,7 +13,7 @@ from intake.app import create_app
 from intake.calling.regions import REGIONS, options_of
 from intake.core.paths import STATIC
 from intake.instance import Instance
-from intake.web.public.choices import LETTERS, states, zones
+from intake.web.public.form import LETTERS, states, zones
 from tests.web.forms import Element, answers, read
 
 PAGES = ["/", "/privacy", "/safety", "/card", "/under-18"]

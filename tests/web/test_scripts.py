@@ -5,7 +5,7 @@ import pytest
 from intake.conf.clinic import load, shown
 from intake.core.i18n import LANGUAGES, translate
 from intake.core.paths import CONFIG
-from intake.web.desk import scripts
+from intake.web.desk import lead_actions
 
 WORDS = {"name": "Rosa", "staff": "Ana", "number": "(305) 555-0142", "clinic": "Harbor Lane Clinic"}
 HEALTH = (
@@ -20,14 +20,14 @@ HEALTH = (
     "tratam",
     "doctor",
 )
-NAMELESS = (scripts.HELLO, scripts.PRIVATE, scripts.SOMEBODY_ELSE, scripts.VOICEMAIL)
+NAMELESS = (lead_actions.HELLO, lead_actions.PRIVATE, lead_actions.SOMEBODY_ELSE, lead_actions.VOICEMAIL)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_text_fits_into_one_message(language: str) -> None:
     clinic = load(CONFIG / "clinic.toml")
     said = translate(
-        scripts.TEXT, language, **{**WORDS, "clinic": clinic.name, "number": shown(clinic.calls_from)}
+        lead_actions.TEXT, language, **{**WORDS, "clinic": clinic.name, "number": shown(clinic.calls_from)}
     )
     assert len(said) <= 160
     assert {"en": "STOP", "es": "ALTO"}[language] in said
@@ -35,7 +35,7 @@ def test_a_text_fits_into_one_message(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "words", [*NAMELESS, scripts.WHO_WE_ARE, scripts.TEXT, scripts.SUBJECT, scripts.EMAIL]
+    "words", [*NAMELESS, lead_actions.WHO_WE_ARE, lead_actions.TEXT, lead_actions.SUBJECT, lead_actions.EMAIL]
 )
 def test_no_word_tells_about_health(words: str, language: str) -> None:
     said = translate(words, language, **WORDS).lower()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from intake.accounts.models import Role
-from intake.calling.windows import Window
+from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock

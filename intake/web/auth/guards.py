@@ -23,7 +23,7 @@ from intake.core.errors import NotAllowed, NotSignedIn
 from intake.core.i18n import N_
 from intake.security import crypto
 from intake.web.auth import cookies, saved_forms
-from intake.web.auth.origin import FOREIGN, require_same_origin
+from intake.web.auth.csrf import FOREIGN, require_same_origin
 from intake.web.context import here
 
 HOME = "/desk"

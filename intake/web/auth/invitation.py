@@ -9,7 +9,7 @@ from intake.accounts import invitations
 from intake.accounts.invitations import NotInvited
 from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
-from intake.web.auth import cookies, guards, origin
+from intake.web.auth import cookies, csrf, guards
 from intake.web.auth.login import STALE
 from intake.web.context import here
 from intake.web.desk.account import picture, secret_in
@@ -35,7 +35,7 @@ def _door(problem: str = "", status: int = 200) -> ResponseReturnValue:
 @guards.open_to_all
 def join() -> ResponseReturnValue:
     """The page to choose on; and with what was chosen, the recovery codes, shown once."""
-    origin.require_same_origin()
+    csrf.require_same_origin()
     try:
         guards.require_token()
         _require_calm()

@@ -8,10 +8,10 @@ from intake.accounts.permissions import Member
 from intake.accounts.sign_in import SignInRefused
 from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, TooMany
 from intake.core.i18n import N_
-from intake.web.auth import cookies, guards, origin, restore_form, saved_forms
+from intake.web.auth import cookies, csrf, guards, restore_form, saved_forms
 from intake.web.context import here
 from intake.web.desk import routes
-from intake.web.desk.browsers import family
+from intake.web.desk.account import browser_family
 
 STALE = N_(
     "This page was open for a long time, or your browser did not keep its cookie. Please sign in here."
@@ -48,7 +48,7 @@ def _onward(member: Member, place: str) -> str:
 @guards.open_to_all
 def sign_in() -> ResponseReturnValue:
     """Begin a session: 303 to where somebody wanted to go. Otherwise the page again: 422, 429 or 403."""
-    origin.require_same_origin()
+    csrf.require_same_origin()
     try:
         guards.require_token()
         signed_in = _signed_in()
@@ -69,7 +69,7 @@ def _signed_in() -> accounts_sign_in.SignedIn:
     password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
     comer = accounts_sign_in.Comer(
         address=request.remote_addr,
-        browser=family(request.headers.get("User-Agent", "")),
+        browser=browser_family(request.headers.get("User-Agent", "")),
         instead_of=cookies.session_token(),
         door=cookies.door_bytes(),
     )
@@ -108,7 +108,7 @@ def _page(problem: str = "", status: int = 200) -> Response:
 @guards.open_to_all
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and have it forget our pages. Twice is as good as once."""
-    origin.require_same_origin()
+    csrf.require_same_origin()
     try:
         guards.standing(touch=False)
     except NotSignedIn:

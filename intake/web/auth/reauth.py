@@ -7,8 +7,8 @@ from typing import Any
 from flask import g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from intake.accounts import passkeys, second
-from intake.accounts.second import NotConfirmed, TooManyCodes
+from intake.accounts import passkeys, sign_in
+from intake.accounts.sign_in import NotConfirmed, TooManyCodes
 from intake.web.auth import guards
 from intake.web.auth.guards import View
 from intake.web.context import here
@@ -33,7 +33,9 @@ def fresh(view: View) -> View:
             if not code and not passkey:
                 return _ask()
             try:
-                token = second.confirm(instance=here(), found=g.found, code=code, passkey=passkey)
+                token = sign_in.confirm_second_factor(
+                    instance=here(), found=g.found, code=code, passkey=passkey
+                )
             except (NotConfirmed, TooManyCodes) as refused:
                 return _ask(refused.sentence, refused.status)
             guards.renewed(token)

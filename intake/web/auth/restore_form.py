@@ -9,13 +9,13 @@ from intake.core.errors import IntakeError, Refused
 from intake.web import errors
 from intake.web.auth import guards, saved_forms
 from intake.web.auth.saved_forms import Kept
-from intake.web.desk import desk_note, lead, phone, queue
+from intake.web.desk import lead, phone, queue
 
 OK = 200
 PAGES: dict[str, Callable[[Kept], Response]] = {
     "desk.outcome": lead.put_back,
     "desk.close": lead.put_back,
-    "desk.save_note": desk_note.put_back,
+    "desk.save_note": lead.put_note_back,
     "desk.stop_anyone": queue.put_back_stop,
     "desk.take_request": phone.put_back,
     "desk.find_lead": queue.put_back_find,

@@ -19,7 +19,7 @@ from intake.accounts import sessions
 from intake.core.errors import NotAllowed
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, Unopenable
-from intake.web.auth.origin import FOREIGN
+from intake.web.auth.csrf import FOREIGN
 from intake.web.context import here
 
 FIELD = "kept"

@@ -8,6 +8,7 @@ from flask import g, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import credentials, passkeys, profile, sessions
+from intake.accounts.models import Browser
 from intake.accounts.passkeys import EnoughPasskeys, NoPasskey
 from intake.accounts.permissions import Permission
 from intake.core.errors import Unprocessable
@@ -15,8 +16,31 @@ from intake.core.i18n import gettext
 from intake.web.auth import guards
 from intake.web.auth.reauth import fresh
 from intake.web.context import here
-from intake.web.desk.browsers import NAMES
 from intake.web.desk.flash import said
+
+# --- Which family a browser says it is of; nothing else of what it says is kept.
+
+_SIGNS = (
+    ("Edg", Browser.EDGE),
+    ("Firefox/", Browser.FIREFOX),
+    ("FxiOS/", Browser.FIREFOX),
+    ("Chrome/", Browser.CHROME),
+    ("CriOS/", Browser.CHROME),
+    ("Safari/", Browser.SAFARI),
+)
+"""In this order: each browser also names the ones it wants to be taken for."""
+BROWSERS = {
+    Browser.CHROME: "Chrome",
+    Browser.EDGE: "Edge",
+    Browser.FIREFOX: "Firefox",
+    Browser.SAFARI: "Safari",
+}
+
+
+def browser_family(stated: str) -> Browser:
+    """The family, from the User-Agent header; OTHER for what we do not know."""
+    return next((browser for sign, browser in _SIGNS if sign in stated), Browser.OTHER)
+
 
 OWN = guards.signed_in(Permission.OWN_ACCOUNT)
 JSON = "application/json"
@@ -51,7 +75,7 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
 
 
 def _browser(family: str) -> str:
-    return NAMES.get(family) or gettext("Another browser")  # type: ignore[call-overload]
+    return BROWSERS.get(family) or gettext("Another browser")  # type: ignore[call-overload]
 
 
 @OWN

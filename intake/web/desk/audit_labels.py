@@ -1,17 +1,21 @@
 """Acts of the audit log in words, for the log itself and for the story of one lead."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from flask import g
+
+from intake import audit
 from intake.accounts.models import Role
-from intake.audit import Action, AuditEvent, log
+from intake.audit import Action, AuditEvent, service
 from intake.audit.models import ActorKind
 from intake.casework.lead_detail import View
 from intake.conf.clinic import Channel
 from intake.core.i18n import N_, gettext
 from intake.leads import history
-from intake.leads.legal_hold import HoldReason
-from intake.leads.models import CloseReason, Outcome, SuppressionReason
+from intake.leads.models import CloseReason, HoldReason, Outcome, SuppressionReason
+from intake.web.context import here
 
 WORDS = {
     Action.ATTEMPT_LOGGED: N_("Outcome noted"),
@@ -142,12 +146,12 @@ def last_step(view: View) -> str:
 
 def told(event: AuditEvent) -> str:
     """What an event says."""
-    return what(event.action, log.details(event))
+    return what(event.action, service.details_of(event))
 
 
 def rest(event: AuditEvent) -> str:
     """An event's details as the log has them: closed words and counts; of consents only how many."""
-    found = dict(log.details(event))
+    found = dict(service.details_of(event))
     if history.whom(event):
         return ""  # the log says the name beside what was done
     if "consents" in found:
@@ -157,3 +161,21 @@ def rest(event: AuditEvent) -> str:
 
 def _plain(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# --- Noting in the log that a member of staff looked at something, or took it along.
+
+
+def record_view(
+    session: Any, action: Action, *, about: uuid.UUID | None = None, **details: str | int | bool
+) -> None:
+    """Write down, in the caller's transaction, that whoever is signed in did this."""
+    audit.record(
+        session,
+        action,
+        keyring=here().keyring,
+        at=here().clock(),
+        actor=g.member.actor,
+        about=about,
+        details=details,
+    )

@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from flask import Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,23 +12,101 @@ from flask.typing import ResponseReturnValue
 from intake.accounts import service as staff_service
 from intake.accounts.models import Role
 from intake.accounts.permissions import Permission
-from intake.accounts.service import Standing
-from intake.audit import Action, Verification, anchors, export, log
-from intake.audit.anchors import Anchor
-from intake.audit.log import Page, Reach, Spot
+from intake.accounts.service import Standing, names_of
+from intake.audit import Action, Verification, chain, export, service
+from intake.audit.chain import Anchor
+from intake.audit.models import ActorKind
+from intake.audit.service import ChainReach, LogFilter, LogPage, PageStart
 from intake.casework import search
-from intake.casework.rows import names_of, references_of
 from intake.casework.search import TermKind
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import history
+from intake.leads.models import references_of
 from intake.monitoring import integrity
 from intake.web.auth import guards
 from intake.web.auth.reauth import fresh
 from intake.web.context import here
-from intake.web.desk import audit_labels, looking
-from intake.web.desk.desk_log_filters import KINDS, Filters
+from intake.web.desk import audit_labels
+
+# --- What the address of the log asks for: an act, who acted, the days, one request; nothing personal.
+
+FILTER_KINDS = (ActorKind.PERSON, ActorKind.SYSTEM)
+FILTER_NAMES = ("action", "who", "from", "to", "about")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The words of the address that say something; what says nothing is left out of `words`."""
+
+    action: Action | None
+    who: str
+    first: date | None
+    last: date | None
+    about: uuid.UUID | None
+
+    @classmethod
+    def read(cls, words: Mapping[str, str]) -> "Filters":
+        """What an address asks for. A word that says nothing is as good as none."""
+        action, who = words.get("action", ""), words.get("who", "")
+        known = {*FILTER_KINDS, *Role}
+        return cls(
+            action=Action(action) if action in set(Action) else None,
+            who=who if who in known or _id(who) else "",
+            first=_day(words.get("from", "")),
+            last=_day(words.get("to", "")),
+            about=_id(words.get("about", "")),
+        )
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The same for the address of another page of the log."""
+        values = zip(FILTER_NAMES, (self.action, self.who, self.first, self.last, self.about), strict=True)
+        return {name: str(value) for name, value in values if value}
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the first day comes after the last, so that nothing can be found."""
+        return bool(self.first and self.last and self.first > self.last)
+
+    def wanted(self, staff: Sequence[Standing]) -> LogFilter:
+        """What the log is asked for; a role stands for those who hold it now."""
+        return LogFilter(
+            action=self.action,
+            kind=ActorKind(self.who) if self.who in set(FILTER_KINDS) else None,
+            staff=self._staff(staff),
+            since=_midnight(self.first) if self.first else None,
+            until=_midnight(self.last + timedelta(days=1)) if self.last and self.last < date.max else None,
+            about=self.about,
+        )
+
+    def _staff(self, staff: Sequence[Standing]) -> frozenset[uuid.UUID] | None:
+        if self.who in set(Role):
+            return frozenset(each.member.id for each in staff if Role(self.who) in each.member.roles)
+        member = _id(self.who)
+        return frozenset({member}) if member else None
+
+
+def _id(words: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(words)
+    except ValueError:
+        return None
+
+
+def _day(words: str) -> date | None:
+    try:
+        found = date.fromisoformat(words)
+    except ValueError:
+        return None
+    return found if date.min < found < date.max else None
+
+
+def _midnight(day: date) -> datetime:
+    """When a day begins on the clinic's clock."""
+    return datetime.combine(day, time(), ZoneInfo(here().clinic.time_zone)).astimezone(UTC)
+
 
 WHOLE_REFERENCE = N_("Type a whole reference, all of its letters and figures.")
 NOT_THERE = N_("Nothing is kept under this reference. It may have been erased already.")
@@ -37,8 +117,8 @@ NOTHING_TO_SAVE = N_("No event has its place in the chain yet. Try again in a mi
 class Read:
     """One page of the log with what it takes to say it in words."""
 
-    page: Page
-    reach: Reach
+    page: LogPage
+    reach: ChainReach
     names: Mapping[uuid.UUID, str]
     references: Mapping[uuid.UUID, str]
     staff: Sequence[Standing]
@@ -77,10 +157,10 @@ def log_of_reference() -> ResponseReturnValue:
 def save_log() -> ResponseReturnValue:
     """The log as a file that can be verified elsewhere; that it left is recorded before it does."""
     with here().database.transaction() as session:
-        head = anchors.take(session, keyring=here().keyring, at=here().clock())
+        head = chain.take_anchor(session, keyring=here().keyring, at=here().clock())
         if head is None:
             raise Refused(NOTHING_TO_SAVE)
-        looking.record(session, Action.AUDIT_EXPORTED, count=head.seq)
+        audit_labels.record_view(session, Action.AUDIT_EXPORTED, count=head.seq)
     answer = Response(_encoded(here(), head), mimetype="application/x-ndjson")
     answer.headers["Content-Disposition"] = f'attachment; filename="audit-{head.at:%Y-%m-%d}.jsonl"'
     return answer
@@ -95,13 +175,13 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
     filters = Filters.read(request.args)
     read = _read(filters)
     with here().database.transaction() as session:
-        looking.record(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
+        audit_labels.record_view(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
     return render_template(
         "desk/log.html",
         read=read,
         filters=filters,
         actions=sorted(Action, key=audit_labels.name),
-        kinds=KINDS,
+        kinds=FILTER_KINDS,
         roles=tuple(Role),
         acts=audit_labels,
         whom=history.whom,
@@ -114,13 +194,13 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
 def _read(filters: Filters) -> Read:
     with here().database.reading() as session:
         staff = staff_service.everybody(session)
-        after = Spot.read(request.args.get("after", ""))
-        page = log.page(session, wanted=filters.wanted(staff), after=after)
+        after = PageStart.read(request.args.get("after", ""))
+        page = service.log_page(session, wanted=filters.wanted(staff), after=after)
         about = {event.about for event in page.events} | {filters.about}
         whose = {each for event in page.events for each in (event.actor_id, history.whom(event))}
         return Read(
             page=page,
-            reach=log.reach(session),
+            reach=service.chain_reach(session),
             names=names_of(session, {each for each in whose if each}),
             references=references_of(session, {each for each in about if each}),
             staff=staff,

@@ -2,7 +2,9 @@
 
 from flask import request
 
+from intake import monitoring
 from intake.core.i18n import N_, gettext
+from intake.web.context import here
 
 SENTENCES = {
     "held": N_("You hold this request for 20 minutes. Nobody else can act on it."),
@@ -52,3 +54,34 @@ SENTENCES = {
 def said() -> str:
     """The sentence that this address asks for; empty for a word that is not on the list."""
     return gettext(SENTENCES.get(request.args.get("said", ""), ""))
+
+
+# --- What the desk says above every page when the service itself may forget somebody (N2).
+
+WARNINGS = {
+    "relay": N_(
+        "No notices are leaving, because the relay is not running. Nothing is lost. Look at the queue now "
+        "and then, and tell whoever looks after this service."
+    ),
+    "notices": N_(
+        "Notices of new requests are late. Nothing is lost. Look at the queue now and then until this is "
+        "gone."
+    ),
+    "unopened requests": N_(
+        "A request has been waiting longer than it should, and nobody has opened it yet."
+    ),
+    "heartbeat": N_(
+        "The form may not be taking requests: our own try did not go through. Tell whoever looks after this "
+        "service, and expect people to call."
+    ),
+    "dead letters": N_(
+        "A notice was refused and will not be sent again. Look at the queue now and then, and tell whoever "
+        "looks after this service."
+    ),
+}
+
+
+def health_warnings() -> list[str]:
+    """One sentence (message id) for each; mostly none."""
+    with here().database.reading() as session:
+        return [WARNINGS[check.name] for check in monitoring.banner(session, instance=here())]

@@ -4,13 +4,13 @@ from datetime import date, datetime, timedelta
 
 from babel.dates import format_date, format_skeleton, format_time
 
-from intake.calling import regions, words
+from intake.calling import promise, regions
 from intake.calling.availability import local
 from intake.calling.gate import Verdict
-from intake.calling.windows import from_text, in_words
+from intake.calling.hours import windows_from_text, windows_in_words
 from intake.casework.assignment import TakenBack
 from intake.casework.lead_detail import View
-from intake.casework.rows import Group, Row
+from intake.casework.queue_rows import Group, Row
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
 from intake.core.i18n import N_, gettext, in_use, translate
@@ -76,7 +76,7 @@ def time_of_day(moment: datetime, on: str = "") -> str:
     spoken = in_use.get()
     there = local(moment, on or zone())
     if spoken == "en":
-        return words.clock(there, spoken)
+        return promise.clock_phrase(there, spoken)
     return str(format_time(there, "h:mm a" if there.minute else "h a", locale=_LOCALES[spoken]))
 
 
@@ -104,7 +104,7 @@ def span(length: timedelta) -> str:
 
 def later(moment: datetime, now: datetime) -> str:
     """`today at 3 pm`, `Monday at 9 am`: a moment in a sentence, on the clinic's clock."""
-    return words.when(moment, now=now, zone=zone(), language=in_use.get())
+    return promise.when_phrase(moment, now=now, zone=zone(), language=in_use.get())
 
 
 def last_day(until: datetime) -> str:
@@ -208,7 +208,7 @@ def banner(view: View, channel: Channel) -> str:
         return translate(MAY[channel], time=at(verdict.until, view.now, on), clock=clock)
     if not verdict.opens_at:
         return gettext(NEVER[channel])
-    opens = words.when(verdict.opens_at, now=view.now, zone=on, language=in_use.get())
+    opens = promise.when_phrase(verdict.opens_at, now=view.now, zone=on, language=in_use.get())
     opening = translate(N_("Opens %(when)s, %(clock)s."), when=opens, clock=clock)
     return f"{gettext(NOT_NOW[channel])} {opening}"
 
@@ -255,7 +255,7 @@ def share(left: timedelta) -> int:
 
 def windows(lead: Lead) -> str:
     """What they called safe: `weekday mornings and Saturday afternoons`."""
-    return in_words(from_text(lead.windows), in_use.get())
+    return windows_in_words(windows_from_text(lead.windows), in_use.get())
 
 
 def article(revealed: Revealed) -> str:

@@ -9,23 +9,22 @@ from flask import Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission
-from intake.casework import assignment, outcomes, queue
+from intake.casework import assignment, outcomes, queue, undo
 from intake.casework import lead_detail as leads_view
 from intake.casework.lead_detail import View
 from intake.casework.queue import Filters, Page
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, Refused, Unprocessable, Unreadable
-from intake.leads import claims, suppression
+from intake.leads import claims, notes, suppression
 from intake.leads import reveal as leads_reveal
-from intake.leads.act import Changed, Closed
+from intake.leads.claims import Changed, Closed
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import Kept
 from intake.web.context import here
-from intake.web.desk import audit_labels, chosen
-from intake.web.desk.chosen import Chosen
+from intake.web.desk import audit_labels, lead_actions
 from intake.web.desk.flash import said
-from intake.web.desk.lead_actions import Choices
+from intake.web.desk.lead_actions import Choices, PendingAction
 
 _Vocabulary = TypeVar("_Vocabulary", bound=StrEnum)
 _MOST = 2**31
@@ -42,13 +41,13 @@ def lead_page(lead_id: uuid.UUID) -> ResponseReturnValue:
 @guards.signed_in(Permission.VIEW_LEAD)
 def lead_again(lead_id: uuid.UUID) -> ResponseReturnValue:
     """The same page with what was chosen put back. Changes nothing: a POST, because words come along."""
-    return _page(_look(lead_id), again=Chosen.read(request.form))
+    return _page(_look(lead_id), again=PendingAction.read(request.form))
 
 
 def put_back(kept: Kept) -> Response:
     """The page of a lead with what was chosen before the session ended. Nothing is noted yet."""
     typed = {name: kept.word(name) for name in kept.fields}
-    chosen_then = Chosen.read(typed, attempt=kept.word("attempt"))
+    chosen_then = PendingAction.read(typed, attempt=kept.word("attempt"))
     return _page(_look(uuid.UUID(kept.arguments["lead_id"])), again=chosen_then)
 
 
@@ -65,7 +64,7 @@ def _look(lead_id: uuid.UUID, *, masked: bool = False) -> View:
 def _page(
     found: View,
     problem: IntakeError | None = None,
-    again: Chosen | None = None,
+    again: PendingAction | None = None,
     typed: Mapping[str, str] | None = None,
 ) -> Response:
     words = {
@@ -90,7 +89,7 @@ def _beside() -> Page | None:
     with here().database.reading() as session:
         page = queue.page(session, filters=Filters(), limit=BESIDE, member=g.member, instance=here())
     with here().database.transaction() as session:
-        queue.record(session, page, member=g.member, instance=here())
+        queue.record_queue_read(session, page, member=g.member, instance=here())
     return page
 
 
@@ -114,7 +113,7 @@ def _known(session: Any, lead_id: uuid.UUID) -> Lead:
 
 def _changed(lead_id: uuid.UUID, problem: Refused) -> Response:
     """What has happened since the page that was pressed, and what was chosen on it: go on or go back."""
-    again, seen = Chosen.read(request.form), _seen()
+    again, seen = PendingAction.read(request.form), _seen()
     if not again or not seen:
         return _page(_look(lead_id), problem)
     words = {"view": _look(lead_id, masked=True), "seen": seen, "again": again, "acts": audit_labels}
@@ -182,7 +181,7 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
                 member=g.member,
                 version=version,
                 instance=here(),
-                booked_for=chosen.booked_for(request.form.get("booked_for", "")),
+                booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
             )
             return _what_came_of_it(how_it_went, lead.status)
 
@@ -257,3 +256,42 @@ def version_in(number: str) -> int:
     if not (number.isascii() and number.isdigit() and len(number) < len(str(_MOST))):
         raise Unreadable
     return int(number)
+
+
+# --- The scheduling note on the page of a lead: written, changed, removed; never lost in a clash.
+
+
+@guards.signed_in(Permission.LOG_OUTCOME, keeps=("note", "mark"))
+def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """Write the note. What is refused shows on the page with the typed words still in the box."""
+    typed, seen = request.form.get("note", ""), request.form.get("mark", "")
+
+    def act() -> str:
+        with here().database.transaction() as session:
+            lead = queue.one(session, lead_id, member=g.member)
+            notes.write(session, lead, typed, seen=seen, member=g.member, instance=here())
+        return "note_kept"
+
+    return acting(lead_id, act)
+
+
+def put_note_back(kept: Kept) -> Response:
+    """The page with what was typed before the session ended. Nothing is written yet."""
+    return page_with(uuid.UUID(kept.arguments["lead_id"]), {"note": kept.word("note")})
+
+
+# --- Taking back a slip: the button that undoes the last act on a lead, for five minutes.
+
+
+@guards.signed_in(Permission.LOG_OUTCOME)
+def undo_act(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """Undo the act that the page named. Twice is as good as once."""
+    act_id = identifier("act")
+
+    def act() -> str:
+        with here().database.transaction() as session:
+            lead = queue.one(session, lead_id, member=g.member)
+            undo.undo(session, lead, act_id=act_id, member=g.member, instance=here())
+        return "undone"
+
+    return acting(lead_id, act)

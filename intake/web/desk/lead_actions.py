@@ -1,17 +1,106 @@
 """Which buttons a lead's page offers, and why some of them are out of reach."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from intake.accounts.permissions import Permission
+from intake.casework import outcomes
 from intake.casework.lead_detail import View
 from intake.casework.outcomes import CALLS_ONLY, MESSAGES_ONLY, last_call
-from intake.conf.clinic import Channel
-from intake.core.i18n import N_, gettext
-from intake.leads.models import LeadStatus, Outcome
+from intake.conf.clinic import Channel, shown
+from intake.core.errors import Unprocessable
+from intake.core.i18n import N_, gettext, translate
+from intake.leads.models import CloseReason, LeadStatus, Outcome
 from intake.web.context import here
-from intake.web.desk.scripts import Line, script
+from intake.web.desk import formatting
+
+# --- What to say: the words in the person's language, the directions beside them in the staff's.
+# Ask for the name; make sure that it is them and that they can talk; only then name the clinic. To
+# anybody else nothing is said (promise G3, OC-08 to OC-10).
+
+NAME = "[ … ]"
+"""Where the name will stand once it is revealed."""
+HELLO = N_("Hello, is %(name)s there?")
+PRIVATE = N_("Is this a good moment, and can you talk in private?")
+WHO_WE_ARE = N_("This is %(staff)s from %(clinic)s. You asked us to call about a free consultation.")
+SOMEBODY_ELSE = N_("No problem, I will try again. Thank you.")
+VOICEMAIL = N_("Hi, this is %(staff)s. Please call me back at %(number)s. Thank you.")
+TEXT = N_(
+    "This is %(staff)s from %(clinic)s. You asked us to write. When is a good time to talk? "
+    "Our number is %(number)s. Reply STOP to end texts."
+)
+SUBJECT = N_("Your request")
+EMAIL = N_(
+    "Hello %(name)s, you asked us to write to you. When is a good time to talk? Answer here, or call "
+    "%(number)s. If you want us to stop, say so in one word. %(staff)s, %(clinic)s"
+)
+
+
+@dataclass(frozen=True)
+class ScriptLine:
+    """One step: a direction for staff, then the words to say, then another direction."""
+
+    before: str
+    quote: str = ""
+    after: str = ""
+
+
+def script(view: View, channel: Channel) -> list[ScriptLine]:
+    """The steps for one channel, with the name where it has been revealed."""
+    return {Channel.CALL: _call, Channel.TEXT: _text, Channel.EMAIL: _email}[channel](view)
+
+
+def _call(view: View) -> list[ScriptLine]:
+    return [
+        ScriptLine("", _say(view, HELLO)),
+        ScriptLine(gettext("If it is them:"), _say(view, PRIVATE)),
+        ScriptLine(gettext("If they can talk, and only then:"), _say(view, WHO_WE_ARE)),
+        ScriptLine(
+            gettext("If somebody else answers:"),
+            _say(view, SOMEBODY_ELSE),
+            gettext("No message, no clinic name, no reason."),
+        ),
+        _nobody_answers(view),
+    ]
+
+
+def _nobody_answers(view: View) -> ScriptLine:
+    if view.standing.voicemail:
+        return ScriptLine(gettext("If nobody answers:"), _say(view, VOICEMAIL), gettext("Not one word more."))
+    return ScriptLine(gettext("If nobody answers, hang up."), after=gettext("No voicemail."))
+
+
+def _text(view: View) -> list[ScriptLine]:
+    return [
+        ScriptLine(gettext("Write, and nothing about health:"), _say(view, TEXT)),
+        ScriptLine(gettext("Others may see it. Wait for the answer; do not send it twice.")),
+    ]
+
+
+def _email(view: View) -> list[ScriptLine]:
+    return [
+        ScriptLine(gettext("Subject:"), _say(view, SUBJECT)),
+        ScriptLine(gettext("Write, and nothing about health:"), _say(view, EMAIL)),
+    ]
+
+
+def _say(view: View, words: str) -> str:
+    """The words in the language they chose."""
+    clinic = here().clinic
+    name = next((each.name for each in view.revealed.values()), NAME)
+    return translate(
+        words,
+        view.lead.language,
+        name=name,
+        staff=view.member.name.partition(" ")[0],
+        clinic=clinic.name,
+        number=shown(clinic.calls_from),
+    )
+
 
 ORDER = (
     Outcome.BOOKED,
@@ -55,7 +144,7 @@ class Choices:
 
     channel: Channel
     channels: Sequence[Channel]
-    scripts: Sequence[tuple[Channel, Sequence[Line]]]
+    scripts: Sequence[tuple[Channel, Sequence[ScriptLine]]]
     buttons: Sequence[Button]
     can_log: bool
     can_note: bool
@@ -112,3 +201,92 @@ def _why_not(outcome: Outcome, view: View) -> str:
     if outcome in MESSAGES_ONLY and not agreed & {Channel.TEXT, Channel.EMAIL}:
         return MESSAGES
     return ""
+
+
+# --- What somebody had chosen on a lead's page before something came between: told, and pressed once more.
+
+
+@dataclass(frozen=True)
+class PendingAction:
+    """An outcome with its channel and time, or a reason to close. `booked_for` is as it was typed."""
+
+    outcome: Outcome | None
+    channel: Channel | None
+    reason: CloseReason | None
+    booked_for: str
+    attempt_id: uuid.UUID
+
+    @classmethod
+    def read(cls, typed: Mapping[str, str], *, attempt: str = "") -> Self:
+        """What the fields say; a word of no list counts as not chosen."""
+        outcome, channel, reason = (typed.get(name, "") for name in ("outcome", "channel", "reason"))
+        return cls(
+            Outcome(outcome) if outcome in set(Outcome) else None,
+            Channel(channel) if channel in set(Channel) else None,
+            CloseReason(reason) if reason in set(outcomes.BY_HAND) else None,
+            typed.get("booked_for", ""),
+            _identifier(attempt) or uuid.uuid4(),
+        )
+
+    def __bool__(self) -> bool:
+        """Whether there is something to press once more."""
+        return bool(self.reason or (self.outcome and self.channel))
+
+    @property
+    def act(self) -> str:
+        """Which form of the lead's page it belongs to."""
+        return "close" if self.reason else "outcome"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """As the form sends it once more; an outcome of ours takes the hold again."""
+        if self.reason:
+            return {"reason": self.reason.value}
+        hold = {} if self.outcome in outcomes.ALWAYS else {"hold": "yes"}
+        words = {"outcome": self.outcome, "channel": self.channel, "booked_for": self.booked_for}
+        return {"attempt": str(self.attempt_id), **hold} | {name: word or "" for name, word in words.items()}
+
+    def words(self, now: datetime) -> str:
+        """`Booked a consultation, by phone call, Monday at 9:30 am`, or why to close it."""
+        if self.reason:
+            return translate(N_("Close: %(reason)s"), reason=gettext(self.reason.sentence))
+        said = [gettext(each.sentence) for each in (self.outcome, self.channel) if each]
+        return ", ".join([*said, *self._time(now)])
+
+    def _time(self, now: datetime) -> list[str]:
+        try:
+            at = booked_for(self.booked_for)
+        except Unprocessable:
+            return []
+        return [formatting.later(at, now)] if at else []
+
+    def possible(self, view: View) -> bool:
+        """Whether pressing it now may go through: what they did always, else while it is open and free."""
+        if self.outcome in outcomes.ALWAYS:
+            return view.may(Permission.LOG_OUTCOME)
+        needed = Permission.CLOSE_LEAD if self.reason else Permission.LOG_OUTCOME
+        return view.may(needed) and not view.closed and view.holder is None
+
+
+def _identifier(words: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(words)
+    except ValueError:
+        return None
+
+
+def booked_for(typed: str) -> datetime | None:
+    """The time of the consultation on the clinic's clock; None when the box was left empty.
+
+    Raises Unprocessable on `booked_for` for what is no time.
+    """
+    if not typed:
+        return None
+    try:
+        return (
+            datetime.strptime(typed, "%Y-%m-%dT%H:%M")
+            .replace(tzinfo=ZoneInfo(here().clinic.time_zone))
+            .astimezone(UTC)
+        )
+    except (ValueError, OverflowError):
+        raise Unprocessable({"booked_for": [outcomes.NO_TIME]}, outcomes.NO_TIME) from None

@@ -3,6 +3,7 @@
 Nothing in it is about anybody who asked, and no secret stands on its pages.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -10,18 +11,23 @@ from enum import StrEnum
 from typing import Any
 
 from babel.dates import format_timedelta
-from flask import render_template
+from flask import g, make_response, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from intake import __version__, monitoring
+from intake import __version__, monitoring, outbox
 from intake.accounts.permissions import Permission
+from intake.backup.restore import HELD_BACK
+from intake.conf.clinic import Notices
 from intake.conf.settings import PREFIX, Settings
 from intake.core import i18n
-from intake.core.i18n import N_
+from intake.core.errors import NotFound, Refused
+from intake.core.i18n import N_, gettext, translate
 from intake.jobs import scheduler
 from intake.monitoring import State
+from intake.outbox import Mail, OutboxMessage
 from intake.web.auth import guards
 from intake.web.context import here
+from intake.web.desk.flash import said
 
 STATES = {State.RED: N_("now"), State.AMBER: N_("soon"), State.GREEN: N_("well")}
 """When a finding wants somebody's attention."""
@@ -50,7 +56,7 @@ class InForce:
 def doctor_page() -> ResponseReturnValue:
     """What `intake doctor` finds, the worst first; what asks other machines is left to the command."""
     order = list(reversed(State))
-    found = sorted(monitoring.checks(here()), key=lambda check: order.index(check.state))
+    found = sorted(monitoring.run_checks(here()), key=lambda check: order.index(check.state))
     return render_template(
         "desk/service_doctor.html",
         found=found,
@@ -108,3 +114,99 @@ def _told(name: str, value: object) -> Told:
     if value in ("", None):
         return Told.NOT_SET
     return Told.VALUE if Settings.may_be_shown(name) else Told.SET
+
+
+# --- How the mail goes: what waits, what was refused for good, and sending that again.
+
+MAILS = {
+    Mail.NEW_LEAD: N_("Notice of a new request"),
+    Mail.UNOPENED: N_("Reminder that a request waits"),
+    Mail.DAILY: N_("Daily mail"),
+    Mail.INVITED: N_("Word of an invitation"),
+    Mail.TEST: N_("Test mail"),
+    Mail.ALARM: N_("Alarm"),
+    Mail.WELL_AGAIN: N_("Well again"),
+}
+CHECKS = ("mail", "notices", "dead letters", "daily mail", "relay")
+"""The checks of the doctor that are about mail."""
+
+
+@guards.signed_in(Permission.RUN_SERVICE)
+def mail_page() -> ResponseReturnValue:
+    """How the outbox stands, and each message that was refused for good."""
+    return make_response(_page())
+
+
+def _page(problem: str = "") -> str:
+    now = here().clock()
+    with here().database.reading() as session:
+        standing = outbox.status(session, at=now)
+        dead = outbox.dead_letters(session)
+    return render_template(
+        "desk/service_mail.html",
+        standing=standing,
+        dead=dead,
+        checks=[check for check in monitoring.run_checks(here()) if check.name in CHECKS],
+        states=STATES,
+        mails=MAILS,
+        why=why,
+        whose=whose,
+        problem=problem,
+        said=said(),
+        now=now,
+    )
+
+
+@guards.signed_in(Permission.RUN_SERVICE)
+def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
+    """Give one refused message a new start. No second factor is asked for: every mail is a constant text."""
+    try:
+        with here().database.transaction() as session:
+            _again(session, message_id)
+    except NotFound:
+        return _back("nothing_dead")
+    except Refused as refused:
+        return make_response(_page(refused.sentence), refused.status)
+    return _back("mail_again")
+
+
+@guards.signed_in(Permission.RUN_SERVICE)
+def send_all_again() -> ResponseReturnValue:
+    """The same for every message that was refused."""
+    with here().database.transaction() as session:
+        dead = outbox.dead_letters(session)
+        for each in dead:
+            _again(session, each.id)
+    return _back("mail_again" if dead else "nothing_dead")
+
+
+def _again(session: Any, message_id: uuid.UUID) -> None:
+    outbox.resend(session, message_id, at=here().clock(), keyring=here().keyring, actor=g.member.actor)
+
+
+def _back(word: str) -> ResponseReturnValue:
+    return guards.redirect_to(url_for("desk.mail_page", said=word))
+
+
+def whose(message: OutboxMessage, notices: Notices) -> str:
+    """Where an address stands in clinic.toml, so that it can be put right there; the page shows none."""
+    for name in ("recipients", "second_contacts"):
+        listed = list(getattr(notices, name))
+        if message.recipient in listed:
+            number = listed.index(message.recipient) + 1
+            return translate("notices.%(name)s in clinic.toml, number %(num)s", name=name, num=number)
+    if message.mail is Mail.INVITED:
+        return gettext("the address of an account that was invited")
+    return gettext("an address that does not stand in clinic.toml any more")
+
+
+def why(message: OutboxMessage) -> str:
+    """What kind of failure it was, in words where the code is one we know."""
+    code = message.last_error or ""
+    if code == HELD_BACK:
+        return gettext("A backup was brought back; this mail may have left before.")
+    if code.startswith("Unwritable"):
+        return gettext("It could not be written: an address is none, or a template is broken.")
+    if code.startswith("SMTPRecipientsRefused"):
+        return gettext("The mail server does not take mail for this address.")
+    return gettext("The mail server refused it.")

@@ -1,32 +1,86 @@
 """The privacy officer's pages: who looked at one request, the statements, the do-not-contact list."""
 
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from difflib import SequenceMatcher
+from enum import StrEnum
 from itertools import groupby
 
-from flask import render_template, request
+from babel.dates import format_date
+from flask import Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from intake.accounts import service as staff_service
 from intake.accounts.models import Role
 from intake.accounts.permissions import Permission
-from intake.audit import Action, AuditEvent, log
-from intake.audit.log import LOOKS, Spot
-from intake.casework.rows import names_of, references_of
+from intake.accounts.service import names_of
+from intake.audit import Action, AuditEvent, service
+from intake.audit.service import LOOKS, PageStart
+from intake.calling.availability import local
+from intake.casework import queue
 from intake.conf.clinic import Channel
-from intake.core.errors import NotFound
+from intake.core import i18n
+from intake.core.errors import NotFound, Unreadable
 from intake.core.i18n import LANGUAGES, N_
-from intake.leads import stopped
+from intake.core.paths import STATIC
+from intake.leads import suppression
 from intake.leads.history import shows_again
-from intake.leads.models import SuppressionReason
-from intake.leads.stopped import Standing
-from intake.privacy import statement_versions
+from intake.leads.models import HoldReason, SuppressionReason, references_of
+from intake.leads.suppression import ContactStatus
+from intake.privacy import legal_holds, retention, statement_versions
+from intake.reports import compliance
+from intake.reports.compliance import Evidence, Standing, Urgency
 from intake.web.auth import guards
+from intake.web.auth.reauth import fresh
 from intake.web.context import here
-from intake.web.desk import audit_labels, looking
-from intake.web.desk.differences import differences
+from intake.web.desk import audit_labels, formatting
+from intake.web.desk.flash import said
+from intake.web.desk.lead import acting
+from intake.web.errors import POLICIES
+
+# --- What changed between two wordings, word by word, for people: kept, taken out, put in.
+
+
+class Part(StrEnum):
+    """What became of some words."""
+
+    KEPT = "kept"
+    OUT = "out"
+    IN = "in"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some words and what became of them; spaces and line ends stay with the word before them."""
+
+    part: Part
+    words: str
+
+
+def differences(before: str, after: str) -> list[Piece]:
+    """From one wording to the next. What was put in and kept, joined, is `after`, letter for letter."""
+    old, new = _words(before), _words(after)
+    return list(_pieces(old, new, SequenceMatcher(None, old, new, autojunk=False)))
+
+
+def _words(body: str) -> list[str]:
+    return re.findall(r"\S+\s*|^\s+", body)
+
+
+def _pieces(old: list[str], new: list[str], matched: SequenceMatcher[str]) -> Iterator[Piece]:
+    for what, from_old, to_old, from_new, to_new in matched.get_opcodes():
+        if what == "equal":
+            yield Piece(Part.KEPT, "".join(new[from_new:to_new]))
+            continue
+        if to_old > from_old:
+            yield Piece(Part.OUT, "".join(old[from_old:to_old]))
+        if to_new > from_new:
+            yield Piece(Part.IN, "".join(new[from_new:to_new]))
+
 
 FIELDS = {
     Channel.CALL: N_("Phone number, to call"),
@@ -50,14 +104,14 @@ class Disclosure:
 def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Who opened one request, when, and which of its values they were shown; also after its erasure."""
     with here().database.reading() as session:
-        events = log.looks(session, lead_id)
+        events = service.views_of(session, lead_id)
         reference = references_of(session, {lead_id}).get(lead_id)
-        if not reference and not log.about(session, lead_id, limit=1):
+        if not reference and not service.events_about(session, lead_id, limit=1):
             raise NotFound
         names = names_of(session, {event.actor_id for event in events if event.actor_id})
         staff = staff_service.everybody(session)
     with here().database.transaction() as session:
-        looking.record(session, Action.AUDIT_READ, about=lead_id, count=len(events))
+        audit_labels.record_view(session, Action.AUDIT_READ, about=lead_id, count=len(events))
     return render_template(
         "desk/officer_looks.html",
         lead_id=lead_id,
@@ -81,7 +135,7 @@ def _in_order(roles: frozenset[Role]) -> list[Role]:
 
 def _field(event: AuditEvent) -> str:
     """The message id of what an event showed in full; empty when it showed nothing."""
-    channel = log.details(event).get("channel")
+    channel = service.details_of(event).get("channel")
     return FIELDS[Channel(channel)] if channel in set(Channel) else ""
 
 
@@ -117,24 +171,157 @@ def stops_page() -> ResponseReturnValue:
     """The do-not-contact list: when, why, by whom, whether lifted; no value."""
     filters = _asked(request.args)
     with here().database.reading() as session:
-        found = stopped.page(session, after=Spot.read(request.args.get("after", "")), **filters)
+        found = suppression.suppression_page(
+            session, after=PageStart.read(request.args.get("after", "")), **filters
+        )
         names = names_of(session, {each.by for each in found.entries if each.by})
     return render_template(
         "desk/officer_stops.html",
         found=found,
         names=names,
         words={name: str(word) for name, word in filters.items() if word},
-        standings=tuple(Standing),
+        standings=tuple(ContactStatus),
         reasons=tuple(SuppressionReason),
         acts=audit_labels,
         now=here().clock(),
     )
 
 
-def _asked(words: Mapping[str, str]) -> stopped.Asked:
+def _asked(words: Mapping[str, str]) -> suppression.StopQuery:
     """The filters of the address; a word that says nothing is as good as none."""
     standing, reason = words.get("standing", ""), words.get("reason", "")
     return {
-        "standing": Standing(standing) if standing in set(Standing) else None,
+        "standing": ContactStatus(standing) if standing in set(ContactStatus) else None,
         "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
     }
+
+
+# --- The evidence report at the desk, and as a file for whoever has to keep it.
+
+HTML, JSON = "html", "json"
+STANDINGS = {
+    Standing.OPEN: N_("open"),
+    Standing.NOT_KNOWN: N_("not known"),
+    Standing.GOOD: N_("as it should be"),
+    Standing.TOLD: N_("for information"),
+}
+URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
+
+
+@guards.signed_in(Permission.SEE_EVIDENCE)
+def evidence_page() -> ResponseReturnValue:
+    """The report of this moment; that it was looked at is recorded."""
+    report = compliance.gather(here(), policies=POLICIES)
+    with here().database.transaction() as session:
+        audit_labels.record_view(session, Action.EVIDENCE_READ)
+    return render_template("desk/evidence.html", **_known(report))
+
+
+@guards.signed_in(Permission.SEE_EVIDENCE)
+@fresh
+def save_evidence() -> ResponseReturnValue:
+    """The report as a file to keep; recorded, because it leaves the building. JSON is always in English."""
+    kind = JSON if request.form.get("kind") == JSON else HTML
+    with i18n.speaking(i18n.DEFAULT if kind == JSON else i18n.in_use.get()):
+        report = compliance.gather(here(), policies=POLICIES)
+        words = compliance.as_json(report) if kind == JSON else as_html(report)
+    with here().database.transaction() as session:
+        audit_labels.record_view(session, Action.EVIDENCE_SAVED, kind=kind)
+    answer = Response(words, mimetype="application/json" if kind == JSON else "text/html")
+    answer.headers["Content-Disposition"] = f'attachment; filename="evidence-{report.at:%Y-%m-%d}.{kind}"'
+    return answer
+
+
+def as_html(report: Evidence) -> str:
+    """One page that needs nothing beside it, to be printed or kept. Needs an application's context."""
+    style = Markup((STATIC / "evidence.css").read_text(encoding="utf-8"))  # noqa: S704  a file of ours
+    return render_template("evidence.html", style=style, **_known(report))
+
+
+def _known(report: Evidence) -> dict[str, object]:
+    return {
+        "report": report,
+        "standings": STANDINGS,
+        "urgencies": URGENCIES,
+        "moment": moment_in_full,
+        "is_moment": lambda value: isinstance(value, datetime),
+    }
+
+
+def moment_in_full(at: datetime) -> str:
+    """A moment in full, on the clinic's clock: `November 18, 2026, 10 am`."""
+    there = local(at, here().clinic.time_zone).date()
+    day = format_date(there, "long", locale=i18n.in_use.get())
+    return f"{day}, {formatting.time_of_day(at)}"
+
+
+# --- The privacy officer's page on keeping: what is held for a legal reason, and what retention erases next.
+
+
+@guards.signed_in(Permission.HOLD_LEAD)
+def holds_page() -> ResponseReturnValue:
+    """Every legal hold, and what ends by itself within a day, by why."""
+    now, kept = here().clock(), here().clinic.retention
+    with here().database.transaction() as session:
+        listed = legal_holds.listed(session, member=g.member, instance=here())
+        ahead = retention.preview(session, until=now + retention.POSTPONED_AHEAD)
+    return render_template(
+        "desk/holds.html",
+        holds=listed,
+        ahead=ahead,
+        days={"open_days": kept.open_days, "closed_days": kept.closed_days},
+        at_most=retention.AT_MOST.days,
+        now=now,
+        said=said(),
+    )
+
+
+@guards.signed_in(Permission.HOLD_LEAD)
+@fresh
+def postpone_retention() -> ResponseReturnValue:
+    """Put off by a day what ends by its time alone."""
+    with here().database.transaction() as session:
+        count = retention.postpone(session, member=g.member, instance=here())
+    return guards.redirect_to(url_for("desk.holds_page", said="put_off" if count else "nothing_put_off"))
+
+
+@guards.signed_in(Permission.HOLD_LEAD)
+@fresh
+def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """Hold a request back, or renew its hold."""
+    reason, day = _reason(), _day()
+
+    def act() -> str:
+        with here().database.transaction() as session:
+            lead = queue.one(session, lead_id, member=g.member)
+            legal_holds.put(session, lead, reason=reason, last_day=day, member=g.member, instance=here())
+        return "legal_hold"
+
+    return acting(lead_id, act)
+
+
+@guards.signed_in(Permission.HOLD_LEAD)
+@fresh
+def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
+    """End a hold before its last day. A request that waited to be erased is gone then."""
+    with here().database.transaction() as session:
+        lead = queue.one(session, lead_id, member=g.member)
+        gone = legal_holds.release(session, lead, member=g.member, instance=here())
+    if gone:
+        return guards.redirect_to(url_for("desk.holds_page", said="released_and_erased"))
+    return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, said="released"))
+
+
+def _reason() -> HoldReason:
+    """A word of the closed list. Raises Unreadable: our own page sends no other."""
+    word = request.form.get("reason", "")
+    if word not in set(HoldReason):
+        raise Unreadable
+    return HoldReason(word)
+
+
+def _day() -> date | None:
+    try:
+        return date.fromisoformat(request.form.get("last_day", ""))
+    except ValueError:
+        return None

@@ -1,19 +1,27 @@
 """The queue, its own poll, the hand-over, finding somebody, and "somebody asked us to stop"."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from babel.dates import get_day_names
 from flask import Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission
-from intake.audit.log import Spot
-from intake.casework import handover, queue, search
+from intake.audit.service import PageStart
+from intake.calling import promise
+from intake.calling.promise import open_until, opens_next
+from intake.casework import queue, search
 from intake.casework.queue import Filters, Page
+from intake.conf.clinic import Holiday
 from intake.core.errors import Unprocessable
-from intake.core.i18n import N_
-from intake.leads import claims, suppression
+from intake.core.i18n import N_, in_use
+from intake.leads import claims, reminders, suppression
 from intake.security import crypto
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import Kept
 from intake.web.context import here
+from intake.web.desk import formatting
 from intake.web.desk.flash import said
 
 POLL_SECONDS = 15
@@ -52,7 +60,7 @@ def _look() -> Page:
         return queue.page(
             session,
             filters=Filters.read(request.args),
-            after=Spot.read(request.args.get("after", "")),
+            after=PageStart.read(request.args.get("after", "")),
             member=g.member,
             instance=here(),
         )
@@ -60,7 +68,7 @@ def _look() -> Page:
 
 def _record(page: Page) -> None:
     with here().database.transaction() as session:
-        queue.record(session, page, member=g.member, instance=here())
+        queue.record_queue_read(session, page, member=g.member, instance=here())
 
 
 def _who(page: Page) -> str:
@@ -78,10 +86,10 @@ def _shown(page: Page, sentence: str) -> str:
 def handover_page() -> ResponseReturnValue:
     """What the next shift has to know."""
     with here().database.reading() as session:
-        page = handover.handover(session, member=g.member, instance=here())
+        page = queue.handover(session, member=g.member, instance=here())
     with here().database.transaction() as session:
-        handover.record(session, page, member=g.member, instance=here())
-    words = {"page": page, "kinds": handover.Loose, "hours": handover.AHEAD, "most": handover.MOST}
+        queue.record_handover(session, page, member=g.member, instance=here())
+    words = {"page": page, "kinds": queue.Loose, "hours": queue.AHEAD, "most": queue.MOST}
     return render_template("desk/handover.html", said=said(), **words)
 
 
@@ -144,3 +152,37 @@ def stop_anyone() -> ResponseReturnValue:
             session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=here()
         )
     return guards.redirect_to(url_for("desk.stop_page", said="stopped_anyone"))
+
+
+# --- When we are open: the hours in force, the holidays ahead, and whether anybody was at the desk.
+
+
+@guards.signed_in(Permission.SEE_HEALTH)
+def hours_page() -> ResponseReturnValue:
+    """The hours as `clinic.toml` has them; they are changed there. Nothing on it is about anybody."""
+    now, clinic = here().clock(), here().clinic
+    with here().database.reading() as session:
+        opened = reminders.attendance(session, instance=here())
+    return render_template(
+        "desk/hours.html",
+        week=_week(),
+        today=formatting.day_of(now).weekday(),
+        closes=open_until(clinic, now),
+        opens=opens_next(clinic, now),
+        holidays=_ahead(now),
+        opened=opened,
+        now=now,
+    )
+
+
+def _week() -> list[tuple[str, str]]:
+    """Each day with its hours in words; none when the clinic is closed on it."""
+    spoken = in_use.get()
+    names = get_day_names(locale=spoken)
+    days = enumerate(here().clinic.hours.days)
+    return [(str(names[weekday]), promise.spans_phrase(hours, spoken)) for weekday, hours in days]
+
+
+def _ahead(now: datetime) -> Sequence[Holiday]:
+    today = formatting.day_of(now)
+    return sorted((each for each in here().clinic.holidays if each.on >= today), key=lambda each: each.on)

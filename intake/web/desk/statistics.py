@@ -18,9 +18,8 @@ from intake.core import i18n
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext
 from intake.reports import charts, statistics
-from intake.reports.masking import is_small, masked
-from intake.reports.statistics import Numbers, Period
-from intake.reports.traces import Ending, Promise
+from intake.reports.periods import Ending, Promise
+from intake.reports.statistics import Numbers, Period, is_small, masked_counts
 from intake.web.auth import guards
 from intake.web.auth.reauth import fresh
 from intake.web.context import here
@@ -181,7 +180,7 @@ def _hours(per_hour: Sequence[int]) -> Iterator[tuple[str, int]]:
 
 
 def _masked(figure: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
-    for name, shown in zip(counts, masked(list(counts.values())), strict=True):
+    for name, shown in zip(counts, masked_counts(list(counts.values())), strict=True):
         yield gettext(figure), gettext(name), gettext(shown)
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple, Self
 
 from flask import render_template
 
-from intake.calling import windows, words
+from intake.calling import hours
+from intake.calling import promise as calling_promise
 from intake.calling.availability import local
 from intake.calling.promise import promise_in_words
 from intake.calling.regions import names_of_zone, zones_of
@@ -68,8 +69,8 @@ def page(asked: Request, kept: Kept) -> str:
         reference=kept.reference,
         code=kept.code,
         promise=promise(asked, kept),
-        times=windows.in_words(asked.windows, spoken),
-        any_time=windows.Window.ANY in asked.windows,
+        times=hours.windows_in_words(asked.windows, spoken),
+        any_time=hours.Window.ANY in asked.windows,
         channels=asked.channels,
         voicemail=asked.voicemail,
         agreed=agreed(asked),
@@ -96,7 +97,7 @@ def _asked_at(kept: Kept, zone: str) -> str:
     return i18n.translate(
         N_("On %(day)s, at %(time)s %(zone)s."),
         day=on_day(there.date()),
-        time=words.clock(there, spoken),
+        time=calling_promise.clock_phrase(there, spoken),
         zone=i18n.gettext(names_of_zone(zone).bracket),
     )
 

@@ -1,17 +1,24 @@
 """The page with the form: shown anew, or shown again with everything that was typed."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import cache, lru_cache, partial
+from typing import NamedTuple
 
-from flask import Response, render_template
+from flask import Response, current_app, render_template
 
+from intake.calling.availability import DAY, Interval, intersection, on_the_clock
+from intake.calling.hours import Window, spans_on
 from intake.calling.promise import NoTimeWithin14Days, promise_for, promise_in_words
-from intake.calling.windows import Window
-from intake.conf.clinic import Channel
+from intake.calling.regions import REGIONS, name_of, options_of, zones_of
+from intake.conf.clinic import Channel, Clinic, Week
 from intake.consent.models import Kind
 from intake.core import i18n
-from intake.core.errors import IntakeError, Unprocessable
+from intake.core.errors import IntakeError, Unavailable, Unprocessable
+from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import form_token, reminders
 from intake.leads.form import place_of
@@ -19,8 +26,172 @@ from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
 from intake.leads.submission import AlreadySent, Ended, NoLongerHeld
 from intake.web.context import here
 from intake.web.form_parsing import NotWhole
-from intake.web.public import choices
-from intake.web.public.attended import Presence, presence
+
+# --- The lists on the page with the form: states, their time zones, the parts of the week.
+
+LETTERS = {
+    "Eastern": "e",
+    "Central": "c",
+    "Mountain": "m",
+    "Pacific": "p",
+    "Alaska": "a",
+    "Hawaii-Aleutian": "h",
+    "Most of Arizona": "z",
+    "Navajo Nation": "n",
+}
+"""One letter per zone name: site.css shows the two answers of a state by the letters of its option."""
+PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
+DAYS = {"weekday": N_("Monday to Friday"), "saturday": N_("Saturday")}
+_HALF = 12
+
+
+class State(NamedTuple):
+    """A state in the list; `letters` only where it has two time zones."""
+
+    code: str
+    name: str
+    letters: str
+
+
+class Zone(NamedTuple):
+    """A time zone that some state asks about; `name` is a message id."""
+
+    letter: str
+    value: str
+    name: str
+
+
+class Named(NamedTuple):
+    """A row or column of the week; `name` is a message id."""
+
+    key: str
+    name: str
+
+
+class Part(NamedTuple):
+    """A part of the day, its hours as figures on the clock."""
+
+    key: str
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The table of safe times. `closed`: the windows in which the clinic cannot reach anybody, wherever."""
+
+    days: tuple[Named, ...]
+    parts: tuple[Part, ...]
+    closed: frozenset[str]
+
+
+@cache
+def states(spoken: str) -> tuple[State, ...]:
+    """All states and territories by their name in this language."""
+    found = (State(code, name_of(code, spoken), _letters(code)) for code in REGIONS)
+    return tuple(sorted(found, key=lambda state: _plain(state.name)))
+
+
+def _letters(code: str) -> str:
+    letters = {LETTERS[option.name] for option in options_of(code)}
+    return "".join(letter for letter in LETTERS.values() if letter in letters)
+
+
+def _plain(name: str) -> str:
+    """Without accents, as a list is sorted."""
+    letters = unicodedata.normalize("NFD", name)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@cache
+def zones() -> tuple[Zone, ...]:
+    """One answer per name: which zone "Eastern" is follows from the state.
+
+    The first state of each name gives its value, so no two answers share one, and an answer left over
+    from another state is told apart (schemas.py).
+    """
+    first: dict[str, str] = {}
+    for option in (option for code in REGIONS for option in options_of(code)):
+        first.setdefault(option.name, option.zone)
+    return tuple(Zone(LETTERS[name], first[name], name) for name in LETTERS)
+
+
+def grid(clinic: Clinic, now: datetime) -> Grid:
+    """The table of safe times for this week."""
+    days = tuple(Named(key, name) for key, name in DAYS.items())
+    monday = now.date() - DAY * now.weekday()
+    return Grid(days, _parts(), _closed(clinic.time_zone, clinic.hours, monday))
+
+
+def _parts() -> tuple[Part, ...]:
+    spans = {key: span for key in PARTS if (span := Window(f"weekday_{key}").span)}
+    return tuple(
+        Part(key, PARTS[key], _figure(span.opens), _figure(span.closes)) for key, span in spans.items()
+    )
+
+
+def _figure(at: time) -> int:
+    return at.hour % _HALF or _HALF
+
+
+@lru_cache(maxsize=8)
+def _closed(zone: str, hours: Week, monday: date) -> frozenset[str]:
+    """Holidays do not count: a week that is short once is not a week without Mondays."""
+    start = datetime.combine(monday, time(), tzinfo=UTC)
+    week = Interval(start, start + timedelta(days=8))
+    opening = on_the_clock(zone, week, lambda day: hours.days[day.weekday()])
+    everywhere = {zone for code in REGIONS for zone in zones_of(code)}
+    return frozenset(
+        window.value
+        for window in Window
+        if window is not Window.ANY
+        and not any(
+            intersection(opening, on_the_clock(there, week, partial(spans_on, (window,))))
+            for there in everywhere
+        )
+    )
+
+
+# --- Whether anybody is there to keep what the public page says (N2): looked up once a minute and process.
+
+FRESH = timedelta(minutes=1)
+_PLACE = "intake-desk-seen"
+
+
+class DeskAvailability(StrEnum):
+    """What the page has to say about us before somebody asks."""
+
+    HERE = "here"
+    NOBODY = "nobody"
+    DOWN = "down"
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """What was found, and when."""
+
+    presence: DeskAvailability
+    at: datetime
+
+
+def desk_availability() -> DeskAvailability:
+    """Whether somebody looks after requests now. Raises nothing: a page is shown whatever is broken."""
+    now, seen = here().clock(), current_app.extensions.get(_PLACE)
+    if seen is None or not seen.at <= now < seen.at + FRESH:
+        seen = _Cached(_look(here()), now)
+        current_app.extensions[_PLACE] = seen
+    return DeskAvailability(seen.presence)
+
+
+def _look(instance: Instance) -> DeskAvailability:
+    try:
+        with instance.database.reading() as session:
+            nobody = reminders.unattended(session, instance=instance)
+    except Unavailable:
+        return DeskAvailability.DOWN
+    return DeskAvailability.NOBODY if nobody else DeskAvailability.HERE
+
 
 OK, BROKEN = 200, 500
 ANCHORS = {
@@ -76,7 +247,7 @@ def page(
 
     Not `whole`: some of what was typed did not reach us, and the page does not say that all of it is here.
     """
-    seen, now = presence(), here().clock()
+    seen, now = desk_availability(), here().clock()
     words = render_template(
         "public/ask.html",
         **questions(token, answers=answers or Answers(), problems=problems or {}),
@@ -102,9 +273,9 @@ def questions(
         "answers": answers,
         "problems": problems,
         "article": article_title(token, instance),
-        "grid": choices.grid(instance.clinic, instance.clock()),
-        "states": choices.states(spoken),
-        "zones": choices.zones(),
+        "grid": grid(instance.clinic, instance.clock()),
+        "states": states(spoken),
+        "zones": zones(),
         "statements": {kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
         "voicemail": voicemail_answers(instance, spoken),
     }
@@ -122,15 +293,15 @@ def article_title(token: FormToken, instance: Instance) -> str | None:
     return None if place is None else instance.clinic.articles[place].title
 
 
-def promise_before(instance: Instance, now: datetime, seen: Presence) -> str | None:
+def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) -> str | None:
     """By when somebody near the clinic who is free at any time would hear from it (promise P3).
 
     While nobody is at the desk it counts from the next opening; while we are down we promise nothing.
     """
     clinic = instance.clinic
-    if seen is Presence.DOWN:
+    if seen is DeskAvailability.DOWN:
         return None
-    start = reminders.closing(instance) if seen is Presence.NOBODY else None
+    start = reminders.closing(instance) if seen is DeskAvailability.NOBODY else None
     try:
         promise = promise_for(
             clinic,

@@ -6,6 +6,7 @@ code that is wrong, erased, damaged or past its time gets the same answer to the
 """
 
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
@@ -17,16 +18,31 @@ from intake.consent.receipt import Receipt
 from intake.core import i18n
 from intake.core.errors import Refused, TooMany, Unprocessable
 from intake.core.i18n import N_
-from intake.privacy import correct, data_export, receipts, self_service
-from intake.privacy import manage as acts
-from intake.privacy.correct import Correction
-from intake.privacy.receipts import Form
+from intake.privacy import contact_correction, data_export, self_service
+from intake.privacy.contact_correction import Correction
+from intake.privacy.data_export import ReceiptFormat
 from intake.privacy.self_service import NothingFound, Opened
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
 from intake.web.context import here
 from intake.web.form_parsing import TOO_MUCH, sent
-from intake.web.public import alike, managing
+from intake.web.public import manage_forms
 from intake.web.public.form import Answers
+
+# --- Answers that must take equally long, whatever was found: what was done shows in no stopwatch.
+
+STEP = 0.25
+"""Seconds. An answer leaves at the next whole step after it began; all that can happen fits into one."""
+
+
+def start_padding() -> float:
+    """The moment to count from."""
+    return monotonic()
+
+
+def pad_response_time(began: float) -> None:
+    """Wait for the next whole step since `began`. Call it when nothing is locked any more."""
+    sleep(STEP - (monotonic() - began) % STEP)
+
 
 TOO_OFTEN = N_(
     "There were too many tries from your network. Please wait some minutes and try again, or call us: "
@@ -71,7 +87,9 @@ def look() -> ResponseReturnValue:
 @manage.post("/manage/stop")
 def stop() -> ResponseReturnValue:
     """End all contact."""
-    return _acted(_read(), lambda session, code: acts.stop(session, code=code, instance=here()), STOPPED)
+    return _acted(
+        _read(), lambda session, code: self_service.stop(session, code=code, instance=here()), STOPPED
+    )
 
 
 @manage.post("/manage/drop")
@@ -84,7 +102,7 @@ def drop() -> ResponseReturnValue:
     done = DROPPED[channel]
     return _acted(
         answers,
-        lambda session, code: acts.drop(session, code=code, channel=channel, instance=here()),
+        lambda session, code: self_service.drop(session, code=code, channel=channel, instance=here()),
         lambda own: STOPPED if own.stopped else done,
     )
 
@@ -96,7 +114,7 @@ def windows() -> ResponseReturnValue:
     chosen = answers.given.get("windows", ())
     return _acted(
         answers,
-        lambda session, code: acts.change_windows(session, code=code, chosen=chosen, instance=here()),
+        lambda session, code: self_service.change_windows(session, code=code, chosen=chosen, instance=here()),
         NEW_TIMES,
     )
 
@@ -116,7 +134,9 @@ def contact() -> ResponseReturnValue:
     )
     return _acted(
         answers,
-        lambda session, code: correct.correct(session, code=code, correction=correction, instance=here()),
+        lambda session, code: contact_correction.correct(
+            session, code=code, correction=correction, instance=here()
+        ),
         CORRECTED[kind],
     )
 
@@ -129,9 +149,9 @@ def erase() -> ResponseReturnValue:
 
 def _erased(code: str) -> ResponseReturnValue:
     with here().database.transaction() as session:
-        kept = acts.erase(session, code=code, instance=here())
+        kept = self_service.erase(session, code=code, instance=here())
     if kept:
-        return managing.page(kept, code=code, said=ERASED_LATER)
+        return manage_forms.manage_page(kept, code=code, said=ERASED_LATER)
     return render_template("public/manage_gone.html")
 
 
@@ -139,13 +159,13 @@ def _erased(code: str) -> ResponseReturnValue:
 def receipt() -> ResponseReturnValue:
     """A file to keep."""
     answers = _read()
-    form = Form.JSON if answers.word("as") == Form.JSON else Form.TEXT
+    form = ReceiptFormat.JSON if answers.word("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
     return _with_code(answers, lambda code: _saved(code, form))
 
 
-def _saved(code: str, form: Form) -> ResponseReturnValue:
+def _saved(code: str, form: ReceiptFormat) -> ResponseReturnValue:
     with here().database.transaction() as session:
-        return _file(receipts.save(session, code=code, form=form, instance=here()))
+        return _file(data_export.save_receipt(session, code=code, form=form, instance=here()))
 
 
 @manage.post("/manage/copy")
@@ -157,7 +177,7 @@ def copy() -> ResponseReturnValue:
 
 def _copied(code: str, answers: Answers) -> ResponseReturnValue:
     """A number that is not the one of the request counts like a wrong code: nobody guesses it here."""
-    form = Form.JSON if answers.word("as") == Form.JSON else Form.TEXT
+    form = ReceiptFormat.JSON if answers.word("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
     try:
         with here().database.transaction() as session:
             return _file(
@@ -169,7 +189,7 @@ def _copied(code: str, answers: Answers) -> ResponseReturnValue:
         raise
     except (Unprocessable, Refused) as failure:
         here().throttle.hit(MANAGE_CODE, network(request.remote_addr))
-        return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
+        return manage_forms.manage_page_again(_as_it_is(code), code=code, answers=answers, failure=failure)
 
 
 def _file(saved: Receipt) -> Response:
@@ -184,17 +204,17 @@ def without_code() -> ResponseReturnValue:
 
     A stop writes and a miss does not, so the answer waits until both would be done.
     """
-    began, answers = alike.begin(), _read()
+    began, answers = start_padding(), _read()
     _refuse(here().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
     with here().database.transaction() as session:
-        acts.stop_by_reference(
+        self_service.stop_by_reference(
             session,
             reference=answers.word("reference"),
             address=answers.word("address"),
             instance=here(),
         )
     answer = render_template("public/manage_stopped.html")
-    alike.wait(began)
+    pad_response_time(began)
     return answer
 
 
@@ -225,15 +245,17 @@ def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "")
     def answer(code: str) -> ResponseReturnValue:
         try:
             with here().database.transaction() as session:
-                shown, before = answers.word("seen"), managing.mark(_opened(session, code))
+                shown, before = answers.word("seen"), manage_forms.mark_fields(_opened(session, code))
                 own = act(session, code)
         except NothingFound:
             raise
         except (Unprocessable, Refused) as failure:
-            return managing.again(_as_it_is(code), code=code, answers=answers, failure=failure)
+            return manage_forms.manage_page_again(
+                _as_it_is(code), code=code, answers=answers, failure=failure
+            )
         words = said(own) if callable(said) else said
-        elsewhere = bool(shown) and before not in (shown, managing.mark(own))
-        return managing.page(own, code=code, said=words, elsewhere=elsewhere)
+        elsewhere = bool(shown) and before not in (shown, manage_forms.mark_fields(own))
+        return manage_forms.manage_page(own, code=code, said=words, elsewhere=elsewhere)
 
     return _with_code(answers, answer)
 

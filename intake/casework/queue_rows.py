@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake.accounts.models import StaffMember
+from intake.accounts.service import names_of
 from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.instance import Instance
@@ -51,22 +50,6 @@ def rows_of(session: Session, leads: Collection[Lead], *, instance: Instance) ->
     standings = eligibility.standing_of(session, several)
     names = names_of(session, {lead.claimed_by for lead in several if lead.claimed_by})
     return [_row(lead, masked[lead.id], standings[lead.id], names, instance) for lead in several]
-
-
-def names_of(session: Session, staff_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The names of staff members, in one statement."""
-    if not staff_ids:
-        return {}
-    named = select(StaffMember.id, StaffMember.name).where(StaffMember.id.in_(staff_ids))
-    return dict(session.execute(named).all())
-
-
-def references_of(session: Session, lead_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The references of leads that still exist, in one statement."""
-    if not lead_ids:
-        return {}
-    named = select(Lead.id, Lead.reference).where(Lead.id.in_(lead_ids))
-    return dict(session.execute(named).all())
 
 
 def _row(

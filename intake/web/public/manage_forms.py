@@ -6,7 +6,7 @@ from datetime import datetime
 from babel.lists import format_list
 from flask import Response, render_template
 
-from intake.calling import windows, words
+from intake.calling import hours, promise
 from intake.calling.availability import local
 from intake.calling.promise import promise_in_words
 from intake.calling.regions import name_of, names_of_zone
@@ -14,10 +14,10 @@ from intake.core import i18n
 from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import N_
 from intake.leads.models import LeadStatus
-from intake.privacy import correct, data_export
+from intake.privacy import contact_correction, data_export
 from intake.privacy.self_service import Opened
 from intake.web.context import here
-from intake.web.public import choices, form
+from intake.web.public import form
 from intake.web.public.confirmation import IN_TOUCH, PROMISES
 from intake.web.public.form import Answers
 from intake.web.templating import on_day
@@ -38,7 +38,7 @@ NOBODY = N_("Nobody on our staff has opened it yet.")
 LOOKED = N_("On our staff, it was opened by: %(roles)s.")
 
 
-def page(
+def manage_page(
     own: Opened,
     *,
     code: str,
@@ -62,7 +62,7 @@ def page(
         code=code,
         said=said,
         elsewhere=elsewhere,
-        seen=mark(own),
+        seen=mark_fields(own),
         notice=notice,
         problems=problems or {},
         failed=failed,
@@ -72,28 +72,28 @@ def page(
         held=i18n.translate(HELD, day=_day(own.hold.until, own)) if own.hold else "",
         looked=_looked(own),
         asked=_at(own.lead.asked_at, own),
-        times=windows.in_words(own.windows, spoken),
+        times=hours.windows_in_words(own.windows, spoken),
         place=f"{name_of(own.lead.region, spoken)}, {i18n.gettext(names_of_zone(own.zone).phrase)}",
         day_of=lambda moment: _day(moment, own),
-        grid=choices.grid(instance.clinic, instance.clock()),
+        grid=form.grid(instance.clinic, instance.clock()),
         statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
         voicemail=form.voicemail_answers(instance, spoken),
-        mark=correct.shown(instance, spoken),
+        mark=contact_correction.shown(instance, spoken),
     )
     return Response(rendered, status)
 
 
-def mark(own: Opened) -> str:
+def mark_fields(own: Opened) -> str:
     """All that the person can change, in a form that says nothing: by it a page knows that it is old."""
     lead, channels = own.lead, [each.value for each in own.standing.channels]
     shown = (lead.windows, lead.phone_index, lead.email_index, channels, own.stopped)
     return here().keyring.blind_index("manage page", repr(shown)).hex()
 
 
-def again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> Response:
+def manage_page_again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> Response:
     """The page with what was typed, and what to put right about it."""
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    return page(
+    return manage_page(
         own,
         code=code,
         notice="" if problems else failure.sentence,
@@ -141,6 +141,6 @@ def _moment(moment: datetime, own: Opened) -> dict[str, str]:
     there = local(moment, own.zone)
     return {
         "day": _day(moment, own),
-        "time": words.clock(there, i18n.in_use.get()),
+        "time": promise.clock_phrase(there, i18n.in_use.get()),
         "zone": i18n.gettext(names_of_zone(own.zone).bracket),
     }

@@ -33,7 +33,7 @@ _BARE_ADDRESS = r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+"
 Problems = Iterator[tuple[str, str]]
 
 
-def broken(values: Mapping[str, Any]) -> Problems:
+def problems_in(values: Mapping[str, Any]) -> Problems:
     """The rules that `values` break, as (name without prefix, what to do)."""
     for rule in _RULES:
         yield from rule(values)

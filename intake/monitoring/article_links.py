@@ -14,27 +14,29 @@ from intake.core.i18n import gettext, translate
 from intake.instance import Instance
 from intake.monitoring.checks import Check, State
 
-SECONDS = 10
-NAME = "article links"
+LINK_TIMEOUT = 10
+ARTICLES_CHECK = "article links"
 _WITHOUT_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.FORBIDDEN)
 
 
-def articles(instance: Instance) -> Check:
+def article_links(instance: Instance) -> Check:
     """Ask for both pages, one after the other; says by number which of them does not answer, or moved."""
     if instance.settings.outbound is Outbound.NO:
         said = gettext("Not looked at: INTAKE_OUTBOUND allows no question to other sites.")
-        return Check(NAME, State.GREEN, said)
+        return Check(ARTICLES_CHECK, State.GREEN, said)
     pair = enumerate(instance.clinic.articles, 1)
-    told = [found for number, each in pair if (found := _wrong(number, each))]
+    told = [found for number, each in pair if (found := _link_problem(number, each))]
     if told:
-        return Check(NAME, State.AMBER, " ".join(told), gettext("Look at articles.url in clinic.toml."))
-    return Check(NAME, State.GREEN, gettext("Both articles answer at their addresses."))
+        return Check(
+            ARTICLES_CHECK, State.AMBER, " ".join(told), gettext("Look at articles.url in clinic.toml.")
+        )
+    return Check(ARTICLES_CHECK, State.GREEN, gettext("Both articles answer at their addresses."))
 
 
-def _wrong(number: int, article: Article) -> str:
+def _link_problem(number: int, article: Article) -> str:
     """What is wrong with one article's address, in a sentence; empty when nothing is."""
     try:
-        there = _asked(article.url)
+        there = _ask(article.url)
     except (URLError, OSError, ValueError) as failure:
         return translate("Article %(num)s does not answer (%(why)s).", num=number, why=_kind(failure))
     if there == article.url:
@@ -42,7 +44,7 @@ def _wrong(number: int, article: Article) -> str:
     return translate("Article %(num)s has moved to another address.", num=number)
 
 
-def _asked(url: str) -> str:
+def _ask(url: str) -> str:
     """The address that answered in the end, by HEAD, or by GET where a site knows no HEAD."""
     try:
         return _open(url, "HEAD")
@@ -54,7 +56,7 @@ def _asked(url: str) -> str:
 
 def _open(url: str, method: str) -> str:
     asked = Request(url, method=method, headers={"User-Agent": "Mozilla/5.0 (link check)"})  # noqa: S310
-    with urlopen(asked, timeout=SECONDS) as answer:  # noqa: S310  https by clinic.toml's own rule
+    with urlopen(asked, timeout=LINK_TIMEOUT) as answer:  # noqa: S310  https by clinic.toml's own rule
         return str(answer.url)
 
 

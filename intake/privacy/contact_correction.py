@@ -19,11 +19,11 @@ from intake.consent.models import Kind, Method, State
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import form, form_token, legal_hold, typed
+from intake.leads import form, form_token, models
 from intake.leads.eligibility import CONTACT_KINDS
 from intake.leads.models import Lead, LeadKey
 from intake.leads.reveal import Gone
-from intake.privacy import manage
+from intake.privacy import self_service
 from intake.privacy.self_service import Opened, opened
 from intake.security import crypto
 from intake.security.crypto import Place, Unopenable
@@ -33,8 +33,8 @@ RIGHT_AFTER = timedelta(microseconds=1)
 CHANGED = N_(
     "The words that you agree to have changed. Please read them, and tick again what is right for you."
 )
-_READS: Mapping[str, Callable[[object], str]] = {"phone": typed.phone, "email": typed.email}
-_CHANNELS = {"phone": manage.BY_PHONE, "email": (Channel.EMAIL,)}
+_READS: Mapping[str, Callable[[object], str]] = {"phone": form.clean_phone, "email": form.clean_email}
+_CHANNELS = {"phone": self_service.BY_PHONE, "email": (Channel.EMAIL,)}
 _BESIDE = {"phone": (Kind.VOICEMAIL,), "email": ()}
 
 
@@ -72,15 +72,15 @@ def correct(session: Session, *, code: str, correction: Correction, instance: In
     AlreadyClosed, KeptAsItIs, and Unprocessable on the kind, `channels` or `windows`, or when our words
     changed.
     """
-    lead = manage.changeable(session, code, instance=instance)
-    if legal_hold.of(session, lead.id):
+    lead = self_service.changeable(session, code, instance=instance)
+    if models.legal_hold_of(session, lead.id):
         raise KeptAsItIs
     words = _checked(correction, instance)
     index = instance.keyring.blind_index(correction.kind, words)
     if not _says_the_same(session, lead, correction, index):
         _seal(session, lead, correction.kind, words, instance)
         _agree(session, lead, correction, index, instance)
-        manage.promise_anew(session, lead, instance=instance)
+        self_service.promise_anew(session, lead, instance=instance)
     return opened(session, lead, instance=instance)
 
 
@@ -139,7 +139,7 @@ def _seal(session: Session, lead: Lead, kind: str, words: str, instance: Instanc
 def _agree(session: Session, lead: Lead, correction: Correction, index: bytes, instance: Instance) -> None:
     """Take back what was given for the old one, give anew what is ticked, and record both as one act."""
     answers = _answers(correction)
-    withdrawn = manage.withdraw(session, lead, {*answers, *_BESIDE[correction.kind]}, instance)
+    withdrawn = self_service.withdraw(session, lead, {*answers, *_BESIDE[correction.kind]}, instance)
     if correction.kind == "phone":
         lead.phone_index = index
     else:
@@ -150,11 +150,13 @@ def _agree(session: Session, lead: Lead, correction: Correction, index: bytes, i
         answers=answers,
         language=correction.language,
         method=Method.MANAGE_PAGE,
-        actor=manage.PERSON,
+        actor=self_service.PERSON,
         at=max([instance.clock(), *(each.at for each in withdrawn)]) + RIGHT_AFTER,
         keyring=instance.keyring,
         statements=instance.statements,
         contact_indexes=dict.fromkeys(answers, index),
     )
     consents = consent.macs([*withdrawn, *given.values()])
-    manage.record(session, Action.LEAD_CHANGED, lead, instance, field=correction.kind, consents=consents)
+    self_service.record(
+        session, Action.LEAD_CHANGED, lead, instance, field=correction.kind, consents=consents
+    )

@@ -16,7 +16,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from intake.audit.models import Action, AuditEvent
-from intake.calling.intervals import Interval
+from intake.calling.availability import Interval
 from intake.core.i18n import N_
 from intake.leads.history import UNDOES, taken_back
 from intake.leads.models import CloseReason, Lead, Outcome
@@ -112,7 +112,7 @@ class Trace:
 _TOLD_BY = (*UNDOES, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED)
 
 
-def of(session: Session, during: Interval) -> list[Trace]:
+def traces_of(session: Session, during: Interval) -> list[Trace]:
     """Every request that came in `during`, in two statements; corrected ones count once."""
     asked = received(during)
     held = asked.add_columns(AuditEvent.at, Lead.promise_at, Lead.closed_at, Lead.booked_for)

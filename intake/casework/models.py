@@ -10,7 +10,7 @@ from intake.db.engine import Base, Closed, Count, Identifier, Instant, one_of
 from intake.leads.models import CloseReason, LeadStatus, Outcome
 
 
-class Before(Base):
+class UndoState(Base):
     """What a lead was before the last act on it that can be undone; one row a lead, gone with it.
 
     `act_id` is the attempt's id, or an id of its own for a close by hand (then `outcome` is empty);
