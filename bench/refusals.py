@@ -16,20 +16,20 @@ from pathlib import Path
 
 from intake.accounts import service, sign_in
 from intake.accounts.models import Role
-from intake.accounts.sign_in import Comer, SignInRefused
+from intake.accounts.sign_in import LoginAttempt, SignInRefused
 from intake.conf import secrets
 from intake.conf.settings import Mode, Settings
 from intake.core.paths import CONFIG
 from intake.db.engine import Database
 from intake.db.migrate import upgrade
 from intake.instance import Instance
-from intake.security.rate_limits import Throttle, Verdict
+from intake.security.rate_limits import RateLimiter, Verdict
 
 HERE, NOT_HERE = "here@example.org", "nowhere@example.org"
 WARM_UP = 10
 
 
-class Uncounted(Throttle):
+class Uncounted(RateLimiter):
     """Lets everybody pass: what is measured is the door, not the queue in front of it."""
 
     def hit(self, *_who: object) -> Verdict:
@@ -68,7 +68,7 @@ def took(instance: Instance, email: str) -> float:
             email=email,
             password="bramble oxide lantern sofa",
             code="123456",
-            comer=Comer("203.0.113.7"),
+            comer=LoginAttempt("203.0.113.7"),
         )
     except SignInRefused:
         return (time.perf_counter() - started) * 1000

@@ -25,7 +25,7 @@ FOLDER = ROOT / "docs" / "screenshots"
 sys.path[0] = str(ROOT)  # not bench/, whose files may be called as the library's are
 
 from intake.accounts import dev_account  # noqa: E402
-from intake.accounts.dev_account import FirstAccount  # noqa: E402
+from intake.accounts.dev_account import DevAccount  # noqa: E402
 from intake.cli.context import load_settings, opened  # noqa: E402
 from intake.cli.run import answers  # noqa: E402
 from tests.browser import FLAGS, MISSING, chromium  # noqa: E402
@@ -155,11 +155,11 @@ def intake(*arguments: str) -> None:
 
 
 @contextmanager
-def service() -> Iterator[FirstAccount]:
+def service() -> Iterator[DevAccount]:
     """The whole service with made-up requests in it, and the account to sign in with."""
     intake("db", "upgrade")
     with opened() as instance, instance.database.transaction() as session:
-        account = dev_account.ensure(session, instance=instance)
+        account = dev_account.ensure_dev_account(session, instance=instance)
     intake("demo", "--leads", "16")
     running = subprocess.Popen([sys.executable, "-m", "intake", "run"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
@@ -183,7 +183,7 @@ def opened_page(browser: Browser, size: tuple[int, int], *, dark: bool = False, 
     ).new_page()
 
 
-def sign_in(page: Page, address: str, account: FirstAccount) -> None:
+def sign_in(page: Page, address: str, account: DevAccount) -> None:
     """By password and code, as staff do."""
     page.goto(f"{address}/sign-in")
     page.get_by_label("Work email").fill(account.email)
@@ -203,7 +203,7 @@ def keep(page: Page, name: str) -> None:
     print(path.relative_to(ROOT), path.stat().st_size)
 
 
-def take(browser: Browser, account: FirstAccount) -> None:
+def take(browser: Browser, account: DevAccount) -> None:
     """Every picture, one after the other."""
     address = os.environ["INTAKE_BASE_URL"]
     desk = opened_page(browser, DESK_SIZE)

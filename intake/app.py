@@ -9,7 +9,7 @@ from intake.conf.settings import Settings
 from intake.core import paths
 from intake.instance import Instance
 from intake.web import errors, templating
-from intake.web.auth.invitation import joining
+from intake.web.auth.invitation import invitation
 from intake.web.auth.login import login
 from intake.web.context import SPANISH
 from intake.web.desk.routes import desk
@@ -38,11 +38,11 @@ def create_app(instance: Instance) -> Flask:
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
         app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
-    for blueprint in (login, joining, desk, status):
+    for blueprint in (login, invitation, desk, status):
         app.register_blueprint(blueprint)
     if instance.settings.development:
         app.register_blueprint(dev)
-    errors.make_ready(app)
+    errors.render_error_pages_ahead(app)
     return app
 
 

@@ -13,7 +13,7 @@ from intake.consent.statements import Statements
 from intake.core.clock import Clock, ahead, now
 from intake.db.engine import Database
 from intake.security.crypto import Keyring
-from intake.security.rate_limits import Throttle
+from intake.security.rate_limits import RateLimiter
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Instance:
     statements: Statements
     keyring: Keyring
     database: Database
-    throttle: Throttle
+    throttle: RateLimiter
     clock: Clock = now
 
     @classmethod
@@ -44,6 +44,6 @@ class Instance:
             statements=consent_statements.load(folder / "consent", clinic),
             keyring=keyring,
             database=Database(settings.database_url, lock=settings.data_dir / IN_USE),
-            throttle=Throttle(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
+            throttle=RateLimiter(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
             clock=clock,
         )

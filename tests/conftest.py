@@ -77,7 +77,7 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("INTAKE_") and not name.startswith("INTAKE_TEST_"):
             monkeypatch.delenv(name)
-    i18n.in_use.set(i18n.DEFAULT)
+    i18n.current_language.set(i18n.DEFAULT)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -278,7 +278,7 @@ def test_a_form_with_the_promised_fields_alone_is_taken(sqlite_instance: Instanc
 
 def test_printed_lines_stay(sqlite_instance: Instance) -> None:
     with sqlite_instance.database.transaction() as session:
-        account = dev_account.ensure(session, instance=sqlite_instance)
+        account = dev_account.ensure_dev_account(session, instance=sqlite_instance)
     said = written("Words that are read by others")
     printed = click.unstyle(run.greeting(sqlite_instance.settings, account))
     for line in said["make run"]:

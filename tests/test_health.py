@@ -25,7 +25,7 @@ from intake.jobs import scheduler
 from intake.monitoring import State, run_checks
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 from intake.security.crypto import Keyring
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -64,7 +64,7 @@ def living(instance: Instance) -> Instance:
 
 def test_a_living_instance_has_nothing_red(living: Instance) -> None:
     assert State.RED not in states(living).values()
-    assert monitoring.well(monitoring.run_checks(living))
+    assert monitoring.is_well(monitoring.run_checks(living))
 
 
 def test_every_check_says_something_and_what_to_do_unless_it_is_green(instance: Instance) -> None:
@@ -236,7 +236,7 @@ def test_an_overdue_round_is_red_and_named(living: Instance, clock) -> None:
 
 def test_a_round_that_failed_is_amber_and_named(living: Instance) -> None:
     with living.database.transaction() as session:
-        session.execute(update(RoundLease).where(RoundLease.name == "sweep").values(last_error="KeyError"))
+        session.execute(update(JobLease).where(JobLease.name == "sweep").values(last_error="KeyError"))
     check = one(living, run_checks.rounds)
     assert check.state is State.AMBER
     assert "sweep" in check.sentence

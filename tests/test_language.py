@@ -6,7 +6,7 @@ from datetime import time
 import pytest
 
 from intake.core import i18n
-from intake.core.i18n import catalogue, gettext, hour, ngettext, speaking, translate
+from intake.core.i18n import catalogue, gettext, hour_phrase, ngettext, translate, using_language
 from tests.catalogues import forms, in_the_code, messages, spanish
 
 PLACE = re.compile(r"%\((\w+)\)s")
@@ -80,19 +80,19 @@ def test_sentences_end_alike() -> None:
 
 def test_the_language_in_use_is_what_speaks() -> None:
     assert gettext("Morning") == "Morning"
-    with speaking("es"):
+    with using_language("es"):
         assert gettext("Morning") == "Mañana"
-        with speaking("en"):
+        with using_language("en"):
             assert gettext("Morning") == "Morning"
         assert translate("Morning") == "Mañana"
         assert translate("Morning", "en") == "Morning"
-    assert i18n.in_use.get() == "en"
+    assert i18n.current_language.get() == "en"
 
 
 def test_numbers_are_told_apart() -> None:
     one, many = "Please look at %(num)s thing", "Please look at %(num)s things"
     assert [ngettext(one, many, n) for n in (1, 2)] == [one, many]
-    with speaking("es"):
+    with using_language("es"):
         assert [ngettext(one, many, n) for n in (1, 2)] == [
             "Por favor, revise %(num)s cosa",
             "Por favor, revise %(num)s cosas",
@@ -105,7 +105,7 @@ def test_words_are_filled_in_after_translation() -> None:
 
 def test_nothing_stays_nothing() -> None:
     """The empty id is the catalogue's header, which no page may show."""
-    with speaking("es"):
+    with using_language("es"):
         assert (gettext(""), translate("")) == ("", "")
 
 
@@ -126,4 +126,4 @@ def test_a_language_we_do_not_speak_is_an_error() -> None:
     ],
 )
 def test_hours_are_said_as_people_say_them(at: time, english: str, spanish_words: str) -> None:
-    assert (hour(at, "en"), hour(at, "es")) == (english, spanish_words)
+    assert (hour_phrase(at, "en"), hour_phrase(at, "es")) == (english, spanish_words)

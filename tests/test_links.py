@@ -9,7 +9,7 @@ import pytest
 
 from intake.conf.settings import Outbound
 from intake.instance import Instance
-from intake.monitoring import State, article_links
+from intake.monitoring import State, article_links, checks
 
 
 class Site(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def looked(instance: Instance, *urls: str, outbound: Outbound = Outbound.YES) -> article_links.Check:
+def looked(instance: Instance, *urls: str, outbound: Outbound = Outbound.YES) -> checks.Check:
     first, second = instance.clinic.articles
     pair = (replace(first, url=urls[0]), replace(second, url=urls[1]))
     clinic, settings = replace(instance.clinic, articles=pair), replace(instance.settings, outbound=outbound)

@@ -8,7 +8,7 @@ from sqlalchemy import MetaData, inspect, text
 
 from intake.db import migrate
 from intake.db.engine import Base, Database
-from intake.db.migrate import Standing
+from intake.db.migrate import MigrationState
 from tests.test_database import APPEND_ONLY
 
 
@@ -76,10 +76,10 @@ def test_the_schema_equals_the_models(empty: Database) -> None:
 
 
 def test_up_down_and_up_again_leaves_nothing_behind(empty: Database) -> None:
-    assert migrate.standing(empty) is Standing.BEHIND
+    assert migrate.migration_state(empty) is MigrationState.BEHIND
     migrate.upgrade(empty)
     first = picture(empty)
-    assert migrate.standing(empty) is Standing.CURRENT
+    assert migrate.migration_state(empty) is MigrationState.CURRENT
     migrate.downgrade(empty, to="base")
     assert picture(empty) == {}
     migrate.upgrade(empty)
@@ -89,14 +89,14 @@ def test_up_down_and_up_again_leaves_nothing_behind(empty: Database) -> None:
 def test_upgrading_twice_changes_nothing(empty: Database) -> None:
     migrate.upgrade(empty)
     migrate.upgrade(empty)
-    assert migrate.standing(empty) is Standing.CURRENT
+    assert migrate.migration_state(empty) is MigrationState.CURRENT
 
 
 def test_a_newer_schema_is_recognised(empty: Database) -> None:
     migrate.upgrade(empty)
     with empty.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert migrate.standing(empty) is Standing.AHEAD
+    assert migrate.migration_state(empty) is MigrationState.AHEAD
 
 
 def test_the_triggers_stand_after_every_migration(empty: Database) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from intake import audit, backup
-from intake.accounts.dev_account import FirstAccount
+from intake.accounts.dev_account import DevAccount
 from intake.app import create_app
 from intake.audit import chain, export
 from intake.audit.models import ChainLink
@@ -30,7 +30,7 @@ from intake.audit.service import DIGEST_VERSION
 from intake.conf import secrets as conf_secrets
 from intake.consent import receipt
 from intake.db import migrate
-from intake.db.migrate import Standing
+from intake.db.migrate import MigrationState
 from intake.instance import Instance
 from intake.jobs import schedule as rounds
 from intake.monitoring import integrity
@@ -64,7 +64,7 @@ class Stored:
     folder: Path
     instance: Instance
     story: dict[str, Any]
-    before: Standing
+    before: MigrationState
     empty: Callable[[str], Instance]
 
     @property
@@ -123,7 +123,7 @@ def stored(
     instance = on("stored")
     if request.param == "postgres":
         load(instance, gzip.decompress((folder / "intake.sql.gz").read_bytes()).decode())
-    before = migrate.standing(instance.database)
+    before = migrate.migration_state(instance.database)
     migrate.upgrade(instance.database)
     yield Stored(folder, instance, story, before, on)
     for name, each in made:
@@ -167,8 +167,8 @@ def test_there_is_data_of_each_release_that_stored_otherwise() -> None:
 
 
 def test_it_is_upgraded(stored: Stored) -> None:
-    assert stored.before is not Standing.AHEAD
-    assert migrate.standing(stored.instance.database) is Standing.CURRENT
+    assert stored.before is not MigrationState.AHEAD
+    assert migrate.migration_state(stored.instance.database) is MigrationState.CURRENT
 
 
 def test_its_log_its_chain_and_its_consent_verify(stored: Stored) -> None:
@@ -189,7 +189,7 @@ def test_its_saved_log_verifies(stored: Stored) -> None:
 def test_a_number_is_revealed_to_its_own_account(stored: Stored) -> None:
     web, account = stored.web, stored.story["account"]
     uri = f"otpauth://totp/x?secret={account['secret']}"
-    first = FirstAccount(account["email"], account["password"], uri, ())
+    first = DevAccount(account["email"], account["password"], uri, ())
     csrf = hidden(web.get("/sign-in").text, "csrf")
     typed = {"email": first.email, "password": first.password, "code": first.code(stored.instance.clock())}
     assert web.post("/sign-in", data={"csrf": csrf, **typed}, headers=OURS).status_code == 303

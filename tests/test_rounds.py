@@ -14,10 +14,10 @@ from intake.audit import Action, Actor
 from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
-from intake.jobs.scheduler import Round, RoundStatus
+from intake.jobs.scheduler import JobStatus, Round
 from intake.leads.models import CloseReason, Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 from tests.leads.asking import ask
 from tests.outbox.conftest import Recorder
 
@@ -44,15 +44,15 @@ def counting() -> Counting:
 
 
 def make(instance: Instance, *each: Counting) -> int:
-    return scheduler.make_rounds(instance, rounds=[one.round for one in each])
+    return scheduler.run_due(instance, rounds=[one.round for one in each])
 
 
-def lease(instance: Instance, name: str = "count") -> RoundLease:
+def lease(instance: Instance, name: str = "count") -> JobLease:
     with instance.database.reading() as session:
-        return session.get_one(RoundLease, name)
+        return session.get_one(JobLease, name)
 
 
-def standing(instance: Instance, name: str) -> RoundStatus:
+def standing(instance: Instance, name: str) -> JobStatus:
     with instance.database.reading() as session:
         return next(each for each in scheduler.status(session) if each.name == name)
 
@@ -159,7 +159,7 @@ def test_a_clock_that_jumped_holds_no_round_up(jump, instance, clock, counting) 
 def test_a_round_that_never_ran_is_late(instance, clock) -> None:
     with instance.database.reading() as session:
         stands = scheduler.status(session)
-    assert [each.name for each in stands] == ["notices", *(each.name for each in scheduler.ROUNDS)]
+    assert [each.name for each in stands] == ["notices", *(each.name for each in scheduler.JOBS)]
     assert all(each.late(clock()) for each in stands)
 
 
@@ -173,7 +173,7 @@ def test_a_round_that_never_ran_is_late(instance, clock) -> None:
     ],
 )
 def test_a_round_is_late_after_three_intervals_and_some_patience(ago, late, clock) -> None:
-    stands = RoundStatus("count", MINUTE, clock() - ago, clock() - ago, None)
+    stands = JobStatus("count", MINUTE, clock() - ago, clock() - ago, None)
     assert stands.late(clock()) is late
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from intake.security.crypto import Keyring
-from intake.security.rate_limits import SIGN_IN_ACCOUNT, Limit, Throttle, network
+from intake.security.rate_limits import SIGN_IN_ACCOUNT, Limit, RateLimiter, network
 from tests.conftest import MovableClock
 
 THREE = Limit("three", "3 per 5 minutes")
@@ -18,12 +18,12 @@ MANY = Limit("many", "40 per 5 minutes")
 APP_KEY = secrets.token_bytes(32)
 WHO = ("maria@example.org", "203.0.113.0/24")
 
-Make = Callable[..., Throttle]
+Make = Callable[..., RateLimiter]
 
 
-def throttle_at(path: Path, clock: MovableClock, app_key: bytes = APP_KEY) -> Throttle:
+def throttle_at(path: Path, clock: MovableClock, app_key: bytes = APP_KEY) -> RateLimiter:
     keyring = Keyring(sealing={"k1": b"s" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[app_key])
-    return Throttle(path, keyring=keyring, clock=clock)
+    return RateLimiter(path, keyring=keyring, clock=clock)
 
 
 @pytest.fixture
@@ -32,24 +32,24 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def throttle(path: Path, clock: MovableClock) -> Throttle:
+def throttle(path: Path, clock: MovableClock) -> RateLimiter:
     return throttle_at(path, clock)
 
 
-def test_it_allows_as_many_as_the_limit_says_and_then_no_more(throttle: Throttle) -> None:
+def test_it_allows_as_many_as_the_limit_says_and_then_no_more(throttle: RateLimiter) -> None:
     verdicts = [throttle.hit(THREE, *WHO) for _ in range(5)]
     assert [verdict.allowed for verdict in verdicts] == [True, True, True, False, False]
     assert [verdict.first for verdict in verdicts] == [False, False, False, True, False]
 
 
-def test_it_says_in_how_many_seconds_to_come_back(throttle: Throttle, clock: MovableClock) -> None:
+def test_it_says_in_how_many_seconds_to_come_back(throttle: RateLimiter, clock: MovableClock) -> None:
     for _ in range(3):
         throttle.hit(THREE, *WHO)
     clock.move(seconds=100)
     assert throttle.hit(THREE, *WHO).retry_after == 200
 
 
-def test_it_opens_again_to_the_second(throttle: Throttle, clock: MovableClock) -> None:
+def test_it_opens_again_to_the_second(throttle: RateLimiter, clock: MovableClock) -> None:
     for _ in range(4):
         throttle.hit(THREE, *WHO)
     clock.move(seconds=299)
@@ -59,7 +59,7 @@ def test_it_opens_again_to_the_second(throttle: Throttle, clock: MovableClock) -
 
 
 def test_it_does_not_wait_longer_because_somebody_keeps_trying(
-    throttle: Throttle, clock: MovableClock
+    throttle: RateLimiter, clock: MovableClock
 ) -> None:
     for _ in range(29):
         throttle.hit(THREE, *WHO)
@@ -68,7 +68,7 @@ def test_it_does_not_wait_longer_because_somebody_keeps_trying(
     assert throttle.hit(THREE, *WHO).allowed
 
 
-def test_it_counts_each_limit_and_each_network_for_itself(throttle: Throttle) -> None:
+def test_it_counts_each_limit_and_each_network_for_itself(throttle: RateLimiter) -> None:
     for _ in range(4):
         throttle.hit(THREE, *WHO)
     assert throttle.hit(THREE, WHO[0], "198.51.100.0/24").allowed
@@ -76,7 +76,7 @@ def test_it_counts_each_limit_and_each_network_for_itself(throttle: Throttle) ->
     assert throttle.hit(SIGN_IN_ACCOUNT, *WHO).allowed
 
 
-def test_it_tells_lists_of_names_apart_that_would_read_alike(throttle: Throttle) -> None:
+def test_it_tells_lists_of_names_apart_that_would_read_alike(throttle: RateLimiter) -> None:
     for _ in range(4):
         throttle.hit(THREE, "ab", "c")
     assert throttle.hit(THREE, "a", "bc").allowed
@@ -130,7 +130,7 @@ def test_a_hundred_threads_at_the_edge_do_not_overshoot(path: Path, clock: Movab
     assert sorted(allowed) == [False] * 60 + [True] * 40
 
 
-def test_no_address_and_no_name_stands_in_the_file(throttle: Throttle, path: Path) -> None:
+def test_no_address_and_no_name_stands_in_the_file(throttle: RateLimiter, path: Path) -> None:
     throttle.hit(THREE, *WHO)
     written = path.read_bytes()
     assert b"maria" not in written
@@ -139,7 +139,7 @@ def test_no_address_and_no_name_stands_in_the_file(throttle: Throttle, path: Pat
 
 
 def test_a_count_is_gone_from_the_file_when_its_time_is_over(
-    throttle: Throttle, path: Path, clock: MovableClock
+    throttle: RateLimiter, path: Path, clock: MovableClock
 ) -> None:
     for number in range(10):
         throttle.hit(THREE, str(number))
@@ -151,7 +151,7 @@ def test_a_count_is_gone_from_the_file_when_its_time_is_over(
 
 
 def test_the_same_network_has_another_name_the_next_day(
-    throttle: Throttle, path: Path, clock: MovableClock
+    throttle: RateLimiter, path: Path, clock: MovableClock
 ) -> None:
     clock.set(clock.moment.replace(hour=23, minute=59))
     throttle.hit(THREE, *WHO)
@@ -174,7 +174,7 @@ def test_a_damaged_file_lets_the_person_in_and_then_counts_again(path: Path, clo
     assert verdicts == [True, True, True, True, False]
 
 
-def test_a_clock_that_ran_ahead_locks_nobody_out(throttle: Throttle, clock: MovableClock) -> None:
+def test_a_clock_that_ran_ahead_locks_nobody_out(throttle: RateLimiter, clock: MovableClock) -> None:
     clock.move(hours=5)
     for _ in range(4):
         throttle.hit(THREE, *WHO)
@@ -201,7 +201,7 @@ def test_an_address_counts_as_its_network(address: str | None, belongs_to: str) 
     assert network(address) == belongs_to
 
 
-def test_hostile_names_are_only_names(throttle: Throttle) -> None:
+def test_hostile_names_are_only_names(throttle: RateLimiter) -> None:
     for who in ("\ud800", "\x00", "'; DROP TABLE counter --", "x" * 10_000):
         verdicts = [throttle.hit(THREE, who).allowed for _ in range(4)]
         assert verdicts == [True, True, True, False]

@@ -17,14 +17,14 @@ from intake.core.errors import Unavailable
 from intake.db.engine import Base
 from intake.instance import Instance
 from intake.jobs import alerts, canary
-from intake.jobs.schedule import ROUNDS
-from intake.jobs.scheduler import make_rounds
+from intake.jobs.schedule import JOBS
+from intake.jobs.scheduler import run_due
 from intake.leads import reminders
 from intake.leads.models import Lead
 from intake.monitoring import State
 from intake.outbox import Mail, MessageState, OutboxMessage
 from intake.outbox.mailer import NotSent, open_mailer
-from intake.outbox.messages import compose
+from intake.outbox.messages import render
 from tests.leads.acting import hire
 from tests.leads.asking import ask
 from tests.smtp import HOST, Fault, mail_server
@@ -122,7 +122,7 @@ def test_the_desk_is_unattended_when_requests_wait_and_nobody_was_there(
         sessions.begin(session, instance=instance, staff_id=member.id)
     clock.move(minutes=idle)
     with instance.database.reading() as session:
-        assert reminders.unattended(session, instance=instance) is expected
+        assert reminders.is_unattended(session, instance=instance) is expected
 
 
 # --- the heartbeat -------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_the_desk_is_unattended_when_requests_wait_and_nobody_was_there(
 
 def test_the_heartbeat_goes_the_whole_way_and_leaves_nothing(instance) -> None:
     before = counted(instance)
-    assert canary.submissions(instance) == 2
+    assert canary.canary_submission(instance) == 2
     assert counted(instance) == before
 
 
@@ -143,8 +143,8 @@ def counted(instance: Instance) -> dict[str, int]:
 
 
 def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance, monkeypatch) -> None:
-    rounds = [each for each in ROUNDS if each.name == canary.ROUND]
-    make_rounds(instance, rounds=rounds)
+    rounds = [each for each in JOBS if each.name == canary.ROUND]
+    run_due(instance, rounds=rounds)
     assert state(instance, "heartbeat") is State.GREEN
 
     def refuse(*_: object, **__: object) -> None:
@@ -152,7 +152,7 @@ def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance
 
     monkeypatch.setattr(canary, "submit", refuse)
     instance.clock.move(minutes=5)
-    make_rounds(instance, rounds=rounds)
+    run_due(instance, rounds=rounds)
     assert state(instance, "heartbeat") is State.RED
 
 
@@ -186,8 +186,8 @@ def test_every_mail_can_be_written_and_holds_no_figure(mail, sqlite_instance) ->
         "settings": sqlite_instance.settings,
         "at": sqlite_instance.clock(),
     }
-    assert compose(message, **how).raw == compose(message, **how).raw
-    assert b"nobody" in compose(message, **how).raw.lower().replace(b"anybody", b"nobody")
+    assert render(message, **how).raw == render(message, **how).raw
+    assert b"nobody" in render(message, **how).raw.lower().replace(b"anybody", b"nobody")
 
 
 # --- the alarm -------------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def test_a_database_that_is_gone_is_told_of(make_instance, tmp_path, clock) -> N
 
 
 def test_a_dead_relay_is_told_of_within_a_quarter_of_an_hour(instance, clock) -> None:
-    make_rounds(instance)
+    run_due(instance)
     box = Box()
     for _ in range(15):
         clock.move(minutes=1)
@@ -317,7 +317,7 @@ def test_the_alarm_leaves_by_the_second_mail_server(make_instance, sqlite_url, m
         alarm_smtp_port=second.port,
         alarm_smtp_tls=Tls.NONE,
     )
-    mailer = open_mailer(alerts.second_way(instance.settings))
+    mailer = open_mailer(alerts.second_mail_server(instance.settings))
     for _ in range(7):
         clock.move(minutes=1)
         alerts.look(instance, mailer)
@@ -328,7 +328,7 @@ def test_the_alarm_leaves_by_the_second_mail_server(make_instance, sqlite_url, m
 
 def test_without_a_second_mail_server_the_first_is_used(sqlite_instance) -> None:
     chosen = replace(sqlite_instance.settings, smtp_host="mail.example.org")
-    assert alerts.second_way(chosen) is chosen
+    assert alerts.second_mail_server(chosen) is chosen
 
 
 def test_a_look_that_fails_does_not_end_the_watch(watched, monkeypatch) -> None:

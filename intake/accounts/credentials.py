@@ -42,14 +42,14 @@ _hashing = threading.BoundedSemaphore(_AT_ONCE)
 _line = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
 
 
-def leave_room(threads: int) -> None:
+def release_hashing_slot(threads: int) -> None:
     """Make the line short enough for a web process of so many threads; with three or fewer, one at a time."""
     global _line  # noqa: PLW0603  a line is a process's, like the processors it spares
     _line = threading.BoundedSemaphore(max(1, min(_AT_ONCE + _WAITING, threads - _OTHERS)))
 
 
 @contextmanager
-def place_in_line() -> Iterator[None]:
+def acquire_hashing_slot() -> Iterator[None]:
     """A place among those whose password is being looked at. Raises TooMany when all are taken.
 
     Hashing is slow on purpose. Only half of the processors work at it, and only a few threads wait for
@@ -64,13 +64,13 @@ def place_in_line() -> Iterator[None]:
         line.release()
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """The Argon2id hash of a password that `blocklist.check` has passed."""
     with _hashing:
         return HASHER.hash(unicodedata.normalize("NFC", password))
 
 
-def right(password_hash: str, password: str) -> bool:
+def password_matches(password_hash: str, password: str) -> bool:
     """Whether the password belongs to the hash. Takes about as long whatever is typed."""
     composed = unicodedata.normalize("NFC", password[: 4 * MOST])
     typed = composed.encode("utf-8", "surrogatepass")[: 8 * MOST]
@@ -81,7 +81,7 @@ def right(password_hash: str, password: str) -> bool:
             return False
 
 
-def outdated(password_hash: str) -> bool:
+def needs_rehash(password_hash: str) -> bool:
     """Whether the hash was made with other parameters than we use now."""
     return HASHER.check_needs_rehash(password_hash)
 

@@ -27,7 +27,7 @@ _ABOUT = (
 
 
 @dataclass(frozen=True, repr=False)
-class FirstAccount:
+class DevAccount:
     """What it takes to sign in."""
 
     email: str
@@ -50,22 +50,22 @@ class FirstAccount:
         return str(pyotp.TOTP(self.secret).at(at))
 
 
-def ensure(session: Session, *, instance: Instance) -> FirstAccount | None:
+def ensure_dev_account(session: Session, *, instance: Instance) -> DevAccount | None:
     """Add the first account when there is none, in the caller's transaction; else read what was kept.
 
     None in production, and when the file was deleted.
     """
     if not instance.settings.development:
         return None
-    if service.everybody(session):
-        return read(instance.settings)
+    if service.list_accounts(session):
+        return read_dev_account(instance.settings)
     added = service.add(session, instance=instance, email=EMAIL, name=NAME, roles=frozenset(Role))
-    account = FirstAccount.handed(added)
-    _write(instance.settings.data_dir / FILE, account)
+    account = DevAccount.handed(added)
+    _write_dev_account(instance.settings.data_dir / FILE, account)
     return account
 
 
-def read(settings: Settings) -> FirstAccount | None:
+def read_dev_account(settings: Settings) -> DevAccount | None:
     """The first account of this instance as it was kept; None when there is none, or in production."""
     path = settings.data_dir / FILE
     if not settings.development or not path.is_file():
@@ -74,12 +74,12 @@ def read(settings: Settings) -> FirstAccount | None:
     one = dict(kept)
     try:
         codes = tuple(value for name, value in kept if name == "recovery code")
-        return FirstAccount(one["email"], one["password"], one["for an app"], codes)
+        return DevAccount(one["email"], one["password"], one["for an app"], codes)
     except KeyError:
         return None
 
 
-def _write(path: Path, account: FirstAccount) -> None:
+def _write_dev_account(path: Path, account: DevAccount) -> None:
     """Readable by its owner alone; there in full or not at all."""
     lines = [
         *_ABOUT,

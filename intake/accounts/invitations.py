@@ -123,8 +123,8 @@ def take_up(*, instance: Instance, token: str, password: str, code: str) -> tupl
     with instance.database.reading() as session:
         taking = look(session, token, instance=instance)
     chosen = password_policy.check(password, context=service.context_of(taking.member, instance))
-    with credentials.place_in_line():
-        hashed = credentials.hashed(chosen)
+    with credentials.acquire_hashing_slot():
+        hashed = credentials.hash_password(chosen)
     with instance.database.transaction() as session:
         row = service.locked(session, _open(session, token, instance).id)
         _require_code(session, row, code, instance)

@@ -124,7 +124,7 @@ class Used:
     verified: bool
 
 
-def place(instance: Instance) -> str:
+def relying_party_id(instance: Instance) -> str:
     """The domain our passkeys belong to; empty where there is none: on an address of numbers."""
     host = urlsplit(instance.settings.base_url).hostname or ""
     try:
@@ -142,19 +142,19 @@ def _server(domain: str, origin: str) -> Fido2Server:
 
 def _verifier(instance: Instance) -> Fido2Server:
     parts = urlsplit(instance.settings.base_url)
-    return _server(place(instance), f"{parts.scheme}://{parts.netloc}")
+    return _server(relying_party_id(instance), f"{parts.scheme}://{parts.netloc}")
 
 
 # --- adding, listing, removing ---------------------------------------------------------------------------
 
 
-def creation(session: Session, member: Member, *, bound_to: bytes, instance: Instance) -> str:
+def creation_options(session: Session, member: Member, *, bound_to: bytes, instance: Instance) -> str:
     """What a browser has to know to make a passkey, as JSON for `parseCreationOptionsFromJSON`."""
     known = [{"type": "public-key", "id": websafe_encode(each)} for each in _handles(session, member.id)]
     return json.dumps(
         {
             "challenge": new_challenge(bound_to, instance=instance),
-            "rp": {"id": place(instance), "name": instance.clinic.name},
+            "rp": {"id": relying_party_id(instance), "name": instance.clinic.name},
             "user": {"id": websafe_encode(member.id.bytes), "name": member.email, "displayName": member.name},
             "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in _algorithms()],
             "authenticatorSelection": {"residentKey": "required", "userVerification": "required"},
@@ -169,13 +169,13 @@ def _algorithms() -> list[int]:
     return [-8, -7, -257]
 
 
-def asking(bound_to: bytes, *, instance: Instance, at_door: bool = False) -> str:
+def request_options(bound_to: bytes, *, instance: Instance, at_door: bool = False) -> str:
     """What a browser has to know to use a passkey, as JSON; it names none, so it tells nothing."""
     make = login_challenge if at_door else new_challenge
     return json.dumps(
         {
             "challenge": make(bound_to, instance=instance),
-            "rpId": place(instance),
+            "rpId": relying_party_id(instance),
             "userVerification": "required",
         }
     )
@@ -230,14 +230,14 @@ def _challenge_in(answer: Mapping[str, Any]) -> bytes:
     return websafe_decode(stated["challenge"])
 
 
-def of(session: Session, staff_id: uuid.UUID) -> Sequence[Passkey]:
+def passkeys_of(session: Session, staff_id: uuid.UUID) -> Sequence[Passkey]:
     """The passkeys of an account, oldest first."""
     theirs = select(Passkey).where(Passkey.staff_id == staff_id)
     return session.scalars(theirs.order_by(Passkey.added_at, Passkey.id)).all()
 
 
 def _handles(session: Session, staff_id: uuid.UUID) -> list[bytes]:
-    return [AttestedCredentialData(each.credential).credential_id for each in of(session, staff_id)]
+    return [AttestedCredentialData(each.credential).credential_id for each in passkeys_of(session, staff_id)]
 
 
 def remove(session: Session, passkey_id: uuid.UUID, *, staff_id: uuid.UUID) -> None:

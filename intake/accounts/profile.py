@@ -38,8 +38,8 @@ def change_password(*, instance: Instance, found: Found, password: str, repeated
     if password != repeated:
         raise Unprocessable({"repeated": [NOT_ALIKE]})
     chosen = password_policy.check(password, context=service.context_of(found.member, instance))
-    with credentials.place_in_line():
-        hashed = credentials.hashed(chosen)
+    with credentials.acquire_hashing_slot():
+        hashed = credentials.hash_password(chosen)
     with instance.database.transaction() as session:
         theirs = update(StaffMember).where(StaffMember.id == found.member.id)
         session.execute(theirs.values(password_hash=hashed))

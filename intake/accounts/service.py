@@ -42,7 +42,7 @@ class Added:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AccountState:
     """An account as a list shows it."""
 
     member: Member
@@ -63,7 +63,7 @@ class LastAdmin(Refused):
     sentence = N_("This is the last account that can manage accounts. Add another one first.")
 
 
-def spelled(email: str) -> str:
+def normalised_email(email: str) -> str:
     """The one spelling under which an address is kept and looked up; empty when it is none.
 
     Capitals, spaces around it, full-width letters and both ways to write an international domain are
@@ -178,17 +178,17 @@ def set_roles(
 
 def by_email(session: Session, email: str) -> Member:
     """The account of an address, disabled or not. Raises NotFound."""
-    row = session.scalars(select(StaffMember).where(StaffMember.email == spelled(email))).first()
+    row = session.scalars(select(StaffMember).where(StaffMember.email == normalised_email(email))).first()
     if not row:
         raise NotFound(NO_ACCOUNT)
     return member_of(session, row)
 
 
-def everybody(session: Session) -> Sequence[Standing]:
+def list_accounts(session: Session) -> Sequence[AccountState]:
     """All accounts, oldest first."""
     rows = session.scalars(select(StaffMember).order_by(StaffMember.created_at, StaffMember.id)).all()
     return [
-        Standing(
+        AccountState(
             member_of(session, row),
             row.created_at,
             row.disabled_at,
@@ -199,7 +199,7 @@ def everybody(session: Session) -> Sequence[Standing]:
 
 
 def _checked(email: str, name: str, roles: Collection[Role]) -> tuple[str, str]:
-    address = spelled(email)
+    address = normalised_email(email)
     shown = " ".join(unicodedata.normalize("NFC", name).split())
     problems = {
         "email": [NOT_AN_ADDRESS] if not address else [],
@@ -235,7 +235,7 @@ def context_of(member: Member, instance: Instance) -> tuple[str, ...]:
 
 
 def _keep(row: StaffMember, handed: _Handed, instance: Instance) -> None:
-    row.password_hash = credentials.hashed(handed.password)
+    row.password_hash = credentials.hash_password(handed.password)
     row.totp_secret = credentials.wrapped_secret(handed.secret, keyring=instance.keyring, staff_id=row.id)
 
 

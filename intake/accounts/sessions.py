@@ -181,7 +181,7 @@ def last_seen(session: Session, *, instance: Instance) -> dict[uuid.UUID, dateti
     return {row.staff_id: row.seen_at for row in standing}
 
 
-def forget_ended(session: Session, *, instance: Instance) -> int:
+def delete_ended(session: Session, *, instance: Instance) -> int:
     """Delete sessions that can never stand again, and answered challenges; for the rounds.
 
     Returns how many sessions.

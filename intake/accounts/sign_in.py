@@ -72,7 +72,7 @@ class _Account:
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _Lookup:
     """What looking at password and code has shown, before anything is decided."""
 
     account: _Account
@@ -82,7 +82,7 @@ class _Looked:
 
 
 @dataclass(frozen=True)
-class Comer:
+class LoginAttempt:
     """The browser somebody signs in with.
 
     `address` is the network address the request came from; `instead_of` the token of the session that
@@ -96,7 +96,7 @@ class Comer:
 
 
 def sign_in(
-    *, instance: Instance, email: str, password: str, code: str, comer: Comer, passkey: str = ""
+    *, instance: Instance, email: str, password: str, code: str, comer: LoginAttempt, passkey: str = ""
 ) -> SignedIn:
     """Begin a session for whoever knows the password and has the second factor, a code or a passkey.
 
@@ -106,8 +106,8 @@ def sign_in(
     """
     network = rate_limits.network(comer.address)
     _require_calm(instance, network)
-    with credentials.place_in_line():
-        spelled = service.spelled(email)
+    with credentials.acquire_hashing_slot():
+        spelled = service.normalised_email(email)
         verdict = instance.throttle.hit(rate_limits.SIGN_IN_ACCOUNT, spelled, network)
         looked = _look(instance, spelled, password, code, counted_out=not verdict.allowed)
         signed_in = _decide(instance, looked, comer, passkey)
@@ -117,7 +117,7 @@ def sign_in(
     return signed_in
 
 
-def sign_in_with_passkey(*, instance: Instance, passkey: str, comer: Comer) -> SignedIn:
+def sign_in_with_passkey(*, instance: Instance, passkey: str, comer: LoginAttempt) -> SignedIn:
     """Begin a session for whoever has a passkey whose device knew that it was its owner.
 
     That is two factors: the device, and a finger, a face or a PIN on it. One audit event for each try.
@@ -151,11 +151,11 @@ def _require_calm(instance: Instance, network: str) -> None:
     raise TooMany(verdict.retry_after)
 
 
-def _look(instance: Instance, email: str, password: str, code: str, *, counted_out: bool) -> _Looked:
+def _look(instance: Instance, email: str, password: str, code: str, *, counted_out: bool) -> _Lookup:
     """Compare everything, whatever was wrong already: the time must not tell."""
     account = _account(instance, email)
     known = credentials.STAND_IN if counted_out else account.password_hash
-    right = credentials.right(known, password)
+    right = credentials.password_matches(known, password)
     read = credentials.read_code(code)
     step = credentials.step_of(account.secret, read, at=instance.clock())
     wrong = {
@@ -164,7 +164,7 @@ def _look(instance: Instance, email: str, password: str, code: str, *, counted_o
         Reason.DISABLED: account.disabled,
         Reason.PASSWORD: not right,
     }
-    return _Looked(account, read, step, next((reason for reason, found in wrong.items() if found), None))
+    return _Lookup(account, read, step, next((reason for reason, found in wrong.items() if found), None))
 
 
 def _account(instance: Instance, email: str) -> _Account:
@@ -179,7 +179,7 @@ def _account(instance: Instance, email: str) -> _Account:
     return _Account(row.id, row.password_hash, secret, disabled=row.disabled_at is not None)
 
 
-def _decide(instance: Instance, looked: _Looked, comer: Comer, passkey: str) -> SignedIn | None:
+def _decide(instance: Instance, looked: _Lookup, comer: LoginAttempt, passkey: str) -> SignedIn | None:
     """Spend the second factor and begin the session, or keep the refusal; either way one audit event."""
     with instance.database.transaction() as session:
         means = _spend(session, instance, looked, passkey, comer)
@@ -189,7 +189,9 @@ def _decide(instance: Instance, looked: _Looked, comer: Comer, passkey: str) -> 
         return _begin(session, instance, looked.account.id, comer, means)
 
 
-def _begin(session: Session, instance: Instance, staff_id: uuid.UUID, comer: Comer, means: Means) -> SignedIn:
+def _begin(
+    session: Session, instance: Instance, staff_id: uuid.UUID, comer: LoginAttempt, means: Means
+) -> SignedIn:
     if comer.instead_of:
         sessions.end(session, comer.instead_of, instance=instance)
     token = sessions.begin(session, instance=instance, staff_id=staff_id, browser=comer.browser)
@@ -200,7 +202,9 @@ def _begin(session: Session, instance: Instance, staff_id: uuid.UUID, comer: Com
     return SignedIn(found.member, token)
 
 
-def _spend(session: Session, instance: Instance, looked: _Looked, passkey: str, comer: Comer) -> Means | None:
+def _spend(
+    session: Session, instance: Instance, looked: _Lookup, passkey: str, comer: LoginAttempt
+) -> Means | None:
     """Use up the second factor; of many at once with one code, one passes. None when none fits."""
     whom = looked.account.id or uuid.uuid4()
     stands = credentials.still_stands(session, whom, looked.account.password_hash)
@@ -244,9 +248,9 @@ def _record(
 
 def _renew_hash(instance: Instance, account: _Account, password: str) -> None:
     """Hash the password again when we hash otherwise by now; only here do we hold it."""
-    if not credentials.outdated(account.password_hash):
+    if not credentials.needs_rehash(account.password_hash):
         return
-    renewed = credentials.hashed(password)
+    renewed = credentials.hash_password(password)
     theirs = StaffMember.id == account.id, StaffMember.password_hash == account.password_hash
     with instance.database.transaction() as session:
         session.execute(update(StaffMember).where(*theirs).values(password_hash=renewed))

@@ -35,7 +35,7 @@ from intake.instance import Instance
 from intake.leads import key_rotation
 from intake.outbox import models as outbox
 from intake.privacy import erasure_ledger
-from intake.privacy.erasure_ledger import Line
+from intake.privacy.erasure_ledger import LedgerEntry
 from intake.security.crypto import UNREADABLE, Keyring, OtherKey, Sealed, Unopenable, decrypted
 
 LOCK = "backup.lock"
@@ -144,16 +144,16 @@ _ROWS_PER_INSERT = 500
 
 
 @dataclass
-class Opened:
+class OpenedBackup:
     """A backup in memory: `instance` is ours, but stands on the backup's rows."""
 
     instance: Instance
     manifest: Manifest
-    ledger: list[Line] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
 
 
 @contextmanager
-def opened(instance: Instance, path: Path) -> Iterator[Opened]:
+def open_backup(instance: Instance, path: Path) -> Iterator[OpenedBackup]:
     """The backup in `path`, brought to this version, in memory; nothing of it touches a disk.
 
     Raises Refused when the file cannot be read, was made with another key or by a newer version, or is
@@ -184,10 +184,10 @@ def _values(pieces: Iterable[bytes]) -> Iterator[Any]:
         raise ValueError
 
 
-def _load(ours: Instance, values: Iterator[Any]) -> Opened:
+def _load(ours: Instance, values: Iterator[Any]) -> OpenedBackup:
     manifest = _manifest(next(values))
     migrate.upgrade(ours.database, to=manifest.revision)
-    found, tables = Opened(ours, manifest), _Tables()
+    found, tables = OpenedBackup(ours, manifest), _Tables()
     with ours.database.transaction() as session:
         session.connection().exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         tables.open(session)
@@ -255,7 +255,7 @@ def _raw(value: Any) -> Any:
     return base64.b64decode(value[0], validate=True) if isinstance(value, list) else value
 
 
-def require_ours(found: Opened) -> None:
+def require_own_keys(found: OpenedBackup) -> None:
     """Raises Refused when the keys of this instance do not fit what stands in the backup."""
     ours = found.instance
     if found.manifest.index_key != mark_of(ours.keyring):
@@ -264,7 +264,10 @@ def require_ours(found: Opened) -> None:
             "and nobody who asked to be left alone is left alone."
         )
     with ours.database.reading() as session:
-        missing = set(key_rotation.standing(session, ours.keyring)) - {*ours.keyring.sealing_ids, UNREADABLE}
+        missing = set(key_rotation.rows_by_key(session, ours.keyring)) - {
+            *ours.keyring.sealing_ids,
+            UNREADABLE,
+        }
         broken, rows = key_rotation.unopenable(session, ours.keyring)
     if missing or 0 < broken == rows:
         named = f", also {', '.join(sorted(missing))}" if missing else ""
@@ -274,7 +277,7 @@ def require_ours(found: Opened) -> None:
         )
 
 
-def faults(found: Opened) -> list[str]:
+def faults(found: OpenedBackup) -> list[str]:
     """What the audit log, its chain, the proof of consent and the sealed rows say against the backup."""
     ours = found.instance
     with ours.database.reading() as session:

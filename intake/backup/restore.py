@@ -27,7 +27,7 @@ from intake.leads import reveal
 from intake.leads.models import Erasure, Lead, LeadStatus, Suppression, SuppressionReason
 from intake.outbox import Mail, MessageState, OutboxMessage
 from intake.privacy import erasure_ledger
-from intake.privacy.erasure_ledger import Line
+from intake.privacy.erasure_ledger import LedgerEntry
 
 # --- What happened after a backup was taken and must hold again before anybody is called (decisions.md 23).
 # Forgetting and leaving alone come back from the ledger's copy outside the database. Sessions are not in a
@@ -47,7 +47,7 @@ class Replayed:
     held_back: int
 
 
-def replay(session: Session, lines: Iterable[Line], *, instance: Instance) -> Replayed:
+def replay(session: Session, lines: Iterable[LedgerEntry], *, instance: Instance) -> Replayed:
     """Do again what the database does not know of yet. Doing it twice changes nothing."""
     several = list(dict.fromkeys(lines))
     stopped = sum(_stop(session, line, instance) for line in several if line.stopped)
@@ -61,7 +61,7 @@ def replay(session: Session, lines: Iterable[Line], *, instance: Instance) -> Re
     return Replayed(erased, stopped, withdrawn, held_back)
 
 
-def _stop(session: Session, line: Line, instance: Instance) -> bool:
+def _stop(session: Session, line: LedgerEntry, instance: Instance) -> bool:
     if not line.stopped or session.get(Suppression, line.about) is not None:
         return False
     reason, index = line.stopped
@@ -73,14 +73,14 @@ def _stop(session: Session, line: Line, instance: Instance) -> bool:
     return True
 
 
-def _lift(session: Session, line: Line) -> None:
+def _lift(session: Session, line: LedgerEntry) -> None:
     entry = session.get(Suppression, line.about)
     if entry and entry.lifted_at is None:
         entry.lifted_at = line.at
     session.flush()
 
 
-def _withdraw(session: Session, line: Line, instance: Instance) -> bool:
+def _withdraw(session: Session, line: LedgerEntry, instance: Instance) -> bool:
     lead = session.get(Lead, line.about)
     kind = line.withdrew
     if lead is None or kind is None or _known(session, line):
@@ -88,7 +88,7 @@ def _withdraw(session: Session, line: Line, instance: Instance) -> bool:
     return erasure_ledger.reapply_withdrawal(session, lead, kind, instance=instance)
 
 
-def _known(session: Session, line: Line) -> bool:
+def _known(session: Session, line: LedgerEntry) -> bool:
     """Whether the backup itself holds this very withdrawal."""
     same = select(ConsentEvent.id).where(
         ConsentEvent.lead_id == line.about,
@@ -99,7 +99,7 @@ def _known(session: Session, line: Line) -> bool:
     return session.scalars(same.limit(1)).first() is not None
 
 
-def _erase(session: Session, line: Line, instance: Instance) -> bool:
+def _erase(session: Session, line: LedgerEntry, instance: Instance) -> bool:
     """Also a lead that came after the backup stays on the list of those that are gone."""
     if not line.erased or session.get(Erasure, line.about) is not None:
         return False
@@ -155,7 +155,7 @@ def restore(
     """
     _require_empty(instance)
     lines = _lines(newer)
-    with archive.opened(instance, path) as found:
+    with archive.open_backup(instance, path) as found:
         restored = _prepared(found, lines)
         if restored.faults and not despite_faults:
             raise Refused(
@@ -171,7 +171,7 @@ def restore(
 
 def rehearse(instance: Instance, path: Path, *, newer: Sequence[Path] = ()) -> Restored:
     """Do all of it in memory and write nothing but that it was done. Raises Refused when it would fail."""
-    with recording(instance, BackupAct.TESTED), archive.opened(instance, path) as found:
+    with recording(instance, BackupAct.TESTED), archive.open_backup(instance, path) as found:
         restored = _prepared(found, _lines(newer))
         if restored.faults:
             raise Refused(f"The backup does not hold what it should: {' '.join(restored.faults[:5])}")
@@ -180,8 +180,8 @@ def rehearse(instance: Instance, path: Path, *, newer: Sequence[Path] = ()) -> R
     return restored
 
 
-def _prepared(found: archive.Opened, lines: Sequence[erasure_ledger.Line]) -> Restored:
-    archive.require_ours(found)
+def _prepared(found: archive.OpenedBackup, lines: Sequence[erasure_ledger.LedgerEntry]) -> Restored:
+    archive.require_own_keys(found)
     faults = archive.faults(found)
     ours = found.instance
     with ours.database.transaction() as session:
@@ -190,7 +190,7 @@ def _prepared(found: archive.Opened, lines: Sequence[erasure_ledger.Line]) -> Re
     return Restored(found.manifest.taken_at, found.manifest.version, leads, replayed, faults)
 
 
-def _lines(newer: Sequence[Path]) -> list[erasure_ledger.Line]:
+def _lines(newer: Sequence[Path]) -> list[erasure_ledger.LedgerEntry]:
     for path in newer:
         if not path.is_file():
             raise Refused(f"There is no copy of the ledger in {path}.")
@@ -204,7 +204,7 @@ def _open_one(session: Session, ours: Instance) -> None:
         reveal.masked(session, lead, instance=ours)
 
 
-def _note(found: archive.Opened, restored: Restored) -> None:
+def _note(found: archive.OpenedBackup, restored: Restored) -> None:
     """Part of what is written, so that no restore is ever without its event."""
     ours = found.instance
     with ours.database.transaction() as session:

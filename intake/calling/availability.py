@@ -84,7 +84,7 @@ def without(intervals: Sequence[Interval], blocked: Iterable[Interval]) -> Inter
     return left
 
 
-def holding(intervals: Iterable[Interval], moment: datetime) -> Interval | None:
+def interval_at(intervals: Iterable[Interval], moment: datetime) -> Interval | None:
     """The interval that `moment` is in, if there is one."""
     return next((each for each in intervals if each.start <= moment < each.end), None)
 

@@ -14,8 +14,8 @@ from intake.calling.availability import (
     Interval,
     Intervals,
     Layer,
-    holding,
     intersection,
+    interval_at,
     layers,
     local,
     whole_day,
@@ -128,14 +128,14 @@ def may_contact(
     limits = _limits(facts, channel, clinic, hours)
     free = without(intersection(*needed.values()), (each for used in limits.values() for each in used))
     voicemail = facts.voicemail and channel is Channel.CALL
-    current = holding(free, now)
+    current = interval_at(free, now)
     if current:
         return Verdict(allowed=True, until=current.end, voicemail=voicemail)
     return Verdict(
         allowed=False,
         refusals=(
-            *(refusal for refusal, times in needed.items() if not holding(times, now)),
-            *(refusal for refusal, used in limits.items() if holding(used, now)),
+            *(refusal for refusal, times in needed.items() if not interval_at(times, now)),
+            *(refusal for refusal, used in limits.items() if interval_at(used, now)),
         ),
         opens_at=free[0].start if free else None,
         voicemail=voicemail,

@@ -14,7 +14,7 @@ from intake.calling.availability import (
     Interval,
     Intervals,
     contactable,
-    holding,
+    interval_at,
     local,
     on_the_clock,
     union,
@@ -24,7 +24,7 @@ from intake.calling.regions import names_of_zone
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.toml_schema import Span
 from intake.core.errors import Unprocessable
-from intake.core.i18n import N_, hour, translate
+from intake.core.i18n import N_, hour_phrase, translate
 
 # --- Times as people say them, in English and Spanish: today at 9 am, el lunes a las 9 de la mañana.
 
@@ -34,7 +34,7 @@ ONE = 1  # Spanish says "la 1" and "las 2"
 
 def clock_phrase(moment: datetime, language: str) -> str:
     """The time of day of a local moment: `10 am`; in Spanish with its article: `las 10 de la mañana`."""
-    said = hour(moment.time(), language)
+    said = hour_phrase(moment.time(), language)
     if language == "en":
         return said
     return f"{'la' if moment.hour % 12 == ONE else 'las'} {said}"
@@ -85,8 +85,8 @@ def spans_phrase(hours: Iterable[Span], language: str) -> str:
         translate(
             N_("%(start)s to %(end)s"),
             language,
-            start=hour(span.opens, language),
-            end=hour(span.closes, language),
+            start=hour_phrase(span.opens, language),
+            end=hour_phrase(span.closes, language),
         )
         for span in hours
     ]
@@ -178,7 +178,7 @@ def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: s
 
 def open_until(clinic: Clinic, now: datetime) -> datetime | None:
     """When the clinic closes, if it is open now."""
-    current = holding(_opening(clinic, now), now)
+    current = interval_at(_opening(clinic, now), now)
     return current.end if current else None
 
 
@@ -194,7 +194,7 @@ def _opening(clinic: Clinic, now: datetime) -> Intervals:
 def open_now(clinic: Clinic, now: datetime, language: str) -> Opening:
     """`Open now until 6 pm`, `Opens Monday at 9 am`: the clinic's hours on the clinic's own clock."""
     hours = _opening(clinic, now)
-    current = holding(hours, now)
+    current = interval_at(hours, now)
     if current:
         closes = clock_phrase(local(current.end, clinic.time_zone), language)
         return Opening(open=True, sentence=translate(N_("Open now until %(time)s"), language, time=closes))

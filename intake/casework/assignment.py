@@ -25,7 +25,7 @@ from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, history
-from intake.leads.claims import Act, Changed
+from intake.leads.claims import ChangedMeanwhile, LeadAct
 from intake.leads.models import Lead
 
 MOST = 50
@@ -35,7 +35,7 @@ NOBODY_CHOSEN = N_("Choose who shall have them.")
 CANNOT_CALL = N_("Somebody you chose no longer takes requests. Look at the list again.")
 
 
-class TakenBack(Changed):
+class ClaimRevoked(ChangedMeanwhile):
     """A supervisor ended our hold since the page was made: `by` is their name, `at` when."""
 
     sentence = N_("This request was taken back, so that a colleague can call. Nothing was done now.")
@@ -46,7 +46,7 @@ class TakenBack(Changed):
 
 
 @dataclass(frozen=True)
-class Pick:
+class Selection:
     """A request as the page showed it: at which `version` where it was free, and its `holder` where not."""
 
     lead_id: uuid.UUID
@@ -55,7 +55,7 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Shared:
+class ShareResult:
     """How many it worked for, and how many were left because something had happened meanwhile."""
 
     done: int
@@ -92,12 +92,12 @@ class Team:
 
 def share_out(
     session: Session,
-    picks: Collection[Pick],
+    picks: Collection[Selection],
     *,
     to: Collection[uuid.UUID],
     member: Member,
     instance: Instance,
-) -> Shared:
+) -> ShareResult:
     """Hand the picked requests to the people chosen, evenly, the soonest promise first.
 
     Requests of one person go to one colleague. Raises NotAllowed, and Unprocessable on `pick` and `to`.
@@ -107,19 +107,19 @@ def share_out(
         raise Unprocessable({"pick": [NONE_PICKED]})
     dealt = dict.fromkeys(_people(session, to), 0)
 
-    def hand(act: Act, pick: Pick) -> None:
+    def hand(act: LeadAct, pick: Selection) -> None:
         whose = _hand_to_one(act, sorted(dealt, key=lambda each: dealt[each]), pick.version)
         dealt[whose] += 1
 
     return _each(session, picks, hand, member, instance)
 
 
-def _hand_to_one(act: Act, people: Sequence[Member], version: int) -> Member:
+def _hand_to_one(act: LeadAct, people: Sequence[Member], version: int) -> Member:
     """To the first of them; to another only where that one holds the person's other request already."""
     for place, to in enumerate(people, start=1):
         try:
-            claims.hand(act, to, version=version)
-        except claims.Held:
+            claims.assign(act, to, version=version)
+        except claims.ClaimedByAnother:
             if place == len(people):
                 raise
         else:
@@ -127,16 +127,18 @@ def _hand_to_one(act: Act, people: Sequence[Member], version: int) -> Member:
     raise Refused
 
 
-def take_back(session: Session, picks: Collection[Pick], *, member: Member, instance: Instance) -> Shared:
+def revoke(
+    session: Session, picks: Collection[Selection], *, member: Member, instance: Instance
+) -> ShareResult:
     """End the holds that the page showed, so that the requests are free. Raises NotAllowed, Unprocessable."""
     require(member, Permission.SHARE_LEADS)
     if not picks:
         raise Unprocessable({"pick": [NONE_PICKED]})
 
-    def end(act: Act, pick: Pick) -> None:
+    def end(act: LeadAct, pick: Selection) -> None:
         if pick.holder in (None, member.id):
-            raise Changed
-        claims.take_back(act, holder=pick.holder)
+            raise ChangedMeanwhile
+        claims.revoke(act, holder=pick.holder)
 
     return _each(session, picks, end, member, instance)
 
@@ -155,23 +157,23 @@ def _people(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Member]
 
 def _each(
     session: Session,
-    picks: Collection[Pick],
-    act_on: Callable[[Act, Pick], None],
+    picks: Collection[Selection],
+    act_on: Callable[[LeadAct, Selection], None],
     member: Member,
     instance: Instance,
-) -> Shared:
+) -> ShareResult:
     by_id = {pick.lead_id: pick for pick in picks}
     done = 0
     for lead in _locked(session, by_id):
         try:
-            act_on(Act(session, lead, member, instance), by_id[lead.id])
+            act_on(LeadAct(session, lead, member, instance), by_id[lead.id])
             done += 1
         except Refused:
             continue
-    return Shared(done, len(by_id) - done)
+    return ShareResult(done, len(by_id) - done)
 
 
-def _locked(session: Session, by_id: Mapping[uuid.UUID, Pick]) -> Sequence[Lead]:
+def _locked(session: Session, by_id: Mapping[uuid.UUID, Selection]) -> Sequence[Lead]:
     """The picked requests by promise; they and what shares a number or address are locked in one order."""
     picked = session.scalars(select(Lead).where(Lead.id.in_(by_id))).all()
     same = or_(*(claims.same_contact(lead) for lead in picked)) if picked else Lead.id.in_(())
@@ -184,19 +186,19 @@ def _locked(session: Session, by_id: Mapping[uuid.UUID, Pick]) -> Sequence[Lead]
 # --- being told ------------------------------------------------------------------------------------------
 
 
-def taken_back(session: Session, events: Sequence[AuditEvent], *, member: Member) -> TakenBack | None:
+def revoked_claim(session: Session, events: Sequence[AuditEvent], *, member: Member) -> ClaimRevoked | None:
     """Who took the lead back from `member`, while that is news; `events` is its log, newest first."""
     event = history.taken_back_from(events, member.id)
-    return TakenBack(session.get_one(StaffMember, event.actor_id).name, event.at) if event else None
+    return ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at) if event else None
 
 
-def require_told(session: Session, lead: Lead, *, seen: uuid.UUID | None, member: Member) -> None:
+def require_not_revoked(session: Session, lead: Lead, *, seen: uuid.UUID | None, member: Member) -> None:
     """Raises TakenBack when the page, which told `seen` last, does not know yet that our hold was ended."""
     events = audit_service.events_about(session, lead.id)
     known = [event.id for event in events]
     event = history.taken_back_from(events, member.id)
     if event and seen in known and known.index(seen) > known.index(event.id):
-        raise TakenBack(session.get_one(StaffMember, event.actor_id).name, event.at)
+        raise ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at)
 
 
 # --- the page --------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def _colleagues(session: Session, instance: Instance) -> Sequence[Colleague]:
     seen = sessions.last_seen(session, instance=instance)
     able = [
         each.member
-        for each in service.everybody(session)
+        for each in service.list_accounts(session)
         if not each.disabled_at and may(each.member, Permission.CLAIM_LEAD)
     ]
     found = [Colleague(each.id, each.name, seen.get(each.id), holds.get(each.id, 0)) for each in able]

@@ -13,23 +13,23 @@ from intake.accounts.service import names_of
 from intake.audit import Action, service
 from intake.calling.gate import Verdict
 from intake.casework import assignment, queue, undo
-from intake.casework.assignment import TakenBack
+from intake.casework.assignment import ClaimRevoked
 from intake.casework.models import UndoState
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.service import Shown
 from intake.instance import Instance
 from intake.leads import claims, eligibility, history, models, notes, reveal, suppression
-from intake.leads.claims import Act
-from intake.leads.eligibility import Standing
-from intake.leads.history import Told
+from intake.leads.claims import LeadAct
+from intake.leads.eligibility import ContactStatus
+from intake.leads.history import HistoryEntry
 from intake.leads.models import HoldReason, Lead, LeadStatus, LegalHold
 from intake.leads.reveal import Masked, Revealed
-from intake.leads.suppression import Listed
+from intake.leads.suppression import ListedStop
 
 
 @dataclass(frozen=True)
-class View:
+class LeadView:
     """Everything on the page of a lead.
 
     `revealed` is what may be seen in full right now, `said` the latest answer to each statement,
@@ -39,18 +39,18 @@ class View:
 
     lead: Lead
     masked: Masked
-    standing: Standing
+    standing: ContactStatus
     verdicts: Mapping[Channel, Verdict]
     revealed: Mapping[Channel, Revealed]
-    told: Sequence[Told]
+    told: Sequence[HistoryEntry]
     said: Sequence[Shown]
-    again: Sequence[Listed]
+    again: Sequence[ListedStop]
     hold: LegalHold | None
     undoable: UndoState | None
     note: str
     note_mark: str
     names: Mapping[uuid.UUID, str]
-    taken_back: TakenBack | None
+    taken_back: ClaimRevoked | None
     member: Member
     now: datetime
 
@@ -77,7 +77,7 @@ class View:
         """The newest act that this page tells; what comes after it, `since` finds."""
         return self.told[0].id
 
-    def since(self, seen: uuid.UUID) -> Sequence[Told]:
+    def since(self, seen: uuid.UUID) -> Sequence[HistoryEntry]:
         """What has happened after a page that told `seen` last, newest first; at least the newest act."""
         fresh = list(takewhile(lambda told: told.id != seen, self.told))
         return fresh if 0 < len(fresh) < len(self.told) else self.told[:1]
@@ -118,7 +118,7 @@ class View:
         return list(dict.fromkeys(each.who for each in self.again if not self.may(each.needs)))
 
 
-def view(
+def lead_view(
     session: Session,
     lead_id: uuid.UUID,
     *,
@@ -126,7 +126,7 @@ def view(
     masked: bool = False,
     member: Member,
     instance: Instance,
-) -> View:
+) -> LeadView:
     """The page of one lead. `just` is what a reveal in this very transaction has opened; `masked` opens none.
 
     Recorded as one look, or as one more showing for each value that our hold keeps open. Raises
@@ -137,14 +137,14 @@ def view(
     shown = (
         []
         if masked
-        else reveal.showing(session, lead, story=events, besides=just, member=member, instance=instance)
+        else reveal.record_reveal(session, lead, story=events, besides=just, member=member, instance=instance)
     )
     if not shown and not just:
-        Act(session, lead, member, instance).record(Action.LEAD_VIEWED)
-    standing = eligibility.standing(session, lead)
+        LeadAct(session, lead, member, instance).record(Action.LEAD_VIEWED)
+    standing = eligibility.contact_status(session, lead)
     again = suppression.asked_again(session, lead) if standing.suppressed else []
     staff = {each for event in events for each in (event.actor_id, history.whom(event))} | {lead.claimed_by}
-    return View(
+    return LeadView(
         lead=lead,
         masked=reveal.masked(session, lead, instance=instance),
         standing=standing,
@@ -152,13 +152,13 @@ def view(
         note_mark=notes.mark(lead, instance=instance),
         verdicts={each: standing.verdict(each, instance) for each in Channel},
         revealed={each.channel: each for each in [*shown, *([just] if just else [])]},
-        told=history.tell(events, lead, now=instance.clock()),
+        told=history.build_history(events, lead, now=instance.clock()),
         said=list({each.event.kind: each for each in consent.shown(session, lead.id)}.values()),
         again=again,
         hold=models.legal_hold_of(session, lead.id),
         undoable=undo.offered(session, lead, member=member, instance=instance),
         names=names_of(session, {each for each in staff if each}),
-        taken_back=assignment.taken_back(session, events, member=member),
+        taken_back=assignment.revoked_claim(session, events, member=member),
         member=member,
         now=instance.clock(),
     )

@@ -15,8 +15,8 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
-from intake.leads.claims import Act, Changed, Closed, touch
-from intake.leads.eligibility import CONTACT_KINDS, Standing
+from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct, touch
+from intake.leads.eligibility import CONTACT_KINDS, ContactStatus
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, SuppressionReason
 
 ALWAYS = frozenset({Outcome.ASKED_TO_STOP, Outcome.THEY_CALLED_US})
@@ -73,7 +73,7 @@ def log(
     DoesNotFit, SaidOtherwise (all 409) and Unprocessable on `booked_for`.
     """
     require(member, Permission.LOG_OUTCOME)
-    act = Act(session, lead, member, instance)
+    act = LeadAct(session, lead, member, instance)
     attempt = Attempt(
         id=attempt_id, lead_id=lead.id, staff_id=member.id, channel=channel, outcome=outcome, at=act.now
     )
@@ -82,20 +82,20 @@ def log(
         return before
     if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all the leads it ends, in one order
         claims.lock(session, lead)
-    standing, was = eligibility.standing(session, lead), undo.snapshot(lead)
+    standing, was = eligibility.contact_status(session, lead), undo.snapshot(lead)
     if outcome is Outcome.THEY_CALLED_US and booked_for and lead.version != version:
-        raise Changed  # another time may have been agreed meanwhile
+        raise ChangedMeanwhile  # another time may have been agreed meanwhile
     if outcome not in ALWAYS:
         _check(act, attempt, standing, version)
     relied_on = standing.consents.get(CONTACT_KINDS[channel])
     attempt.consent_event_id = relied_on.id if relied_on else None
     act.record(Action.ATTEMPT_LOGGED, channel=channel, outcome=outcome)
     _follow(act, attempt, standing, _appointment(act, outcome, booked_for))
-    undo.offer(act, was, attempt)
+    undo.save_undo(act, was, attempt)
     return attempt
 
 
-def _first(act: Act, attempt: Attempt, booked_for: datetime | None) -> Attempt | None:
+def _first(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> Attempt | None:
     """Take the page's id. The attempt it was used for before, or None when this is the first."""
     try:
         with act.session.begin_nested():
@@ -105,7 +105,7 @@ def _first(act: Act, attempt: Attempt, booked_for: datetime | None) -> Attempt |
         if before is None:
             raise NotFound from None
         if before.undone_at and before.lead_id == attempt.lead_id:
-            raise Changed from None
+            raise ChangedMeanwhile from None
         if _said(before) != _said(attempt) or _another_time(act, attempt, booked_for):
             raise SaidOtherwise from None
         return before
@@ -116,21 +116,21 @@ def _said(attempt: Attempt) -> tuple[uuid.UUID, Outcome, Channel]:
     return attempt.lead_id, attempt.outcome, attempt.channel
 
 
-def _another_time(act: Act, attempt: Attempt, booked_for: datetime | None) -> bool:
+def _another_time(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> bool:
     return attempt.outcome is Outcome.BOOKED and act.lead.booked_for != booked_for
 
 
-def _check(act: Act, attempt: Attempt, standing: Standing, version: int) -> None:
-    claims.refuse_if_held(act)
+def _check(act: LeadAct, attempt: Attempt, standing: ContactStatus, version: int) -> None:
+    claims.refuse_if_claimed(act)
     if act.lead.version != version:
-        raise Changed
+        raise ChangedMeanwhile
     if act.lead.status is LeadStatus.CLOSED:
-        raise Closed
-    claims.require_held(act)
+        raise AlreadyClosed
+    claims.require_claim(act)
     _check_channel(attempt.outcome, attempt.channel, standing)
 
 
-def _check_channel(outcome: Outcome, channel: Channel, standing: Standing) -> None:
+def _check_channel(outcome: Outcome, channel: Channel, standing: ContactStatus) -> None:
     """They must have agreed once: a withdrawal in the middle of a call does not undo the call."""
     answer = standing.consents.get(CONTACT_KINDS[channel])
     if answer is None or answer.state is State.REFUSED:
@@ -141,7 +141,7 @@ def _check_channel(outcome: Outcome, channel: Channel, standing: Standing) -> No
         raise NoVoicemail
 
 
-def _appointment(act: Act, outcome: Outcome, booked_for: datetime | None) -> datetime | None:
+def _appointment(act: LeadAct, outcome: Outcome, booked_for: datetime | None) -> datetime | None:
     """The time of the consultation: needed when one was booked, possible when they called us."""
     if outcome is Outcome.THEY_CALLED_US and booked_for is None:
         return None
@@ -152,7 +152,7 @@ def _appointment(act: Act, outcome: Outcome, booked_for: datetime | None) -> dat
     return booked_for
 
 
-def _follow(act: Act, attempt: Attempt, standing: Standing, booked_for: datetime | None) -> None:
+def _follow(act: LeadAct, attempt: Attempt, standing: ContactStatus, booked_for: datetime | None) -> None:
     """What an outcome changes. The promise is kept by the first try, whatever came of it."""
     lead = act.lead
     if attempt.outcome is Outcome.ASKED_TO_STOP:  # locks before anything of a lead is written
@@ -172,7 +172,7 @@ def _follow(act: Act, attempt: Attempt, standing: Standing, booked_for: datetime
     _end(act, attempt, standing)
 
 
-def _end(act: Act, attempt: Attempt, standing: Standing) -> None:
+def _end(act: LeadAct, attempt: Attempt, standing: ContactStatus) -> None:
     """Close where the outcome is the end of it."""
     if attempt.outcome in CLOSES:
         act.close(CLOSES[attempt.outcome])
@@ -182,7 +182,7 @@ def _end(act: Act, attempt: Attempt, standing: Standing) -> None:
         _suppress_wrong(act, attempt.channel)
 
 
-def _used_up(act: Act, attempt: Attempt, standing: Standing) -> bool:
+def _used_up(act: LeadAct, attempt: Attempt, standing: ContactStatus) -> bool:
     """Whether this unanswered call was the last try we may make: then we leave them in peace.
 
     Another channel they agreed to, with tries left, keeps the lead open: they asked for that too.
@@ -192,7 +192,7 @@ def _used_up(act: Act, attempt: Attempt, standing: Standing) -> bool:
     return last_call(standing, act.instance)
 
 
-def last_call(standing: Standing, instance: Instance, *, coming: int = 0) -> bool:
+def last_call(standing: ContactStatus, instance: Instance, *, coming: int = 0) -> bool:
     """Whether no try is left on any channel; `coming` counts calls that are still to be noted."""
     most = instance.clinic.contact.at_most
     usable = [each for each in standing.channels if each not in standing.suppressed]
@@ -200,7 +200,7 @@ def last_call(standing: Standing, instance: Instance, *, coming: int = 0) -> boo
     return all(standing.tried(each) + calls.get(each, 0) >= most(each) for each in usable)
 
 
-def _suppress_wrong(act: Act, channel: Channel) -> None:
+def _suppress_wrong(act: LeadAct, channel: Channel) -> None:
     """The number or address is somebody else's, who never asked for anything: forget it at once (OC-15)."""
     kind, index = (
         ("email", act.lead.email_index) if channel is Channel.EMAIL else ("phone", act.lead.phone_index)
@@ -219,17 +219,17 @@ def close(
     Raises Held when a colleague holds the lead, Changed, Closed.
     """
     require(member, Permission.CLOSE_LEAD)
-    act = Act(session, lead, member, instance)
+    act = LeadAct(session, lead, member, instance)
     if reason not in BY_HAND:
         raise Refused
     claims.lock(session, lead)
     if lead.status is LeadStatus.CLOSED:
         if lead.close_reason is not reason:
-            raise Closed if lead.version == version else Changed
+            raise AlreadyClosed if lead.version == version else ChangedMeanwhile
         return
-    claims.refuse_if_held(act)
+    claims.refuse_if_claimed(act)
     if lead.version != version:
-        raise Changed
+        raise ChangedMeanwhile
     was = undo.snapshot(lead)
     act.close(reason)
-    undo.offer(act, was)
+    undo.save_undo(act, was)

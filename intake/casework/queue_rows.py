@@ -13,7 +13,7 @@ from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import eligibility, reveal
-from intake.leads.eligibility import Standing
+from intake.leads.eligibility import ContactStatus
 from intake.leads.models import Lead, LeadStatus
 from intake.leads.reveal import Masked
 
@@ -34,7 +34,7 @@ class Row:
 
     lead: Lead
     masked: Masked
-    standing: Standing
+    standing: ContactStatus
     channel: Channel
     verdict: Verdict
     group: Group
@@ -47,13 +47,13 @@ def rows_of(session: Session, leads: Collection[Lead], *, instance: Instance) ->
     if not several:
         return []
     masked = reveal.masked_of(session, several, instance=instance)
-    standings = eligibility.standing_of(session, several)
+    standings = eligibility.contact_statuses(session, several)
     names = names_of(session, {lead.claimed_by for lead in several if lead.claimed_by})
     return [_row(lead, masked[lead.id], standings[lead.id], names, instance) for lead in several]
 
 
 def _row(
-    lead: Lead, masked: Masked, standing: Standing, names: Mapping[uuid.UUID, str], instance: Instance
+    lead: Lead, masked: Masked, standing: ContactStatus, names: Mapping[uuid.UUID, str], instance: Instance
 ) -> Row:
     now = instance.clock()
     channel, verdict = opens_first(standing, instance)
@@ -62,7 +62,7 @@ def _row(
     return Row(lead, masked, standing, channel, verdict, group, names.get(held) if held else None)
 
 
-def opens_first(standing: Standing, instance: Instance) -> tuple[Channel, Verdict]:
+def opens_first(standing: ContactStatus, instance: Instance) -> tuple[Channel, Verdict]:
     """The channel to use now, else the one that opens first; without any consent, calls."""
     verdicts = [(each, standing.verdict(each, instance)) for each in standing.channels or (Channel.CALL,)]
     return min(verdicts, key=lambda each: (not each[1].allowed, _opening(each[1])))

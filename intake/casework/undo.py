@@ -18,7 +18,7 @@ from intake.core.errors import NotAllowed, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.claims import Act, touch
+from intake.leads.claims import LeadAct, touch
 from intake.leads.models import Attempt, Lead, LeadStatus, Outcome
 
 UNDO_FOR = timedelta(minutes=5)
@@ -46,7 +46,7 @@ def snapshot(lead: Lead) -> dict[str, Any]:
     return {column: getattr(lead, column) for column in (*_STANDS, *_HOLD)}
 
 
-def offer(act: Act, was: dict[str, Any], attempt: Attempt | None = None) -> None:
+def save_undo(act: LeadAct, was: dict[str, Any], attempt: Attempt | None = None) -> None:
     """Keep what the lead `was` before this act, in the place of what was kept before. Flushes."""
     act.session.flush()
     if attempt and attempt.outcome in FOR_GOOD:
@@ -69,7 +69,7 @@ def offer(act: Act, was: dict[str, Any], attempt: Attempt | None = None) -> None
 
 def offered(session: Session, lead: Lead, *, member: Member, instance: Instance) -> UndoState | None:
     """What `member` can undo on the lead right now, if there is something."""
-    act = Act(session, lead, member, instance)
+    act = LeadAct(session, lead, member, instance)
     before = session.get(UndoState, lead.id)
     if before is None or before.undone_at or not may(member, Permission.LOG_OUTCOME):
         return None
@@ -93,8 +93,8 @@ def undo(session: Session, lead: Lead, *, act_id: uuid.UUID, member: Member, ins
     UNDO_ANY, and ActedSince, TooLate or Held (409).
     """
     require(member, Permission.LOG_OUTCOME)
-    act = Act(session, lead, member, instance)
-    elsewhere = claims.held_elsewhere(act)
+    act = LeadAct(session, lead, member, instance)
+    elsewhere = claims.claimed_elsewhere(act)
     claims.lock(session, lead)
     before = session.get(UndoState, lead.id, populate_existing=True)
     if _undone(act, before, act_id):
@@ -103,14 +103,14 @@ def undo(session: Session, lead: Lead, *, act_id: uuid.UUID, member: Member, ins
     _restore(act, found, hold=elsewhere is None and found.claimed_by == member.id)
 
 
-def _undone(act: Act, before: UndoState | None, act_id: uuid.UUID) -> bool:
+def _undone(act: LeadAct, before: UndoState | None, act_id: uuid.UUID) -> bool:
     if before and before.act_id == act_id:
         return before.undone_at is not None
     attempt = act.session.get(Attempt, act_id)
     return attempt is not None and attempt.lead_id == act.lead.id and attempt.undone_at is not None
 
 
-def _check(act: Act, before: UndoState | None, act_id: uuid.UUID) -> UndoState:
+def _check(act: LeadAct, before: UndoState | None, act_id: uuid.UUID) -> UndoState:
     """What is kept of the very act, if it may still be undone. Raises what `undo` raises."""
     if before is None or before.act_id != act_id:
         raise ActedSince
@@ -121,7 +121,7 @@ def _check(act: Act, before: UndoState | None, act_id: uuid.UUID) -> UndoState:
     if act.now >= ends(before):
         raise TooLate
     if _hold_of(act.lead) != _hold_of(before):  # who held it all along has not acted since
-        claims.refuse_if_held(act)
+        claims.refuse_if_claimed(act)
     return before
 
 
@@ -129,7 +129,7 @@ def _hold_of(row: Lead | UndoState) -> tuple[object, object]:
     return row.claimed_by, row.claimed_until
 
 
-def _restore(act: Act, before: UndoState, *, hold: bool) -> None:
+def _restore(act: LeadAct, before: UndoState, *, hold: bool) -> None:
     lead, reason = act.lead, act.lead.close_reason
     reopened = lead.status is LeadStatus.CLOSED and before.status is not LeadStatus.CLOSED
     touch(lead)

@@ -39,7 +39,7 @@ MODULES = {
 """Commands that live in a module of another name."""
 
 
-class Door(click.Group):
+class IntakeGroup(click.Group):
     """Loads a command's module when it is called for, and renders expected failures as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,7 +75,9 @@ def one_line(refused: IntakeError) -> str:
     return " ".join(" ".join(words).split())
 
 
-@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=IntakeGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="intake")
 def intake() -> None:
     """The door between a reader and a clinic's intake team."""

@@ -67,7 +67,7 @@ def reset() -> None:
     with opened() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
         added = service.reset(session, instance=instance, staff_id=member.id)
-        claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+        claims.release_all_of(session, staff_id=member.id, actor=Actor.system(), instance=instance)
     _hand_over(added, show_password=True)
 
 
@@ -102,7 +102,7 @@ def _change(verb: str, done: str) -> None:
         member = service.by_email(session, email)
         getattr(service, verb)(session, instance=instance, staff_id=member.id)
         if verb == "disable":
-            claims.free_all(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+            claims.release_all_of(session, staff_id=member.id, actor=Actor.system(), instance=instance)
     click.echo(done)
 
 
@@ -116,7 +116,7 @@ def list_accounts() -> None:
 def _print_table(instance: Instance) -> None:
     table = Table("address", "name", "roles", "since", "state", "codes left", box=None, pad_edge=False)
     with instance.database.reading() as session:
-        for each in service.everybody(session):
+        for each in service.list_accounts(session):
             roles = ", ".join(sorted(role.value for role in each.member.roles))
             state = "disabled" if each.disabled_at else "open"
             since, left = f"{each.created_at:%Y-%m-%d}", str(each.recovery_codes_left)
@@ -130,7 +130,7 @@ def code() -> None:
     loaded = load_settings()
     if not loaded.development:
         raise Refused("A sign-in code is shown in development only.")
-    account = dev_account.read(loaded)
+    account = dev_account.read_dev_account(loaded)
     if not account:
         raise Refused("There is no first account here: start `intake run` once.")
     click.echo(account.code(ahead(loaded.time_shift)()))

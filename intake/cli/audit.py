@@ -21,7 +21,7 @@ from intake.instance import Instance
 from intake.monitoring import integrity
 from intake.monitoring.checks import ago
 from intake.reports import compliance
-from intake.reports.compliance import Evidence, Figure, Standing
+from intake.reports.compliance import ComplianceReport, Figure, FigureState
 from intake.web.desk.privacy import HTML, JSON, as_html
 from intake.web.errors import POLICIES
 
@@ -46,7 +46,7 @@ def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
     with opened(ready=saved is None) as instance:
         found = read_saved(instance, saved, anchors) if saved else integrity.verify(instance, more=anchors)
         now = instance.clock()
-    _tell(found, now)
+    _print_verification(found, now)
     if not found.intact:
         raise Refused("The audit log does not hold: see what is listed above.")
     click.echo("Nothing was changed, removed or moved.")
@@ -59,7 +59,7 @@ def read_saved(instance: Instance, saved: Path, anchors: Sequence[Path]) -> Veri
         return export.verify(lines, keyring=instance.keyring, anchors=more)
 
 
-def _tell(found: Verification, now: datetime) -> None:
+def _print_verification(found: Verification, now: datetime) -> None:
     click.echo(f"{found.events} events, {found.linked} linked, {found.unlinked} not linked yet.")
     if found.unlinked:
         click.echo(f"The oldest that is not linked has waited {ago(found.waiting(now))}.")
@@ -157,7 +157,7 @@ def evidence_command(*, machine: bool, page: Path | None) -> None:
         _print_report(report)
 
 
-def _write_report(path: Path, report: Evidence, instance: Instance) -> None:
+def _write_report(path: Path, report: ComplianceReport, instance: Instance) -> None:
     with create_app(instance).test_request_context("/"):
         words = as_html(report)
     try:
@@ -179,7 +179,7 @@ def _note_saved(instance: Instance, kind: str) -> None:
         )
 
 
-def _print_report(report: Evidence) -> None:
+def _print_report(report: ComplianceReport) -> None:
     click.echo(
         f"Evidence report, {_report_moment(report.at)}. "
         f"{report.clinic}, version {report.version}, {report.mode}."
@@ -197,11 +197,11 @@ def _print_report(report: Evidence) -> None:
 
 
 def _report_line(figure: Figure) -> str:
-    value = "not known" if figure.standing is Standing.NOT_KNOWN else _report_value(figure)
+    value = "not known" if figure.standing is FigureState.NOT_KNOWN else _report_value(figure)
     name = f"{figure.label} {figure.item}".strip()
     detail = f" ({figure.detail})" if figure.detail and figure.detail != value else ""
     at = f", as of {_report_moment(figure.at)}" if figure.at and figure.at != figure.value else ""
-    mark = " [open]" if figure.standing is Standing.OPEN else ""
+    mark = " [open]" if figure.standing is FigureState.OPEN else ""
     return f"{name}: {value}{detail}{at}{mark}"
 
 

@@ -9,7 +9,7 @@ from intake import backup, monitoring
 from intake.backup import Restored
 from intake.cli.context import opened
 from intake.core.errors import Refused
-from intake.db.migrate import Standing, standing
+from intake.db.migrate import MigrationState, migration_state
 from intake.db.migrate import upgrade as run_migrations
 from intake.instance import Instance
 from intake.privacy import erasure_ledger
@@ -29,12 +29,12 @@ def upgrade() -> None:
 
 def bring_up(instance: Instance) -> bool:
     """Run what is missing; True when something was. Raises Refused for a newer version's database."""
-    where = standing(instance.database)
-    if where is Standing.AHEAD:
+    where = migration_state(instance.database)
+    if where is MigrationState.AHEAD:
         raise Refused("The database was made by a newer version: start that one instead.")
-    if where is Standing.BEHIND:
+    if where is MigrationState.BEHIND:
         run_migrations(instance.database)
-    return where is Standing.BEHIND
+    return where is MigrationState.BEHIND
 
 
 @db_command.command()

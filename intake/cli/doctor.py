@@ -18,7 +18,7 @@ def doctor_command() -> None:
     """Say what is wrong, by the name of the setting; exit code 1 when something is red."""
     found = _found()
     _print(found)
-    if not monitoring.well(found):
+    if not monitoring.is_well(found):
         raise click.exceptions.Exit(1)
 
 

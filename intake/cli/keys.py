@@ -49,7 +49,7 @@ def rotate(*, check: bool, batch: int) -> None:
     with opened() as instance:
         rotated = None if check else _rotate(instance, batch)
         with instance.database.reading() as session:
-            counts = key_rotation.standing(session, instance.keyring)
+            counts = key_rotation.rows_by_key(session, instance.keyring)
     for key_id, rows in counts.items():
         click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_note(key_id, instance)}")
     if rotated:

@@ -30,7 +30,7 @@ def purge(*, dry_run: bool) -> None:
     """Erase for good every request whose time is over; the relay does it by itself every hour."""
     with opened() as instance:
         if dry_run:
-            _tell(_previewed(instance), instance)
+            _print_purged(_previewed(instance), instance)
             return
         found = _purge(instance)
     click.echo(f"{_counted(found.count)} erased.")
@@ -43,7 +43,7 @@ def _previewed(instance: Instance) -> Preview:
         return retention.preview(session, until=instance.clock())
 
 
-def _tell(found: Preview, instance: Instance) -> None:
+def _print_purged(found: Preview, instance: Instance) -> None:
     """Counts by reason; nothing about anybody."""
     click.echo(f"{_counted(found.count)} due. Nothing was changed.")
     kept = instance.clinic.retention
@@ -115,7 +115,7 @@ def _at_its_moment(instance: Instance, number: int, count: int) -> Instance:
 def _submit(instance: Instance, number: int) -> None:
     now = instance.clock()
     language = LANGUAGES[number % 3 == 2]  # noqa: PLR2004  every third in Spanish
-    token = form_token.fresh(language=language, statements=instance.statements, now=now - _READING)
+    token = form_token.new_token(language=language, statements=instance.statements, now=now - _READING)
     request = form.read_form(answers(number), token=token, clinic=instance.clinic, now=now)
     with instance.database.transaction(taking_in=True) as session:
         submit(session, request, instance=instance)

@@ -13,7 +13,7 @@ from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import NotSent, open_mailer
-from intake.outbox.messages import compose
+from intake.outbox.messages import render
 
 
 @click.group("mail")
@@ -22,7 +22,7 @@ def mail_command() -> None:
 
 
 @mail_command.command("test")
-def try_it() -> None:
+def send_test() -> None:
     """Send the constant test mail to every recipient of notices, at once; exit code 1 when one fails."""
     with opened() as instance:
         failures = _send_to_all(instance)
@@ -48,7 +48,7 @@ def _send_to_all(instance: Instance) -> list[str]:
             message = OutboxMessage(id=uuid.uuid4(), mail=Mail.TEST, recipient=recipient)
             at = instance.clock()
             try:
-                send(compose(message, clinic=instance.clinic, settings=instance.settings, at=at))
+                send(render(message, clinic=instance.clinic, settings=instance.settings, at=at))
                 click.echo(f"Recipient {number} of {len(recipients)}: accepted.")
             except NotSent as failure:
                 failures.append(failure.code)

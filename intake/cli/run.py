@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from intake.accounts import dev_account
-from intake.accounts.dev_account import FirstAccount
+from intake.accounts.dev_account import DevAccount
 from intake.app import create_app, write_fallback_pages
 from intake.calling.availability import contactable
 from intake.calling.hours import Window
@@ -56,7 +56,7 @@ def answers(settings: Settings) -> bool:
         return False
 
 
-def greeting(settings: Settings, account: FirstAccount | None, hours: Sequence[str] = ()) -> str:
+def greeting(settings: Settings, account: DevAccount | None, hours: Sequence[str] = ()) -> str:
     """The whole greeting; `hours` are lines about a clinic that is closed."""
     lines = [("The form", f"{settings.base_url}/"), ("The desk", f"{settings.base_url}/desk")]
     if settings.development and not settings.smtp_host:
@@ -102,7 +102,7 @@ def while_closed(instance: Instance) -> list[str]:
     return told
 
 
-def _how_to_sign_in(settings: Settings, account: FirstAccount | None) -> list[tuple[str, str]]:
+def _how_to_sign_in(settings: Settings, account: DevAccount | None) -> list[tuple[str, str]]:
     if account:
         code = account.code(ahead(settings.time_shift)())
         return [
@@ -139,17 +139,17 @@ def run_command(*, stop_with_parent: bool) -> None:
         web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
         relay = Child("relay", "relay", log=logs / "relay.log")
         _run([web, relay], lambda: greeting(loaded, account, hours), loaded, stop, ends)
-    _tell("Stopped.")
+    _print_greeting("Stopped.")
 
 
-def _prepared() -> tuple[FirstAccount | None, list[str]]:
+def _prepared() -> tuple[DevAccount | None, list[str]]:
     """Bring the database up to date; in development the account to try the desk with, and its hours."""
     with opened(ready=False) as instance:
         bring_up(instance)
         if not instance.settings.development:
             return None, []
         with instance.database.transaction() as session:
-            account = dev_account.ensure(session, instance=instance)
+            account = dev_account.ensure_dev_account(session, instance=instance)
         return account, while_closed(instance)
 
 
@@ -165,12 +165,12 @@ def _run(
             stop.set()
         for child in children:
             for line in child.new_lines():
-                _tell_if_wrong(child, line)
+                _print_problems(child, line)
 
     try:
         if _until_ready(children, settings, stop, watch):
-            _tell(greet())
-        keep_running(children, stop, _tell, watch)
+            _print_greeting(greet())
+        keep_running(children, stop, _print_greeting, watch)
     finally:
         end_all(children)
 
@@ -195,13 +195,13 @@ def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: 
     return False
 
 
-def _tell_if_wrong(child: Child, line: str) -> None:
+def _print_problems(child: Child, line: str) -> None:
     """Errors are told here too; everything else stands in the log alone."""
     if '"level": "error"' in line or '"level": "critical"' in line or not line.startswith("{"):
-        _tell(f"{child.name}: {line}", err=True)
+        _print_greeting(f"{child.name}: {line}", err=True)
 
 
-def _tell(words: str, *, err: bool = False) -> None:
+def _print_greeting(words: str, *, err: bool = False) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
         click.echo(words, err=err)
 
@@ -220,7 +220,7 @@ def relay_command(*, until_stdin_closes: bool) -> None:
     if until_stdin_closes:
         stop_with_stdin(stop)
     with opened() as instance:
-        alerts.watch(instance, stop)
+        alerts.run_watch(instance, stop)
         scheduler.run(instance, stop)
 
 
@@ -254,7 +254,7 @@ def _serve_here(listener: socket.socket, stop: Event) -> None:
     with opened() as instance:
         app = create_app(instance)
         pages = write_fallback_pages(app)
-        alerts.watch(instance, stop)
+        alerts.run_watch(instance, stop)
         serve(app, listener, instance.settings, stop, pages)
 
 

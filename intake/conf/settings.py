@@ -52,7 +52,7 @@ class Tls(StrEnum):
     NONE = "none"
 
 
-def knob(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -> Any:
+def setting(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -> Any:
     """One setting: its default (None: must be given in production) and its help.
 
     `shown`: its words may stand on a page of the desk. Of words that are not said to be so a page tells only
@@ -65,57 +65,65 @@ def knob(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -
 class Settings:
     """All settings of one instance, checked. Secrets do not show in its repr."""
 
-    mode: Mode = knob(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
-    host: str = knob("127.0.0.1", "Address the web server listens on.", shown=True)
-    port: int = knob(8000, "Port the web server listens on.")
-    base_url: str = knob(None, "Public address of this service, like https://intake.example.org.", shown=True)
-    data_dir: Path = knob(
+    mode: Mode = setting(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
+    host: str = setting("127.0.0.1", "Address the web server listens on.", shown=True)
+    port: int = setting(8000, "Port the web server listens on.")
+    base_url: str = setting(
+        None, "Public address of this service, like https://intake.example.org.", shown=True
+    )
+    data_dir: Path = setting(
         None, "Folder for the database, caught mail, locks and logs; default var/.", shown=True
     )
-    config_dir: Path = knob(CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.", shown=True)
-    database_url: str = knob(
+    config_dir: Path = setting(
+        CONFIG, "Folder with clinic.toml, calling_hours.toml and consent/.", shown=True
+    )
+    database_url: str = setting(
         None, "SQLAlchemy address; default a SQLite file in the data folder.", secret=True
     )
-    log_level: str = knob("INFO", "DEBUG, INFO, WARNING or ERROR.", shown=True)
-    web_threads: int = knob(8, "Threads of one web process.")
-    web_processes: int = knob(1, "Web processes over one bound socket.")
-    trusted_proxies: int = knob(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
-    time_shift: int = knob(0, "Minutes the clock runs ahead, to try other hours; development only.")
-    smtp_host: str = knob(
+    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR.", shown=True)
+    web_threads: int = setting(8, "Threads of one web process.")
+    web_processes: int = setting(1, "Web processes over one bound socket.")
+    trusted_proxies: int = setting(0, "How many proxies in front may set X-Forwarded-For and -Proto.")
+    time_shift: int = setting(0, "Minutes the clock runs ahead, to try other hours; development only.")
+    smtp_host: str = setting(
         "", "Mail server; empty only in development, where mail is caught in mail/.", shown=True
     )
-    smtp_port: int = knob(587, "Port of the mail server.")
-    smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
-    smtp_ca_file: str = knob(
+    smtp_port: int = setting(587, "Port of the mail server.")
+    smtp_tls: Tls = setting(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
+    smtp_ca_file: str = setting(
         "", "Extra certificate authority for the mail server, as a PEM file.", shown=True
     )
-    smtp_username: str = knob("", "Account at the mail server; empty: none.")
-    smtp_password: str = knob("", "Password at the mail server.", secret=True)
-    smtp_timeout: int = knob(20, "Seconds to wait for the mail server at each step.")
-    mail_from: str = knob("", "Sender of notices, like intake@example.org.", shown=True)
-    alarm_smtp_host: str = knob("", "A second mail server, for telling that something is wrong.", shown=True)
-    alarm_smtp_port: int = knob(587, "Port of the second mail server.")
-    alarm_smtp_tls: Tls = knob(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
-    alarm_smtp_ca_file: str = knob("", "Extra certificate authority for it, as a PEM file.", shown=True)
-    alarm_smtp_username: str = knob("", "Account at the second mail server; empty: none.")
-    alarm_smtp_password: str = knob("", "Password at the second mail server.", secret=True)
-    anchor_file: str = knob(
+    smtp_username: str = setting("", "Account at the mail server; empty: none.")
+    smtp_password: str = setting("", "Password at the mail server.", secret=True)
+    smtp_timeout: int = setting(20, "Seconds to wait for the mail server at each step.")
+    mail_from: str = setting("", "Sender of notices, like intake@example.org.", shown=True)
+    alarm_smtp_host: str = setting(
+        "", "A second mail server, for telling that something is wrong.", shown=True
+    )
+    alarm_smtp_port: int = setting(587, "Port of the second mail server.")
+    alarm_smtp_tls: Tls = setting(Tls.STARTTLS, "starttls, implicit, or none (only to this machine itself).")
+    alarm_smtp_ca_file: str = setting("", "Extra certificate authority for it, as a PEM file.", shown=True)
+    alarm_smtp_username: str = setting("", "Account at the second mail server; empty: none.")
+    alarm_smtp_password: str = setting("", "Password at the second mail server.", secret=True)
+    anchor_file: str = setting(
         "", "File for the audit log's anchors, best on another disk; default anchors.log.", shown=True
     )
-    anchor_mail_to: str = knob("", "Address that gets the audit log's anchor every week; empty: none.")
-    outbound: Outbound = knob(Outbound.NO, "yes: doctor may ask whether the articles still answer.")
-    metrics_token: str = knob("", "Bearer token for /metrics; empty closes it.", secret=True)
-    backup_dir: str = knob(
+    anchor_mail_to: str = setting("", "Address that gets the audit log's anchor every week; empty: none.")
+    outbound: Outbound = setting(Outbound.NO, "yes: doctor may ask whether the articles still answer.")
+    metrics_token: str = setting("", "Bearer token for /metrics; empty closes it.", secret=True)
+    backup_dir: str = setting(
         "", "Folder for daily backups, best on other storage; empty: no daily backup.", shown=True
     )
-    backup_keep: int = knob(14, "How many backups are kept in a folder; older ones are deleted.")
-    backup_key: str = knob("", "Key that encrypts backups; from `intake keys new`.", secret=True)
-    sealing_keys: str = knob(None, "id:key, newest first, comma between; seals leads; rotates.", secret=True)
-    index_key: str = knob(
+    backup_keep: int = setting(14, "How many backups are kept in a folder; older ones are deleted.")
+    backup_key: str = setting("", "Key that encrypts backups; from `intake keys new`.", secret=True)
+    sealing_keys: str = setting(
+        None, "id:key, newest first, comma between; seals leads; rotates.", secret=True
+    )
+    index_key: str = setting(
         None, "Key for look-ups, proof and do-not-contact codes; never rotates.", secret=True
     )
-    chain_key: str = knob(None, "Key that authenticates the audit log and consent events.", secret=True)
-    app_keys: str = knob(None, "Keys for form tokens, sessions and receipts, newest first.", secret=True)
+    chain_key: str = setting(None, "Key that authenticates the audit log and consent events.", secret=True)
+    app_keys: str = setting(None, "Keys for form tokens, sessions and receipts, newest first.", secret=True)
 
     @classmethod
     def may_be_shown(cls, name: str) -> bool:

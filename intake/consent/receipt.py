@@ -40,7 +40,7 @@ NAMES = {
     Kind.ARTICLE: N_("Which article you were reading"),
 }
 ANSWERS = {State.GIVEN: N_("Yes"), State.REFUSED: N_("No"), State.WITHDRAWN: N_("Taken back")}
-RAN_OUT = N_("Ran out")
+EXPIRED_ANSWER = N_("Ran out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +352,7 @@ def _answer(held: Particulars, each: Shown, issue: Issue) -> str:
     statement, event = each.statement, each.event
     over = event.state is State.GIVEN and held.expires_at <= issue.at
     named, answer = (translate(words, held.language) for words in (NAMES[event.kind], ANSWERS[event.state]))
-    answer = translate(RAN_OUT, held.language) if over else answer
+    answer = translate(EXPIRED_ANSWER, held.language) if over else answer
     quoted = [fill(f"“{paragraph}”", WIDTH) for paragraph in statement.body.split("\n\n")]
     version = f"{statement.kind}.{statement.version}.{statement.language} sha256:{statement.digest}"
     words = f"{held.tell(event.at)} {translate(_WORDS, held.language)}"

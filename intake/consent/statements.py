@@ -13,7 +13,7 @@ from pathlib import Path
 from intake.conf.clinic import Clinic
 from intake.consent.models import Kind
 from intake.core.errors import SettingsError
-from intake.core.i18n import LANGUAGES, hour
+from intake.core.i18n import LANGUAGES, hour_phrase
 from intake.security.crypto import digest
 
 _NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2})\.txt")
@@ -107,8 +107,8 @@ def _values(clinic: Clinic) -> dict[str, dict[str, object]]:
     return {
         language: {
             "clinic": clinic.name,
-            "call_from": hour(clinic.contact.call_from, language),
-            "call_until": hour(clinic.contact.call_until, language),
+            "call_from": hour_phrase(clinic.contact.call_from, language),
+            "call_until": hour_phrase(clinic.contact.call_until, language),
             "calls_at_most": clinic.contact.calls_at_most,
             "texts_at_most": clinic.contact.texts_at_most,
         }

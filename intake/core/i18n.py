@@ -24,7 +24,7 @@ DEFAULT = "en"
 _NOON = 12
 _PARTS_OF_DAY = ((12, "de la mañana"), (20, "de la tarde"), (24, "de la noche"))
 
-in_use: ContextVar[str] = ContextVar("language", default=DEFAULT)
+current_language: ContextVar[str] = ContextVar("language", default=DEFAULT)
 """The language this piece of work speaks; a door sets it once per request."""
 
 
@@ -50,33 +50,33 @@ def catalogue(language: str) -> NullTranslations:
 
 def gettext(msgid: str) -> str:
     """The sentence in the language in use; an empty id stays empty."""
-    return catalogue(in_use.get()).gettext(msgid) if msgid else ""
+    return catalogue(current_language.get()).gettext(msgid) if msgid else ""
 
 
 def ngettext(one: str, many: str, n: int) -> str:
     """The sentence for `n` things in the language in use."""
-    return catalogue(in_use.get()).ngettext(one, many, n)
+    return catalogue(current_language.get()).ngettext(one, many, n)
 
 
 def translate(msgid: str, language: str | None = None, **values: object) -> str:
     """The sentence in `language` (default: the one in use), with `%(name)s` filled from `values`."""
-    words = catalogue(language or in_use.get()).gettext(msgid) if msgid else ""
+    words = catalogue(language or current_language.get()).gettext(msgid) if msgid else ""
     return words % values if values else words
 
 
 @contextmanager
-def speaking(language: str) -> "Iterator[None]":
+def using_language(language: str) -> "Iterator[None]":
     """Speak `language` inside the block, then return to the one before."""
-    token = in_use.set(language)
+    token = current_language.set(language)
     try:
         yield
     finally:
-        in_use.reset(token)
+        current_language.reset(token)
 
 
-def hour(at: time, language: str | None = None) -> str:
+def hour_phrase(at: time, language: str | None = None) -> str:
     """A time of day as people say it: 9 am, 12 noon, 5:30 pm; 9 de la mañana, 12 del mediodía."""
-    spoken = language or in_use.get()
+    spoken = language or current_language.get()
     figure = f"{at.hour % 12 or 12}" + (f":{at.minute:02}" if at.minute else "")
     if at == time(12):
         return f"{figure} {'noon' if spoken == 'en' else 'del mediodía'}"

@@ -35,7 +35,7 @@ def configure(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Never(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _NullStream(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 
@@ -50,7 +50,7 @@ def only_allowed(_logger: object, _method: str, event: MutableMapping[str, Any])
     return event
 
 
-class _Never:
+class _NullStream:
     """A stream that fails nobody: where a log cannot be written (the disk is full), its lines are lost.
 
     A line about a failure must not become a second failure, which would cost a person the page that says

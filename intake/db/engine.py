@@ -36,7 +36,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeEngine
 
 from intake.core.errors import Unavailable
-from intake.db.writer_lock import Line, Reserve
+from intake.db.writer_lock import DiskReserve, WriterLock
 
 # --- What the outside world does to a database, turned into one expected failure.
 
@@ -211,7 +211,7 @@ class Database:
 
     def __init__(self, url: str, *, lock: Path) -> None:
         self.sqlite = url.startswith("sqlite")
-        self._line = Line(lock)
+        self._line = WriterLock(lock)
         self._reserve = _reserve_beside(url) if self.sqlite else None
         self.engine = create_engine(url, **_engine_options(sqlite=self.sqlite))
         if self.sqlite:
@@ -277,9 +277,9 @@ class Database:
         self.engine.dispose()
 
 
-def _reserve_beside(url: str) -> Reserve | None:
+def _reserve_beside(url: str) -> DiskReserve | None:
     file = make_url(url).database
-    return Reserve(Path(file).with_name(RESERVE)) if file and file != ":memory:" else None
+    return DiskReserve(Path(file).with_name(RESERVE)) if file and file != ":memory:" else None
 
 
 def _engine_options(*, sqlite: bool) -> dict[str, Any]:

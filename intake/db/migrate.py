@@ -14,7 +14,7 @@ from intake.core.paths import MIGRATIONS
 from intake.db.engine import Database
 
 
-class Standing(StrEnum):
+class MigrationState(StrEnum):
     """How a database compares with the migrations of this version."""
 
     CURRENT = "current"
@@ -43,15 +43,15 @@ def downgrade(database: Database, *, to: str) -> None:
         command.downgrade(config(connection), to)
 
 
-def standing(database: Database) -> Standing:
+def migration_state(database: Database) -> MigrationState:
     """Where the database stands. Raises Unavailable when it cannot be asked."""
     script = ScriptDirectory.from_config(config())
     with database.reading() as session:
         here = MigrationContext.configure(session.connection()).get_current_revision()
     if here == script.get_current_head():
-        return Standing.CURRENT
+        return MigrationState.CURRENT
     known = {revision.revision for revision in script.walk_revisions()}
-    return Standing.BEHIND if here is None or here in known else Standing.AHEAD
+    return MigrationState.BEHIND if here is None or here in known else MigrationState.AHEAD
 
 
 def revisions() -> frozenset[str]:

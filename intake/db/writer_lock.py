@@ -21,7 +21,7 @@ _STUCK_FOR = 30.0
 _LOOK_EVERY = 0.002
 
 
-class Line:
+class WriterLock:
     """The line before one file. Every thread and process of this machine that writes stands in it."""
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ ENOUGH = 1024 * 1024
 """With this much free, a transaction needs nothing of ours."""
 
 
-class Reserve:
+class DiskReserve:
     """The file that holds it. Where nothing can be held (a folder that may only be read), nothing is."""
 
     def __init__(self, path: Path) -> None:

@@ -25,7 +25,7 @@ from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import Mailer, NotSent, open_mailer
-from intake.outbox.messages import compose
+from intake.outbox.messages import render
 
 log = structlog.get_logger()
 
@@ -45,9 +45,9 @@ class Memory:
     told_at: str | None = None
 
 
-def watch(instance: Instance, stop: Event) -> Thread:
+def run_watch(instance: Instance, stop: Event) -> Thread:
     """Look every minute, in a thread that ends with the process or when `stop` is set."""
-    mailer = open_mailer(second_way(instance.settings))
+    mailer = open_mailer(second_mail_server(instance.settings))
 
     def look_again_and_again() -> None:
         own = Memory()
@@ -59,7 +59,7 @@ def watch(instance: Instance, stop: Event) -> Thread:
     return thread
 
 
-def second_way(settings: Settings) -> Settings:
+def second_mail_server(settings: Settings) -> Settings:
     """The settings with the second mail server in the place of the first, where one is set."""
     if not settings.alarm_smtp_host:
         return settings
@@ -108,7 +108,7 @@ def _looked(instance: Instance, mailer: Mailer, memory: Memory, now: datetime) -
 
 def _well(instance: Instance) -> bool:
     try:
-        return monitoring.well(monitoring.run_checks(instance))
+        return monitoring.is_well(monitoring.run_checks(instance))
     except (Unavailable, OSError):
         return False
 
@@ -129,7 +129,7 @@ def _tell(instance: Instance, mailer: Mailer, mail: Mail) -> bool:
 
 def _sent(instance: Instance, mailer: Mailer, mail: Mail, recipient: str) -> bool:
     message = OutboxMessage(id=uuid.uuid4(), mail=mail, recipient=recipient)
-    letter = compose(message, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
+    letter = render(message, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
     try:
         with mailer.batch() as send:
             send(letter)

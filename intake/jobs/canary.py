@@ -31,11 +31,11 @@ _ANSWERS: Mapping[str, Sequence[str]] = {
 }
 
 
-class _TakenBack(Exception):
+class _RolledBack(Exception):
     """Ends the transaction so that nothing of it stays."""
 
 
-def submissions(instance: Instance) -> int:
+def canary_submission(instance: Instance) -> int:
     """Read, check, seal and write one request in each language, and take it back. Nothing is ever kept.
 
     Raises whatever would have met a person. Returns how many ways were tried.
@@ -47,14 +47,14 @@ def submissions(instance: Instance) -> int:
 
 def _try(instance: Instance, language: str) -> None:
     now = instance.clock()
-    token = form_token.fresh(language=language, statements=instance.statements, now=now - _READING)
+    token = form_token.new_token(language=language, statements=instance.statements, now=now - _READING)
     answers = {**_ANSWERS, "region": [instance.clinic.region]}
     request = form.read_form(answers, token=token, clinic=instance.clinic, now=now)
     try:
         with instance.database.transaction(taking_in=True) as session:
             submit(session, request, instance=instance)
-            raise _TakenBack
-    except _TakenBack:
+            raise _RolledBack
+    except _RolledBack:
         return
 
 

@@ -19,14 +19,14 @@ from intake.leads.models import Lead, LeadStatus, Submission
 from intake.monitoring import checks, integrity
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import open_mailer
-from intake.outbox.messages import anchor_letter
+from intake.outbox.messages import anchor_message
 from intake.privacy import erasure_ledger, retention
 
 _LINKS = 1000
 
 
 @dataclass(frozen=True)
-class Round:
+class Job:
     """One thing that runs by itself. `act` says how many things it dealt with; it may run twice.
 
     `does` says on the desk what it is for (message id).
@@ -63,7 +63,7 @@ def mail_anchor(instance: Instance) -> int:
     recipient, taken = instance.settings.anchor_mail_to, _anchor(instance)
     if not recipient or taken is None:
         return 0
-    letter = anchor_letter(taken, recipient=recipient, settings=instance.settings, at=instance.clock())
+    letter = anchor_message(taken, recipient=recipient, settings=instance.settings, at=instance.clock())
     with open_mailer(instance.settings).batch() as send:
         send(letter)
     return 1
@@ -106,69 +106,69 @@ def forget_submissions(instance: Instance) -> int:
 def forget_sessions(instance: Instance) -> int:
     """Delete the sessions of staff that can never stand again."""
     with instance.database.transaction() as session:
-        return sessions.forget_ended(session, instance=instance)
+        return sessions.delete_ended(session, instance=instance)
 
 
-ROUNDS = (
-    Round("note_keys", timedelta(hours=1), checks.note_new_keys, N_("Notes since when each key is in use.")),
-    Round("verify", timedelta(days=1), verify, N_("Verifies the whole audit log and the proof of consent.")),
-    Round(
+JOBS = (
+    Job("note_keys", timedelta(hours=1), checks.note_new_keys, N_("Notes since when each key is in use.")),
+    Job("verify", timedelta(days=1), verify, N_("Verifies the whole audit log and the proof of consent.")),
+    Job(
         "link", timedelta(seconds=10), link, N_("Gives every event of the audit log its place in the chain.")
     ),
-    Round(
+    Job(
         "anchor",
         timedelta(hours=1),
         anchor,
         N_("Writes down outside the database how far the chain has come."),
     ),
-    Round(
+    Job(
         "mail_anchor", timedelta(days=7), mail_anchor, N_("Mails the same to the address that is set for it.")
     ),
-    Round("sweep", timedelta(minutes=15), sweep, N_("Writes the notice of a new request that has none.")),
-    Round(
+    Job("sweep", timedelta(minutes=15), sweep, N_("Writes the notice of a new request that has none.")),
+    Job(
         canary.ROUND,
         timedelta(minutes=5),
-        canary.submissions,
+        canary.canary_submission,
         N_("Sends a request through the real door and takes it back."),
     ),
-    Round(
+    Job(
         "daily_mail",
         timedelta(hours=1),
         canary.daily_mail,
         N_("Writes one constant mail a day, which the mail server has to accept."),
     ),
-    Round(
+    Job(
         reminders.ROUND,
         timedelta(minutes=5),
         reminders.remind,
         N_("Reminds the second contacts of requests that nobody has opened."),
     ),
-    Round(
+    Job(
         "forget_submissions",
         timedelta(hours=1),
         forget_submissions,
         N_("Forgets the used form tokens that are old enough."),
     ),
-    Round(
+    Job(
         "forget_sessions",
         timedelta(hours=1),
         forget_sessions,
         N_("Forgets the sessions of staff that are over."),
     ),
-    Round(
+    Job(
         retention.ROUND,
         timedelta(hours=1),
         retention.purge_when_sure,
         N_("Erases the requests whose time is over."),
     ),
-    Round(
+    Job(
         "mirror_ledger",
         timedelta(minutes=1),
         erasure_ledger.mirror,
         N_("Copies the ledger of what was erased to a file outside the database."),
     ),
-    Round("backup", timedelta(minutes=15), backup.daily, N_("Takes one backup a day.")),
-    Round(
+    Job("backup", timedelta(minutes=15), backup.daily, N_("Takes one backup a day.")),
+    Job(
         "backup_test", timedelta(hours=1), backup.weekly_test, N_("Tries out the newest backup once a week.")
     ),
 )

@@ -22,20 +22,20 @@ from intake.leads.models import CloseReason, Lead, LeadStatus, waiting
 # --- One staff member acting on one lead, in one transaction: what every act records and how it ends a lead.
 
 
-class Changed(Refused):
+class ChangedMeanwhile(Refused):
     """Somebody acted on the lead since the page was made."""
 
     sentence = N_("Something has changed since this page was loaded. Look at “So far”, then say it again.")
 
 
-class Closed(Refused):
+class AlreadyClosed(Refused):
     """The lead is closed; only what the person did can still be noted."""
 
     sentence = N_("This request is closed. Nothing was noted.")
 
 
 @dataclass(frozen=True)
-class Act:
+class LeadAct:
     """Who acts on what."""
 
     session: Session
@@ -75,12 +75,12 @@ def touch(lead: Lead) -> None:
     flag_modified(lead, "windows")
 
 
-HOLD = timedelta(minutes=20)
-HANDED = timedelta(hours=1)
+CLAIM_FOR = timedelta(minutes=20)
+ASSIGNED_FOR = timedelta(hours=1)
 """So long a request waits for the person it was handed to; their own first act makes a usual hold of it."""
 
 
-class Held(Refused):
+class ClaimedByAnother(Refused):
     """A colleague holds the lead: `by` is their name, `until` when the hold ends by itself."""
 
     sentence = N_("A colleague holds this request. You can read it, not act on it.")
@@ -90,7 +90,7 @@ class Held(Refused):
         super().__init__()
 
 
-class NotHeld(Refused):
+class NotClaimed(Refused):
     """The act needs a hold that this staff member does not have."""
 
     sentence = N_("Hold this request first; then say how it went.")
@@ -99,29 +99,29 @@ class NotHeld(Refused):
 def claim(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
     """Hold `lead` for 20 minutes, counted anew when it is ours. Raises NotAllowed, Held or Closed."""
     require(member, Permission.CLAIM_LEAD)
-    act = Act(session, lead, member, instance)
-    take(act)
+    act = LeadAct(session, lead, member, instance)
+    acquire(act)
     act.record(Action.CLAIM_TAKEN)
 
 
-def give_back(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
+def release(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
     """End our own hold. What is not ours, or no longer, is left as it is and nothing is recorded."""
     ours = update(Lead).where(Lead.id == lead.id, Lead.claimed_by == member.id)
     if _change(session, lead, ours.values(claimed_by=None, claimed_until=None)):
-        Act(session, lead, member, instance).record(Action.CLAIM_GIVEN_BACK)
+        LeadAct(session, lead, member, instance).record(Action.CLAIM_GIVEN_BACK)
 
 
-def give_back_all(session: Session, *, member: Member, instance: Instance) -> int:
+def release_all(session: Session, *, member: Member, instance: Instance) -> int:
     """End every hold of ours that lasts, for the end of a shift. Returns how many there were."""
     now = instance.clock()
     ours = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == member.id).order_by(Lead.id)
     leads = session.scalars(ours).all()
     for lead in leads:
-        give_back(session, lead, member=member, instance=instance)
+        release(session, lead, member=member, instance=instance)
     return len(leads)
 
 
-def free_all(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
+def release_all_of(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
     """End every hold of an account that was closed, so that colleagues can take over. Returns how many."""
     held = session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
     theirs = update(Lead).where(Lead.claimed_by == staff_id)
@@ -139,64 +139,66 @@ def free_all(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: I
     return len(held)
 
 
-def take(act: Act) -> None:
+def acquire(act: LeadAct) -> None:
     """The hold itself, without an event of its own: for an act that records itself (a reveal).
 
     One conditional UPDATE decides, so that of two at once one wins. Whoever asked twice is one person:
     a colleague's hold on the other request counts. Raises Held or Closed.
     """
-    elsewhere = held_elsewhere(act)
+    elsewhere = claimed_elsewhere(act)
     if elsewhere:
-        raise Held(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
+        raise ClaimedByAnother(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
     free = update(Lead).where(
-        Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _free_for(act.member, act.now)
+        Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _end_claim_for(act.member, act.now)
     )
     values = {
         "claimed_by": act.member.id,
-        "claimed_until": act.now + HOLD,
+        "claimed_until": act.now + CLAIM_FOR,
         "opened_at": func.coalesce(Lead.opened_at, literal(act.now, Instant)),
     }
     if _change(act.session, act.lead, free.values(values)):
         return
     if act.lead.status is LeadStatus.CLOSED:
-        raise Closed
-    refuse_if_held(act)
+        raise AlreadyClosed
+    refuse_if_claimed(act)
     raise Refused
 
 
-def hand(act: Act, to: Member, *, version: int) -> None:
+def assign(act: LeadAct, to: Member, *, version: int) -> None:
     """Hold a free, open lead for `to`, for an hour. Raises Held, and Changed when it is not as it was.
 
     It does not count as opened before `to` opens it, so that it still escalates when they do not (N2).
     One conditional UPDATE decides, as in `take`: nobody loses a hold by it.
     """
-    theirs = Act(act.session, act.lead, to, act.instance)
-    elsewhere = held_elsewhere(theirs)
+    theirs = LeadAct(act.session, act.lead, to, act.instance)
+    elsewhere = claimed_elsewhere(theirs)
     if elsewhere:
-        raise Held(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
+        raise ClaimedByAnother(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
     free = or_(Lead.claimed_by.is_(None), Lead.claimed_until <= act.now)
     as_it_was = Lead.id == act.lead.id, Lead.version == version, waiting(), Lead.purge_after > act.now
     handing = update(Lead).where(*as_it_was, free)
-    if not _change(act.session, act.lead, handing.values(claimed_by=to.id, claimed_until=act.now + HANDED)):
-        raise Changed
+    if not _change(
+        act.session, act.lead, handing.values(claimed_by=to.id, claimed_until=act.now + ASSIGNED_FOR)
+    ):
+        raise ChangedMeanwhile
     act.record(Action.CLAIM_HANDED, to=str(to.id))
 
 
-def take_back(act: Act, *, holder: uuid.UUID) -> None:
+def revoke(act: LeadAct, *, holder: uuid.UUID) -> None:
     """End the hold of `holder`, and of nobody else. Raises Changed when they no longer hold the lead."""
     theirs = update(Lead).where(
         Lead.id == act.lead.id, Lead.claimed_by == holder, Lead.claimed_until > act.now
     )
     if not _change(act.session, act.lead, theirs.values(claimed_by=None, claimed_until=None)):
-        raise Changed
+        raise ChangedMeanwhile
     act.record(Action.CLAIM_TAKEN_BACK, **{"from": str(holder)})
 
 
-def held_elsewhere(act: Act) -> Lead | None:
+def claimed_elsewhere(act: LeadAct) -> Lead | None:
     """Another request with the same number or address that a colleague holds; all of them are locked."""
     locked = select(Lead).where(same_contact(act.lead)).order_by(Lead.id).with_for_update(key_share=True)
     others = act.session.scalars(locked.execution_options(populate_existing=True)).all()
-    holds = (each for each in others if each.id != act.lead.id and not _free(each, act.member, act.now))
+    holds = (each for each in others if each.id != act.lead.id and not _end_claim(each, act.member, act.now))
     return next(holds, None)
 
 
@@ -209,7 +211,7 @@ def same_contact(lead: Lead) -> ColumnElement[bool]:
     )
 
 
-def _free(lead: Lead, member: Member, now: datetime) -> bool:
+def _end_claim(lead: Lead, member: Member, now: datetime) -> bool:
     return lead.claimed_by in (None, member.id) or _end(lead) <= now
 
 
@@ -224,26 +226,26 @@ def _change(session: Session, lead: Lead, statement: Update) -> bool:
     return bool(cast("CursorResult[Any]", result).rowcount)
 
 
-def _free_for(member: Member, now: datetime) -> ColumnElement[bool]:
+def _end_claim_for(member: Member, now: datetime) -> ColumnElement[bool]:
     return or_(Lead.claimed_by.is_(None), Lead.claimed_by == member.id, Lead.claimed_until <= now)
 
 
-def refuse_if_held(act: Act) -> None:
+def refuse_if_claimed(act: LeadAct) -> None:
     """Raise Held when a colleague holds the lead right now."""
     lead = act.lead
-    if not _free(lead, act.member, act.now):
-        raise Held(act.session.get_one(StaffMember, lead.claimed_by).name, _end(lead))
+    if not _end_claim(lead, act.member, act.now):
+        raise ClaimedByAnother(act.session.get_one(StaffMember, lead.claimed_by).name, _end(lead))
 
 
-def require_held(act: Act) -> None:
+def require_claim(act: LeadAct) -> None:
     """Raise unless we hold the lead.
 
     A hold that ran out while talking still counts until somebody else takes the lead: whoever was
     on the phone for half an hour may still say how it went.
     """
-    refuse_if_held(act)
+    refuse_if_claimed(act)
     if act.lead.claimed_by != act.member.id:
-        raise NotHeld
+        raise NotClaimed
 
 
 def mine(lead: Lead, *, member: Member, now: datetime) -> bool:

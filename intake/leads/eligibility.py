@@ -19,12 +19,12 @@ from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome
 
-LATELY = timedelta(days=1)
+RECENTLY = timedelta(days=1)
 CONTACT_KINDS = {Channel.CALL: Kind.CALL, Channel.TEXT: Kind.TEXT, Channel.EMAIL: Kind.EMAIL}
 
 
 @dataclass(frozen=True)
-class Standing:
+class ContactStatus:
     """What holds for one lead: the answers, the tries, and which of its channels are suppressed."""
 
     lead: Lead
@@ -80,19 +80,19 @@ class Standing:
         )
 
 
-def standing(session: Session, lead: Lead) -> Standing:
+def contact_status(session: Session, lead: Lead) -> ContactStatus:
     """What holds for `lead` now."""
-    return standing_of(session, [lead])[lead.id]
+    return contact_statuses(session, [lead])[lead.id]
 
 
-def standing_of(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, Standing]:
+def contact_statuses(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, ContactStatus]:
     """The same for many leads in three statements."""
     consents = consent.current_of(session, [lead.id for lead in leads])
     tries = _tries(session, leads)
     indexes = [index for lead in leads for index in (lead.phone_index, lead.email_index)]
     listed = suppression.suppressed(session, indexes)
     return {
-        lead.id: Standing(
+        lead.id: ContactStatus(
             lead, consents.get(lead.id, {}), tries.get(lead.id, ()), _suppressed_channels(lead, listed)
         )
         for lead in leads
@@ -122,12 +122,12 @@ def _tries(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, tuple[tup
 def _same_person(of: Lead, lead: Lead, attempt: Attempt) -> bool:
     index = "email_index" if attempt.channel is Channel.EMAIL else "phone_index"
     reached = getattr(of, index)
-    return reached is not None and reached == getattr(lead, index) and attempt.at > lead.asked_at - LATELY
+    return reached is not None and reached == getattr(lead, index) and attempt.at > lead.asked_at - RECENTLY
 
 
 def _attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
     indexes = {index for lead in leads for index in (lead.phone_index, lead.email_index) if index}
-    since = min((lead.asked_at for lead in leads), default=datetime.max.replace(tzinfo=UTC)) - LATELY
+    since = min((lead.asked_at for lead in leads), default=datetime.max.replace(tzinfo=UTC)) - RECENTLY
     shared = or_(Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
     own = Lead.id.in_([lead.id for lead in leads])
     return (
@@ -144,17 +144,17 @@ def _attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
 
 def gate_facts(session: Session, lead: Lead, *, channel: Channel) -> GateFacts:
     """What the gate must know of `lead` to judge `channel`: consents, suppression, tries not undone."""
-    return standing(session, lead).facts(channel)
+    return contact_status(session, lead).facts(channel)
 
 
 def verdict(session: Session, lead: Lead, *, channel: Channel, instance: Instance) -> Verdict:
     """May `lead` be contacted on `channel` now?"""
-    return standing(session, lead).verdict(channel, instance)
+    return contact_status(session, lead).verdict(channel, instance)
 
 
 def verdicts(session: Session, lead: Lead, *, instance: Instance) -> dict[Channel, Verdict]:
     """The gate's answer for every channel."""
-    found = standing(session, lead)
+    found = contact_status(session, lead)
     return {channel: found.verdict(channel, instance) for channel in Channel}
 
 
@@ -168,7 +168,7 @@ def promise_of(
     return promise_for(
         clinic or instance.clinic,
         instance.hours,
-        channels=standing(session, lead).channels,
+        channels=contact_status(session, lead).channels,
         region=lead.region,
         time_zone=lead.time_zone,
         number_zones=tuple(lead.number_zones.split()),

@@ -27,20 +27,20 @@ _LONGEST = 1024
 _AHEAD = timedelta(minutes=5)
 
 
-class TokenTrouble(Unprocessable):
+class TokenError(Unprocessable):
     """The page has to come back with a fresh token; every word stays."""
 
     def __init__(self) -> None:
         super().__init__({})
 
 
-class Forged(TokenTrouble):
+class Forged(TokenError):
     """Not ours, damaged, or missing."""
 
     sentence = N_("Nothing is lost. Please check what you typed, and send it once more.")
 
 
-class Stale(TokenTrouble):
+class Stale(TokenError):
     """Ours, but older than we remember what was sent. `token` is what it said."""
 
     sentence = N_("This page was open for a long time. Please check what you typed, and send it once more.")
@@ -50,7 +50,7 @@ class Stale(TokenTrouble):
         super().__init__()
 
 
-class StatementsChanged(TokenTrouble):
+class StatementsChanged(TokenError):
     """Our words are not the ones that were shown: what was ticked was ticked for other words."""
 
     sentence = N_(
@@ -91,7 +91,9 @@ class FormToken:
         return replace(self, again=True, **changes)
 
 
-def fresh(*, language: str, statements: Statements, now: datetime, article: str | None = None) -> FormToken:
+def new_token(
+    *, language: str, statements: Statements, now: datetime, article: str | None = None
+) -> FormToken:
     """A token for a page nobody has seen yet."""
     return FormToken(
         nonce=crypto.token(),

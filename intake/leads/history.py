@@ -27,7 +27,7 @@ _SETTLED = frozenset({Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STO
 
 
 @dataclass(frozen=True)
-class Told:
+class HistoryEntry:
     """One act. `by` is None for the person and for the service itself.
 
     `undone`: it was taken back later. `nothing_logged`: somebody looked, and the hold ended
@@ -48,12 +48,12 @@ class Told:
         return _whom(self.action, self.details)
 
 
-def tell(events: Sequence[AuditEvent], lead: Lead, *, now: datetime) -> list[Told]:
+def build_history(events: Sequence[AuditEvent], lead: Lead, *, now: datetime) -> list[HistoryEntry]:
     """The acts worth telling, newest first like `events`; looking without revealing is none."""
     worth = [event for event in events if event.action not in _UNTOLD and not shows_again(event)]
     undone = {len(worth) - 1 - place for place in taken_back([event.action for event in reversed(worth)])}
     return [
-        Told(
+        HistoryEntry(
             event.id,
             event.at,
             event.actor_id,

@@ -61,7 +61,7 @@ def _wrapped(column: "Column[Any]") -> bool:
     return isinstance(column.type, Wrapped)
 
 
-def standing(session: Session, keyring: Keyring) -> Mapping[str, int]:
+def rows_by_key(session: Session, keyring: Keyring) -> Mapping[str, int]:
     """How many rows stand on which key id; every id of the keyring is there, also with 0."""
     counts = dict.fromkeys(keyring.sealing_ids, 0)
     for cell in cells():
@@ -89,7 +89,7 @@ def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | No
     the keys stand in a wrong order, when one is missing, or when there is nothing to rotate to.
     """
     with instance.database.reading() as session:
-        counts = standing(session, instance.keyring)
+        counts = rows_by_key(session, instance.keyring)
         _refuse_unfit(counts, _retired(session), instance.keyring.sealing_ids)
     newest, *older = instance.keyring.sealing_ids
     of, moved, failed = sum(counts.values()) - counts[newest], 0, 0
@@ -102,7 +102,7 @@ def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | No
     if moved:
         _note(instance, Action.KEYS_ROTATED, to=newest, count=moved)
     with instance.database.reading() as session:
-        left = standing(session, instance.keyring)
+        left = rows_by_key(session, instance.keyring)
     return Rotated(moved, failed, tuple(key_id for key_id in older if not left[key_id]))
 
 

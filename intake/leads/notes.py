@@ -14,7 +14,7 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.claims import Act, Closed
+from intake.leads.claims import AlreadyClosed, LeadAct
 from intake.leads.models import Lead, LeadKey, LeadStatus
 from intake.security import crypto
 from intake.security.crypto import Place, Unopenable
@@ -64,11 +64,11 @@ def write(session: Session, lead: Lead, typed: str, *, seen: str, member: Member
     when a colleague wrote another since, and Unprocessable on `note`.
     """
     require(member, Permission.LOG_OUTCOME)
-    words, act = read(typed), Act(session, lead, member, instance)
+    words, act = read(typed), LeadAct(session, lead, member, instance)
     session.refresh(lead, with_for_update=True)  # of two at once the second sees what the first wrote
     if lead.status is LeadStatus.CLOSED:
-        raise Closed
-    claims.refuse_if_held(act)
+        raise AlreadyClosed
+    claims.refuse_if_claimed(act)
     if words == of(session, lead, instance=instance):
         return
     if not crypto.same(seen.encode(), mark(lead, instance=instance).encode()):

@@ -33,7 +33,7 @@ def remind(instance: Instance) -> int:
     """Tell the second contacts, once an hour in opening hours, that requests wait; returns how many do."""
     with instance.database.transaction() as session:
         waiting = unopened(session, instance=instance)
-        if waiting and not _told(session, instance.clock()) and closing(instance):
+        if waiting and not _told(session, instance.clock()) and closes_at(instance):
             outbox.enqueue(
                 session,
                 Mail.UNOPENED,
@@ -83,17 +83,17 @@ def _told(session: Session, now: datetime) -> bool:
     return last is not None and now - AGAIN < last <= now
 
 
-def closing(instance: Instance) -> datetime | None:
+def closes_at(instance: Instance) -> datetime | None:
     """When the clinic closes today; None when it is closed."""
     return open_until(instance.clinic, instance.clock())
 
 
-def unattended(session: Session, *, instance: Instance) -> bool:
+def is_unattended(session: Session, *, instance: Instance) -> bool:
     """Whether requests wait unopened in opening hours and nobody has been at the desk for that long.
 
     Then the public page must not promise what nobody is there to keep.
     """
-    if not closing(instance):
+    if not closes_at(instance):
         return False
     seen = session.scalar(select(func.max(StaffSession.seen_at)))
     patience = timedelta(minutes=instance.clinic.notices.reminder_minutes)
@@ -105,7 +105,7 @@ def unattended(session: Session, *, instance: Instance) -> bool:
 def counting_from(session: Session, *, instance: Instance) -> datetime:
     """The moment from which a promise counts: now, or the next opening when nobody is at the desk."""
     now = instance.clock()
-    return (closing(instance) or now) if unattended(session, instance=instance) else now
+    return (closes_at(instance) or now) if is_unattended(session, instance=instance) else now
 
 
 # --- Whether somebody was at the desk while the clinic was open, told from the audit log.

@@ -17,7 +17,7 @@ from intake.core.errors import Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility
-from intake.leads.claims import Act
+from intake.leads.claims import LeadAct
 from intake.leads.history import AGAIN, ENDS, shows_again
 from intake.leads.models import AskingFor, Lead, LeadKey
 from intake.security import crypto
@@ -85,7 +85,7 @@ class Revealed:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnDetails:
     """What a request says, in full, for the person whose it is."""
 
     name: str
@@ -103,7 +103,7 @@ class GateShut(Refused):
         super().__init__(verdict.refusals[0].sentence)
 
 
-class Gone(Refused):
+class ValueGone(Refused):
     """The lead's key is gone, or its sealed values were changed."""
 
     sentence = N_("What this request said can no longer be opened.")
@@ -151,16 +151,16 @@ def _opened(key: bytes, lead: Lead, column: str) -> str | None:
     return crypto.open_sealed(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
 
 
-def own(session: Session, lead: Lead, *, instance: Instance) -> Own:
+def own_details(session: Session, lead: Lead, *, instance: Instance) -> OwnDetails:
     """Everything in full, for its owner alone; the caller has made sure, and recorded it. Raises Gone."""
     try:
         key = _key(lead, _wrapped(session, [lead.id]).get(lead.id), instance)
         words = {each: _opened(key, lead, each) for each in ("name", "phone", "email", "article")}
         asking_for = _opened(key, lead, "asking_for")
     except Unopenable:
-        raise Gone from None
+        raise ValueGone from None
     asked = AskingFor(asking_for) if asking_for else None
-    return Own(words["name"] or "", words["phone"], words["email"], asked, words["article"])
+    return OwnDetails(words["name"] or "", words["phone"], words["email"], asked, words["article"])
 
 
 def reveal(session: Session, lead: Lead, *, channel: Channel, member: Member, instance: Instance) -> Revealed:
@@ -171,14 +171,14 @@ def reveal(session: Session, lead: Lead, *, channel: Channel, member: Member, in
     with it the hold.
     """
     require(member, Permission.REVEAL)
-    claims.take(Act(session, lead, member, instance))
+    claims.acquire(LeadAct(session, lead, member, instance))
     verdict = eligibility.verdict(session, lead, channel=channel, instance=instance)
     if not verdict.allowed:
         raise GateShut(verdict)
     return _shown(session, lead, channel, member, instance)
 
 
-def showing(
+def record_reveal(
     session: Session,
     lead: Lead,
     *,
@@ -205,7 +205,7 @@ def _revealed_in_this_hold(
 ) -> set[Channel | None]:
     """Walk back from the end of the hold; every reveal of ours inside it began it, or made it longer."""
     channels: set[Channel | None] = set()
-    began = lead.claimed_until - claims.HOLD if lead.claimed_until else instance.clock()
+    began = lead.claimed_until - claims.CLAIM_FOR if lead.claimed_until else instance.clock()
     for event in story:
         if event.action in _BREAKS:
             break
@@ -215,7 +215,7 @@ def _revealed_in_this_hold(
             break
         channel = service.details_of(event).get("channel")
         channels.add(Channel(channel) if channel else None)
-        began = event.at - claims.HOLD
+        began = event.at - claims.CLAIM_FOR
     return channels
 
 
@@ -247,8 +247,8 @@ def _open(session: Session, lead: Lead, channel: Channel, instance: Instance) ->
         words = {each: _opened(key, lead, each) for each in ("name", "asking_for", "article")}
         value = _opened(key, lead, "email" if channel is Channel.EMAIL else "phone")
     except Unopenable:
-        raise Gone from None
+        raise ValueGone from None
     if not value or not lead.claimed_until:
-        raise Gone
+        raise ValueGone
     asking_for = AskingFor(words["asking_for"]) if words["asking_for"] else None
     return Revealed(channel, words["name"] or "", value, asking_for, words["article"], lead.claimed_until)

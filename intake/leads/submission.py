@@ -59,13 +59,13 @@ class AlreadySent(Refused):
         super().__init__()
 
 
-class NoLongerHeld(Refused):
+class Erased(Refused):
     """The page was sent before and what it said has been erased since."""
 
     sentence = N_("We no longer hold this request. If you want us to call, please send it once more.")
 
 
-class Ended(Refused):
+class RequestEnded(Refused):
     """The page was sent before, and its request was stopped, corrected or finished since."""
 
     sentence = N_(
@@ -88,16 +88,16 @@ def submit(
     """
     token_hash = instance.keyring.blind_index("form-token", request.token.nonce)
     mac = _content_mac(request, instance)
-    if not _first(session, token_hash, mac, instance):
-        return _again(session, request, token_hash, mac, instance)
-    lead = _kept(session, request, instance, method, actor or Actor.person())
+    if not _take_token(session, token_hash, mac, instance):
+        return _repeated(session, request, token_hash, mac, instance)
+    lead = _store(session, request, instance, method, actor or Actor.person())
     session.get_one(Submission, token_hash).lead_id = lead.id
     _supersede(session, request.token.follows, lead, instance)
     session.flush()
     return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=False)
 
 
-def _first(session: Session, token_hash: bytes, mac: bytes, instance: Instance) -> bool:
+def _take_token(session: Session, token_hash: bytes, mac: bytes, instance: Instance) -> bool:
     """Take the token. False when it was used; on PostgreSQL this waits for the one who is using it."""
     if session.get(Submission, token_hash):
         return False
@@ -109,17 +109,17 @@ def _first(session: Session, token_hash: bytes, mac: bytes, instance: Instance) 
     return True
 
 
-def _again(
+def _repeated(
     session: Session, request: Request, token_hash: bytes, mac: bytes, instance: Instance
 ) -> Submitted:
     before = session.get_one(Submission, token_hash)
     if before.lead_id is None:
-        raise NoLongerHeld
+        raise Erased
     if not crypto.same(before.content_mac, mac):
         raise AlreadySent(token_hash.hex())
     lead = session.get_one(Lead, before.lead_id)
     if lead.status is LeadStatus.CLOSED:
-        raise Ended
+        raise RequestEnded
     return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=True)
 
 
@@ -128,7 +128,7 @@ def _content_mac(request: Request, instance: Instance) -> bytes:
     return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
 
 
-def _kept(session: Session, request: Request, instance: Instance, method: Method, actor: Actor) -> Lead:
+def _store(session: Session, request: Request, instance: Instance, method: Method, actor: Actor) -> Lead:
     lead_id, now = uuid.uuid4(), instance.clock()
     indexes = contact_indexes(request.phone, request.email, instance)
     events = consent.record(
@@ -248,7 +248,7 @@ def _supersede(session: Session, follows: str | None, lead: Lead, instance: Inst
     """A correction takes the place of what it corrects, unless somebody has already tried that one."""
     used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
     before = session.scalars(used.with_for_update()).first()
-    old = _last_word(session, before.lead_id) if before and before.lead_id else None
+    old = _newest_correction(session, before.lead_id) if before and before.lead_id else None
     if not old or old.status is not LeadStatus.NEW or _attempted(session, old):
         return
     now = instance.clock()
@@ -266,7 +266,7 @@ def _supersede(session: Session, follows: str | None, lead: Lead, instance: Inst
     )
 
 
-def _last_word(session: Session, lead_id: uuid.UUID) -> Lead | None:
+def _newest_correction(session: Session, lead_id: uuid.UUID) -> Lead | None:
     """The newest correction of a request: a page may be gone back to and corrected more than once."""
     lead = session.get(Lead, lead_id)
     while lead and (later := session.scalars(select(Lead).where(Lead.follows == lead.id)).first()):

@@ -24,7 +24,7 @@ from intake.core.errors import NotAllowed, NotFound, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.claims import Act, Closed, touch
+from intake.leads.claims import AlreadyClosed, LeadAct, touch
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
 
 PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
@@ -44,7 +44,7 @@ _WHO = {
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedStop:
     """A number or address on the list, by its entries, and when its lead last said yes to its use."""
 
     entries: Sequence[Suppression]
@@ -219,14 +219,14 @@ def lift(session: Session, lead: Lead, *, member: Member, instance: Instance) ->
     require(member, Permission.REVEAL)
     if lead not in carrying(session, indexes_of(lead), lead.id):
         raise NotFound
-    act = Act(session, lead, member, instance)
+    act = LeadAct(session, lead, member, instance)
     if lead.status is LeadStatus.CLOSED:
-        raise Closed
-    claims.refuse_if_held(act)
+        raise AlreadyClosed
+    claims.refuse_if_claimed(act)
     return _lift(act, _liftable(_listed(session, lead), member))
 
 
-def _liftable(listed: Sequence[Listed], member: Member) -> list[Listed]:
+def _liftable(listed: Sequence[ListedStop], member: Member) -> list[ListedStop]:
     again = [each for each in listed if each.asked_again]
     if listed and not again:
         raise Refused(NOT_SINCE)
@@ -236,7 +236,7 @@ def _liftable(listed: Sequence[Listed], member: Member) -> list[Listed]:
     return ours
 
 
-def _lift(act: Act, listed: Sequence[Listed]) -> int:
+def _lift(act: LeadAct, listed: Sequence[ListedStop]) -> int:
     entries = [entry for each in listed for entry in each.entries]
     if not entries:
         return 0
@@ -250,24 +250,24 @@ def _lift(act: Act, listed: Sequence[Listed]) -> int:
         at=act.now,
         actor=act.member.actor,
         about=act.lead.id,
-        details={"reason": Listed(entries, act.now).reason.value, "count": len(entries)},
+        details={"reason": ListedStop(entries, act.now).reason.value, "count": len(entries)},
     )
     act.session.flush()
     return len(entries)
 
 
-def asked_again(session: Session, lead: Lead) -> list[Listed]:
+def asked_again(session: Session, lead: Lead) -> list[ListedStop]:
     """What of an open lead stands on the list although it was agreed to since; empty when it is closed."""
     if lead.status is LeadStatus.CLOSED:
         return []
     return [each for each in _listed(session, lead) if each.asked_again]
 
 
-def _listed(session: Session, lead: Lead) -> list[Listed]:
+def _listed(session: Session, lead: Lead) -> list[ListedStop]:
     agreed = _agreed(session, lead)
     entries = _entries(session, agreed)
     found = {index: [each for each in entries if each.contact_index == index] for index in agreed}
-    return [Listed(found[index], at) for index, at in agreed.items() if found[index]]
+    return [ListedStop(found[index], at) for index, at in agreed.items() if found[index]]
 
 
 def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
@@ -286,7 +286,7 @@ def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
 PAGE = 50
 
 
-class ContactStatus(StrEnum):
+class StopStatus(StrEnum):
     """Which entries are asked for."""
 
     LIVE = "live"
@@ -296,7 +296,7 @@ class ContactStatus(StrEnum):
 class StopQuery(TypedDict):
     """Which entries are asked for; None: whichever."""
 
-    standing: ContactStatus | None
+    standing: StopStatus | None
     reason: SuppressionReason | None
 
 
@@ -322,7 +322,7 @@ class SuppressionPage:
 def suppression_page(
     session: Session,
     *,
-    standing: ContactStatus | None = None,
+    standing: StopStatus | None = None,
     reason: SuppressionReason | None = None,
     after: PageStart | None = None,
 ) -> SuppressionPage:
@@ -331,7 +331,7 @@ def suppression_page(
     wanted = select(*columns).order_by(Suppression.at.desc(), Suppression.id.desc()).limit(PAGE + 1)
     if standing:
         lifted = Suppression.lifted_at.is_not(None)
-        wanted = wanted.where(lifted if standing is ContactStatus.LIFTED else ~lifted)
+        wanted = wanted.where(lifted if standing is StopStatus.LIFTED else ~lifted)
     if reason:
         wanted = wanted.where(Suppression.reason == reason)
     if after:

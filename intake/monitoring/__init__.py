@@ -20,7 +20,7 @@ from intake.leads.models import Lead, LeadStatus
 from intake.monitoring import article_links, integrity, response_time_checks
 from intake.monitoring import checks as monitoring_checks
 from intake.monitoring.checks import Check, State
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 
 __all__ = [
     "NOT_FOR_A_PAGE",
@@ -48,7 +48,7 @@ NOT_FOR_A_PAGE = (article_links.ARTICLES_CHECK,)
 """The names of the checks that only `doctor` makes."""
 _TABLES = (
     *_URGENT,
-    monitoring_checks.rounds,
+    monitoring_checks.jobs,
     monitoring_checks.linking,
     integrity.verified,
     monitoring_checks.clock,
@@ -74,7 +74,7 @@ class Figures:
 def run_checks(instance: Instance) -> list[Check]:
     """Every check that can be made now; what stands in the tables only when they can be read."""
     found = ready(instance)
-    readable = well(found)
+    readable = is_well(found)
     found += [check(instance) for check in _SURROUNDINGS]
     return [*found, *_in_the_tables(instance)] if readable else found
 
@@ -94,7 +94,7 @@ def doctor(instance: Instance) -> list[Check]:
     return [*run_checks(instance), *(check(instance) for check in _AT_LEISURE)]
 
 
-def well(found: Sequence[Check]) -> bool:
+def is_well(found: Sequence[Check]) -> bool:
     """True when nothing is red."""
     return all(check.state is not State.RED for check in found)
 
@@ -134,7 +134,7 @@ def figures(session: Session, *, at: datetime) -> Figures:
     """What /metrics tells, straight from the tables, so that it is true for any number of processes."""
     now = outbox.status(session, at=at)
     by_status = session.execute(select(Lead.status, func.count()).group_by(Lead.status)).all()
-    leases = session.scalars(select(RoundLease).where(RoundLease.ended_at.is_not(None)))
+    leases = session.scalars(select(JobLease).where(JobLease.ended_at.is_not(None)))
     return Figures(
         waiting=now.waiting,
         dead=now.dead,

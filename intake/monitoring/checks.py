@@ -24,11 +24,11 @@ from intake.backup import BackupAct
 from intake.conf.secrets import BACKUP_KEY, parse_key
 from intake.core.i18n import gettext, ngettext, translate
 from intake.db.engine import SQLITE_PRAGMAS
-from intake.db.migrate import Standing, standing
+from intake.db.migrate import MigrationState, migration_state
 from intake.instance import Instance
 from intake.leads import key_rotation
 from intake.leads.models import Lead, LeadKey
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 from intake.security.crypto import UNREADABLE, KeyMark, Place, Unopenable, mark_of
 
 DELIVERY = "notices"
@@ -82,11 +82,11 @@ def wrong_pragmas(session: Session) -> list[str]:
 
 def migrations(instance: Instance) -> Check:
     """The tables are those of this version. Raises Unavailable when the database is."""
-    where = standing(instance.database)
-    if where is Standing.BEHIND:
+    where = migration_state(instance.database)
+    if where is MigrationState.BEHIND:
         older = gettext("The database is older than this version.")
         return Check("migrations", State.RED, older, gettext("Run `intake db upgrade`."))
-    if where is Standing.AHEAD:
+    if where is MigrationState.AHEAD:
         newer = gettext("The database was made by a newer version.")
         todo = gettext("Start that version, or restore the backup before it.")
         return Check("migrations", State.RED, newer, todo)
@@ -140,7 +140,7 @@ def texts(instance: Instance) -> Check:
 
 def relay(session: Session, instance: Instance) -> Check:
     """Somebody makes the rounds: sends notices, links the audit log, ends what retention ends."""
-    last = session.scalar(select(func.max(RoundLease.ended_at)))
+    last = session.scalar(select(func.max(JobLease.ended_at)))
     if last is None:
         never = gettext("The relay has never run.")
         return Check("relay", State.RED, never, gettext("Start `intake relay`."))
@@ -151,9 +151,9 @@ def relay(session: Session, instance: Instance) -> Check:
     return Check("relay", State.GREEN, said)
 
 
-def rounds(session: Session, instance: Instance) -> Check:
+def jobs(session: Session, instance: Instance) -> Check:
     """Every round is made when it is due, and succeeds."""
-    leases = session.scalars(select(RoundLease).order_by(RoundLease.name)).all()
+    leases = session.scalars(select(JobLease).order_by(JobLease.name)).all()
     due = [each for each in leases if each.name != DELIVERY]
     overdue = [each.name for each in due if instance.clock() - each.due_at > ROUND_OVERDUE]
     failing = [each.name for each in leases if each.last_error]
@@ -211,7 +211,7 @@ def clock(session: Session, instance: Instance) -> Check:
 def keys(session: Session, instance: Instance) -> Check:
     """The keys are those that this database was written with."""
     newest = session.scalars(select(LeadKey).join(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
-    missing = set(key_rotation.standing(session, instance.keyring)) - {
+    missing = set(key_rotation.rows_by_key(session, instance.keyring)) - {
         *instance.keyring.sealing_ids,
         UNREADABLE,
     }

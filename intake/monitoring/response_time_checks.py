@@ -10,7 +10,7 @@ from intake.instance import Instance
 from intake.leads import reminders
 from intake.monitoring.checks import Check, State, ago
 from intake.outbox import Mail, MessageState, OutboxMessage
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 
 HEARTBEAT = "heartbeat"
 """The name of the round that sends a request through the real door and takes it back."""
@@ -34,7 +34,7 @@ def door(session: Session, instance: Instance) -> Check:
 
     That none was sent lately shows in `relay` and `rounds`.
     """
-    beat = session.get(RoundLease, HEARTBEAT)
+    beat = session.get(JobLease, HEARTBEAT)
     if beat is None:
         return Check("heartbeat", State.GREEN, gettext("No heartbeat yet; the relay makes the first."))
     if beat.last_error:

@@ -24,14 +24,14 @@ from flask import Flask
 from flask_mail import Connection, Mail, Message
 
 from intake.conf.settings import Settings, Tls
-from intake.outbox.messages import Letter
+from intake.outbox.messages import RenderedMessage
 
 STEPS = 3
 """A letter may take this many timeouts altogether, from the connection to the server's last word."""
 FOLDER = "mail"
 _LASTING = 500
 
-Send = Callable[[Letter], None]
+Send = Callable[[RenderedMessage], None]
 """Hands one letter over. Returns once it was accepted; raises NotSent."""
 
 
@@ -124,7 +124,7 @@ class _Line(Connection):
         self._tls = tls
         self._talking: smtplib.SMTP | None = None
 
-    def hand_over(self, letter: Letter) -> None:
+    def hand_over(self, letter: RenderedMessage) -> None:
         """Send one letter before its deadline. Raises NotSent; the next letter starts afresh."""
         deadline = _Deadline(self._settings.smtp_timeout * STEPS, self._cut)
         try:
@@ -234,7 +234,7 @@ class _Deadline:
 class _Envelope(Message):
     """A letter as Flask-Mail wants it; the bytes are the letter's own."""
 
-    def __init__(self, letter: Letter) -> None:
+    def __init__(self, letter: RenderedMessage) -> None:
         super().__init__(sender=letter.sender, recipients=[letter.recipient])
         self._raw = letter.raw
 
@@ -269,7 +269,7 @@ class MaildirMailer:
         """Letters are kept one file each, written to the disk before send returns."""
         yield self._keep
 
-    def _keep(self, letter: Letter) -> None:
+    def _keep(self, letter: RenderedMessage) -> None:
         try:
             mailbox.Maildir(self.folder).add(letter.raw)
         except OSError as failure:

@@ -29,12 +29,12 @@ _BODY_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _UNFOLDED = SMTP.clone(max_line_length=None)
 
 
-class Unwritable(Exception):
+class RenderError(Exception):
     """This message cannot be put into words: its template is broken or an address is none."""
 
 
 @dataclass(frozen=True)
-class Letter:
+class RenderedMessage:
     """One mail ready to go: the envelope's two addresses and the bytes of RFC 5322."""
 
     sender: str
@@ -42,24 +42,24 @@ class Letter:
     raw: bytes
 
 
-def compose(message: OutboxMessage, *, clinic: Clinic, settings: Settings, at: datetime) -> Letter:
+def render(message: OutboxMessage, *, clinic: Clinic, settings: Settings, at: datetime) -> RenderedMessage:
     """The mail of an outbox row, dated `at` and in plain text. Raises Unwritable."""
     try:
-        return _letter(message, _words(message, clinic, settings), settings.mail_from, at)
+        return _message(message, _words(message, clinic, settings), settings.mail_from, at)
     except Exception as broken:  # noqa: BLE001  one message's fault must never be another's
-        raise Unwritable(type(broken).__name__) from None
+        raise RenderError(type(broken).__name__) from None
 
 
-def anchor_letter(anchor: Anchor, *, recipient: str, settings: Settings, at: datetime) -> Letter:
+def anchor_message(anchor: Anchor, *, recipient: str, settings: Settings, at: datetime) -> RenderedMessage:
     """The weekly mail that keeps the end of the audit chain outside: its place, counts, date and seal.
 
     A second copy has the same Message-ID. Raises Unwritable.
     """
     message = OutboxMessage(id=anchor.id, recipient=recipient)
     try:
-        return _letter(message, _rendered("anchor", {"anchor": anchor}), settings.mail_from, at)
+        return _message(message, _rendered("anchor", {"anchor": anchor}), settings.mail_from, at)
     except Exception as broken:  # noqa: BLE001  told by its kind alone, like any other letter
-        raise Unwritable(type(broken).__name__) from None
+        raise RenderError(type(broken).__name__) from None
 
 
 def _words(message: OutboxMessage, clinic: Clinic, settings: Settings) -> tuple[str, str]:
@@ -92,7 +92,7 @@ def _day(published: date | None) -> str:
     return format_date(published, "long", locale="en") if published else "undated"
 
 
-def _letter(message: OutboxMessage, words: tuple[str, str], sender: str, at: datetime) -> Letter:
+def _message(message: OutboxMessage, words: tuple[str, str], sender: str, at: datetime) -> RenderedMessage:
     subject, body = words
     mail = EmailMessage(policy=SMTP)
     for name, value in {
@@ -106,7 +106,7 @@ def _letter(message: OutboxMessage, words: tuple[str, str], sender: str, at: dat
     }.items():
         mail[name] = _header(value)
     mail.set_content(_body(body), cte="7bit" if body.isascii() else "quoted-printable")
-    return Letter(sender, message.recipient, mail.as_bytes(policy=_UNFOLDED))
+    return RenderedMessage(sender, message.recipient, mail.as_bytes(policy=_UNFOLDED))
 
 
 def _address(written: str) -> str:

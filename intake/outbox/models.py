@@ -71,7 +71,7 @@ class OutboxMessage(Base):
         return and_(or_(waits, given_up), reached(cls.due_at, at))
 
 
-class RoundLease(Base):
+class JobLease(Base):
     """One round of the relay: who makes it now, when it last ended and how."""
 
     __tablename__ = "round_lease"

@@ -24,7 +24,7 @@ from intake.conf.settings import Settings
 from intake.core.clock import Clock
 from intake.db.engine import Database
 from intake.outbox.mailer import STEPS, Mailer, NotSent, Send
-from intake.outbox.messages import Unwritable, compose
+from intake.outbox.messages import RenderError, render
 from intake.outbox.models import Mail, MessageState, OutboxMessage
 
 # --- Many requests at once must not bury the staff in mail: after ten notices, one speaks for the rest.
@@ -163,7 +163,7 @@ def deliver_due(
             if claim is None:
                 break
             failure = _try(send, claim.first, clinic, settings, clock())
-            tally[_settle(database, claim, failure, clock())] += len(claim.messages)
+            tally[_record_result(database, claim, failure, clock())] += len(claim.messages)
             if failure and failure.cut_off:
                 break
     return Delivered(**{result.value: count for result, count in tally.items()})
@@ -182,7 +182,7 @@ def _claim(database: Database, settings: Settings, at: datetime) -> Claim | None
         while (message := _next(session, at)) is not None:
             quiet = quiet_until(session, message, at=at)
             if quiet is None:
-                return _take(session, [message, *covered_by(session, message, at=at)], until)
+                return _claim_row(session, [message, *covered_by(session, message, at=at)], until)
             postpone(session, message, at=at, until=quiet)
     return None
 
@@ -202,7 +202,7 @@ def _next(session: Session, at: datetime) -> OutboxMessage | None:
     ).first()
 
 
-def _take(session: Session, messages: Sequence[OutboxMessage], until: datetime) -> Claim:
+def _claim_row(session: Session, messages: Sequence[OutboxMessage], until: datetime) -> Claim:
     """Mark them as ours, each under a new generation; `_next` has locked them for us."""
     for message in messages:
         message.state = MessageState.SENDING
@@ -218,15 +218,15 @@ def _try(
 ) -> Failure | None:
     """Write and send one message. Whatever goes wrong is this message's failure and nobody else's."""
     try:
-        send(compose(message, clinic=clinic, settings=settings, at=at))
-    except Unwritable as broken:
+        send(render(message, clinic=clinic, settings=settings, at=at))
+    except RenderError as broken:
         return Failure(f"Unwritable {broken}", lasting=True)
     except NotSent as failure:
         return Failure(failure.code, lasting=failure.refused, cut_off=failure.cut_off)
     return None
 
 
-def _settle(database: Database, claim: Claim, failure: Failure | None, at: datetime) -> Result:
+def _record_result(database: Database, claim: Claim, failure: Failure | None, at: datetime) -> Result:
     """Write down how it ended, but only where the claim is still ours."""
     result, values = _sent(at) if failure is None else _not_sent(claim.first, failure, at)
     with database.transaction() as session:

@@ -22,9 +22,9 @@ from intake.instance import Instance
 from intake.leads import form, form_token, models
 from intake.leads.eligibility import CONTACT_KINDS
 from intake.leads.models import Lead, LeadKey
-from intake.leads.reveal import Gone
+from intake.leads.reveal import ValueGone
 from intake.privacy import self_service
-from intake.privacy.self_service import Opened, opened
+from intake.privacy.self_service import OpenedRequest, open_request
 from intake.security import crypto
 from intake.security.crypto import Place, Unopenable
 
@@ -38,7 +38,7 @@ _CHANNELS = {"phone": self_service.BY_PHONE, "email": (Channel.EMAIL,)}
 _BESIDE = {"phone": (Kind.VOICEMAIL,), "email": ()}
 
 
-class KeptAsItIs(Refused):
+class Unchanged(Refused):
     """A legal hold keeps the number and the address as they are."""
 
     sentence = N_(
@@ -59,12 +59,12 @@ class Correction:
     shown: str
 
 
-def shown(instance: Instance, language: str) -> str:
+def correction_form(instance: Instance, language: str) -> str:
     """The mark of the statements that a page in `language` shows now."""
     return form_token.shown(instance.statements, language)
 
 
-def correct(session: Session, *, code: str, correction: Correction, instance: Instance) -> Opened:
+def correct(session: Session, *, code: str, correction: Correction, instance: Instance) -> OpenedRequest:
     """Put another number (`kind` phone) or address (`kind` email) in the place of the old one.
 
     At least one of its channels must be ticked; those that are not are refused for it. The promise is
@@ -74,14 +74,14 @@ def correct(session: Session, *, code: str, correction: Correction, instance: In
     """
     lead = self_service.changeable(session, code, instance=instance)
     if models.legal_hold_of(session, lead.id):
-        raise KeptAsItIs
+        raise Unchanged
     words = _checked(correction, instance)
     index = instance.keyring.blind_index(correction.kind, words)
     if not _says_the_same(session, lead, correction, index):
         _seal(session, lead, correction.kind, words, instance)
         _agree(session, lead, correction, index, instance)
         self_service.promise_anew(session, lead, instance=instance)
-    return opened(session, lead, instance=instance)
+    return open_request(session, lead, instance=instance)
 
 
 def _checked(correction: Correction, instance: Instance) -> str:
@@ -94,7 +94,7 @@ def _checked(correction: Correction, instance: Instance) -> str:
         problems[correction.kind] = [str(each) for each in wrong.messages]
     if not correction.channels or not set(correction.channels) <= set(_CHANNELS[correction.kind]):
         problems["channels"] = [form.CHANNELS]
-    elif correction.shown != shown(instance, correction.language):
+    elif correction.shown != correction_form(instance, correction.language):
         problems["channels"] = [CHANGED]
     if problems:
         raise Unprocessable(problems)
@@ -124,11 +124,11 @@ def _seal(session: Session, lead: Lead, kind: str, words: str, instance: Instanc
     """Into the cell of the old one, under the key of the lead."""
     kept = session.get(LeadKey, lead.id)
     if kept is None:
-        raise Gone
+        raise ValueGone
     try:
         key = instance.keyring.unwrap(kept.wrapped, place=Place("lead_key", "wrapped", lead.id))
     except Unopenable:
-        raise Gone from None
+        raise ValueGone from None
     sealed = crypto.seal(key, words, place=Place("lead", kind, lead.id))
     if kind == "phone":
         lead.phone, lead.number_zones = sealed, " ".join(zones_of_number(words))

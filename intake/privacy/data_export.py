@@ -29,10 +29,10 @@ from intake.core.i18n import N_, translate
 from intake.instance import Instance
 from intake.leads import reveal
 from intake.leads.models import AskingFor, Attempt, Lead, LeadStatus
-from intake.leads.reveal import Own
+from intake.leads.reveal import OwnDetails
 from intake.outbox.models import OutboxMessage
 from intake.privacy import self_service
-from intake.privacy.self_service import Opened, find, opened
+from intake.privacy.self_service import OpenedRequest, find, open_request
 from intake.security.crypto import read_crockford
 
 # --- Saving a receipt with the private code: what it tells, gathered and masked, and that it was saved.
@@ -52,7 +52,7 @@ def save_receipt(session: Session, *, code: str, form: ReceiptFormat, instance: 
     """The signed receipt of the request that `code` opens, and one audit event. Raises NothingFound."""
     lead = find(session, code, instance=instance)
     held = receipt_particulars(
-        session, opened(session, lead, instance=instance), code=code, instance=instance
+        session, open_request(session, lead, instance=instance), code=code, instance=instance
     )
     audit.record(
         session,
@@ -76,7 +76,9 @@ def receipt_issuer(instance: Instance) -> Issue:
     )
 
 
-def receipt_particulars(session: Session, own: Opened, *, code: str, instance: Instance) -> Particulars:
+def receipt_particulars(
+    session: Session, own: OpenedRequest, *, code: str, instance: Instance
+) -> Particulars:
     """What a receipt tells of a request, in the language it was asked in."""
     lead, spoken = own.lead, own.lead.language
     return Particulars(
@@ -99,7 +101,7 @@ def receipt_particulars(session: Session, own: Opened, *, code: str, instance: I
     )
 
 
-def _promise(own: Opened, spoken: str, now: datetime) -> str:
+def _promise(own: OpenedRequest, spoken: str, now: datetime) -> str:
     """With its date, since nobody knows when a file is read; empty when none holds any more."""
     if own.lead.status is not LeadStatus.NEW or own.lead.promise_at <= now:
         return ""
@@ -145,7 +147,7 @@ ROLES = {
     Role.SUPERVISOR: N_("a supervisor"),
     Role.PRIVACY_OFFICER: N_("a privacy officer"),
 }
-SEEN = {
+STAFF_VIEWS = {
     Action.LEAD_VIEWED: N_("Opened, with name, number and address hidden"),
     Action.LEAD_REVEALED: N_("Number or address shown, to reach you"),
 }
@@ -154,7 +156,7 @@ HIDDEN = N_("Names, numbers and addresses are partly hidden here, in case others
 
 
 @dataclass(frozen=True)
-class Line:
+class ExportLine:
     """One fact: `key` names it for computers, `label` (message id) for people; its words are theirs."""
 
     key: str
@@ -163,16 +165,18 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Part:
+class ExportPart:
     """Facts of one kind: `rows` holds one entry each; `single` when there can be only one."""
 
     key: str
     title: str
-    rows: Sequence[Sequence[Line]]
+    rows: Sequence[Sequence[ExportLine]]
     single: bool = False
 
 
-def save(session: Session, *, code: str, form: ReceiptFormat, address: str, instance: Instance) -> Receipt:
+def save_copy(
+    session: Session, *, code: str, form: ReceiptFormat, address: str, instance: Instance
+) -> Receipt:
     """The file, and one audit event before anything is opened. Raises NothingFound.
 
     With `address` empty it is masked; else it must be the number or address of the request, and the file
@@ -191,8 +195,8 @@ def save(session: Session, *, code: str, form: ReceiptFormat, address: str, inst
         about=lead.id,
         details={"kind": form.value, "field": "full" if full else "masked"},
     )
-    held = self_service.opened(session, lead, instance=instance)
-    parts = _parts(session, held, reveal.own(session, lead, instance=instance) if full else None)
+    held = self_service.open_request(session, lead, instance=instance)
+    parts = _parts(session, held, reveal.own_details(session, lead, instance=instance) if full else None)
     return (_record if form is ReceiptFormat.JSON else _text)(parts, lead, instance, full=full)
 
 
@@ -208,43 +212,47 @@ def _belongs(lead: Lead, address: str, instance: Instance) -> bool:
 # --- gathering ----------------------------------------------------------------------------------------
 
 
-def _parts(session: Session, held: Opened, own: Own | None) -> list[Part]:
+def _parts(session: Session, held: OpenedRequest, own: OwnDetails | None) -> list[ExportPart]:
     lead, spoken = held.lead, held.lead.language
     hold = held.hold
-    kept = [Line("since", N_("Since"), hold.since), Line("until", N_("Until"), hold.until)] if hold else []
+    kept = (
+        [ExportLine("since", N_("Since"), hold.since), ExportLine("until", N_("Until"), hold.until)]
+        if hold
+        else []
+    )
     if hold and hold.erase_asked_at:
-        kept.append(Line("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
+        kept.append(ExportLine("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
     return [
-        Part("request", N_("Your request"), [_request(held, own)], single=True),
-        Part("consents", N_("What you agreed to"), list(_consents(session, lead, spoken))),
-        Part("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, spoken))),
-        Part("opened_by", N_("Who has opened it"), list(_looks(session, lead, spoken))),
-        Part("notices", N_("Notices to our staff that a request waits, with nothing about you"),
+        ExportPart("request", N_("Your request"), [_request(held, own)], single=True),
+        ExportPart("consents", N_("What you agreed to"), list(_consents(session, lead, spoken))),
+        ExportPart("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, spoken))),
+        ExportPart("opened_by", N_("Who has opened it"), list(_looks(session, lead, spoken))),
+        ExportPart("notices", N_("Notices to our staff that a request waits, with nothing about you"),
              list(_notices(session, lead))),
-        Part("legal_hold", N_("Kept for a legal reason"), [kept] if kept else []),
-        Part("erasure", N_("When it is erased"),
-             [[Line("at", N_("At the latest"), held.kept_until)]], single=True),
+        ExportPart("legal_hold", N_("Kept for a legal reason"), [kept] if kept else []),
+        ExportPart("erasure", N_("When it is erased"),
+             [[ExportLine("at", N_("At the latest"), held.kept_until)]], single=True),
     ]  # fmt: skip
 
 
-def _request(held: Opened, own: Own | None) -> list[Line]:
+def _request(held: OpenedRequest, own: OwnDetails | None) -> list[ExportLine]:
     lead, spoken = held.lead, held.lead.language
     zone = translate(names_of_zone(held.zone).phrase, spoken)
     return [
-        Line("reference", N_("Reference"), lead.reference),
-        Line("asked_at", N_("Asked"), lead.asked_at),
-        Line("language", N_("Language"), lead.language),
+        ExportLine("reference", N_("Reference"), lead.reference),
+        ExportLine("asked_at", N_("Asked"), lead.asked_at),
+        ExportLine("language", N_("Language"), lead.language),
         *_contact(held, own),
-        Line("safe_times", N_("Safe times"), hours.windows_in_words(held.windows, spoken)),
-        Line("place", N_("Where"), f"{name_of(lead.region, spoken)}, {zone}"),
-        Line("status", N_("Where it stands"), translate(STATUSES[lead.status], spoken)),
-        Line("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
-        Line("booked_for", N_("Consultation"), lead.booked_for),
-        Line("closed_at", N_("Closed"), lead.closed_at),
+        ExportLine("safe_times", N_("Safe times"), hours.windows_in_words(held.windows, spoken)),
+        ExportLine("place", N_("Where"), f"{name_of(lead.region, spoken)}, {zone}"),
+        ExportLine("status", N_("Where it stands"), translate(STATUSES[lead.status], spoken)),
+        ExportLine("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
+        ExportLine("booked_for", N_("Consultation"), lead.booked_for),
+        ExportLine("closed_at", N_("Closed"), lead.closed_at),
     ]
 
 
-def _contact(held: Opened, own: Own | None) -> list[Line]:
+def _contact(held: OpenedRequest, own: OwnDetails | None) -> list[ExportLine]:
     lead, spoken, seen = held.lead, held.lead.language, held.masked
     stored = {True: translate(STORED, spoken), False: translate(NOT_STORED, spoken)}
     asking, article = stored[bool(lead.asking_for)], stored[bool(lead.article)]
@@ -252,69 +260,69 @@ def _contact(held: Opened, own: Own | None) -> list[Line]:
         asking = translate(ASKING[own.asking_for], spoken) if own.asking_for else asking
         article = own.article or article
     return [
-        Line("name", N_("Name"), own.name if own else seen.name),
-        Line("phone", N_("Phone number"), own.phone if own else seen.phone),
-        Line("email", N_("Email"), own.email if own else seen.email),
-        Line("asking_for", N_("Who you ask for"), asking),
-        Line("article", N_("Article"), article),
-        Line("note", N_("Scheduling note"), held.note or None),
+        ExportLine("name", N_("Name"), own.name if own else seen.name),
+        ExportLine("phone", N_("Phone number"), own.phone if own else seen.phone),
+        ExportLine("email", N_("Email"), own.email if own else seen.email),
+        ExportLine("asking_for", N_("Who you ask for"), asking),
+        ExportLine("article", N_("Article"), article),
+        ExportLine("note", N_("Scheduling note"), held.note or None),
     ]
 
 
-def _consents(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+def _consents(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
     for each in consent.shown(session, lead.id):
         event, words = each.event, each.statement
         yield [
-            Line("about", N_("About"), translate(NAMES[event.kind], spoken)),
-            Line("answer", N_("Your answer"), translate(ANSWERS[event.state], spoken)),
-            Line("at", N_("When"), event.at),
-            Line("words", N_("The words"), words.body),
-            Line("version", N_("Version"), f"{words.kind}.{words.version}.{words.language}"),
+            ExportLine("about", N_("About"), translate(NAMES[event.kind], spoken)),
+            ExportLine("answer", N_("Your answer"), translate(ANSWERS[event.state], spoken)),
+            ExportLine("at", N_("When"), event.at),
+            ExportLine("words", N_("The words"), words.body),
+            ExportLine("version", N_("Version"), f"{words.kind}.{words.version}.{words.language}"),
         ]
 
 
-def _attempts(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+def _attempts(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
     tries = select(Attempt).where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))
     for each in session.scalars(tries.order_by(Attempt.at, Attempt.id)):
         yield [
-            Line("at", N_("When"), each.at),
-            Line("channel", N_("How"), translate(each.channel.sentence, spoken)),
-            Line("outcome", N_("What came of it"), translate(each.outcome.sentence, spoken)),
+            ExportLine("at", N_("When"), each.at),
+            ExportLine("channel", N_("How"), translate(each.channel.sentence, spoken)),
+            ExportLine("outcome", N_("What came of it"), translate(each.outcome.sentence, spoken)),
         ]
 
 
-def _looks(session: Session, lead: Lead, spoken: str) -> Iterator[list[Line]]:
+def _looks(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
     """By role, never by name (AC-16), the oldest first."""
-    events = [each for each in service.events_about(session, lead.id) if each.action in SEEN]
+    events = [each for each in service.events_about(session, lead.id) if each.action in STAFF_VIEWS]
     roles = self_service.first_roles(session, {each.actor_id for each in events if each.actor_id})
     for event in reversed(events):
         role = roles.get(event.actor_id) if event.actor_id else None
         yield [
-            Line("at", N_("When"), event.at),
-            Line("who", N_("Who"), translate(ROLES[role], spoken) if role in ROLES else None),
-            Line("what", N_("What"), translate(SEEN[Action(event.action)], spoken)),
+            ExportLine("at", N_("When"), event.at),
+            ExportLine("who", N_("Who"), translate(ROLES[role], spoken) if role in ROLES else None),
+            ExportLine("what", N_("What"), translate(STAFF_VIEWS[Action(event.action)], spoken)),
         ]
 
 
-def _notices(session: Session, lead: Lead) -> Iterator[list[Line]]:
+def _notices(session: Session, lead: Lead) -> Iterator[list[ExportLine]]:
     ours = select(OutboxMessage).where(OutboxMessage.lead_id == lead.id)
     for each in session.scalars(ours.order_by(OutboxMessage.created_at, OutboxMessage.id)):
         yield [
-            Line("written_at", N_("Written"), each.created_at),
-            Line("sent_at", N_("Sent"), each.sent_at),
+            ExportLine("written_at", N_("Written"), each.created_at),
+            ExportLine("sent_at", N_("Sent"), each.sent_at),
         ]
 
 
 # --- writing ------------------------------------------------------------------------------------------
 
 
-def _record(parts: Sequence[Part], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+def _record(parts: Sequence[ExportPart], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
     head = {"created": instance.clock().isoformat(), "language": lead.language, "masked": not full}
     words = json.dumps(head | {each.key: _plain(each) for each in parts}, indent=2, ensure_ascii=False)
     return Receipt("copy.json", "application/json", words.encode() + b"\n")
 
 
-def _plain(part: Part) -> object:
+def _plain(part: ExportPart) -> object:
     rows = [
         {line.key: line.value.isoformat() if isinstance(line.value, datetime) else line.value for line in row}
         for row in part.rows
@@ -322,7 +330,7 @@ def _plain(part: Part) -> object:
     return rows[0] if part.single else rows
 
 
-def _text(parts: Sequence[Part], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+def _text(parts: Sequence[ExportPart], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
     spoken, zone = lead.language, self_service.zone_of(lead)
     head = [translate(N_("Everything that %(clinic)s holds about your request"), spoken,
                       clinic=instance.clinic.name)]  # fmt: skip
@@ -332,7 +340,7 @@ def _text(parts: Sequence[Part], lead: Lead, instance: Instance, *, full: bool) 
     return Receipt("copy.txt", "text/plain; charset=utf-8", content.encode())
 
 
-def _told(part: Part, spoken: str, zone: str) -> Iterator[str]:
+def _told(part: ExportPart, spoken: str, zone: str) -> Iterator[str]:
     title = translate(part.title, spoken)
     yield f"{title}\n{'-' * len(title)}"
     for row in part.rows:

@@ -32,7 +32,7 @@ _INDEX = 32
 _STOPPED, _LIFTED, _WITHDREW = "stopped", "lifted", "withdrew"
 
 
-class Line(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One line of the file. `about` is a lead, or an entry of the do-not-contact list."""
 
     at: datetime
@@ -90,7 +90,7 @@ def mirror(instance: Instance) -> int:
     return max(_catch_up(path, lines) for path in paths_of(instance))
 
 
-def _catch_up(path: Path, lines: Iterable[Line]) -> int:
+def _catch_up(path: Path, lines: Iterable[LedgerEntry]) -> int:
     known = {(line.about, line.what) for line in read(path)}
     missing = [line for line in lines if (line.about, line.what) not in known]
     if missing:
@@ -98,37 +98,37 @@ def _catch_up(path: Path, lines: Iterable[Line]) -> int:
     return len(missing)
 
 
-def lines_of(session: Session) -> Iterator[Line]:
+def lines_of(session: Session) -> Iterator[LedgerEntry]:
     """What the database knows, in the order of time for each kind."""
     for gone in session.scalars(select(Erasure).order_by(Erasure.erased_at, Erasure.lead_id)):
-        yield Line(gone.erased_at, gone.lead_id, gone.reason.value)
+        yield LedgerEntry(gone.erased_at, gone.lead_id, gone.reason.value)
     for entry in session.scalars(select(Suppression).order_by(Suppression.at, Suppression.id)):
-        yield Line(entry.at, entry.id, f"{_STOPPED}:{entry.reason}:{entry.contact_index.hex()}")
+        yield LedgerEntry(entry.at, entry.id, f"{_STOPPED}:{entry.reason}:{entry.contact_index.hex()}")
         if entry.lifted_at:
-            yield Line(entry.lifted_at, entry.id, _LIFTED)
+            yield LedgerEntry(entry.lifted_at, entry.id, _LIFTED)
     taken_back = select(ConsentEvent).join(Lead, Lead.id == ConsentEvent.lead_id)
     withdrawn = taken_back.where(ConsentEvent.state == State.WITHDRAWN).order_by(ConsentEvent.at)
     for event in session.scalars(withdrawn):
-        yield Line(event.at, event.lead_id, f"{_WITHDREW}:{event.kind}")
+        yield LedgerEntry(event.at, event.lead_id, f"{_WITHDREW}:{event.kind}")
 
 
-def read(path: Path) -> list[Line]:
+def read(path: Path) -> list[LedgerEntry]:
     """The whole lines of the file, in their order; none when there is no file yet."""
     if not path.exists():
         return []
     return parse(path.read_text(encoding="utf-8", errors="replace"))
 
 
-def parse(words: str) -> list[Line]:
+def parse(words: str) -> list[LedgerEntry]:
     """The whole lines among `words`; what is torn or unknown is left out."""
     found = (_line(each) for each in words.splitlines())
     return [line for line in found if line]
 
 
-def _line(words: str) -> Line | None:
+def _line(words: str) -> LedgerEntry | None:
     try:
         at, about, what = words.split()
-        line = Line(datetime.fromisoformat(at), uuid.UUID(about), what)
+        line = LedgerEntry(datetime.fromisoformat(at), uuid.UUID(about), what)
         known = line.erased or line.stopped or line.lifted or line.withdrew
         return line if known and line.at.tzinfo else None
     except ValueError:
@@ -187,7 +187,7 @@ def reapply_withdrawal(session: Session, lead: Lead, kind: Kind, *, instance: In
 
 def _forget_unused(session: Session, lead: Lead) -> None:
     session.flush()
-    channels = set(eligibility.standing(session, lead).channels)
+    channels = set(eligibility.contact_status(session, lead).channels)
     if Channel.EMAIL not in channels:
         lead.email = None
     if not channels & {*BY_PHONE}:
@@ -219,4 +219,4 @@ def reapply_erasure(session: Session, lead: Lead, gone: Erasure, *, instance: In
             session, [*missing], reason=SuppressionReason.ASKED, actor=SYSTEM, instance=instance
         )
         suppression.stop_one(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
-    retention.gone_for_good(session, lead, gone, SYSTEM, instance)
+    retention.delete_permanently(session, lead, gone, SYSTEM, instance)

@@ -20,7 +20,7 @@ from intake.core.errors import NotFound, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import models
-from intake.leads.claims import Act
+from intake.leads.claims import LeadAct
 from intake.leads.models import HoldReason, Lead, LegalHold, references_of
 from intake.privacy import retention
 
@@ -38,7 +38,7 @@ class Holds:
     names: Mapping[uuid.UUID, str]
 
 
-def put(
+def place_hold(
     session: Session,
     lead: Lead,
     *,
@@ -54,7 +54,7 @@ def put(
     require(member, Permission.HOLD_LEAD)
     until = _end_of(last_day, instance)
     _lock(session, lead)
-    act, hold = Act(session, lead, member, instance), models.legal_hold_of(session, lead.id)
+    act, hold = LeadAct(session, lead, member, instance), models.legal_hold_of(session, lead.id)
     if hold:
         hold.reason, hold.until, hold.put_by = reason, until, member.id
         act.record(Action.HOLD_RENEWED, reason=reason.value)
@@ -82,7 +82,7 @@ def _lock(session: Session, lead: Lead) -> None:
         raise NotFound
 
 
-def release(session: Session, lead: Lead, *, member: Member, instance: Instance) -> bool:
+def release_hold(session: Session, lead: Lead, *, member: Member, instance: Instance) -> bool:
     """End the hold before its time; what it kept back goes now. Not held is as good as released.
 
     Returns whether the request is gone, because the person had asked for that.
@@ -91,7 +91,7 @@ def release(session: Session, lead: Lead, *, member: Member, instance: Instance)
     return retention.end_hold(session, lead.id, actor=member.actor, instance=instance)
 
 
-def listed(session: Session, *, member: Member, instance: Instance) -> Holds:
+def list_holds(session: Session, *, member: Member, instance: Instance) -> Holds:
     """Every hold with its request's reference, noted in the log as a count. Raises NotAllowed."""
     require(member, Permission.HOLD_LEAD)
     rows = session.scalars(select(LegalHold).order_by(LegalHold.until, LegalHold.lead_id)).all()

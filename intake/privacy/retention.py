@@ -36,7 +36,7 @@ from intake.leads.models import (
     LeadStatus,
     LegalHold,
 )
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 
 log = structlog.get_logger()
 
@@ -82,20 +82,22 @@ def erase(
     hold = models.legal_hold_of(session, lead.id)
     if hold:
         if asked:
-            _remember(session, hold, actor, instance)
+            _add_to_ledger(session, hold, actor, instance)
         return None
     gone = Erasure(lead_id=lead.id, erased_at=instance.clock(), reason=reason)
-    return gone_for_good(session, lead, gone, actor, instance)
+    return delete_permanently(session, lead, gone, actor, instance)
 
 
-def _remember(session: Session, hold: LegalHold, actor: Actor, instance: Instance) -> None:
+def _add_to_ledger(session: Session, hold: LegalHold, actor: Actor, instance: Instance) -> None:
     """The law comes first; that somebody asked is kept with the hold."""
     if hold.erase_asked_at is None:
         hold.erase_asked_at = instance.clock()
         _record(session, Action.LEAD_ERASURE_ASKED, hold.lead_id, actor, instance)
 
 
-def gone_for_good(session: Session, lead: Lead, gone: Erasure, actor: Actor, instance: Instance) -> Erasure:
+def delete_permanently(
+    session: Session, lead: Lead, gone: Erasure, actor: Actor, instance: Instance
+) -> Erasure:
     """Destroy the key, delete the lead and what hangs on it, and note `gone` in the ledger and the log."""
     outbox.cancel(session, lead.id)
     session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))
@@ -144,7 +146,7 @@ def end_hold(session: Session, lead_id: uuid.UUID, *, actor: Actor, instance: In
 
 
 def _drop_what_nothing_may_use(session: Session, lead: Lead) -> None:
-    channels = set(eligibility.standing(session, lead).channels)
+    channels = set(eligibility.contact_status(session, lead).channels)
     if Channel.EMAIL not in channels:
         lead.email = None
     if not channels & {Channel.CALL, Channel.TEXT}:
@@ -226,7 +228,7 @@ def purge_when_sure(instance: Instance) -> int:
     Raises NotErased when something that is due is still there.
     """
     with instance.database.reading() as session:
-        lease = session.get(RoundLease, ROUND)
+        lease = session.get(JobLease, ROUND)
     last = lease.ended_at if lease else None
     if last is None or not timedelta() <= instance.clock() - last <= LEAP:
         return 0
@@ -320,7 +322,7 @@ def _due_reason(status: LeadStatus, reason: CloseReason | None) -> DueReason:
     return _CLOSED_BECAUSE.get(reason, DueReason.CLOSED)
 
 
-def postpone(session: Session, *, member: Member, instance: Instance) -> int:
+def postpone_due(session: Session, *, member: Member, instance: Instance) -> int:
     """Give what is due within a day one day more, to look at what seems wrong; returns how many.
 
     Only what ends by its time alone, and at most seven days beyond it: what somebody asked for is never

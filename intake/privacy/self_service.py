@@ -28,7 +28,7 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import eligibility, form, models, notes, reveal, suppression
 from intake.leads.claims import touch
-from intake.leads.eligibility import CONTACT_KINDS, Standing, promise_of
+from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_of
 from intake.leads.models import CloseReason, ErasureReason, Lead, LeadStatus, LegalHold
 from intake.leads.reveal import Masked
 from intake.privacy import retention
@@ -47,7 +47,7 @@ class NothingFound(Unprocessable):
 
 
 @dataclass(frozen=True)
-class Way:
+class ContactMethod:
     """One channel as the person sees it: what they answered last and when, and where it leads, masked."""
 
     channel: Channel
@@ -57,12 +57,12 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRequest:
     """What a right code shows. `roles`: who has looked, one role for each member of staff."""
 
     lead: Lead
     masked: Masked
-    standing: Standing
+    standing: ContactStatus
     roles: frozenset[Role]
     note: str
     hold: LegalHold | None
@@ -73,14 +73,14 @@ class Opened:
         return max(self.lead.purge_after, self.hold.until) if self.hold else self.lead.purge_after
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[ContactMethod, ...]:
         """The channels, in our order."""
         return tuple(self._way(each) for each in Channel)
 
-    def _way(self, channel: Channel) -> Way:
+    def _way(self, channel: Channel) -> ContactMethod:
         answer = self.standing.consents.get(CONTACT_KINDS[channel])
         state = answer.state if answer else None
-        return Way(channel, state, answer.at if answer else None, self.masked.by(channel))
+        return ContactMethod(channel, state, answer.at if answer else None, self.masked.by(channel))
 
     @property
     def windows(self) -> frozenset[Window]:
@@ -108,7 +108,7 @@ def zone_of(lead: Lead) -> str:
     return lead.time_zone or zones_of(lead.region)[0]
 
 
-def look(session: Session, *, code: str, instance: Instance) -> Opened:
+def view_request(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
     """What the code opens, and one audit event that it was opened. Raises NothingFound."""
     lead = find(session, code, instance=instance)
     audit.record(
@@ -119,7 +119,7 @@ def look(session: Session, *, code: str, instance: Instance) -> Opened:
         actor=Actor.person(),
         about=lead.id,
     )
-    return opened(session, lead, instance=instance)
+    return open_request(session, lead, instance=instance)
 
 
 def find(session: Session, code: str, *, instance: Instance) -> Lead:
@@ -136,13 +136,13 @@ def find(session: Session, code: str, *, instance: Instance) -> Lead:
     return lead
 
 
-def opened(session: Session, lead: Lead, *, instance: Instance) -> Opened:
+def open_request(session: Session, lead: Lead, *, instance: Instance) -> OpenedRequest:
     """What a right code shows of `lead` now; nothing is recorded."""
     session.flush()
-    return Opened(
+    return OpenedRequest(
         lead=lead,
         masked=reveal.masked(session, lead, instance=instance),
-        standing=eligibility.standing(session, lead),
+        standing=eligibility.contact_status(session, lead),
         roles=_roles_of_those_who_looked(session, lead),
         hold=models.legal_hold_of(session, lead.id),
         note=notes.of(session, lead, instance=instance),
@@ -176,17 +176,17 @@ BY_PHONE = (Channel.CALL, Channel.TEXT)
 PERSON = Actor.person()
 
 
-class AlreadyClosed(Refused):
+class RequestClosed(Refused):
     """A closed request can be stopped and erased, not changed."""
 
     sentence = N_("This request is closed, so there is nothing left to change. You can ask for a call again.")
 
 
-def stop(session: Session, *, code: str, instance: Instance) -> Opened:
+def stop(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
     """End all contact at once, for every request with the same number or address. Raises NothingFound."""
     lead = find(session, code, instance=instance)
     _stop(session, lead, instance)
-    return opened(session, _still_there(session, lead), instance=instance)
+    return open_request(session, _still_there(session, lead), instance=instance)
 
 
 def _stop(session: Session, lead: Lead, instance: Instance) -> None:
@@ -215,23 +215,23 @@ def _term(address: str) -> Term:
         return Term(TermKind.PHONE, "")  # belongs to nobody
 
 
-def drop(session: Session, *, code: str, channel: Channel, instance: Instance) -> Opened:
+def drop(session: Session, *, code: str, channel: Channel, instance: Instance) -> OpenedRequest:
     """Take back one channel, with calls also voicemail; the last one is a stop. Raises NothingFound.
 
     A number or address that no channel may use any more is deleted, unless a legal hold keeps it until
     it ends. Its keyed hash stays with the request, so that a stop by that number still finds it.
     """
     lead = _locked(session, code, instance)
-    standing = eligibility.standing(session, lead)
+    standing = eligibility.contact_status(session, lead)
     if standing.channels == (channel,):
         _stop(session, lead, instance)
     elif channel in standing.channels:
         _take_back(session, lead, channel, standing, instance)
-    return opened(session, lead, instance=instance)
+    return open_request(session, lead, instance=instance)
 
 
 def _take_back(
-    session: Session, lead: Lead, channel: Channel, standing: Standing, instance: Instance
+    session: Session, lead: Lead, channel: Channel, standing: ContactStatus, instance: Instance
 ) -> None:
     kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
     touch(lead)
@@ -242,7 +242,7 @@ def _take_back(
     record(session, Action.CONSENT_WITHDRAWN, lead, instance, channel=channel.value, consents=consents)
 
 
-def _drop_value(lead: Lead, channel: Channel, standing: Standing) -> None:
+def _drop_value(lead: Lead, channel: Channel, standing: ContactStatus) -> None:
     if channel is Channel.EMAIL:
         lead.email = None
     elif not {*standing.channels} & {*BY_PHONE} - {channel}:
@@ -264,7 +264,9 @@ def withdraw(
     ).values()
 
 
-def change_windows(session: Session, *, code: str, chosen: Sequence[str], instance: Instance) -> Opened:
+def change_windows(
+    session: Session, *, code: str, chosen: Sequence[str], instance: Instance
+) -> OpenedRequest:
     """Other safe times, and a new promise counted from now; the same times change nothing.
 
     Raises NothingFound, AlreadyClosed, and Unprocessable on `windows` when none is chosen, when one is
@@ -276,7 +278,7 @@ def change_windows(session: Session, *, code: str, chosen: Sequence[str], instan
         lead.windows = hours.windows_to_text(wanted)
         promise_anew(session, lead, instance=instance)
         record(session, Action.LEAD_CHANGED, lead, instance, field="windows")
-    return opened(session, lead, instance=instance)
+    return open_request(session, lead, instance=instance)
 
 
 def _read_windows(chosen: Sequence[str]) -> frozenset[Window]:
@@ -291,7 +293,7 @@ def promise_anew(session: Session, lead: Lead, *, instance: Instance) -> None:
     lead.promise_at = promise_of(session, lead, instance=instance, since=instance.clock())
 
 
-def erase(session: Session, *, code: str, instance: Instance) -> Opened | None:
+def erase(session: Session, *, code: str, instance: Instance) -> OpenedRequest | None:
     """Stop all contact, then destroy the request for good; what a legal hold keeps is still there.
 
     Returns None when it is gone, and what is held when it has to wait. Raises NothingFound.
@@ -301,14 +303,14 @@ def erase(session: Session, *, code: str, instance: Instance) -> Opened | None:
         gone = retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
     except NotFound:
         raise NothingFound from None
-    return None if gone else opened(session, lead, instance=instance)
+    return None if gone else open_request(session, lead, instance=instance)
 
 
 def changeable(session: Session, code: str, *, instance: Instance) -> Lead:
     """The request behind `code`, locked, if it can still be changed. Raises NothingFound, AlreadyClosed."""
     lead = _locked(session, code, instance)
     if lead.status is LeadStatus.CLOSED:
-        raise AlreadyClosed
+        raise RequestClosed
     return lead
 
 

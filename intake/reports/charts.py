@@ -20,7 +20,7 @@ SATURDAY = 5
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """One line of the grid: how high, and for which count."""
 
     y: float
@@ -45,9 +45,9 @@ class Axis:
         return round(BOTTOM - (BOTTOM - TOP) * value / self.top, 1)
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[ChartLine]:
         """The grid from 0 up."""
-        return [Line(self.y(value), value) for value in range(0, self.top + 1, self.step)]
+        return [ChartLine(self.y(value), value) for value in range(0, self.top + 1, self.step)]
 
 
 def _round_steps() -> Iterator[int]:
@@ -89,7 +89,7 @@ class Column:
 class Columns:
     """A column for each day."""
 
-    grid: Sequence[Line]
+    grid: Sequence[ChartLine]
     columns: Sequence[Column]
 
 
@@ -161,7 +161,7 @@ class Tick:
 class Curves:
     """The median and the time within which nine of ten were contacted, by week."""
 
-    grid: Sequence[Line]
+    grid: Sequence[ChartLine]
     median: Curve
     ninth: Curve
     ticks: Sequence[Tick]

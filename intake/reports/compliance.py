@@ -25,11 +25,11 @@ from intake.reports import compliance_checks
 from intake.reports.compliance_checks import masked_count
 from intake.reports.compliance_model import (
     FORMAT,
-    Evidence,
+    ComplianceReport,
     Figure,
+    FigureState,
     Finding,
     Section,
-    Standing,
     Urgency,
     as_json,
 )
@@ -75,7 +75,7 @@ def _able(count: int, now: datetime) -> Figure:
 
 
 def _covered(covered: int, of: int, now: datetime) -> Figure:
-    standing = Standing.NOT_KNOWN if not of else Standing.GOOD if covered == of else Standing.OPEN
+    standing = FigureState.NOT_KNOWN if not of else FigureState.GOOD if covered == of else FigureState.OPEN
     return Figure(
         name="access.with_second_factor",
         label=gettext("… of them with a second factor"),
@@ -180,7 +180,7 @@ def _tested(event: AuditEvent | None) -> Figure:
         False: gettext("Not every recipient was accepted."),
         None: gettext("How it ended is not known.") if event else gettext("No test is on record."),
     }
-    found = {True: Standing.GOOD, False: Standing.OPEN, None: Standing.NOT_KNOWN}
+    found = {True: FigureState.GOOD, False: FigureState.OPEN, None: FigureState.NOT_KNOWN}
     return Figure(
         name="mail.last_test",
         label=gettext("Last test of the mail server"),
@@ -201,7 +201,7 @@ def _accepted(at: datetime | None, *, name: str, label: str, means: str, check: 
         at=at,
         means=means,
         source=gettext("The outbox, where each mail is marked when the mail server has accepted it."),
-        standing=Standing.TOLD if at else Standing.NOT_KNOWN,
+        standing=FigureState.TOLD if at else FigureState.NOT_KNOWN,
         detail="" if at else gettext("None is on record."),
         check=check,
     )
@@ -215,17 +215,27 @@ def _refused(count: int, now: datetime) -> Figure:
         at=now,
         means=gettext("The requests are at the desk all the same. Small numbers are told as <11."),
         source=gettext("The outbox, counted when this report was made."),
-        standing=Standing.OPEN if count else Standing.GOOD,
+        standing=FigureState.OPEN if count else FigureState.GOOD,
         check="dead letters",
     )
 
 
-__all__ = ["FORMAT", "Evidence", "Figure", "Finding", "Section", "Standing", "Urgency", "as_json", "gather"]
+__all__ = [
+    "FORMAT",
+    "ComplianceReport",
+    "Figure",
+    "FigureState",
+    "Finding",
+    "Section",
+    "Urgency",
+    "as_json",
+    "gather",
+]
 
 _URGENT = {State.RED: Urgency.NOW, State.AMBER: Urgency.SOON}
 
 
-def gather(instance: Instance, *, policies: Mapping[str, str]) -> Evidence:
+def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceReport:
     """The report of this moment, in the language in use. Raises Unavailable when the database is.
 
     `policies`: the Content-Security-Policy of the public and of the staff pages, which the doors know.
@@ -244,7 +254,7 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> Evidence:
             compliance_checks.statements_section(session, instance),
         ]
     sections = [_judged(section, checks) for section in sections]
-    return Evidence(
+    return ComplianceReport(
         at=now,
         clinic=instance.clinic.name,
         address=instance.settings.base_url,
@@ -259,8 +269,8 @@ def _judged(section: Section, checks: Sequence[Check]) -> Section:
     """A figure is not as it should be when the doctor, who knows how old it may be, says otherwise."""
     unwell = {each.name for each in checks if each.state is not State.GREEN}
     figures = [
-        replace(figure, standing=Standing.OPEN)
-        if figure.check in unwell and figure.standing is not Standing.NOT_KNOWN
+        replace(figure, standing=FigureState.OPEN)
+        if figure.check in unwell and figure.standing is not FigureState.NOT_KNOWN
         else figure
         for figure in section.figures
     ]
@@ -275,7 +285,7 @@ def _findings(checks: Sequence[Check], figures: Sequence[Figure]) -> list[Findin
         for each in found
     ]
     told = {each.name for each in found}
-    more = [each for each in figures if each.standing is Standing.OPEN and each.check not in told]
+    more = [each for each in figures if each.standing is FigureState.OPEN and each.check not in told]
     return sorted([*by_doctor, *map(_finding, more)], key=lambda each: list(Urgency).index(each.urgency))
 
 
@@ -302,7 +312,7 @@ def _doctor(checks: Sequence[Check], now: datetime) -> Section:
             at=None,
             means=gettext("It asks other sites, and a report asks nobody."),
             source=gettext("`intake doctor` on the machine."),
-            standing=Standing.NOT_KNOWN,
+            standing=FigureState.NOT_KNOWN,
             detail=name,
         )
         for name in monitoring.NOT_FOR_A_PAGE

@@ -15,10 +15,10 @@ from intake.instance import Instance
 from intake.leads import key_rotation
 from intake.monitoring import checks, integrity
 from intake.monitoring.checks import KeyAge
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 from intake.privacy import retention, statement_versions
 from intake.privacy.statement_versions import History
-from intake.reports.compliance_model import Figure, Section, Standing
+from intake.reports.compliance_model import Figure, FigureState, Section
 from intake.reports.statistics import SMALL, is_small
 
 GRACE = timedelta(hours=3)
@@ -36,17 +36,19 @@ def erasure_section(session: Session, instance: Instance) -> Section:
     now = instance.clock()
     late = retention.preview(session, until=now - GRACE)
     figures = [
-        _purged(session.get(RoundLease, retention.ROUND), now),
+        _purged(session.get(JobLease, retention.ROUND), now),
         _overdue(late.count, now),
         _held(late.kept, now),
-        _ledger(session.get(RoundLease, LEDGER)),
+        _ledger(session.get(JobLease, LEDGER)),
     ]
     return Section("erasing", gettext("Erasing what has been kept long enough"), figures)
 
 
-def _purged(round_: RoundLease | None, now: datetime) -> Figure:
+def _purged(round_: JobLease | None, now: datetime) -> Figure:
     ended = round_.succeeded_at if round_ else None
-    standing = Standing.NOT_KNOWN if not ended else Standing.GOOD if now - ended <= GRACE else Standing.OPEN
+    standing = (
+        FigureState.NOT_KNOWN if not ended else FigureState.GOOD if now - ended <= GRACE else FigureState.OPEN
+    )
     return Figure(
         name="erasing.last_purge",
         label=gettext("Last purge that ended well"),
@@ -70,7 +72,7 @@ def _overdue(count: int, now: datetime) -> Figure:
         means=translate("Their time was over more than %(hours)s hours ago, and no legal hold keeps them. "
                         "Small numbers are told as <11.", hours=GRACE // timedelta(hours=1)),
         source=gettext("The last day of each request, counted when this report was made."),
-        standing=Standing.OPEN if count else Standing.GOOD,
+        standing=FigureState.OPEN if count else FigureState.GOOD,
     )  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def _held(count: int, now: datetime) -> Figure:
     )
 
 
-def _ledger(round_: RoundLease | None) -> Figure:
+def _ledger(round_: JobLease | None) -> Figure:
     ended = round_.succeeded_at if round_ else None
     return Figure(
         name="erasing.ledger_copied",
@@ -96,7 +98,7 @@ def _ledger(round_: RoundLease | None) -> Figure:
         at=ended,
         means=gettext("The copy says what a restored backup has to forget again."),
         source=gettext("What the relay noted when the round ended."),
-        standing=Standing.TOLD if ended else Standing.NOT_KNOWN,
+        standing=FigureState.TOLD if ended else FigureState.NOT_KNOWN,
         detail="" if ended else gettext("No copy is on record."),
     )
 
@@ -129,7 +131,7 @@ def backup_section(session: Session) -> Section:
 def _done(row: backup.BackupRecord | None, *, name: str, label: str, means: str, check: str) -> Figure:
     ended = row.succeeded_at if row else None
     failed = bool(row and row.last_error)
-    good = Standing.GOOD if ended else Standing.NOT_KNOWN
+    good = FigureState.GOOD if ended else FigureState.NOT_KNOWN
     said = gettext("The last try failed.") if failed else "" if ended else gettext("None is on record.")
     return Figure(
         name=name,
@@ -138,7 +140,7 @@ def _done(row: backup.BackupRecord | None, *, name: str, label: str, means: str,
         at=ended,
         means=means,
         source=gettext("What was noted when it ended. What other programs save is not known here."),
-        standing=Standing.OPEN if failed else good,
+        standing=FigureState.OPEN if failed else good,
         detail=said,
         check=check,
     )
@@ -174,7 +176,7 @@ def _age(age: KeyAge) -> Figure:
         source=gettext(
             "The audit log, which notes each key when it is first seen, by a mark and never by the key."
         ),
-        standing=Standing.TOLD if age.since else Standing.NOT_KNOWN,
+        standing=FigureState.TOLD if age.since else FigureState.NOT_KNOWN,
         detail=place if age.setting in LISTS else "",
     )
 
@@ -194,7 +196,7 @@ def _no_backup_key(now: datetime) -> Figure:
 
 def _pending(session: Session, instance: Instance) -> Figure:
     newest, *_ = instance.keyring.sealing_ids
-    counts = key_rotation.standing(session, instance.keyring)
+    counts = key_rotation.rows_by_key(session, instance.keyring)
     older = sum(counts.values()) - counts[newest]
     return Figure(
         name="keys.on_older_sealing_keys",
@@ -207,7 +209,7 @@ def _pending(session: Session, instance: Instance) -> Figure:
             key=newest,
         ),
         source=gettext("The key ids of every sealed row, counted when this report was made."),
-        standing=Standing.OPEN if older else Standing.GOOD,
+        standing=FigureState.OPEN if older else FigureState.GOOD,
     )
 
 
@@ -247,7 +249,7 @@ def audit_section(session: Session, instance: Instance) -> Section:
             at=began,
             means=gettext("Acts are on record from here on. Nothing can be told of the time before."),
             source=gettext("The oldest event of the log."),
-            standing=Standing.TOLD if began else Standing.NOT_KNOWN,
+            standing=FigureState.TOLD if began else FigureState.NOT_KNOWN,
         ),
     ]
     return Section("audit", gettext("The audit log and the proof of consent"), figures)
@@ -267,7 +269,7 @@ def _verified(last: integrity.Verified | None) -> Figure:
             "The relay verifies once a day, and whoever may read the log at any time. How it ended stands in "
             "the log."
         ),
-        standing=Standing.NOT_KNOWN if not last else Standing.GOOD if last.intact else Standing.OPEN,
+        standing=FigureState.NOT_KNOWN if not last else FigureState.GOOD if last.intact else FigureState.OPEN,
         detail=translate("%(count)s events were looked at.", count=last.events)
         if last
         else gettext("No verification is on record."),
@@ -287,7 +289,7 @@ def _anchored(instance: Instance) -> Figure:
             "Such an anchor shows when the newest part of the log was cut off or put back to an older copy."
         ),
         source=gettext("The newest line of the file for anchors, with its seal checked."),
-        standing=Standing.TOLD if at else Standing.NOT_KNOWN,
+        standing=FigureState.TOLD if at else FigureState.NOT_KNOWN,
         detail="" if at else gettext("No anchor with a good seal was found."),
         check="anchors",
     )  # fmt: skip
@@ -345,7 +347,7 @@ def _policy(name: str, policy: str, now: datetime) -> Figure:
             "The Content-Security-Policy of this version, which every answer carries: %(policy)s",
             policy=policy,
         ),
-        standing=Standing.OPEN if foreign else Standing.GOOD,
+        standing=FigureState.OPEN if foreign else FigureState.GOOD,
         detail=", ".join(foreign) or gettext("None."),
     )  # fmt: skip
 

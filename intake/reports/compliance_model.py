@@ -13,7 +13,7 @@ FORMAT = "intake-evidence-1"
 Value = int | str | bool | datetime | None
 
 
-class Standing(StrEnum):
+class FigureState(StrEnum):
     """How a figure is to be read. What is not known is never as good as what is as it should be."""
 
     OPEN = "open"
@@ -45,7 +45,7 @@ class Figure:
     at: datetime | None
     means: str
     source: str
-    standing: Standing = Standing.TOLD
+    standing: FigureState = FigureState.TOLD
     item: str = ""
     detail: str = ""
     check: str = ""
@@ -72,7 +72,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ComplianceReport:
     """The whole report of one moment."""
 
     at: datetime
@@ -91,15 +91,15 @@ class Evidence:
     @property
     def not_known(self) -> Sequence[Figure]:
         """The figures that nobody can tell."""
-        return [each for each in self.figures() if each.standing is Standing.NOT_KNOWN]
+        return [each for each in self.figures() if each.standing is FigureState.NOT_KNOWN]
 
 
-def as_json(report: Evidence) -> str:
+def as_json(report: ComplianceReport) -> str:
     """The report for a machine; moments are ISO 8601 in UTC. docs/evidence.md lists the fields."""
     return json.dumps(_plain(report), ensure_ascii=False, indent=2) + "\n"
 
 
-def _plain(report: Evidence) -> dict[str, Any]:
+def _plain(report: ComplianceReport) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "made_at": report.at.isoformat(),

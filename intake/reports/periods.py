@@ -59,7 +59,7 @@ _BY_REASON = {
 }
 
 
-class Promise(StrEnum):
+class PromiseResult(StrEnum):
     """What has come of a promise."""
 
     KEPT = "kept"
@@ -75,11 +75,11 @@ class Promise(StrEnum):
 
 
 _PROMISES = {
-    Promise.KEPT: N_("Kept"),
-    Promise.BROKEN: N_("Broken"),
-    Promise.LATE: N_("Late, still open"),
-    Promise.AHEAD: N_("Not due yet"),
-    Promise.ENDED: N_("Ended before it was due"),
+    PromiseResult.KEPT: N_("Kept"),
+    PromiseResult.BROKEN: N_("Broken"),
+    PromiseResult.LATE: N_("Late, still open"),
+    PromiseResult.AHEAD: N_("Not due yet"),
+    PromiseResult.ENDED: N_("Ended before it was due"),
 }
 
 
@@ -98,15 +98,15 @@ class Trace:
         """Whether the lead is still there."""
         return self.promise_at is not None
 
-    def promise(self, now: datetime) -> Promise | None:
+    def promise(self, now: datetime) -> PromiseResult | None:
         """What has come of its promise by `now`; None once the lead is erased."""
         if self.promise_at is None:
             return None
         if self.contact_at:
-            return Promise.KEPT if self.contact_at <= self.promise_at else Promise.BROKEN
+            return PromiseResult.KEPT if self.contact_at <= self.promise_at else PromiseResult.BROKEN
         if self.closed_at:
-            return Promise.ENDED if self.closed_at <= self.promise_at else Promise.BROKEN
-        return Promise.LATE if self.promise_at <= now else Promise.AHEAD
+            return PromiseResult.ENDED if self.closed_at <= self.promise_at else PromiseResult.BROKEN
+        return PromiseResult.LATE if self.promise_at <= now else PromiseResult.AHEAD
 
 
 _TOLD_BY = (*UNDOES, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED)

@@ -25,7 +25,7 @@ from intake.core.i18n import LANGUAGES, N_
 from intake.instance import Instance
 from intake.leads.eligibility import CONTACT_KINDS
 from intake.reports import periods
-from intake.reports.periods import Ending, Promise, Trace
+from intake.reports.periods import Ending, PromiseResult, Trace
 
 LONGEST = 366
 EARLIEST = date(2000, 1, 1)
@@ -100,14 +100,16 @@ class Numbers:
     languages: Mapping[str, int]
     channels: Mapping[Channel, int]
     endings: Mapping[Ending, int]
-    promises: Mapping[Promise, int]
+    promises: Mapping[PromiseResult, int]
     waits: Waits | None
     waits_by_week: Mapping[date, Waits]
 
     @property
     def judged(self) -> int:
         """How many promises have come due."""
-        return sum(self.promises[each] for each in (Promise.KEPT, Promise.BROKEN, Promise.LATE))
+        return sum(
+            self.promises[each] for each in (PromiseResult.KEPT, PromiseResult.BROKEN, PromiseResult.LATE)
+        )
 
     @property
     def per_hour(self) -> list[int]:
@@ -132,7 +134,7 @@ def gather(session: Session, *, period: Period, member: Member, instance: Instan
         languages=_languages(session, during),
         channels=_channels(session, during),
         endings=_counted(Ending, (each.ending for each in found)),
-        promises=_counted(Promise, (each.promise(instance.clock()) for each in found)),
+        promises=_counted(PromiseResult, (each.promise(instance.clock()) for each in found)),
         waits=Waits.of([wait for _, wait in waited]) if waited else None,
         waits_by_week=_by_week(waited, zone),
     )

@@ -82,7 +82,7 @@ class Verdict:
     first: bool = False
 
 
-class Throttle:
+class RateLimiter:
     """The counters of one machine."""
 
     def __init__(self, path: Path, *, keyring: Keyring, clock: Clock) -> None:

@@ -46,7 +46,7 @@ def serve(
 
     `pages` are the fallback pages by name: what is no request at all is answered with them.
     """
-    credentials.leave_room(settings.web_threads)
+    credentials.release_hashing_slot(settings.web_threads)
     server = create_server(
         app,
         sockets=[listener],

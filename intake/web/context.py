@@ -12,7 +12,7 @@ STAFF = frozenset({"login", "joining", "desk", "status", "dev"})
 """Blueprints behind the staff door: their pages may tell our own site where a click came from."""
 
 
-def here() -> Instance:
+def current_service() -> Instance:
     """The service that answers this request."""
     return cast("Instance", current_app.extensions["intake"])
 
@@ -22,24 +22,24 @@ def language_of(path: str) -> str:
     return "es" if path == SPANISH or path.startswith(f"{SPANISH}/") else i18n.DEFAULT
 
 
-def speak_as_the_path_says() -> None:
+def set_language_from_path() -> None:
     """Set the language in use for this request."""
-    i18n.in_use.set(language_of(request.path))
+    i18n.current_language.set(language_of(request.path))
 
 
-def to(path: str, spoken: str | None = None) -> str:
+def public_path(path: str, spoken: str | None = None) -> str:
     """A public path in `spoken` (default: the language in use): `/privacy` or `/es/privacy`."""
-    return f"{SPANISH}{path}" if (spoken or i18n.in_use.get()) == "es" else path
+    return f"{SPANISH}{path}" if (spoken or i18n.current_language.get()) == "es" else path
 
 
-def twin() -> str:
+def other_language_url() -> str:
     """The address of this very page in the other language."""
-    other = "en" if i18n.in_use.get() == "es" else "es"
+    other = "en" if i18n.current_language.get() == "es" else "es"
     if not request.endpoint or request.blueprint in STAFF or request.endpoint == "static":
-        return to("/", other)
-    return to(request.path.removeprefix(SPANISH) or "/", other)
+        return public_path("/", other)
+    return public_path(request.path.removeprefix(SPANISH) or "/", other)
 
 
-def for_staff() -> bool:
+def is_staff_page() -> bool:
     """Whether a staff page answers this request."""
     return request.blueprint in STAFF

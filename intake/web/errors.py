@@ -19,7 +19,7 @@ from intake.core import i18n
 from intake.core.errors import IntakeError, TooMany
 from intake.core.i18n import LANGUAGES, N_
 from intake.core.paths import STATIC
-from intake.web.context import for_staff, here, speak_as_the_path_says, to
+from intake.web.context import current_service, is_staff_page, public_path, set_language_from_path
 from intake.web.templating import YEAR, mark_of
 
 READY = "intake-pages"
@@ -76,20 +76,20 @@ log = structlog.get_logger()
 
 def prepare(app: Flask) -> None:
     """Hook in: the language before, the headers after, one page for every failure."""
-    app.before_request(speak_as_the_path_says)
-    app.after_request(dress)
+    app.before_request(set_language_from_path)
+    app.after_request(add_security_headers)
     app.register_error_handler(IntakeError, expected)
     app.register_error_handler(HTTPException, refused)
     app.register_error_handler(Exception, unexpected)
 
 
-def dress(response: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     """Put on the headers: on every answer, also on errors, files and redirects."""
-    response.headers.update(headers_for(here().settings))
-    if for_staff():
+    response.headers.update(headers_for(current_service().settings))
+    if is_staff_page():
         response.headers["Content-Security-Policy"] = STAFF_POLICY
         response.headers["Referrer-Policy"] = "same-origin"
-    _keep_or_not(response)
+    _cache_headers(response)
     return response
 
 
@@ -99,7 +99,7 @@ def headers_for(settings: Settings) -> dict[str, str]:
     return HEADERS | (secure if settings.secure else {})
 
 
-def _keep_or_not(response: Response) -> None:
+def _cache_headers(response: Response) -> None:
     """Nothing of a page stays in a browser; a file of ours may, under the mark of its content."""
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
@@ -147,7 +147,7 @@ def report(error: Exception) -> None:
 def failure(status: int, sentence: str | None = None) -> Response:
     """The page for `status`, in the language of the path. `sentence` is a message id."""
     if status >= BROKEN:
-        return Response(_ready()[DOWN if status == DOWN else BROKEN, i18n.in_use.get()], status)
+        return Response(_ready()[DOWN if status == DOWN else BROKEN, i18n.current_language.get()], status)
     words = {"title": TITLES.get(status, TITLES[400]), "sentence": sentence or SENTENCES.get(status, "")}
     return Response(render_template("error.html", **words, ahead=False), status)
 
@@ -157,7 +157,7 @@ def _ready() -> Mapping[tuple[int, str], bytes]:
     return pages
 
 
-def make_ready(app: Flask) -> None:
+def render_error_pages_ahead(app: Flask) -> None:
     """Render the pages for 500 and 503 now, so that later they need nothing that may be broken."""
     app.extensions[READY] = dict(_rendered_ahead(app, "error.html"))
 
@@ -196,5 +196,5 @@ def _rendered_ahead(app: Flask, template: str) -> Iterator[tuple[tuple[int, str]
     for status in (BROKEN, DOWN):
         for spoken in LANGUAGES:
             words = {"title": TITLES[status], "sentence": SENTENCES[status], "style": style}
-            with i18n.speaking(spoken), app.test_request_context(to("/")):
+            with i18n.using_language(spoken), app.test_request_context(public_path("/")):
                 yield (status, spoken), render_template(template, **words, ahead=True).encode()

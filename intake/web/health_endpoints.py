@@ -15,7 +15,7 @@ from intake import monitoring
 from intake.core.errors import NotFound, NotSignedIn
 from intake.monitoring import Check, Figures, State
 from intake.security import crypto
-from intake.web.context import here
+from intake.web.context import current_service
 
 status = Blueprint("status", __name__)
 
@@ -29,22 +29,22 @@ def healthz() -> Response:
 @status.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when the database answers and is of this version, else 503; names and states only."""
-    found = monitoring.ready(here())
+    found = monitoring.ready(current_service())
     body = jsonify(
-        {"ready": monitoring.well(found), "checks": {each.name: each.state.value for each in found}}
+        {"ready": monitoring.is_well(found), "checks": {each.name: each.state.value for each in found}}
     )
     body.headers["Cache-Control"] = "no-store"
-    return body, 200 if monitoring.well(found) else 503
+    return body, 200 if monitoring.is_well(found) else 503
 
 
 @status.get("/metrics")
 def metrics() -> Response:
     """The figures as Prometheus reads them; for whoever has the token, and closed without one."""
-    _require_token(here().settings.metrics_token)
-    with here().database.reading() as session:
-        figures = monitoring.figures(session, at=here().clock())
+    _require_token(current_service().settings.metrics_token)
+    with current_service().database.reading() as session:
+        figures = monitoring.figures(session, at=current_service().clock())
     registry = CollectorRegistry()
-    registry.register(_Collector(figures, monitoring.run_checks(here())))
+    registry.register(_Collector(figures, monitoring.run_checks(current_service())))
     return _plain(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -16,7 +16,7 @@ from intake.conf.clinic import dialled, shown
 from intake.core import i18n
 from intake.core.paths import STATIC
 from intake.security import crypto
-from intake.web.context import here, to, twin
+from intake.web.context import current_service, other_language_url, public_path
 
 YEAR = timedelta(days=365)
 _SHORT = 10
@@ -32,14 +32,26 @@ def prepare(app: Flask) -> None:
     environment.add_extension("jinja2.ext.i18n")
     translations: Any = environment  # the extension adds what the type does not know
     translations.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)
-    known = (asset, to, twin, spoken, shown, dialled, opening, opening_hours, zone_phrase, on_day, in_fours)
+    known = (
+        asset,
+        public_path,
+        other_language_url,
+        spoken,
+        shown,
+        dialled,
+        opening,
+        opening_hours,
+        zone_phrase,
+        on_day,
+        in_fours,
+    )
     environment.globals.update({each.__name__: each for each in known})
     environment.globals["clinic"] = app.extensions["intake"].clinic
 
 
 def spoken() -> str:
     """The language of this page."""
-    return i18n.in_use.get()
+    return i18n.current_language.get()
 
 
 def asset(name: str) -> str:
@@ -59,13 +71,13 @@ def _mark(name: str, _changed: int) -> str:
 
 def opening() -> Opening:
     """Whether the clinic is open now, in words."""
-    found = open_now(here().clinic, here().clock(), spoken())
+    found = open_now(current_service().clinic, current_service().clock(), spoken())
     return Opening(open=found.open, sentence=unbroken(found.sentence))
 
 
 def opening_hours() -> str:
     """The clinic's week in words."""
-    return unbroken(promise.opening_hours_phrase(here().clinic, spoken()))
+    return unbroken(promise.opening_hours_phrase(current_service().clinic, spoken()))
 
 
 def unbroken(sentence: str) -> str:
@@ -75,7 +87,7 @@ def unbroken(sentence: str) -> str:
 
 def zone_phrase() -> str:
     """The clinic's time zone as people say it: `Eastern time`."""
-    return i18n.gettext(names_of_zone(here().clinic.time_zone).phrase)
+    return i18n.gettext(names_of_zone(current_service().clinic.time_zone).phrase)
 
 
 def on_day(day: date) -> str:

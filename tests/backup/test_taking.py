@@ -177,10 +177,10 @@ def test_who_takes_none_is_told_in_production_alone(make_instance, sqlite_url) -
 
 
 def test_the_relay_takes_one_a_day_and_tries_it_once_a_week(living: Instance, backups: Path, clock) -> None:
-    ours = [each for each in scheduler.ROUNDS if each.name.startswith("backup")]
+    ours = [each for each in scheduler.JOBS if each.name.startswith("backup")]
     assert len(ours) == 2
     for _ in range(8 * 8):
-        scheduler.make_rounds(living, rounds=ours)
+        scheduler.run_due(living, rounds=ours)
         clock.move(hours=3)
     taken = len([name for name in files(backups) if name.startswith("intake-")])
     actions = [event.action for event in every(living, AuditEvent)]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from intake.calling.availability import (
     Interval,
-    holding,
     intersection,
+    interval_at,
     on_the_clock,
     union,
     whole_day,
@@ -59,9 +59,9 @@ def test_results_are_sorted_and_disjoint(one, other):
 @given(SOME, st.integers(0, 60))
 def test_an_interval_holds_its_start_but_not_its_end(some, minute):
     tidy, moment = union(some), START + MINUTE * minute
-    found = holding(tidy, moment)
+    found = interval_at(tidy, moment)
     assert (found is not None) == any(each.start <= moment < each.end for each in tidy)
-    assert all(holding([each], each.end) is None for each in tidy)
+    assert all(interval_at([each], each.end) is None for each in tidy)
 
 
 @pytest.mark.parametrize(("day", "length"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-11-18", 24)])

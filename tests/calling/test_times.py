@@ -8,7 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from intake.calling.availability import Interval, contactable, holding, intersection, local, zones_of_number
+from intake.calling.availability import (
+    Interval,
+    contactable,
+    intersection,
+    interval_at,
+    local,
+    zones_of_number,
+)
 from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, zones_of
 from intake.conf.clinic import Channel
@@ -54,7 +61,7 @@ def test_a_moment_is_contactable_when_every_clock_on_the_wall_agrees(
     times = contactable(clinic, HOURS, **person, channel=channel, start=start)
     moment = start + timedelta(minutes=5) * five_minutes
     expected = second_opinion(moment, clinic=clinic, **person, channel=channel)
-    assert (holding(times, moment) is not None) == expected
+    assert (interval_at(times, moment) is not None) == expected
 
 
 @given(people(), st.sampled_from(Channel), STARTS | CLOCK_CHANGES)

@@ -36,7 +36,7 @@ BOTH = f"{NEW},{OLD}"
 
 def standing(instance: Instance) -> dict[str, int]:
     with instance.database.reading() as session:
-        return dict(key_rotation.standing(session, instance.keyring))
+        return dict(key_rotation.rows_by_key(session, instance.keyring))
 
 
 def unopenable(instance: Instance, keyring: Keyring) -> tuple[int, int]:

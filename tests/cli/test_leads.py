@@ -49,7 +49,7 @@ def test_a_purge_that_left_something_says_so_and_fails(command, opened: Instance
     def stumble(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(retention, "gone_for_good", stumble)
+    monkeypatch.setattr(retention, "delete_permanently", stumble)
     result = command("leads", "purge")
     assert result.exit_code == 1
     assert "Not erased, though due: 1." in result.stderr

@@ -159,7 +159,7 @@ def test_what_a_closed_or_reset_account_holds_goes_back(command, opened: Instanc
 def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:
     assert command("staff", "code").exit_code == 1
     with opened.database.transaction() as session:
-        account = dev_account.ensure(session, instance=opened)
+        account = dev_account.ensure_dev_account(session, instance=opened)
     before = opened.clock()
     printed = command("staff", "code").output.strip()
     assert printed in {account.code(before), account.code(opened.clock())}
@@ -167,7 +167,7 @@ def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:
 
 def test_staff_code_follows_a_shifted_clock(command, opened: Instance, monkeypatch) -> None:
     with opened.database.transaction() as session:
-        account = dev_account.ensure(session, instance=opened)
+        account = dev_account.ensure_dev_account(session, instance=opened)
     monkeypatch.setenv("INTAKE_TIME_SHIFT", "90")
     before = opened.clock()
     printed = command("staff", "code").output.strip()
@@ -183,10 +183,10 @@ def test_staff_code_is_not_there_in_production(command, in_production) -> None:
 
 def test_the_first_account_is_kept_for_its_owner_alone(opened: Instance, surroundings: Path) -> None:
     with opened.database.transaction() as session:
-        made = dev_account.ensure(session, instance=opened)
+        made = dev_account.ensure_dev_account(session, instance=opened)
     path = surroundings / dev_account.FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    kept = dev_account.read(opened.settings)
+    kept = dev_account.read_dev_account(opened.settings)
     assert (kept.email, kept.password, kept.totp_uri, kept.recovery_codes) == (
         made.email,
         made.password,
@@ -200,18 +200,18 @@ def test_the_first_account_is_kept_for_its_owner_alone(opened: Instance, surroun
 
 def test_there_is_one_first_account(opened: Instance) -> None:
     with opened.database.transaction() as session:
-        one = dev_account.ensure(session, instance=opened)
+        one = dev_account.ensure_dev_account(session, instance=opened)
     with opened.database.transaction() as session:
-        assert dev_account.ensure(session, instance=opened).password == one.password
+        assert dev_account.ensure_dev_account(session, instance=opened).password == one.password
 
 
 def test_no_first_account_is_added_beside_others(command, opened: Instance, surroundings: Path) -> None:
     add(command)
     with opened.database.transaction() as session:
-        assert dev_account.ensure(session, instance=opened) is None
+        assert dev_account.ensure_dev_account(session, instance=opened) is None
     assert not (surroundings / dev_account.FILE).exists()
 
 
 def test_a_spoiled_file_is_as_good_as_none(opened: Instance, surroundings: Path) -> None:
     (surroundings / dev_account.FILE).write_text("email: desk@example.org\nnothing more\n")
-    assert dev_account.read(opened.settings) is None
+    assert dev_account.read_dev_account(opened.settings) is None

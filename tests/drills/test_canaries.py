@@ -28,7 +28,7 @@ from intake.core import logging as core_logging
 from intake.db.engine import Base, Database
 from intake.instance import Instance
 from intake.jobs import alerts
-from intake.jobs.scheduler import make_rounds
+from intake.jobs.scheduler import run_due
 from intake.leads.models import Lead
 from intake.outbox import sender
 from intake.outbox.mailer import open_mailer
@@ -160,7 +160,7 @@ class Walk:
         """A defect at the heart of every act, which quotes the person; and a row that is refused."""
         lead = self.lead
         hearts = (
-            "intake.leads.submission._kept", "intake.privacy.self_service.opened",
+            "intake.leads.submission._store", "intake.privacy.self_service.open_request",
             "intake.casework.queue.one",
             "intake.casework.search.read_contact", "intake.web.templating.asset",
         )  # fmt: skip
@@ -319,7 +319,7 @@ def send_mails(walk: Walk, clock) -> None:
             clock=clock,
             limit=50,
         )
-        make_rounds(walk.instance)
+        run_due(walk.instance)
         alerts.look(walk.instance, mailer)
 
 

@@ -127,7 +127,7 @@ NEW_ADDRESS = Correction(
 
 
 def put_right(instance: Instance, asked: Submitted) -> None:
-    correction = replace(NEW_ADDRESS, shown=contact_correction.shown(instance, "en"))
+    correction = replace(NEW_ADDRESS, shown=contact_correction.correction_form(instance, "en"))
     with_code(contact_correction.correct, correction=correction)(instance, asked)
 
 
@@ -147,7 +147,7 @@ def rotate(instance: Instance, _: Submitted) -> None:
 
 def all_on_the_new_key(instance: Instance, _: Submitted) -> bool:
     with instance.database.reading() as session:
-        return dict(key_rotation.standing(session, with_a_new_key(instance).keyring))["k1"] == 0
+        return dict(key_rotation.rows_by_key(session, with_a_new_key(instance).keyring))["k1"] == 0
 
 
 def purge(instance: Instance, _: Submitted) -> None:

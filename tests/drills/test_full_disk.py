@@ -12,7 +12,7 @@ import pytest
 
 from intake.core.errors import Unavailable
 from intake.db.engine import RESERVE, Database
-from intake.db.writer_lock import ENOUGH, SIZE, Reserve
+from intake.db.writer_lock import ENOUGH, SIZE, DiskReserve
 from intake.leads.models import Lead
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, answers, ask_once, sent
@@ -110,7 +110,7 @@ def test_on_a_full_disk_whoever_wants_out_gets_out(_way: str, make_service, tmp_
         service.start("run")
         service.wait_until_up()
         codes = [ask_once(service.port, person, wanted="code-words") for person in range(4)]
-        until(lambda: Reserve(service.folder / RESERVE).held, "room was held for this day")
+        until(lambda: DiskReserve(service.folder / RESERVE).held, "room was held for this day")
         filling = fill(disk)
         refused_honestly(service, 4)
         assert "All contact has stopped" in act(service, "stop", codes[0])
@@ -170,8 +170,8 @@ def act(service: Service, what: str, code: str) -> str:
 
 
 def test_it_holds_room_and_lends_it_only_when_there_is_none(tmp_path: Path, monkeypatch) -> None:
-    reserve, free = Reserve(tmp_path / RESERVE), [10 * SIZE]
-    monkeypatch.setattr(Reserve, "_free", lambda _: free[0])
+    reserve, free = DiskReserve(tmp_path / RESERVE), [10 * SIZE]
+    monkeypatch.setattr(DiskReserve, "_free", lambda _: free[0])
     reserve.keep()
     assert reserve.held == SIZE
     with reserve.lent():
@@ -184,15 +184,15 @@ def test_it_holds_room_and_lends_it_only_when_there_is_none(tmp_path: Path, monk
 
 
 def test_on_a_small_disk_it_is_not_us_who_fill_it(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(Reserve, "_free", lambda _: 1_000_000)
-    reserve = Reserve(tmp_path / RESERVE)
+    monkeypatch.setattr(DiskReserve, "_free", lambda _: 1_000_000)
+    reserve = DiskReserve(tmp_path / RESERVE)
     reserve.keep()
     assert reserve.held == 250_000
 
 
 def test_what_is_taken_in_gets_none_of_it(sqlite_instance, monkeypatch) -> None:
     lent = []
-    monkeypatch.setattr(Reserve, "lent", contextmanager(lambda _: (lent.append(1), (yield))))
+    monkeypatch.setattr(DiskReserve, "lent", contextmanager(lambda _: (lent.append(1), (yield))))
     with sqlite_instance.database.transaction(taking_in=True) as session:
         session.get(Lead, "00000000-0000-4000-8000-00000000dead")
     assert lent == []

@@ -26,7 +26,7 @@ from intake.leads import form_token, notes
 from intake.privacy import erasure_ledger
 from intake.security import crypto
 from intake.security.rate_limits import network
-from intake.web.auth.guards import way_back
+from intake.web.auth.guards import next_url
 from tests.cli.conftest import Service, free_port, processes_of
 from tests.drills.asking import ask_once
 from tests.leads.asking import ask
@@ -227,7 +227,7 @@ def test_whatever_is_read_is_read_or_refused(sqlite_instance: Instance, name: st
 @given(place=words)
 def test_the_way_back_is_a_page_of_ours(app: Flask, place: str) -> None:
     with app.test_request_context("/"):
-        assert way_back(place).startswith("/desk")
+        assert next_url(place).startswith("/desk")
 
 
 # --- the server --------------------------------------------------------------------------------------------

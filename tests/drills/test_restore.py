@@ -17,7 +17,7 @@ from intake.conf.clinic import Channel
 from intake.conf.secrets import new_secret, parse_key
 from intake.consent import service as consent
 from intake.core.errors import Refused
-from intake.db.migrate import Standing, downgrade, standing, upgrade
+from intake.db.migrate import MigrationState, downgrade, migration_state, upgrade
 from intake.instance import Instance
 from intake.leads import reveal, suppression
 from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression
@@ -173,7 +173,7 @@ def test_a_restore_that_died_is_started_anew(old: Instance, machines: Machines, 
     with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
         dying.setattr(restore, "write_result", killed)
         backup.restore(new, path)
-    assert standing(new.database) is Standing.CURRENT
+    assert migration_state(new.database) is MigrationState.CURRENT
     assert every(new, Lead) == []
     assert backup.restore(new, path).leads == 1
 
@@ -195,7 +195,7 @@ def test_wrong_keys_are_refused_before_anything_is_written(which, old, machines,
     new = machines.new("new", **changes(new_secret("index_key")))
     with pytest.raises(Refused, match=told):
         backup.restore(new, path)
-    assert standing(new.database) is Standing.BEHIND  # not even a table
+    assert migration_state(new.database) is MigrationState.BEHIND  # not even a table
 
 
 def test_a_missing_copy_of_the_ledger_is_not_taken_for_an_empty_one(old, machines, tmp_path) -> None:
@@ -260,7 +260,7 @@ def test_an_older_backup_is_brought_to_this_version(old: Instance, machines: Mac
     monkeypatch.undo()
     new = machines.new("new")
     assert backup.restore(new, path).leads == 1
-    assert standing(new.database) is Standing.CURRENT
+    assert migration_state(new.database) is MigrationState.CURRENT
 
 
 def test_the_trial_says_the_same_and_writes_nothing(old: Instance, clock) -> None:

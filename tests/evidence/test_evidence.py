@@ -17,7 +17,7 @@ from intake.audit import Action, Actor
 from intake.backup import BackupAct
 from intake.backup.models import recording
 from intake.conf import secrets
-from intake.core.i18n import speaking
+from intake.core.i18n import using_language
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
 from intake.leads.models import Lead
@@ -25,7 +25,7 @@ from intake.monitoring import checks, integrity
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.reports import compliance
-from intake.reports.compliance import Evidence, Figure, Standing
+from intake.reports.compliance import ComplianceReport, Figure, FigureState
 from intake.reports.compliance_checks import foreign_origins
 from intake.security.crypto import Keyring
 from intake.web.errors import POLICIES
@@ -37,7 +37,7 @@ from tests.staff.people import quick_hashing
 __all__ = ["quick_hashing"]
 
 
-def made(instance: Instance) -> Evidence:
+def made(instance: Instance) -> ComplianceReport:
     return compliance.gather(instance, policies=POLICIES)
 
 
@@ -87,13 +87,13 @@ def test_on_a_fresh_install_what_is_not_known_says_so(instance: Instance) -> Non
 
 def test_every_figure_says_when_what_and_whence(living: Instance) -> None:
     for language in ("en", "es"):
-        with speaking(language):
+        with using_language(language):
             for each in made(living).figures():
                 assert each.label, each
                 assert re.search(r"[.:]|policy", each.means), each
                 assert each.source, each
-                assert each.at or each.standing is Standing.NOT_KNOWN or each.detail, each
-                assert each.value is not None or each.detail or each.standing is Standing.NOT_KNOWN, each
+                assert each.at or each.standing is FigureState.NOT_KNOWN or each.detail, each
+                assert each.value is not None or each.detail or each.standing is FigureState.NOT_KNOWN, each
 
 
 def test_names_tell_figures_apart(living: Instance) -> None:
@@ -185,11 +185,11 @@ def test_second_factors_are_counted_among_those_who_can_sign_in(instance: Instan
         "closed",
     )
     assert [figure(instance, f"access.{name}").value for name in names] == [1, 1, 0, 0, 1, 1]
-    assert figure(instance, "access.with_second_factor").standing is Standing.GOOD
+    assert figure(instance, "access.with_second_factor").standing is FigureState.GOOD
     with instance.database.transaction() as session:
         session.get_one(StaffMember, stays.member.id).totp_secret = b"k1:broken"
     broken = figure(instance, "access.with_second_factor")
-    assert (broken.value, broken.detail, broken.standing) == (0, "0 of 1", Standing.OPEN)
+    assert (broken.value, broken.detail, broken.standing) == (0, "0 of 1", FigureState.OPEN)
     assert "access.with_second_factor" in {each.name for each in made(instance).findings}
 
 
@@ -202,13 +202,13 @@ def test_a_verification_is_told_with_its_date_and_its_end(sqlite_instance: Insta
     turn(living)
     clock.move(hours=5)
     held = figure(living, "audit.verified")
-    assert (held.value, held.at, held.standing) == (True, when, Standing.GOOD)
+    assert (held.value, held.at, held.standing) == (True, when, FigureState.GOOD)
     with living.database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER audit_event_no_update")
         connection.exec_driver_sql("UPDATE audit_event SET details = '{}' WHERE action = 'lead.submitted'")
     assert not integrity.verify_and_note(living, actor=Actor.system()).intact
     broken = figure(living, "audit.verified")
-    assert (broken.value, broken.at, broken.standing) == (False, clock(), Standing.OPEN)
+    assert (broken.value, broken.at, broken.standing) == (False, clock(), FigureState.OPEN)
     assert [each.urgency.value for each in made(living).findings if each.name == integrity.VERIFICATION] == [
         "now"
     ]
@@ -231,7 +231,7 @@ def test_a_verification_that_somebody_put_in_counts_for_nothing(instance: Instan
 def test_an_old_verification_is_not_as_it_should_be(living: Instance, clock) -> None:
     clock.move(days=3, hours=1)
     old = figure(living, "audit.verified")
-    assert (old.value, old.standing) == (True, Standing.OPEN)
+    assert (old.value, old.standing) == (True, FigureState.OPEN)
 
 
 def test_the_round_verifies_once_a_day_and_what_it_does_does_not_disturb_the_log(
@@ -253,7 +253,7 @@ def test_a_backup_that_failed_is_open_and_keeps_its_last_good_date(living: Insta
     with pytest.raises(LookupError), recording(living, BackupAct.TAKEN):
         raise LookupError
     told = figure(living, "backups.last_taken")
-    assert (told.value, told.detail, told.standing) == (good, "The last try failed.", Standing.OPEN)
+    assert (told.value, told.detail, told.standing) == (good, "The last try failed.", FigureState.OPEN)
     with living.database.reading() as session:
         assert backup.last_result(session, BackupAct.TAKEN).tried_at == clock()
 
@@ -262,13 +262,13 @@ def test_a_backup_that_is_too_old_is_not_as_it_should_be(make_instance, sqlite_u
     instance = make_instance(sqlite_url, backup_key=secrets.new_secret("backup_key"))
     with recording(instance, BackupAct.TAKEN):
         pass
-    assert figure(instance, "backups.last_taken").standing is Standing.GOOD
+    assert figure(instance, "backups.last_taken").standing is FigureState.GOOD
     clock.move(days=4)
-    assert figure(instance, "backups.last_taken").standing is Standing.OPEN
+    assert figure(instance, "backups.last_taken").standing is FigureState.OPEN
 
 
-@pytest.mark.parametrize(("hours", "standing"), [(2, Standing.GOOD), (4, Standing.OPEN)])
-def test_a_purge_that_is_late_is_open(living: Instance, clock, hours: int, standing: Standing) -> None:
+@pytest.mark.parametrize(("hours", "standing"), [(2, FigureState.GOOD), (4, FigureState.OPEN)])
+def test_a_purge_that_is_late_is_open(living: Instance, clock, hours: int, standing: FigureState) -> None:
     clock.move(hours=hours)
     assert figure(living, "erasing.last_purge").standing is standing
 
@@ -286,7 +286,7 @@ def test_a_key_is_as_old_as_its_first_day_here(living: Instance, clock) -> None:
         backup_key=secrets.new_secret("backup_key"),
     )
     changed = replace(living, settings=settings, keyring=Keyring.from_settings(settings))
-    assert figure(changed, "keys.in_use_since", "INTAKE_SEALING_KEYS k2").standing is Standing.NOT_KNOWN
+    assert figure(changed, "keys.in_use_since", "INTAKE_SEALING_KEYS k2").standing is FigureState.NOT_KNOWN
     assert checks.note_new_keys(changed) == 2
     assert checks.note_new_keys(changed) == 0
     since = {each.item: each.value for each in made(changed).figures() if each.name == "keys.in_use_since"}
@@ -299,7 +299,7 @@ def test_a_key_is_as_old_as_its_first_day_here(living: Instance, clock) -> None:
         "INTAKE_BACKUP_KEY": clock(),
     }
     pending = figure(changed, "keys.on_older_sealing_keys")
-    assert (pending.value, pending.standing) == ("<11", Standing.OPEN)
+    assert (pending.value, pending.standing) == ("<11", FigureState.OPEN)
 
 
 def test_the_log_of_keys_holds_no_key(living: Instance) -> None:
@@ -315,12 +315,12 @@ def test_the_log_of_keys_holds_no_key(living: Instance) -> None:
 @pytest.mark.parametrize(
     ("details", "standing"),
     [
-        ({"count": 2, "hit": True}, Standing.GOOD),
-        ({"count": 2, "hit": False}, Standing.OPEN),
-        ({"count": 2}, Standing.NOT_KNOWN),
+        ({"count": 2, "hit": True}, FigureState.GOOD),
+        ({"count": 2, "hit": False}, FigureState.OPEN),
+        ({"count": 2}, FigureState.NOT_KNOWN),
     ],
 )
-def test_a_mail_test_is_as_good_as_it_ended(instance: Instance, details, standing: Standing) -> None:
+def test_a_mail_test_is_as_good_as_it_ended(instance: Instance, details, standing: FigureState) -> None:
     with instance.database.transaction() as session:
         audit.record(
             session,
@@ -340,7 +340,7 @@ def test_a_policy_that_names_somebody_else_is_open(instance: Instance) -> None:
     [told] = [
         each for each in report.figures() if (each.name, each.item) == ("pages.foreign_origins", "public")
     ]
-    assert (told.value, told.detail, told.standing) == (1, "https://stats.example.org", Standing.OPEN)
+    assert (told.value, told.detail, told.standing) == (1, "https://stats.example.org", FigureState.OPEN)
     assert foreign_origins("img-src * data:; style-src 'unsafe-inline'") == ["'unsafe-inline'", "*"]
 
 

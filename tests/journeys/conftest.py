@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from intake.accounts import credentials, dev_account
-from intake.accounts.dev_account import FirstAccount
+from intake.accounts.dev_account import DevAccount
 from intake.app import create_app
 from intake.instance import Instance
 from intake.jobs import scheduler
@@ -23,7 +23,7 @@ class Served:
 
     instance: Instance
     url: str
-    account: FirstAccount
+    account: DevAccount
 
     def relay(self) -> None:
         """One turn of the relay: deliver what is due, make the rounds that are due."""
@@ -44,7 +44,7 @@ def served(
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         instance = make_instance(sqlite_url, base_url=url)
         with instance.database.transaction() as session:
-            account = dev_account.ensure(session, instance=instance)
+            account = dev_account.ensure_dev_account(session, instance=instance)
         app, stop = create_app(instance), threading.Event()
         pages = write_fallback_pages(app)
         thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))

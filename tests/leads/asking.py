@@ -17,7 +17,7 @@ NAME, PHONE, EMAIL = "Zaraïda Quickfeather", "+13055550123", "zaraida.quickfeat
 def request_for(instance: Instance, **changes: object) -> Request:
     """What somebody in Florida asks on a fresh page: call or email, weekday mornings, no voicemail."""
     language = changes.get("language", "en")
-    token = form_token.fresh(language=language, statements=instance.statements, now=instance.clock())
+    token = form_token.new_token(language=language, statements=instance.statements, now=instance.clock())
     asked = Request(
         preferred_name=NAME,
         channels=frozenset({Channel.CALL, Channel.EMAIL}),

@@ -18,7 +18,7 @@ from intake.consent.models import Kind, State
 from intake.core.errors import NotAllowed, NotFound, Refused, Unprocessable
 from intake.instance import Instance
 from intake.leads import claims, eligibility
-from intake.leads.claims import Changed, Closed, Held, NotHeld
+from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, ClaimedByAnother, NotClaimed
 from intake.leads.models import (
     Attempt,
     CloseReason,
@@ -63,10 +63,10 @@ def test_an_attempt_names_the_consent_it_relied_on(instance: Instance) -> None:
 
 def test_it_needs_our_hold(instance: Instance) -> None:
     lead, ana, ben = ask(instance).lead, hire(instance), hire(instance, "Ben Ochoa")
-    with pytest.raises(NotHeld):
+    with pytest.raises(NotClaimed):
         note(instance, lead, ana, Outcome.NO_ANSWER)
     take(instance, lead, ben)
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         note(instance, lead, ana, Outcome.NO_ANSWER)
     assert every(instance, Attempt) == []
 
@@ -82,7 +82,7 @@ def test_a_hold_that_ran_out_is_lost_to_the_colleague_who_took_it(instance: Inst
     lead, ana = held(instance)
     clock.move(minutes=45)
     take(instance, lead, hire(instance, "Ben Ochoa"))
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         note(instance, lead, ana, Outcome.REACHED)
 
 
@@ -306,7 +306,7 @@ def test_their_call_is_noted_on_a_closed_lead_and_leaves_it_closed(instance: Ins
 def test_nothing_else_is_noted_on_a_closed_lead(instance: Instance) -> None:
     lead, ana = held(instance)
     note(instance, lead, ana, Outcome.DECLINED)
-    with pytest.raises(Closed):
+    with pytest.raises(AlreadyClosed):
         note(instance, lead, ana, Outcome.NO_ANSWER)
 
 
@@ -315,14 +315,14 @@ def test_what_changed_since_the_page_was_made_is_not_overwritten(instance: Insta
     shown = now(instance, lead).version
     note(instance, lead, ana, Outcome.ANOTHER_TIME)
     take(instance, lead, ana)
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMeanwhile):
         note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
     assert len(every(instance, Attempt)) == 1
 
 
 def test_holding_and_giving_back_are_no_new_version(instance: Instance) -> None:
     lead, ana = held(instance)
-    acting(instance, lead, ana, claims.give_back)
+    acting(instance, lead, ana, claims.release)
     take(instance, lead, ana)
     assert now(instance, lead).version == lead.version
 
@@ -429,12 +429,12 @@ def test_closing_by_hand_needs_no_hold_and_is_recorded_once(instance: Instance) 
 
 def test_closing_by_hand_respects_a_colleagues_hold_and_what_changed(instance: Instance) -> None:
     lead, ana = held(instance)
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         close(instance, lead, hire(instance, "Ben Ochoa"), CloseReason.TALKED)
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMeanwhile):
         close(instance, lead, ana, CloseReason.TALKED, version=99)
     close(instance, lead, ana, CloseReason.DECLINED)
-    with pytest.raises(Closed):
+    with pytest.raises(AlreadyClosed):
         close(instance, lead, ana, CloseReason.TALKED)
 
 

@@ -7,7 +7,7 @@ import pytest
 from intake.accounts.permissions import Member
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.claims import Held
+from intake.leads.claims import ClaimedByAnother
 from tests.leads.acting import acting, acts, hire, now, take
 from tests.leads.asking import ask
 
@@ -29,7 +29,7 @@ def test_of_two_clicks_at_once_one_wins_and_the_other_is_told_who(
             try:
                 take(instance, leads[place], member)
                 won.append(member.name)
-            except Held as held:
+            except ClaimedByAnother as held:
                 told.append(held.by)
 
         threads = [threading.Thread(target=click, args=(each, place)) for place, each in enumerate(members)]
@@ -41,7 +41,7 @@ def test_of_two_clicks_at_once_one_wins_and_the_other_is_told_who(
         assert told == won
         for member in members:
             with instance.database.transaction() as session:
-                claims.give_back_all(session, member=member, instance=instance)
+                claims.release_all(session, member=member, instance=instance)
 
 
 def test_all_of_mine_are_given_back_and_nobody_elses(instance: Instance, clock) -> None:
@@ -55,7 +55,7 @@ def test_all_of_mine_are_given_back_and_nobody_elses(instance: Instance, clock) 
         take(instance, lead, ana)
     take(instance, theirs, ben)
     with instance.database.transaction() as session:
-        assert claims.give_back_all(session, member=ana, instance=instance) == 2
+        assert claims.release_all(session, member=ana, instance=instance) == 2
     assert [now(instance, lead).claimed_by for lead in (*mine, theirs)] == [None, None, ben.id]
     assert acts(instance, mine[0]).count("claim.given_back") == 1
     assert "claim.given_back" not in acts(instance, ran_out)

@@ -18,9 +18,9 @@ from intake.core.errors import NotAllowed
 from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
 from intake.leads import reveal as leads_reveal
-from intake.leads.claims import Closed, Held
+from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import AskingFor, Lead, LeadKey, Outcome
-from intake.leads.reveal import GateShut, Gone
+from intake.leads.reveal import GateShut, ValueGone
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -31,7 +31,7 @@ def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_re
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
         story = service.events_about(session, lead.id)
-        return leads_reveal.showing(session, found, story=story, member=member, instance=instance)
+        return leads_reveal.record_reveal(session, found, story=story, member=member, instance=instance)
 
 
 def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
@@ -58,7 +58,7 @@ def test_a_lead_without_a_key_shows_only_dots(instance: Instance) -> None:
     with instance.database.reading() as session:
         masked = leads_reveal.masked(session, lead, instance=instance)
     assert (masked.name, masked.phone, masked.email) == ("•••••", None, None)
-    with pytest.raises(Gone):
+    with pytest.raises(ValueGone):
         show(instance, lead, hire(instance))
 
 
@@ -70,7 +70,7 @@ def test_a_reveal_shows_the_value_takes_the_hold_and_is_recorded_once(instance: 
     assert revealed.article == "one of the two"
     held = now(instance, lead)
     assert held.claimed_by == ana.id
-    assert held.claimed_until == revealed.until == instance.clock() + claims.HOLD
+    assert held.claimed_until == revealed.until == instance.clock() + claims.CLAIM_FOR
     assert held.opened_at == instance.clock()
     assert acts(instance, lead) == ["lead.revealed", "lead.submitted"]
     assert details_of(instance, "lead.revealed") == ['{"channel":"call"}']
@@ -123,10 +123,10 @@ def test_it_refuses_while_a_colleague_holds_the_lead_and_says_who(instance: Inst
     lead, ana, ben = ask(instance).lead, hire(instance), hire(instance, "Ben Ochoa")
     take(instance, lead, ben)
     check = nothing_opened(instance, lead, monkeypatch)
-    with pytest.raises(Held) as refused:
+    with pytest.raises(ClaimedByAnother) as refused:
         show(instance, lead, ana)
     assert refused.value.by == "Ben Ochoa"
-    assert refused.value.until == instance.clock() + claims.HOLD
+    assert refused.value.until == instance.clock() + claims.CLAIM_FOR
     check()
 
 
@@ -141,7 +141,7 @@ def test_it_refuses_who_may_not_reveal(instance: Instance, monkeypatch) -> None:
 def test_it_refuses_a_closed_lead(instance: Instance) -> None:
     lead, ana = ask(instance).lead, hire(instance)
     note(instance, lead, ana, Outcome.ASKED_TO_STOP)
-    with pytest.raises(Closed):
+    with pytest.raises(AlreadyClosed):
         show(instance, lead, ana)
 
 
@@ -161,7 +161,7 @@ def test_of_two_reveals_at_once_one_wins(instance: Instance) -> None:
         start.wait()
         try:
             answers.append(show(instance, lead, member).value)
-        except Held as refused:
+        except ClaimedByAnother as refused:
             answers.append(f"held by {refused.by}")
 
     threads = [threading.Thread(target=reveal, args=(member,)) for member in both]
@@ -213,7 +213,7 @@ def test_nothing_shows_again_after_giving_back(instance: Instance, clock) -> Non
     lead, ana = ask(instance).lead, hire(instance)
     show(instance, lead, ana)
     clock.move(minutes=1)
-    acting(instance, lead, ana, claims.give_back)
+    acting(instance, lead, ana, claims.release)
     clock.move(minutes=1)
     take(instance, lead, ana)
     assert shown_again(instance, lead, ana) == []
@@ -239,10 +239,10 @@ def test_what_they_took_back_meanwhile_shows_no_more(instance: Instance, clock) 
 def test_only_our_own_hold_is_given_back(instance: Instance) -> None:
     lead, ana, ben = ask(instance).lead, hire(instance), hire(instance, "Ben Ochoa")
     take(instance, lead, ana)
-    acting(instance, lead, ben, claims.give_back)
+    acting(instance, lead, ben, claims.release)
     assert now(instance, lead).claimed_by == ana.id
-    acting(instance, lead, ana, claims.give_back)
-    acting(instance, lead, ana, claims.give_back)
+    acting(instance, lead, ana, claims.release)
+    acting(instance, lead, ana, claims.release)
     assert now(instance, lead).claimed_by is None
     assert acts(instance, lead) == ["claim.given_back", "claim.taken", "lead.submitted"]
 

@@ -14,18 +14,18 @@ from intake.core.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads import form
 from intake.leads.models import CloseReason, Lead, LeadKey
-from intake.leads.reveal import Gone
+from intake.leads.reveal import ValueGone
 from intake.leads.submission import Submitted
 from intake.privacy import contact_correction, self_service
 from intake.privacy.contact_correction import CHANGED, Correction
-from intake.privacy.self_service import AlreadyClosed, NothingFound, Opened
+from intake.privacy.self_service import NothingFound, OpenedRequest, RequestClosed
 from tests.leads.acting import acts, hire, now, show, take
 from tests.leads.asking import EMAIL, PHONE, ask
 
 NEW_PHONE, NEW_EMAIL = "(813) 555-0144", "Somebody.New@example.org"
 
 
-def corrected(instance: Instance, asked: Submitted, **changes) -> Opened:
+def corrected(instance: Instance, asked: Submitted, **changes) -> OpenedRequest:
     """Put another number in, with a yes to calls, unless said otherwise."""
     said = {
         "kind": "phone",
@@ -33,7 +33,7 @@ def corrected(instance: Instance, asked: Submitted, **changes) -> Opened:
         "channels": ["call"],
         "voicemail": False,
         "language": "en",
-        "shown": contact_correction.shown(instance, "en"),
+        "shown": contact_correction.correction_form(instance, "en"),
         **changes,
     }
     with instance.database.transaction() as session:
@@ -194,7 +194,7 @@ def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:
     asked = ask(instance)
-    before = contact_correction.shown(instance, "en")
+    before = contact_correction.correction_form(instance, "en")
     calls = instance.statements._newest["en", Kind.CALL]
     instance.statements._newest["en", Kind.CALL] = replace(calls, version=2, label="Other words")
     with pytest.raises(Unprocessable) as refused:
@@ -208,7 +208,7 @@ def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> 
 
 def test_the_answer_is_kept_in_the_language_of_the_page(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(instance, asked, language="es", shown=contact_correction.shown(instance, "es"))
+    corrected(instance, asked, language="es", shown=contact_correction.correction_form(instance, "es"))
     with instance.database.reading() as session:
         assert consent.current(session, asked.lead.id)[Kind.CALL].language == "es"
 
@@ -228,7 +228,7 @@ def test_a_closed_request_and_a_wrong_code_take_no_correction(instance: Instance
         corrected(instance, replace(asked, code="0" * 16))
     with instance.database.transaction() as session:
         self_service.stop(session, code=asked.code, instance=instance)
-    with pytest.raises(AlreadyClosed):
+    with pytest.raises(RequestClosed):
         corrected(instance, asked)
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED
 
@@ -237,7 +237,7 @@ def test_without_the_key_nothing_is_sealed(instance: Instance) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
         session.execute(delete(LeadKey))
-    with pytest.raises(Gone):
+    with pytest.raises(ValueGone):
         corrected(instance, asked)
     with instance.database.reading() as session:
         assert self_service.find(session, asked.code, instance=instance).phone.box == asked.lead.phone.box

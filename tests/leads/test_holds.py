@@ -16,7 +16,7 @@ from intake.instance import Instance
 from intake.leads import eligibility, models
 from intake.leads.models import Erasure, ErasureReason, HoldReason, Lead, LegalHold, Outcome, Suppression
 from intake.privacy import contact_correction, legal_holds, retention, self_service
-from intake.privacy.contact_correction import Correction, KeptAsItIs
+from intake.privacy.contact_correction import Correction, Unchanged
 from intake.privacy.retention import DueReason, Purged
 from intake.privacy.self_service import NothingFound
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
@@ -38,11 +38,11 @@ def put(
     last_day: date | None = MONTH,
     reason: HoldReason = HoldReason.COMPLAINT,
 ) -> LegalHold:
-    return acting(instance, lead, officer, legal_holds.put, reason=reason, last_day=last_day)
+    return acting(instance, lead, officer, legal_holds.place_hold, reason=reason, last_day=last_day)
 
 
 def release(instance: Instance, lead: Lead, officer: Member) -> bool:
-    return acting(instance, lead, officer, legal_holds.release)
+    return acting(instance, lead, officer, legal_holds.release_hold)
 
 
 def erase(instance: Instance, code: str):
@@ -115,7 +115,7 @@ def test_what_was_erased_meanwhile_cannot_be_held(instance: Instance, officer) -
         lead = queue.one(session, asked.lead.id, member=officer)
         retention.erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
         with pytest.raises(NotFound):
-            legal_holds.put(
+            legal_holds.place_hold(
                 session, lead, reason=HoldReason.CLAIM, last_day=MONTH, member=officer, instance=instance
             )
 
@@ -125,7 +125,7 @@ def test_the_list_has_the_one_that_ends_first_on_top_and_is_recorded(instance: I
     put(instance, late, officer, MONTH)
     put(instance, soon, officer, TODAY + timedelta(days=2))
     with instance.database.transaction() as session:
-        listed = legal_holds.listed(session, member=officer, instance=instance)
+        listed = legal_holds.list_holds(session, member=officer, instance=instance)
     assert [each.lead_id for each in listed.rows] == [soon.id, late.id]
     assert listed.references[late.id] == late.reference
     assert listed.names == {officer.id: "Olga Paz"}
@@ -256,7 +256,7 @@ def test_the_code_opens_what_is_kept_beyond_its_time(instance: Instance, officer
     hold = put(instance, asked.lead, officer, TODAY + timedelta(days=200))
     clock.move(days=120)
     with instance.database.transaction() as session:
-        own = self_service.look(session, code=asked.code, instance=instance)
+        own = self_service.view_request(session, code=asked.code, instance=instance)
     assert own.kept_until == hold.until
 
 
@@ -284,9 +284,9 @@ def test_a_number_that_is_held_cannot_be_written_over(instance: Instance, office
     put(instance, asked.lead, officer)
     changed = Correction(
         kind="phone", words="(813) 555-0144", channels=["call"], voicemail=False, language="en",
-        shown=contact_correction.shown(instance, "en"),
+        shown=contact_correction.correction_form(instance, "en"),
     )  # fmt: skip
-    with pytest.raises(KeptAsItIs), instance.database.transaction() as session:
+    with pytest.raises(Unchanged), instance.database.transaction() as session:
         contact_correction.correct(session, code=asked.code, correction=changed, instance=instance)
     assert now(instance, asked.lead).phone_index == asked.lead.phone_index
 
@@ -332,7 +332,7 @@ def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, cloc
 
 def put_off(instance: Instance, member: Member) -> int:
     with instance.database.transaction() as session:
-        return retention.postpone(session, member=member, instance=instance)
+        return retention.postpone_due(session, member=member, instance=instance)
 
 
 def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(

@@ -11,31 +11,31 @@ from intake.accounts.models import Role
 from intake.audit import AuditEvent
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
-from intake.casework.lead_detail import view
+from intake.casework.lead_detail import lead_view
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, State
 from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
 from intake.leads import eligibility
-from intake.leads.claims import Changed
+from intake.leads.claims import ChangedMeanwhile
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suppression
 from intake.outbox import MessageState, OutboxMessage
 from intake.privacy import self_service
-from intake.privacy.self_service import AlreadyClosed, NothingFound, Opened
+from intake.privacy.self_service import NothingFound, OpenedRequest, RequestClosed
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
 ALL = frozenset(Channel)
 
 
-def doing(instance: Instance, act, code: str, **details) -> Opened:
+def doing(instance: Instance, act, code: str, **details) -> OpenedRequest:
     """One act of the person, in a transaction of its own."""
     with instance.database.transaction() as session:
         return act(session, code=code, instance=instance, **details)
 
 
-def ways(own: Opened) -> dict[Channel, State | None]:
+def ways(own: OpenedRequest) -> dict[Channel, State | None]:
     return {way.channel: way.state for way in own.ways}
 
 
@@ -51,7 +51,7 @@ def whole(instance: Instance) -> bool:
 
 def test_a_right_code_shows_what_is_held_masked(instance: Instance) -> None:
     asked = ask(instance)
-    own = doing(instance, self_service.look, asked.code)
+    own = doing(instance, self_service.view_request, asked.code)
     assert own.lead.id == asked.lead.id
     assert ways(own) == {
         Channel.CALL: State.GIVEN,
@@ -67,7 +67,7 @@ def test_a_right_code_shows_what_is_held_masked(instance: Instance) -> None:
 def test_opening_is_one_event_and_changes_nothing(instance: Instance) -> None:
     asked = ask(instance)
     before = now(instance, asked.lead)
-    doing(instance, self_service.look, asked.code)
+    doing(instance, self_service.view_request, asked.code)
     after = now(instance, asked.lead)
     assert (after.version, after.opened_at, after.promise_at) == (
         before.version,
@@ -84,7 +84,7 @@ def test_a_code_is_read_kindly(instance: Instance) -> None:
     code = ask(instance).code
     sloppy = code.lower().replace("0", "o").replace("1", "l")
     grouped = f" {sloppy[:4]}-{sloppy[4:8]} {sloppy[8:12]}\t{sloppy[12:]}\n"
-    assert doing(instance, self_service.look, grouped).lead.id
+    assert doing(instance, self_service.view_request, grouped).lead.id
 
 
 @pytest.mark.parametrize(
@@ -93,35 +93,35 @@ def test_a_code_is_read_kindly(instance: Instance) -> None:
 def test_a_wrong_code_finds_nothing(instance: Instance, wrong: str) -> None:
     ask(instance)
     with pytest.raises(NothingFound):
-        doing(instance, self_service.look, wrong)
+        doing(instance, self_service.view_request, wrong)
 
 
 def test_a_code_cut_short_or_typed_twice_finds_nothing(instance: Instance) -> None:
     code = ask(instance).code
     for wrong in (code[:-1], code * 2, code + "0", code[::-1]):
         with pytest.raises(NothingFound):
-            doing(instance, self_service.look, wrong)
+            doing(instance, self_service.view_request, wrong)
 
 
 def test_the_reference_opens_nothing(instance: Instance) -> None:
     with pytest.raises(NothingFound):
-        doing(instance, self_service.look, ask(instance).lead.reference)
+        doing(instance, self_service.view_request, ask(instance).lead.reference)
 
 
 def test_each_code_opens_its_own_request(instance: Instance) -> None:
     one, two = ask(instance), ask(instance)
-    assert doing(instance, self_service.look, one.code).lead.id == one.lead.id
-    assert doing(instance, self_service.look, two.code).lead.id == two.lead.id
+    assert doing(instance, self_service.view_request, one.code).lead.id == one.lead.id
+    assert doing(instance, self_service.view_request, two.code).lead.id == two.lead.id
 
 
 def test_a_code_ends_with_its_request_before_any_round_comes(instance: Instance, clock) -> None:
     code = ask(instance).code
     clock.move(days=instance.clinic.retention.open_days)
     with pytest.raises(NothingFound):
-        doing(instance, self_service.look, code)
+        doing(instance, self_service.view_request, code)
 
 
-@pytest.mark.parametrize("act", [self_service.look, self_service.stop, self_service.erase])
+@pytest.mark.parametrize("act", [self_service.view_request, self_service.stop, self_service.erase])
 def test_every_code_costs_one_look_up(instance: Instance, statements, act) -> None:
     ask(instance)
     counts = set()
@@ -137,21 +137,24 @@ def test_it_says_which_roles_have_looked_and_no_name(instance: Instance) -> None
     asked = ask(instance)
     ana = hire(instance)
     officer = hire(instance, "Olga Prado", Role.PRIVACY_OFFICER, Role.ADMIN)
-    assert doing(instance, self_service.look, asked.code).roles == frozenset()
+    assert doing(instance, self_service.view_request, asked.code).roles == frozenset()
     take(instance, asked.lead, ana)
     show(instance, asked.lead, ana)
-    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR}
+    assert doing(instance, self_service.view_request, asked.code).roles == {Role.COORDINATOR}
     with instance.database.transaction() as session:
-        view(session, asked.lead.id, member=officer, instance=instance)
-    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR, Role.PRIVACY_OFFICER}
+        lead_view(session, asked.lead.id, member=officer, instance=instance)
+    assert doing(instance, self_service.view_request, asked.code).roles == {
+        Role.COORDINATOR,
+        Role.PRIVACY_OFFICER,
+    }
 
 
 def test_one_who_holds_several_roles_counts_once(instance: Instance) -> None:
     asked = ask(instance)
     everything = hire(instance, "Eva Founder", *Role)
     with instance.database.transaction() as session:
-        view(session, asked.lead.id, member=everything, instance=instance)
-    assert doing(instance, self_service.look, asked.code).roles == {Role.COORDINATOR}
+        lead_view(session, asked.lead.id, member=everything, instance=instance)
+    assert doing(instance, self_service.view_request, asked.code).roles == {Role.COORDINATOR}
 
 
 # --- stopping ----------------------------------------------------------------------------------------
@@ -391,14 +394,14 @@ def test_a_page_of_staff_from_before_the_change_is_told(instance: Instance) -> N
     take(instance, asked.lead, ana)
     version = now(instance, asked.lead).version
     doing(instance, self_service.change_windows, asked.code, chosen=["any"])
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMeanwhile):
         note(instance, asked.lead, ana, Outcome.NO_ANSWER, version=version)
 
 
 def test_a_closed_request_takes_no_changes(instance: Instance) -> None:
     asked = ask(instance)
     doing(instance, self_service.stop, asked.code)
-    with pytest.raises(AlreadyClosed):
+    with pytest.raises(RequestClosed):
         doing(instance, self_service.change_windows, asked.code, chosen=["any"])
 
 
@@ -409,7 +412,7 @@ def test_an_erased_request_is_gone_and_its_code_opens_nothing(instance: Instance
     asked = ask(instance)
     doing(instance, self_service.erase, asked.code)
     assert every(instance, Lead) == []
-    for act in (self_service.look, self_service.stop, self_service.erase):
+    for act in (self_service.view_request, self_service.stop, self_service.erase):
         with pytest.raises(NothingFound):
             doing(instance, act, asked.code)
     assert acts(instance, asked.lead) == ["lead.erased", "lead.stopped", "lead.submitted"]
@@ -432,7 +435,7 @@ def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Ins
         lambda: doing(instance, self_service.stop, asked.code),
         lambda: doing(instance, self_service.drop, asked.code, channel=Channel.CALL),
         lambda: doing(instance, self_service.change_windows, asked.code, chosen=["any"]),
-        lambda: doing(instance, self_service.look, asked.code),
+        lambda: doing(instance, self_service.view_request, asked.code),
         lambda: doing_without(instance, asked.lead.reference, PHONE),
     ]
     together, wrong = threading.Barrier(len(todo)), []
@@ -441,7 +444,7 @@ def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Ins
         together.wait()
         try:
             act()
-        except (NothingFound, AlreadyClosed):
+        except (NothingFound, RequestClosed):
             return
         except Exception as unexpected:  # noqa: BLE001  the assertion below shows it
             wrong.append(unexpected)

@@ -11,7 +11,7 @@ from intake.audit import Action
 from intake.core.errors import NotAllowed, Unprocessable
 from intake.instance import Instance
 from intake.leads import notes
-from intake.leads.claims import Closed, Held
+from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import CloseReason, Lead
 from intake.privacy import self_service
 from tests.leads.acting import acting, acts, hire, now, take
@@ -114,12 +114,12 @@ def test_who_may_not_log_may_not_write(instance) -> None:
 def test_a_held_or_closed_request_is_left_alone(instance, ana) -> None:
     lead, ben = ask(instance).lead, hire(instance, "Ben")
     take(instance, lead, ben)
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         write(instance, lead, ana)
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
         found.status, found.close_reason, found.closed_at = "closed", CloseReason.TALKED, instance.clock()
-    with pytest.raises(Closed):
+    with pytest.raises(AlreadyClosed):
         write(instance, lead, ben)
 
 

@@ -10,7 +10,7 @@ from intake.casework import outcomes
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import claims, eligibility, reveal
-from intake.leads.claims import Held
+from intake.leads.claims import ClaimedByAnother
 from intake.leads.models import Lead, Outcome
 from tests.leads.acting import hire
 from tests.leads.asking import ask
@@ -23,7 +23,7 @@ def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: In
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     with instance.database.transaction() as session:
         claims.claim(session, session.get_one(Lead, one.id), member=ana, instance=instance)
-    with pytest.raises(Held) as told, instance.database.transaction() as session:
+    with pytest.raises(ClaimedByAnother) as told, instance.database.transaction() as session:
         two_ = session.get_one(Lead, two.id)
         reveal.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
     assert told.value.by == ana.name
@@ -44,7 +44,7 @@ def test_a_new_yes_outweighs_what_was_tried_before(instance: Instance) -> None:
     instance.clock.move(days=2)
     again = ask(instance, **ANY).lead
     with instance.database.reading() as session:
-        assert eligibility.standing(session, session.get_one(Lead, again.id)).tries == ()
+        assert eligibility.contact_status(session, session.get_one(Lead, again.id)).tries == ()
 
 
 def no_answer(instance: Instance, lead: Lead) -> None:

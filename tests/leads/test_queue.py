@@ -10,7 +10,7 @@ from intake.accounts.permissions import Member
 from intake.audit.service import PageStart
 from intake.calling.hours import Window
 from intake.casework import outcomes, queue, search
-from intake.casework.lead_detail import view
+from intake.casework.lead_detail import lead_view
 from intake.casework.queue import Filters, HeldBy, Page, Show
 from intake.casework.queue_rows import Group
 from intake.casework.search import TermKind, read_term
@@ -296,6 +296,6 @@ def test_the_page_of_a_lead_costs_the_same_however_much_has_happened(instance: I
         note(instance, lead, ana, Outcome.ANOTHER_TIME)
         ask(instance, **ANY)
         with instance.database.transaction() as session, statements(instance) as sent:
-            view(session, lead.id, member=ana, instance=instance)
+            lead_view(session, lead.id, member=ana, instance=instance)
         costs.append(len(sent))
     assert costs[0] == costs[1] <= 14

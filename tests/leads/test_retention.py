@@ -30,11 +30,11 @@ from intake.leads.models import (
     Submission,
     Suppression,
 )
-from intake.leads.submission import NoLongerHeld, submit
+from intake.leads.submission import Erased, submit
 from intake.outbox import MessageState, OutboxMessage
-from intake.outbox.models import RoundLease
+from intake.outbox.models import JobLease
 from intake.privacy import erasure_ledger, retention
-from intake.privacy.erasure_ledger import Line
+from intake.privacy.erasure_ledger import LedgerEntry
 from intake.privacy.retention import DueReason, Purged
 from intake.security.crypto import Unopenable
 from tests.leads.acting import details_of, every, hire, note, take
@@ -131,7 +131,7 @@ def test_an_erased_lead_does_not_come_back_by_a_reload(instance: Instance) -> No
     with instance.database.transaction() as session:
         lead = submit(session, request, instance=instance).lead
     erase(instance, lead)
-    with pytest.raises(NoLongerHeld), instance.database.transaction() as session:
+    with pytest.raises(Erased), instance.database.transaction() as session:
         submit(session, request, instance=instance)
 
 
@@ -327,7 +327,7 @@ def test_the_longest_overdue_goes_first(instance: Instance, clock) -> None:
 def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> None:
     leads = [ask(instance).lead.id for _ in range(3)]
     clock.move(days=instance.clinic.retention.open_days)
-    erase_well = retention.gone_for_good
+    erase_well = retention.delete_permanently
 
     def stumble(session, lead, *rest):
         gone = erase_well(session, lead, *rest)
@@ -335,7 +335,7 @@ def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> N
             raise ZeroDivisionError
         return gone
 
-    monkeypatch.setattr(retention, "gone_for_good", stumble)
+    monkeypatch.setattr(retention, "delete_permanently", stumble)
     assert retention.purge(instance) == Purged(2, 1)
     assert [each.id for each in every(instance, Lead)] == [leads[1]]
     monkeypatch.undo()
@@ -350,7 +350,7 @@ def test_a_database_that_goes_away_ends_the_purge(instance: Instance, clock, mon
     def away(*_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(retention, "gone_for_good", away)
+    monkeypatch.setattr(retention, "delete_permanently", away)
     with pytest.raises(Unavailable):
         retention.purge(instance)
     assert rows(instance, Lead) == 2
@@ -375,8 +375,8 @@ def due_lead(instance: Instance) -> Lead:
 
 
 def make(instance: Instance) -> int:
-    return scheduler.make_rounds(
-        instance, rounds=[each for each in scheduler.ROUNDS if each.name == retention.ROUND]
+    return scheduler.run_due(
+        instance, rounds=[each for each in scheduler.JOBS if each.name == retention.ROUND]
     )
 
 
@@ -417,16 +417,16 @@ def test_the_round_fails_aloud_when_something_due_stays(instance: Instance, cloc
     def stumble(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(retention, "gone_for_good", stumble)
+    monkeypatch.setattr(retention, "delete_permanently", stumble)
     make(instance)
     with instance.database.reading() as session:
-        assert session.get_one(RoundLease, retention.ROUND).last_error == "NotErased"
+        assert session.get_one(JobLease, retention.ROUND).last_error == "NotErased"
 
 
 # --- the ledger's copy ----------------------------------------------------------------------------------
 
 
-def lines(instance: Instance) -> list[Line]:
+def lines(instance: Instance) -> list[LedgerEntry]:
     return [line for line in erasure_ledger.read(erasure_ledger.path_of(instance)) if line.erased]
 
 
@@ -496,9 +496,9 @@ def test_the_copy_is_on_the_disk_before_the_round_ends(sqlite_instance: Instance
 
 
 def test_the_rounds_know_both(instance: Instance) -> None:
-    known = {each.name: each for each in scheduler.ROUNDS}
+    known = {each.name: each for each in scheduler.JOBS}
     assert known["retention"].every == HOUR
     assert isinstance(known["mirror_ledger"], Round)
     erase(instance, ask(instance).lead)
-    scheduler.make_rounds(instance, rounds=[known["mirror_ledger"]])
+    scheduler.run_due(instance, rounds=[known["mirror_ledger"]])
     assert len(lines(instance)) == 1

@@ -13,11 +13,11 @@ from intake.accounts.permissions import Member
 from intake.calling.hours import Window
 from intake.casework import assignment, lead_detail
 from intake.casework import outcomes as casework_outcomes
-from intake.casework.assignment import Pick, Shared
+from intake.casework.assignment import Selection, ShareResult
 from intake.core.errors import NotAllowed, Refused, Unprocessable
 from intake.instance import Instance
 from intake.leads import claims, reminders
-from intake.leads.claims import HANDED, HOLD, Held
+from intake.leads.claims import ASSIGNED_FOR, CLAIM_FOR, ClaimedByAnother
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
@@ -34,30 +34,30 @@ def somebody(instance: Instance, place: int) -> Lead:
     return ask(instance, phone=f"+13055550{100 + place}", email=mail, windows=frozenset({Window.ANY})).lead
 
 
-def free(lead: Lead) -> Pick:
-    return Pick(lead.id, version=lead.version)
+def free(lead: Lead) -> Selection:
+    return Selection(lead.id, version=lead.version)
 
 
-def hand(instance: Instance, picks: Sequence[Pick], member: Member, *to: Member) -> Shared:
+def hand(instance: Instance, picks: Sequence[Selection], member: Member, *to: Member) -> ShareResult:
     with instance.database.transaction() as session:
         people = {each.id for each in to}
         return assignment.share_out(session, picks, to=people, member=member, instance=instance)
 
 
-def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> Shared:
+def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> ShareResult:
     with instance.database.transaction() as session:
-        picks = [Pick(lead.id, holder=holder.id)]
-        return assignment.take_back(session, picks, member=member, instance=instance)
+        picks = [Selection(lead.id, holder=holder.id)]
+        return assignment.revoke(session, picks, member=member, instance=instance)
 
 
 def test_several_get_them_evenly_and_each_holds_theirs_for_an_hour(instance: Instance, sue: Member) -> None:
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     leads = [somebody(instance, place) for place in range(5)]
-    assert hand(instance, [free(each) for each in leads], sue, ana, ben) == Shared(5, 0)
+    assert hand(instance, [free(each) for each in leads], sue, ana, ben) == ShareResult(5, 0)
     held = [now(instance, lead) for lead in leads]
     assert sorted(Counter(each.claimed_by for each in held).values()) == [2, 3]
-    assert {each.claimed_until for each in held} == {instance.clock() + HANDED}
-    with pytest.raises(Held):
+    assert {each.claimed_until for each in held} == {instance.clock() + ASSIGNED_FOR}
+    with pytest.raises(ClaimedByAnother):
         take(instance, leads[0], ana if held[0].claimed_by == ben.id else ben)
     assert acts(instance, leads[0]) == ["claim.handed", "lead.submitted"]
     assert str(held[0].claimed_by) in "".join(details_of(instance, "claim.handed"))
@@ -83,13 +83,13 @@ def test_what_somebody_took_changed_or_closed_meanwhile_stays_as_it_is(
     version = now(instance, done).version
     acting(instance, done, ben, casework_outcomes.close, reason=casework_outcomes.BY_HAND[0], version=version)
     take(instance, twin, ben)
-    assert hand(instance, picks, sue, ana) == Shared(1, 4)
+    assert hand(instance, picks, sue, ana) == ShareResult(1, 4)
     holders = [now(instance, each).claimed_by for each in (taken, tried, done, other, still)]
     assert holders == [ben.id, None, None, None, ana.id]
 
 
 def test_a_request_that_is_not_there_is_left(instance: Instance, sue: Member) -> None:
-    assert hand(instance, [Pick(uuid.uuid4(), version=1)], sue, hire(instance)) == Shared(0, 1)
+    assert hand(instance, [Selection(uuid.uuid4(), version=1)], sue, hire(instance)) == ShareResult(0, 1)
 
 
 def test_whoever_may_not_call_or_is_gone_gets_none(instance: Instance, sue: Member) -> None:
@@ -134,7 +134,7 @@ def test_their_own_first_act_makes_a_usual_hold_of_it_and_it_ends_by_itself(
     ana, lead, other = hire(instance), somebody(instance, 1), somebody(instance, 2)
     hand(instance, [free(lead), free(other)], sue, ana)
     show(instance, lead, ana)
-    assert now(instance, lead).claimed_until == clock() + HOLD
+    assert now(instance, lead).claimed_until == clock() + CLAIM_FOR
     clock.move(minutes=60)
     take(instance, other, hire(instance, "Ben Ochoa"))
 
@@ -147,13 +147,13 @@ def test_what_an_earlier_hold_revealed_does_not_show_in_one_that_was_handed_over
     clock.move(minutes=21)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.transaction() as session:
-        assert not lead_detail.view(session, lead.id, member=ana, instance=instance).revealed
+        assert not lead_detail.lead_view(session, lead.id, member=ana, instance=instance).revealed
 
 
 def test_taking_back_frees_it_for_everybody_and_says_whose_it_was(instance: Instance, sue: Member) -> None:
     ana, lead = hire(instance), somebody(instance, 1)
     take(instance, lead, ana)
-    assert fetch(instance, lead, ana, sue) == Shared(1, 0)
+    assert fetch(instance, lead, ana, sue) == ShareResult(1, 0)
     assert details_of(instance, "claim.taken_back") == [f'{{"from":"{ana.id}"}}']
     take(instance, lead, hire(instance, "Ben Ochoa"))
 
@@ -164,11 +164,13 @@ def test_only_the_hold_that_the_page_showed_ends(
     ana, ben, lead = hire(instance), hire(instance, "Ben Ochoa"), somebody(instance, 1)
     take(instance, lead, ana)
     clock.move(minutes=21)
-    assert fetch(instance, lead, ana, sue) == Shared(0, 1)  # ran out by itself: she may still say how it went
+    assert fetch(instance, lead, ana, sue) == ShareResult(
+        0, 1
+    )  # ran out by itself: she may still say how it went
     take(instance, lead, ben)
-    assert fetch(instance, lead, ana, sue) == Shared(0, 1)
+    assert fetch(instance, lead, ana, sue) == ShareResult(0, 1)
     take(instance, mine := somebody(instance, 2), sue)
-    assert fetch(instance, mine, sue, sue) == Shared(0, 1)  # one's own is given back
+    assert fetch(instance, mine, sue, sue) == ShareResult(0, 1)  # one's own is given back
     assert now(instance, lead).claimed_by == ben.id
     assert "claim.taken_back" not in acts(instance)
 
@@ -206,7 +208,7 @@ def test_two_supervisors_who_share_out_the_same_at_once_hand_each_over_once(
     picks = [free(somebody(instance, place)) for place in range(6)]
     start, done = threading.Barrier(2), []
 
-    def share(order: Sequence[Pick], to: Member) -> None:
+    def share(order: Sequence[Selection], to: Member) -> None:
         start.wait()
         done.append(hand(instance, order, sue, to).done)
 
@@ -231,4 +233,4 @@ def test_the_page_costs_the_same_however_much_there_is(instance: Instance, sue: 
         costs.append(len(sent))
     assert costs[0] == costs[1]
     assert (found.free.total, len(found.held)) == (7, 7)
-    assert claims.HANDED > claims.HOLD
+    assert claims.ASSIGNED_FOR > claims.CLAIM_FOR

@@ -18,7 +18,7 @@ from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadKey, LeadStatus, Submission, Suspicion
-from intake.leads.submission import AlreadySent, Ended, NoLongerHeld, submit
+from intake.leads.submission import AlreadySent, Erased, RequestEnded, submit
 from intake.outbox.models import OutboxMessage
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 
@@ -161,7 +161,7 @@ def test_a_page_whose_request_has_ended_promises_nothing(instance: Instance, rea
     with instance.database.transaction() as session:
         lead = submit(session, request, instance=instance).lead
         lead.status, lead.close_reason, lead.closed_at = LeadStatus.CLOSED, reason, instance.clock()
-    with pytest.raises(Ended), instance.database.transaction() as session:
+    with pytest.raises(RequestEnded), instance.database.transaction() as session:
         submit(session, request, instance=instance)
 
 
@@ -171,7 +171,7 @@ def test_an_erased_request_does_not_come_back_by_a_reload(instance: Instance) ->
         lead = submit(session, request, instance=instance).lead
     with instance.database.transaction() as session:
         session.delete(session.get(Lead, lead.id))
-    with pytest.raises(NoLongerHeld), instance.database.transaction() as session:
+    with pytest.raises(Erased), instance.database.transaction() as session:
         submit(session, request, instance=instance)
     assert counted(instance)["lead"] == 0
 

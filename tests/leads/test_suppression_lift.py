@@ -15,7 +15,7 @@ from intake.consent.models import Method
 from intake.core.errors import NotAllowed, Refused
 from intake.instance import Instance
 from intake.leads import eligibility, reveal, suppression
-from intake.leads.claims import Closed, Held
+from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import CloseReason, Lead, Outcome, Suppression, SuppressionReason
 from intake.leads.reveal import GateShut
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
@@ -207,7 +207,7 @@ def test_who_may_not_reveal_may_not_confirm(instance: Instance, asked_again, rol
 def test_a_request_that_has_ended_opens_nothing(instance: Instance, asked_again) -> None:
     lead, ana = asked_again(), hire(instance)
     note(instance, lead, ana, Outcome.ASKED_TO_STOP)
-    with pytest.raises(Closed):
+    with pytest.raises(AlreadyClosed):
         lift(instance, lead, ana)
     assert listed(instance) == {lead.phone_index, lead.email_index}
 
@@ -215,7 +215,7 @@ def test_a_request_that_has_ended_opens_nothing(instance: Instance, asked_again)
 def test_what_a_colleague_holds_is_theirs_to_confirm(instance: Instance, asked_again) -> None:
     lead, ben = asked_again(), hire(instance, "Ben Ochoa")
     take(instance, lead, ben)
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         lift(instance, lead, hire(instance))
     assert lift(instance, lead, ben) == 2
 
@@ -238,7 +238,7 @@ def test_a_stop_at_the_same_moment_has_the_last_word(instance: Instance, asked_a
         start.wait()
         try:
             lift(instance, lead, ana)
-        except Closed:
+        except AlreadyClosed:
             refused.append(True)
 
     def stop() -> None:

@@ -13,7 +13,7 @@ from tests.conftest import MovableClock
 
 @pytest.fixture
 def fresh(sqlite_instance: Instance) -> FormToken:
-    return form_token.fresh(
+    return form_token.new_token(
         language="en", statements=sqlite_instance.statements, now=sqlite_instance.clock(), article="2"
     )
 
@@ -36,7 +36,7 @@ def test_it_comes_back_as_it_went(sqlite_instance: Instance, fresh: FormToken) -
 
 
 def test_two_pages_have_two_tokens(sqlite_instance: Instance, fresh: FormToken) -> None:
-    other = form_token.fresh(language="en", statements=sqlite_instance.statements, now=fresh.issued_at)
+    other = form_token.new_token(language="en", statements=sqlite_instance.statements, now=fresh.issued_at)
     assert other.nonce != fresh.nonce
     assert len(fresh.nonce) >= 43  # 256 bits
 

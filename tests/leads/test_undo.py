@@ -20,7 +20,7 @@ from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, NotAllowed, NotFound
 from intake.instance import Instance
 from intake.leads import claims, eligibility, reveal
-from intake.leads.claims import Changed, Held
+from intake.leads.claims import ChangedMeanwhile, ClaimedByAnother
 from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
 from intake.privacy import retention, self_service
 from intake.reports import periods
@@ -72,7 +72,7 @@ def test_whatever_was_noted_is_as_if_it_had_not_been(instance: Instance, outcome
     assert after.version > lead.version
     with instance.database.reading() as session:
         assert session.get_one(Attempt, attempt.id).undone_at == clock()
-        assert eligibility.standing(session, after).tries == ()
+        assert eligibility.contact_status(session, after).tries == ()
     assert "attempt.undone" in acts(instance, lead)
 
 
@@ -102,7 +102,7 @@ def test_the_last_try_closes_and_its_undo_opens_again(instance: Instance, clock)
     take_back(instance, lead, ana)
     assert stands(now(instance, lead)) == before
     with instance.database.reading() as session:
-        assert eligibility.standing(session, now(instance, lead)).tried(Channel.CALL) == 2
+        assert eligibility.contact_status(session, now(instance, lead)).tried(Channel.CALL) == 2
     assert details_of(instance, "lead.reopened") == ['{"reason":"not_reached"}']
     note(instance, lead, ana, Outcome.REACHED)
     assert now(instance, lead).status is LeadStatus.TRYING
@@ -188,7 +188,7 @@ def test_nobody_undoes_over_a_colleague_who_took_it_since(instance: Instance) ->
     lead, ana = held(instance)
     note(instance, lead, ana, Outcome.ANOTHER_TIME)
     take(instance, lead, hire(instance, "Ben Ochoa"))
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         take_back(instance, lead, ana)
 
 
@@ -208,7 +208,7 @@ def test_the_hold_does_not_come_back_while_a_colleague_holds_the_same_person(ins
     take(instance, other, hire(instance, "Ben Ochoa"))
     take_back(instance, lead, ana)
     assert now(instance, lead).claimed_by is None
-    with pytest.raises(Held):
+    with pytest.raises(ClaimedByAnother):
         acting(instance, lead, ana, claims.claim)
 
 
@@ -243,7 +243,7 @@ def test_a_dropped_channel_makes_an_open_page_stale(instance: Instance) -> None:
     shown = now(instance, lead).version
     with instance.database.transaction() as session:
         self_service.drop(session, code=asked.code, channel=Channel.TEXT, instance=instance)
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMeanwhile):
         note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
 
 
@@ -275,7 +275,7 @@ def test_a_page_whose_note_was_undone_notes_nothing_by_itself(instance: Instance
     lead, ana = held(instance)
     attempt = note(instance, lead, ana, Outcome.NO_ANSWER)
     take_back(instance, lead, ana)
-    with pytest.raises(Changed):
+    with pytest.raises(ChangedMeanwhile):
         note(instance, lead, ana, Outcome.NO_ANSWER, attempt_id=attempt.id)
     assert len(every(instance, Attempt)) == 1
 
@@ -291,7 +291,7 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=ana)
         story = service.events_about(session, lead.id)
-        assert reveal.showing(session, found, story=story, member=ana, instance=instance) == []
+        assert reveal.record_reveal(session, found, story=story, member=ana, instance=instance) == []
 
 
 def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:

@@ -11,7 +11,7 @@ from intake import outbox
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage, sender
 from intake.outbox.mailer import NotSent, Send
-from intake.outbox.messages import Letter
+from intake.outbox.messages import RenderedMessage
 from intake.outbox.sender import Delivered
 from tests.smtp import authority, dripping_server, mail_server
 
@@ -24,15 +24,15 @@ class Recorder:
     """A mailer that writes down what it was given, and fails where it is told to."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
-        self.fails: Callable[[Letter], NotSent | None] = lambda _: None
-        self.before: Callable[[Letter], None] = lambda _: None
+        self.letters: list[RenderedMessage] = []
+        self.fails: Callable[[RenderedMessage], NotSent | None] = lambda _: None
+        self.before: Callable[[RenderedMessage], None] = lambda _: None
 
     @contextmanager
     def batch(self) -> Iterator[Send]:
         yield self._take
 
-    def _take(self, letter: Letter) -> None:
+    def _take(self, letter: RenderedMessage) -> None:
         self.before(letter)
         if failure := self.fails(letter):
             raise failure

@@ -11,7 +11,7 @@ import pytest
 from intake.conf.clinic import Clinic, load
 from intake.core.paths import CONFIG
 from intake.outbox import Mail, OutboxMessage
-from intake.outbox.messages import Unwritable, compose
+from intake.outbox.messages import RenderError, render
 from tests.conftest import WEDNESDAY_TEN, settings_for
 
 HEADERS = [
@@ -53,7 +53,7 @@ def words_of(letter) -> str:
 
 
 def test_it_says_that_a_request_waits_and_where_the_desk_is(clinic, settings) -> None:
-    letter = compose(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
+    letter = render(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
     assert parsed(letter)["Subject"] == "New request waiting"
     assert words_of(letter).startswith(
         "A new request is waiting. Sign in to see it:\nhttps://ask.example.org/desk\n\n"
@@ -62,7 +62,7 @@ def test_it_says_that_a_request_waits_and_where_the_desk_is(clinic, settings) ->
 
 
 def test_it_shows_both_articles_alike(clinic, settings) -> None:
-    words = words_of(compose(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
+    words = words_of(render(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
     for article in clinic.articles:
         assert f"\n{article.title}\n{article.publisher}, " in words
         assert f"\n{article.url}\n" in words
@@ -72,7 +72,7 @@ def test_it_shows_both_articles_alike(clinic, settings) -> None:
 
 
 def test_its_headers_are_a_fixed_set(clinic, settings) -> None:
-    mail = parsed(compose(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
+    mail = parsed(render(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
     assert list(mail.keys()) == HEADERS
     assert mail["From"] == "intake@example.org"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -82,7 +82,7 @@ def test_its_headers_are_a_fixed_set(clinic, settings) -> None:
 def test_two_mails_differ_only_in_recipient_and_message_id(clinic, settings) -> None:
     one, other = row(lead_id=uuid.uuid4()), row(recipient="ben@example.org", lead_id=uuid.uuid4())
     first, second = (
-        compose(each, clinic=clinic, settings=settings, at=WEDNESDAY_TEN) for each in (one, other)
+        render(each, clinic=clinic, settings=settings, at=WEDNESDAY_TEN) for each in (one, other)
     )
     changed = second.raw.replace(b"ben@", b"ana@").replace(str(other.id).encode(), str(one.id).encode())
     assert first.raw == changed
@@ -93,7 +93,7 @@ def test_its_message_id_is_the_rows_own_and_stays(clinic, settings) -> None:
     message = row()
     later = datetime(2026, 12, 24, tzinfo=UTC)
     first, second = (
-        compose(message, clinic=clinic, settings=settings, at=at) for at in (WEDNESDAY_TEN, later)
+        render(message, clinic=clinic, settings=settings, at=at) for at in (WEDNESDAY_TEN, later)
     )
     assert parsed(first)["Message-ID"] == parsed(second)["Message-ID"] == f"<{message.id}@example.org>"
 
@@ -102,7 +102,7 @@ def test_a_long_sender_does_not_break_the_message_id(clinic, settings) -> None:
     domain = "-".join(["a-rather-long-name"] * 3) + ".example.org"
     settings = dataclasses.replace(settings, mail_from=f"intake@{domain}")
     message = row()
-    raw = compose(message, clinic=clinic, settings=settings, at=WEDNESDAY_TEN).raw
+    raw = render(message, clinic=clinic, settings=settings, at=WEDNESDAY_TEN).raw
     assert f"\r\nMessage-ID: <{message.id}@{domain}>\r\n".encode() in raw
 
 
@@ -111,20 +111,20 @@ def test_a_title_beyond_ascii_arrives_as_it_was(clinic, settings) -> None:
     changed = dataclasses.replace(
         clinic, articles=(dataclasses.replace(clinic.articles[0], title=title), clinic.articles[1])
     )
-    letter = compose(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
+    letter = render(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
     assert title in parsed(letter).get_content()
     assert letter.raw.isascii()
 
 
 def test_the_test_mail_says_that_nobody_waits(clinic, settings) -> None:
-    mail = parsed(compose(row(mail=Mail.TEST), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
+    mail = parsed(render(row(mail=Mail.TEST), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
     assert mail["Subject"] == "Test message"
     assert "Nobody is waiting" in mail.get_content()
 
 
 @pytest.mark.parametrize("mail", Mail)
 def test_every_mail_has_its_words(mail, clinic, settings) -> None:
-    written = parsed(compose(row(mail=mail), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
+    written = parsed(render(row(mail=mail), clinic=clinic, settings=settings, at=WEDNESDAY_TEN))
     assert settings.base_url in written.get_content()
     assert max(len(line) for line in written.get_content().splitlines() if "https:" not in line) <= 78
 
@@ -136,8 +136,8 @@ def test_it_refuses_whatever_could_end_a_header(mark, place, clinic, settings) -
     message = row(recipient=planted) if place == "recipient" else row()
     if place == "sender":
         settings = dataclasses.replace(settings, mail_from=planted)
-    with pytest.raises(Unwritable):
-        compose(message, clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
+    with pytest.raises(RenderError):
+        render(message, clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
 
 
 @pytest.mark.parametrize(
@@ -153,20 +153,20 @@ def test_it_refuses_whatever_could_end_a_header(mark, place, clinic, settings) -
     ],
 )
 def test_it_writes_to_one_bare_address_only(recipient, clinic, settings) -> None:
-    with pytest.raises(Unwritable):
-        compose(row(recipient=recipient), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
+    with pytest.raises(RenderError):
+        render(row(recipient=recipient), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
 
 
 @pytest.mark.parametrize("mark", [each for each in BREAKS if each not in ("\n", "\r\n", "\r")])
 def test_it_refuses_control_characters_in_the_words(mark, clinic, settings) -> None:
     spoiled = dataclasses.replace(clinic.articles[0], publisher=f"A{mark}publisher")
     changed = dataclasses.replace(clinic, articles=(spoiled, clinic.articles[1]))
-    with pytest.raises(Unwritable):
-        compose(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
+    with pytest.raises(RenderError):
+        render(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
 
 
 def test_a_failure_names_its_kind_and_not_the_address(clinic, settings) -> None:
-    with pytest.raises(Unwritable) as told:
-        compose(row(recipient="jane canary"), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
+    with pytest.raises(RenderError) as told:
+        render(row(recipient="jane canary"), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
     assert str(told.value) == "ValueError"
     assert told.value.__suppress_context__

@@ -10,7 +10,7 @@ from intake.conf.settings import Tls
 from intake.core.paths import CONFIG
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import FlaskMailer, MaildirMailer, NotSent, open_mailer
-from intake.outbox.messages import Letter, compose
+from intake.outbox.messages import RenderedMessage, render
 from tests.conftest import WEDNESDAY_TEN, settings_for
 from tests.smtp import HOST, Fault
 
@@ -48,10 +48,10 @@ def shown(settings, mail_server, authority):
 
 
 @pytest.fixture
-def letter(settings) -> Letter:
+def letter(settings) -> RenderedMessage:
     message = OutboxMessage(id=uuid.uuid4(), mail=Mail.NEW_LEAD, recipient="ana@example.org")
     clinic = load(CONFIG / "clinic.toml")
-    return compose(message, clinic=clinic, settings=settings(0), at=WEDNESDAY_TEN)
+    return render(message, clinic=clinic, settings=settings(0), at=WEDNESDAY_TEN)
 
 
 def refusal(mailer, letter) -> NotSent:
@@ -250,7 +250,7 @@ def test_without_a_mail_server_letters_land_in_a_folder(settings, tmp_path, lett
     assert [mail["Message-ID"] for mail in mailer.caught(limit=5)] == [mail_id(letter)]
 
 
-def mail_id(letter: Letter) -> str:
+def mail_id(letter: RenderedMessage) -> str:
     return letter.raw.partition(b"Message-ID: ")[2].partition(b"\r\n")[0].decode()
 
 

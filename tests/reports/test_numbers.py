@@ -21,7 +21,7 @@ from intake.leads.models import CloseReason, ErasureReason, Lead, Outcome
 from intake.leads.submission import AlreadySent, submit
 from intake.privacy import retention
 from intake.reports import statistics
-from intake.reports.periods import Ending, Promise
+from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Numbers, Period, Waits
 from tests.leads.acting import acting, hire, note, now, take
 from tests.leads.asking import ask, request_for
@@ -131,7 +131,7 @@ def test_who_is_reached_while_it_is_closed_did_not_wait(instance: Instance, rosa
     note(instance, lead, rosa, Outcome.THEY_CALLED_US)
     found = counted(instance, rosa)
     assert found.waits == Waits(1, timedelta(0), timedelta(0))
-    assert some(found.promises) == {Promise.KEPT: 1}
+    assert some(found.promises) == {PromiseResult.KEPT: 1}
 
 
 def test_half_wait_no_longer_than_the_median_and_nine_of_ten_no_longer_than_the_ninth() -> None:
@@ -153,7 +153,7 @@ def test_promises_are_kept_broken_late_or_not_due(instance: Instance, rosa: Memb
     ahead = ask(instance, **ANY).lead
     assert now(instance, ahead).promise_at > clock() > now(instance, late).promise_at
     found = counted(instance, rosa)
-    assert found.promises == dict.fromkeys(Promise, 1)
+    assert found.promises == dict.fromkeys(PromiseResult, 1)
     assert found.judged == 3
 
 
@@ -168,7 +168,7 @@ def test_a_promise_is_broken_when_a_request_is_closed_late_without_contact(
     clock.move(hours=4)
     close(instance, lead, rosa, CloseReason.NOT_REACHED)
     found = counted(instance, rosa)
-    assert some(found.promises) == {Promise.BROKEN: 1}
+    assert some(found.promises) == {PromiseResult.BROKEN: 1}
     assert some(found.endings) == {Ending.NOT_REACHED: 1}
 
 
@@ -201,7 +201,7 @@ def test_a_stop_counts_wherever_it_came_from(instance: Instance, rosa: Member) -
         suppression.stop(session, found, actor=Actor.person(), method=Method.MANAGE_PAGE, instance=instance)
     counts = counted(instance, rosa)
     assert some(counts.endings) == {Ending.STOPPED: 1}
-    assert some(counts.promises) == {Promise.ENDED: 1}
+    assert some(counts.promises) == {PromiseResult.ENDED: 1}
 
 
 def test_what_is_erased_still_counts_without_its_promise(instance: Instance, rosa: Member, clock) -> None:
@@ -214,7 +214,7 @@ def test_what_is_erased_still_counts_without_its_promise(instance: Instance, ros
     erase(instance, opened)
     after = counted(instance, rosa)
     assert (before.held, after.held) == (3, 1)
-    assert some(after.promises) == {Promise.KEPT: 1}
+    assert some(after.promises) == {PromiseResult.KEPT: 1}
     assert some(after.endings) == {Ending.BOOKED: 1, Ending.DECLINED: 1, Ending.ERASED: 1}
     for name in ("received", "per_day", "by_hour", "languages", "channels", "waits"):
         assert getattr(after, name) == getattr(before, name)

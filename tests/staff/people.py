@@ -57,7 +57,9 @@ def hire(
 def come_in(instance: Instance, person: Person, **changes: str) -> sign_in.SignedIn:
     """Sign in with everything right, except for `changes`."""
     typed = {"email": person.member.email, "password": person.password, "code": person.code(instance)}
-    comer = sign_in.Comer(changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", ""))
+    comer = sign_in.LoginAttempt(
+        changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", "")
+    )
     return sign_in.sign_in(instance=instance, comer=comer, **{**typed, **changes})
 
 

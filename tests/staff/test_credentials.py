@@ -56,45 +56,45 @@ def test_the_stand_in_takes_the_same_work_as_an_account() -> None:
 def test_nothing_matches_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials, "HASHER", SHIPPED[0])
     for typed in ("", "password", "nobody's password", "stand-in"):
-        assert not credentials.right(SHIPPED[1], typed)
+        assert not credentials.password_matches(SHIPPED[1], typed)
 
 
 def test_the_last_of_a_hundred_letters_counts() -> None:
-    kept = credentials.hashed("x" * 99 + "a")
-    assert credentials.right(kept, "x" * 99 + "a")
-    assert not credentials.right(kept, "x" * 99 + "b")
+    kept = credentials.hash_password("x" * 99 + "a")
+    assert credentials.password_matches(kept, "x" * 99 + "a")
+    assert not credentials.password_matches(kept, "x" * 99 + "b")
 
 
 def test_the_256th_letter_counts_and_a_257th_is_wrong() -> None:
-    kept = credentials.hashed("ñ" * 255 + "a")
-    assert credentials.right(kept, "ñ" * 255 + "a")
-    assert not credentials.right(kept, "ñ" * 255 + "b")
-    assert not credentials.right(kept, "ñ" * 255 + "ab")
+    kept = credentials.hash_password("ñ" * 255 + "a")
+    assert credentials.password_matches(kept, "ñ" * 255 + "a")
+    assert not credentials.password_matches(kept, "ñ" * 255 + "b")
+    assert not credentials.password_matches(kept, "ñ" * 255 + "ab")
 
 
 def test_both_ways_to_write_an_accent_open() -> None:
-    assert credentials.right(credentials.hashed("cancio\u0301n kettle"), "canción kettle")
+    assert credentials.password_matches(credentials.hash_password("cancio\u0301n kettle"), "canción kettle")
 
 
 def test_capitals_and_spaces_count() -> None:
-    kept = credentials.hashed("violin kettle meadow tin")
+    kept = credentials.hash_password("violin kettle meadow tin")
     for typed in ("Violin kettle meadow tin", " violin kettle meadow tin", "violinkettlemeadowtin"):
-        assert not credentials.right(kept, typed)
+        assert not credentials.password_matches(kept, typed)
 
 
 @pytest.mark.parametrize("typed", ["", "\x00", "\ud800", "x" * 1_000_000, "'; DROP TABLE staff_member --"])
 def test_whatever_is_typed_is_only_wrong(typed: str) -> None:
-    assert not credentials.right(credentials.hashed("violin kettle meadow tin"), typed)
+    assert not credentials.password_matches(credentials.hash_password("violin kettle meadow tin"), typed)
 
 
 def test_a_hash_that_cannot_be_read_opens_for_nobody() -> None:
-    assert not credentials.right("not a hash", "violin kettle meadow tin")
+    assert not credentials.password_matches("not a hash", "violin kettle meadow tin")
 
 
 def test_a_hash_of_other_parameters_is_outdated(quick_hashing: PasswordHasher) -> None:
     older = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x")
-    assert credentials.outdated(older)
-    assert not credentials.outdated(quick_hashing.hash("x"))
+    assert credentials.needs_rehash(older)
+    assert not credentials.needs_rehash(quick_hashing.hash("x"))
 
 
 def test_the_secret_of_the_second_factor_is_kept_wrapped(instance: Instance, maria: Person) -> None:

@@ -207,14 +207,14 @@ def test_a_hundred_at_once_from_one_network_reach_the_password_no_more_often_tha
 ) -> None:
     maria = hire(sqlite_instance)
     compared: list[str] = []
-    really = credentials.right
+    really = credentials.password_matches
 
     def counting(password_hash: str, password: str) -> bool:
         if password_hash != credentials.STAND_IN:
             compared.append(password)
         return really(password_hash, password)
 
-    monkeypatch.setattr(credentials, "right", counting)
+    monkeypatch.setattr(credentials, "password_matches", counting)
     at_once(100, lambda number: come_in(sqlite_instance, maria, password=f"wrong {number}"))
     assert len(compared) == 10
 
@@ -224,7 +224,7 @@ def test_when_too_many_wait_for_the_password_to_be_looked_at_it_says_so_at_once(
 ) -> None:
     maria = hire(sqlite_instance)
     monkeypatch.setattr(credentials, "_line", threading.BoundedSemaphore(1))
-    with credentials.place_in_line(), pytest.raises(TooMany):
+    with credentials.acquire_hashing_slot(), pytest.raises(TooMany):
         come_in(sqlite_instance, maria)
     assert events(sqlite_instance) == []
     assert not refused(sqlite_instance, maria)
@@ -290,8 +290,8 @@ def test_an_outdated_hash_is_renewed_when_the_password_is_at_hand(instance: Inst
     assert not refused(instance, maria)
     with instance.database.reading() as session:
         renewed = session.get_one(StaffMember, maria.member.id).password_hash
-    assert not credentials.outdated(renewed)
-    assert credentials.right(renewed, PASSWORD)
+    assert not credentials.needs_rehash(renewed)
+    assert credentials.password_matches(renewed, PASSWORD)
 
 
 def test_a_second_factor_that_no_longer_opens_leaves_the_recovery_codes(
@@ -307,14 +307,14 @@ def test_a_password_that_was_reset_while_it_was_looked_at_does_not_come_in(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maria = hire(sqlite_instance)
-    really = credentials.right
+    really = credentials.password_matches
 
     def and_meanwhile(password_hash: str, password: str) -> bool:
         with sqlite_instance.database.transaction() as session:
             service.reset(session, instance=sqlite_instance, staff_id=maria.member.id)
         return really(password_hash, password)
 
-    monkeypatch.setattr(credentials, "right", and_meanwhile)
+    monkeypatch.setattr(credentials, "password_matches", and_meanwhile)
     assert refused(sqlite_instance, maria)
     with sqlite_instance.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM staff_session")) == 0
@@ -324,7 +324,7 @@ def test_no_transaction_is_open_while_a_password_is_looked_at(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maria = hire(sqlite_instance)
-    really = credentials.right
+    really = credentials.password_matches
 
     def while_another_writes(password_hash: str, password: str) -> bool:
         wrote = threading.Event()
@@ -339,7 +339,7 @@ def test_no_transaction_is_open_while_a_password_is_looked_at(
         writer.join()
         return really(password_hash, password)
 
-    monkeypatch.setattr(credentials, "right", while_another_writes)
+    monkeypatch.setattr(credentials, "password_matches", while_another_writes)
     assert not refused(sqlite_instance, maria)
 
 
@@ -366,7 +366,7 @@ def test_every_refusal_costs_one_comparison_and_one_transaction(
     with sqlite_instance.database.transaction() as session:
         service.disable(session, instance=sqlite_instance, staff_id=joe.member.id)
     work: list[str] = []
-    really_compare, really_write = credentials.right, sqlite_instance.database.transaction
+    really_compare, really_write = credentials.password_matches, sqlite_instance.database.transaction
 
     def compare(password_hash: str, password: str) -> bool:
         work.append(f"compare {len(password_hash)} letters")
@@ -376,7 +376,7 @@ def test_every_refusal_costs_one_comparison_and_one_transaction(
         work.append("write")
         return really_write()
 
-    monkeypatch.setattr(credentials, "right", compare)
+    monkeypatch.setattr(credentials, "password_matches", compare)
     monkeypatch.setattr(sqlite_instance.database, "transaction", write)
     costs = {}
     for name, changes in {

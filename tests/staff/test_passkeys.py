@@ -92,16 +92,18 @@ def signed_in(instance: Instance, person: Person) -> sessions.Found:
 
 def add(instance: Instance, person: Person, found: sessions.Found, device: Device) -> None:
     with instance.database.transaction() as session:
-        options = passkeys.creation(session, person.member, bound_to=found.id.bytes, instance=instance)
+        options = passkeys.creation_options(
+            session, person.member, bound_to=found.id.bytes, instance=instance
+        )
         profile.add_passkey(session, found, device.makes(options), instance=instance)
 
 
 def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = "") -> bool:
     """Whether the device opens the door; it counts on after each answer, unless it always says 0."""
-    answer = answer or device.answers(passkeys.asking(door, instance=instance))
+    answer = answer or device.answers(passkeys.request_options(door, instance=instance))
     device.count += bool(device.count)
     try:
-        comer = sign_in.Comer(HOME_NETWORK, Browser.OTHER, door=DOOR)
+        comer = sign_in.LoginAttempt(HOME_NETWORK, Browser.OTHER, door=DOOR)
         sign_in.sign_in_with_passkey(instance=instance, passkey=answer, comer=comer)
     except SignInRefused:
         return False
@@ -110,7 +112,7 @@ def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = 
 
 def kept(instance: Instance, person: Person) -> int:
     with instance.database.reading() as session:
-        return len(passkeys.of(session, person.member.id))
+        return len(passkeys.passkeys_of(session, person.member.id))
 
 
 def events(instance: Instance, action: Action) -> list[str]:
@@ -148,7 +150,7 @@ def test_a_count_that_does_not_grow_takes_the_key_away_and_says_so(
 
 def test_an_answer_counts_once_and_at_its_own_door(instance: Instance, maria: Person, device: Device) -> None:
     device.count += 1
-    answer = device.answers(passkeys.asking(DOOR, instance=instance))
+    answer = device.answers(passkeys.request_options(DOOR, instance=instance))
     assert knock(instance, device, answer=answer)
     assert not knock(instance, device, answer=answer)
     assert not knock(instance, device, OTHER_DOOR)
@@ -159,7 +161,7 @@ def test_an_old_challenge_and_a_device_that_does_not_know_its_owner_open_nothing
     instance: Instance, maria: Person, device: Device, clock: MovableClock
 ) -> None:
     device.count += 1
-    answer = device.answers(passkeys.asking(DOOR, instance=instance))
+    answer = device.answers(passkeys.request_options(DOOR, instance=instance))
     clock.move(hours=2, seconds=1)
     assert not knock(instance, device, answer=answer)
     device.flags = PRESENT
@@ -177,7 +179,9 @@ def test_what_is_no_answer_is_refused_with_one_event(instance: Instance, answer:
 def test_what_is_no_new_passkey_is_not_kept(instance: Instance, maria: Person) -> None:
     found = signed_in(instance, maria)
     with instance.database.transaction() as session:
-        options = passkeys.creation(session, maria.member, bound_to=b"another session", instance=instance)
+        options = passkeys.creation_options(
+            session, maria.member, bound_to=b"another session", instance=instance
+        )
     for answer in ("", "{}", Device().makes(options), Device().answers(options)):
         with instance.database.transaction() as session, pytest.raises(NoPasskey):
             profile.add_passkey(session, found, answer, instance=instance)

@@ -62,7 +62,7 @@ def test_a_password_is_made_when_none_is_given(instance: Instance) -> None:
     assert len(one.password) == 29
     with instance.database.reading() as session:
         kept = session.get_one(StaffMember, one.member.id).password_hash
-    assert credentials.right(kept, one.password)
+    assert credentials.password_matches(kept, one.password)
 
 
 def test_the_address_for_the_app_names_clinic_and_account(instance: Instance, maria: Person) -> None:
@@ -136,8 +136,8 @@ def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> 
     assert not set(anew.recovery_codes) & set(maria.recovery_codes)
     with instance.database.reading() as session:
         row = session.get_one(StaffMember, maria.member.id)
-        assert not credentials.right(row.password_hash, maria.password)
-        assert credentials.right(row.password_hash, anew.password)
+        assert not credentials.password_matches(row.password_hash, maria.password)
+        assert credentials.password_matches(row.password_hash, anew.password)
         assert credentials.recovery_codes_left(session, maria.member.id) == 10
         assert session.scalar(text("SELECT count(*) FROM staff_session WHERE ended_at IS NULL")) == 0
     assert token
@@ -209,7 +209,7 @@ def test_everybody_is_listed_with_how_they_stand(instance: Instance, maria: Pers
     with instance.database.transaction() as session:
         service.disable(session, instance=instance, staff_id=joe.member.id)
     with instance.database.reading() as session:
-        listed = {each.member.email: each for each in service.everybody(session)}
+        listed = {each.member.email: each for each in service.list_accounts(session)}
     assert listed[MARIA].disabled_at is None
     assert listed["joe@example.org"].disabled_at == instance.clock()
     assert listed["joe@example.org"].member.roles == {Role.COORDINATOR}
@@ -231,4 +231,4 @@ def test_everybody_is_listed_with_how_they_stand(instance: Instance, maria: Pers
     ],
 )
 def test_an_address_has_one_spelling(typed: str, spelled: str) -> None:
-    assert service.spelled(typed) == spelled
+    assert service.normalised_email(typed) == spelled

@@ -229,7 +229,7 @@ def test_the_rounds_forget_what_can_never_stand_again(
     end(instance, ended)
     clock.move(hours=1)
     with instance.database.transaction() as session:
-        assert sessions.forget_ended(session, instance=instance) == 2
+        assert sessions.delete_ended(session, instance=instance) == 2
         left = session.scalars(select(StaffSession.token_hash)).all()
     assert left == [sessions.token_hash(kept, instance.keyring)]
 

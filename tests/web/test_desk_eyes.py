@@ -23,7 +23,7 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.app import create_app
 from intake.calling.hours import Window
-from intake.casework.assignment import Pick, take_back
+from intake.casework.assignment import Selection, revoke
 from intake.conf.clinic import Channel
 from intake.core.paths import TEMPLATES
 from intake.instance import Instance
@@ -142,13 +142,15 @@ def busy(instance: Instance, clock: MovableClock, ana: Member) -> dict[str, Lead
     note(instance, leads["tried"], ben, Outcome.NO_ANSWER)
     officer = hire(instance, "Olga Paz", Role.PRIVACY_OFFICER)
     until = (clock() + timedelta(days=30)).date()
-    acting(instance, leads["kept"], officer, legal_holds.put, reason=HoldReason.COMPLAINT, last_day=until)
+    acting(
+        instance, leads["kept"], officer, legal_holds.place_hold, reason=HoldReason.COMPLAINT, last_day=until
+    )
     take(instance, leads["fetched"], ana)
     leads["again"] = asked_again(instance, clock)
     clock.move(minutes=1)
-    tom, picks = hire(instance, "Tom Diaz", Role.SUPERVISOR), [Pick(leads["fetched"].id, holder=ana.id)]
+    tom, picks = hire(instance, "Tom Diaz", Role.SUPERVISOR), [Selection(leads["fetched"].id, holder=ana.id)]
     with instance.database.transaction() as session:
-        take_back(session, picks, member=tom, instance=instance)
+        revoke(session, picks, member=tom, instance=instance)
     return leads
 
 

@@ -64,7 +64,7 @@ RIGHT = {
     "desk.close": {"version": "1", "seen": str(NOWHERE), "reason": "talked"},
     "desk.reveal": {"channel": "call"},
     "desk.undo_act": {"act": str(NOWHERE)},
-    "desk.lead_again": {"outcome": "booked", "channel": "call", "booked_for": "2026-11-23T09:30"},
+    "desk.lead_page_again": {"outcome": "booked", "channel": "call", "booked_for": "2026-11-23T09:30"},
     "desk.save_note": {"note": "after six", "mark": ""},
     "desk.hold_lead": {"reason": "authority", "last_day": "2027-01-15"},
     "desk.find_lead": {"term": PHONE},

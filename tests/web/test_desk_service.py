@@ -11,14 +11,14 @@ from playwright.sync_api import Page
 
 from intake import monitoring, outbox
 from intake.accounts.models import Role
-from intake.conf.settings import Mode, Outbound, Settings, Tls, knob
+from intake.conf.settings import Mode, Outbound, Settings, Tls, setting
 from intake.instance import Instance
 from intake.jobs import scheduler
-from intake.jobs.schedule import ROUNDS
+from intake.jobs.schedule import JOBS
 from intake.monitoring import article_links
 from intake.outbox import Mail, MessageState, OutboxMessage, sender
 from intake.outbox.mailer import open_mailer
-from intake.web.desk.operations import MAILS, Told, in_force
+from intake.web.desk.operations import MAILS, SettingSource, in_force
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, every, hire
 from tests.leads.asking import ask
@@ -190,8 +190,8 @@ def test_every_mail_has_a_name() -> None:
 
 def test_before_the_first_round_everything_is_yet_to_come(room: Room) -> None:
     said = words(room.get("/desk/service/rounds").text)
-    assert said.count("not made yet") == len(ROUNDS) + 1
-    assert said.count("never never") == len(ROUNDS) + 1
+    assert said.count("not made yet") == len(JOBS) + 1
+    assert said.count("never never") == len(JOBS) + 1
 
 
 def test_a_round_says_when_it_was_made_and_when_it_is_next(room: Room) -> None:
@@ -208,8 +208,8 @@ def test_a_round_that_failed_says_with_what_and_keeps_its_last_good_end(room: Ro
     def fail(_: Instance) -> int:
         raise LookupError("jane canary")
 
-    retention = next(each for each in ROUNDS if each.name == "retention")
-    scheduler.make_rounds(room.instance, rounds=[replace(retention, act=fail)])
+    retention = next(each for each in JOBS if each.name == "retention")
+    scheduler.run_due(room.instance, rounds=[replace(retention, act=fail)])
     page = room.get("/desk/service/rounds").text
     assert "failed Erases the requests whose time is over. retention It ended with: LookupError" in words(
         page
@@ -227,15 +227,15 @@ def test_a_round_is_under_way_for_no_longer_than_its_lease(sqlite_instance: Inst
         seen.extend([now.running(clock()), now.running(clock() + timedelta(hours=1))])
         return 0
 
-    link = next(each for each in ROUNDS if each.name == "link")
-    scheduler.make_rounds(sqlite_instance, rounds=[replace(link, act=look)])
+    link = next(each for each in JOBS if each.name == "link")
+    scheduler.run_due(sqlite_instance, rounds=[replace(link, act=look)])
     with sqlite_instance.database.reading() as session:
         after = next(each for each in scheduler.status(session) if each.name == "link")
     assert (seen, after.running(clock())) == ([True, False], False)
 
 
 def test_every_round_says_what_it_is_for() -> None:
-    assert [each.name for each in ROUNDS if not each.does] == []
+    assert [each.name for each in JOBS if not each.does] == []
 
 
 # --- settings -------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_no_secret_stands_on_any_page(room: Room) -> None:
         assert CANARY not in bare.get(path).text, path
     shown = {each.name: each.told for each in in_force(all_canaries(room.instance.settings))}
     for name in ("SEALING_KEYS", "INDEX_KEY", "CHAIN_KEY", "APP_KEYS", "DATABASE_URL", "SMTP_USERNAME"):
-        assert shown[f"INTAKE_{name}"] is Told.SET
+        assert shown[f"INTAKE_{name}"] is SettingSource.SET
 
 
 def test_no_key_in_use_stands_on_any_page(room: Room) -> None:
@@ -270,7 +270,7 @@ def test_no_key_in_use_stands_on_any_page(room: Room) -> None:
 
 
 def test_a_new_setting_is_hidden_until_somebody_says_otherwise() -> None:
-    assert knob("", "New words.").metadata["shown"] is False
+    assert setting("", "New words.").metadata["shown"] is False
     secret_and_shown = [each.name for each in fields(Settings) if not each.repr and each.metadata["shown"]]
     assert secret_and_shown == []
     assert not any(Settings.may_be_shown(each.name) for each in fields(Settings) if not each.repr)
@@ -283,7 +283,7 @@ def test_what_may_be_shown_is_shown(room: Room) -> None:
     assert (shown["INTAKE_SMTP_HOST"].value, shown["INTAKE_SMTP_HOST"].usual) == ("mail.example.org", False)
     assert (shown["INTAKE_SMTP_PORT"].value, shown["INTAKE_SMTP_PORT"].usual) == ("587", True)
     assert shown["INTAKE_MODE"].value == Mode.DEVELOPMENT.value
-    assert shown["INTAKE_ANCHOR_MAIL_TO"].told is Told.NOT_SET
+    assert shown["INTAKE_ANCHOR_MAIL_TO"].told is SettingSource.NOT_SET
     said = words(room.get("/desk/service/settings").text)
     assert "INTAKE_SMTP_PORT 587 (usual) Port of the mail server." in said
     assert "INTAKE_SEALING_KEYS set, not shown" in said

@@ -309,7 +309,7 @@ def end_elsewhere(browser: Browser, clock) -> None:
     clock.move(minutes=1)
     with browser.instance.database.transaction() as session:
         sessions.end_all(session, instance=browser.instance, staff_id=browser.person.member.id)
-        sessions.forget_ended(session, instance=browser.instance)
+        sessions.delete_ended(session, instance=browser.instance)
 
 
 def end_in_another_tab(browser: Browser, clock) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from intake.app import create_app
-from intake.core.i18n import speaking
+from intake.core.i18n import using_language
 from intake.instance import Instance
 from intake.web.desk import formatting as say
 
@@ -50,7 +50,7 @@ def test_spans(length: timedelta, said: str) -> None:
 )
 def test_moments_seen_from_now(moment: datetime, english: str, spanish: str) -> None:
     assert plain(say.at(moment, NOW)) == english
-    with speaking("es"):
+    with using_language("es"):
         assert plain(say.at(moment, NOW)) == spanish
 
 

@@ -173,7 +173,7 @@ class Somebody:
             token = sessions.begin(session, instance=instance, staff_id=person.member.id)
         self.web.set_cookie("intake", token, path="/")
         with app.test_request_context(headers={"Cookie": f"intake={token}"}):
-            guards.standing(touch=False)
+            guards.current_member(touch=False)
             self.csrf = guards.csrf_token()
             g.pop("bound_to")
 

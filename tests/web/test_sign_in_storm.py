@@ -186,7 +186,7 @@ def _knocking(settings: Settings, words: dict[str, str], place: int, go: Any, an
     came_in: list[str] = []
 
     def knock_once(number: int) -> None:
-        comer = sign_in.Comer(f"10.{place}.{number}.1")
+        comer = sign_in.LoginAttempt(f"10.{place}.{number}.1")
         with suppress(SignInRefused):
             came_in.append(sign_in.sign_in(instance=instance, comer=comer, **words).token)
 

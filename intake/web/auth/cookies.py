@@ -4,7 +4,7 @@ from flask import Response, g, request
 
 from intake.accounts import passkeys
 from intake.security import crypto
-from intake.web.context import here
+from intake.web.context import current_service
 
 SESSION, DOOR = "intake", "intake-door"
 """Cookies: a session's token, and the nonce that binds a sign-in page to the browser it was shown to."""
@@ -12,7 +12,7 @@ SESSION, DOOR = "intake", "intake-door"
 
 def cookie_name(name: str) -> str:
     """`__Host-` in front where the public address is https: then no other site can have set it."""
-    return f"__Host-{name}" if here().settings.secure else name
+    return f"__Host-{name}" if current_service().settings.secure else name
 
 
 def session_token() -> str:
@@ -26,31 +26,31 @@ def set_cookie(response: Response, name: str, value: str) -> None:
         cookie_name(name),
         value,
         max_age=None if value else 0,
-        secure=here().settings.secure,
+        secure=current_service().settings.secure,
         httponly=True,
         samesite="Strict",
         path="/",
     )
 
 
-def door() -> str:
+def login_nonce() -> str:
     """The nonce of this browser's sign-in page; a new one when it brought none."""
     if "door" not in g:
         g.door = request.cookies.get(cookie_name(DOOR)) or crypto.token()
     return str(g.door)
 
 
-def asking() -> str:
+def passkey_options() -> str:
     """What a browser has to know to use a passkey on this very sign-in page, as JSON."""
-    return passkeys.asking(door_bytes(), instance=here(), at_door=True)
+    return passkeys.request_options(login_nonce_bytes(), instance=current_service(), at_door=True)
 
 
-def door_bytes() -> bytes:
+def login_nonce_bytes() -> bytes:
     """What a sign-in page's passkey challenge is bound to."""
-    return door().encode("utf-8", "replace")
+    return login_nonce().encode("utf-8", "replace")
 
 
-def keep_door(response: Response) -> None:
+def keep_login_nonce(response: Response) -> None:
     """Hand the nonce to a browser that brought none."""
     if not request.cookies.get(cookie_name(DOOR)):
-        set_cookie(response, DOOR, door())
+        set_cookie(response, DOOR, login_nonce())

@@ -6,9 +6,9 @@ from flask import request
 
 from intake.core.errors import NotAllowed
 from intake.core.i18n import N_
-from intake.web.context import here
+from intake.web.context import current_service
 
-FOREIGN = N_("This did not come from a page of this desk. Open the page again and repeat what you did.")
+NOT_OUR_PAGE = N_("This did not come from a page of this desk. Open the page again and repeat what you did.")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -21,11 +21,14 @@ def require_same_origin() -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site != "same-origin":
-            raise NotAllowed(FOREIGN)
+            raise NotAllowed(NOT_OUR_PAGE)
         return
     stated = request.headers.get("Origin") or request.headers.get("Referer")
-    if stated and _origin(stated) not in (_origin(here().settings.base_url), _origin(request.host_url)):
-        raise NotAllowed(FOREIGN)
+    if stated and _origin(stated) not in (
+        _origin(current_service().settings.base_url),
+        _origin(request.host_url),
+    ):
+        raise NotAllowed(NOT_OUR_PAGE)
 
 
 def _origin(address: str) -> tuple[str, str, int] | None:

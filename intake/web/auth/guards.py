@@ -23,8 +23,8 @@ from intake.core.errors import NotAllowed, NotSignedIn
 from intake.core.i18n import N_
 from intake.security import crypto
 from intake.web.auth import cookies, saved_forms
-from intake.web.auth.csrf import FOREIGN, require_same_origin
-from intake.web.context import here
+from intake.web.auth.csrf import NOT_OUR_PAGE, require_same_origin
+from intake.web.context import current_service
 
 HOME = "/desk"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,7 +61,7 @@ def signed_in(
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-            return _turned_away(guard, permission) or view(*args, **kwargs)
+            return _refusal(guard, permission) or view(*args, **kwargs)
 
         return _declare(guarded, guard)
 
@@ -102,26 +102,26 @@ def guard_of(endpoint: str) -> Guard | None:
     return _guard(current_app, endpoint)
 
 
-def _turned_away(guard: Guard, permission: Permission) -> Response | None:
+def _refusal(guard: Guard, permission: Permission) -> Response | None:
     """None when this request may go on; the way to the sign-in when a page was asked for."""
     changing = request.method not in SAFE
     if changing:
         require_same_origin()
     try:
-        g.member = standing(touch=not guard.background)
+        g.member = current_member(touch=not guard.background)
     except NotSignedIn:
         if guard.background:
             raise
-        return _ended(guard) if changing else _to_the_door()
+        return _ended(guard) if changing else _to_sign_in()
     if changing:
         _require_fresh_token(guard)
     require(g.member, permission)
     return None
 
 
-def standing(*, touch: bool) -> Member:
+def current_member(*, touch: bool) -> Member:
     """Who is signed in. Raises NotSignedIn. `touch`: this request counts as somebody being there."""
-    instance, token = here(), cookies.session_token()
+    instance, token = current_service(), cookies.session_token()
     if not token:
         raise NotSignedIn
     with instance.database.reading() as session:
@@ -130,17 +130,17 @@ def standing(*, touch: bool) -> Member:
         with instance.database.transaction() as session:
             sessions.touch(session, found, instance=instance)
         found = replace(found, seen_at=instance.clock())
-    return _here_is(found)
+    return _signed_in_as(found)
 
 
-def _here_is(found: sessions.Found) -> Member:
+def _signed_in_as(found: sessions.Found) -> Member:
     g.found, g.bound_to, g.whose = found, found.id.bytes, found.member.id
     return found.member
 
 
-def speak_as_the_browser_asks() -> None:
+def set_language_from_browser() -> None:
     """Staff pages have one address for both languages; the browser's wish decides."""
-    i18n.in_use.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
+    i18n.current_language.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
 
 
 # --- the way to the sign-in and back -----------------------------------------------------------------
@@ -148,28 +148,28 @@ def speak_as_the_browser_asks() -> None:
 
 def _ended(guard: Guard) -> Response:
     """The sign-in in the place of an act, with what was typed sealed into it."""
-    kept = saved_forms.keep(guard.keeps)
-    words = {"problem": KEPT if kept else ENDED, "email": "", "next": _page_behind(), "kept": kept}
+    kept = saved_forms.seal_form(guard.keeps)
+    words = {"problem": KEPT if kept else ENDED, "email": "", "next": _page_of_form(), "kept": kept}
     response = make_response(render_template("desk/sign_in.html", **words), NotSignedIn.status)
-    cookies.keep_door(response)
+    cookies.keep_login_nonce(response)
     return response
 
 
-def enter(signed_in: SignedIn) -> None:
+def begin_session(signed_in: SignedIn) -> None:
     """Let the rest of this very request be the new session's: its member, and the token of its forms."""
-    with here().database.reading() as session:
-        g.member = _here_is(sessions.find(session, signed_in.token, instance=here()))
+    with current_service().database.reading() as session:
+        g.member = _signed_in_as(sessions.find(session, signed_in.token, instance=current_service()))
 
 
-def _to_the_door() -> Response:
+def _to_sign_in() -> Response:
     """To the sign-in, unless there may be a session that we cannot see from here.
 
     A link in web mail comes without our Strict cookie. A page of our own that loads the same address
     again brings the cookie along, if there is one.
     """
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and not cookies.session_token():
-        return make_response(render_template("desk/arriving.html", address=_way_here()))
-    return redirect_to(url_for("login.page", next=_named_place() or None))
+        return make_response(render_template("desk/arriving.html", address=_this_url()))
+    return redirect_to(url_for("login.page", next=_place_name() or None))
 
 
 def home(member: Member) -> str:
@@ -184,23 +184,23 @@ def redirect_to(address: str) -> Response:
     return make_response(redirect(address, 303))
 
 
-def _way_here() -> str:
-    return way_back(_named_place())
+def _this_url() -> str:
+    return next_url(_place_name())
 
 
-def _named_place() -> str:
+def _place_name() -> str:
     """The page that was asked for, as the name of a route and at most one id; never an address."""
     values = [str(value) for value in (request.view_args or {}).values()]
     return _BETWEEN.join([request.endpoint or "", *values])
 
 
-def _page_behind() -> str:
+def _page_of_form() -> str:
     """The page on which the form of this address stands: the nearest one above it that can be named."""
     sent_to = request.url_rule.rule if request.url_rule else ""
     above = [
         rule
         for rule in current_app.url_map.iter_rules()
-        if _may_be_named(rule) and f"{sent_to}/".startswith(f"{rule.rule}/")
+        if _can_be_next(rule) and f"{sent_to}/".startswith(f"{rule.rule}/")
     ]
     nearest = max(above, key=lambda rule: len(rule.rule), default=None)
     values = [
@@ -211,7 +211,7 @@ def _page_behind() -> str:
     return _BETWEEN.join([nearest.endpoint if nearest else "", *values])
 
 
-def way_back(place: str) -> str:
+def next_url(place: str) -> str:
     """The address of a place that `_named_place` has named; the desk for everything else.
 
     Only a guarded page with at most one id can be named, and we build its address ourselves, so nothing
@@ -219,7 +219,7 @@ def way_back(place: str) -> str:
     """
     endpoint, _, row = place.partition(_BETWEEN)
     rule = next((each for each in current_app.url_map.iter_rules() if each.endpoint == endpoint), None)
-    if not rule or not _may_be_named(rule):
+    if not rule or not _can_be_next(rule):
         return HOME
     try:
         values: dict[str, Any] = {name: uuid.UUID(row) for name in rule.arguments}
@@ -228,7 +228,7 @@ def way_back(place: str) -> str:
     return url_for(endpoint, **values)
 
 
-def _may_be_named(rule: Rule) -> bool:
+def _can_be_next(rule: Rule) -> bool:
     guard = _guard(current_app, rule.endpoint)
     page = bool(guard and guard.permission and not guard.background)
     return page and "GET" in (rule.methods or ()) and len(rule.arguments) <= 1
@@ -237,15 +237,15 @@ def _may_be_named(rule: Rule) -> bool:
 # --- cookies -----------------------------------------------------------------------------------------
 
 
-def renewed(token: str) -> None:
+def renew_session(token: str) -> None:
     """From now on this browser's session has another token; `hand_over` puts it into the answer."""
-    instance = here()
+    instance = current_service()
     with instance.database.reading() as session:
-        _here_is(sessions.find(session, token, instance=instance))
+        _signed_in_as(sessions.find(session, token, instance=instance))
     g.renewed = token
 
 
-def hand_over(response: Response) -> Response:
+def set_renewed_cookie(response: Response) -> Response:
     """Put a renewed session's token into the cookie."""
     if "renewed" in g:
         cookies.set_cookie(response, cookies.SESSION, g.renewed)
@@ -264,7 +264,7 @@ def require_token() -> None:
     """Raises NotAllowed unless the form carries the token of this very session."""
     typed = request.form.get("csrf", "").encode("utf-8", "replace")
     if not any([crypto.same(typed, token.encode()) for token in _tokens()]):  # noqa: C419  all are compared
-        raise NotAllowed(FOREIGN)
+        raise NotAllowed(NOT_OUR_PAGE)
 
 
 def _require_fresh_token(guard: Guard) -> None:
@@ -272,17 +272,19 @@ def _require_fresh_token(guard: Guard) -> None:
     try:
         require_token()
     except NotAllowed:
-        kept = saved_forms.keep(guard.keeps)
-        if kept and saved_forms.give_back(kept, g.whose):
+        kept = saved_forms.seal_form(guard.keeps)
+        if kept and saved_forms.unseal_form(kept, g.whose):
             raise saved_forms.OldPage(kept) from None
         raise
 
 
 def _tokens() -> list[str]:
-    bound_to = g.get("bound_to") or _door_hash()
-    tokens = [hmac.digest(key, bound_to, "sha256").hex() for key in here().keyring.app_secrets("csrf")]
-    return [saved_forms.marked(each, g.whose) for each in tokens] if "whose" in g else tokens
+    bound_to = g.get("bound_to") or _nonce_hash()
+    tokens = [
+        hmac.digest(key, bound_to, "sha256").hex() for key in current_service().keyring.app_secrets("csrf")
+    ]
+    return [saved_forms.with_owner_mark(each, g.whose) for each in tokens] if "whose" in g else tokens
 
 
-def _door_hash() -> bytes:
-    return here().keyring.blind_index("door", cookies.door())
+def _nonce_hash() -> bytes:
+    return current_service().keyring.blind_index("door", cookies.login_nonce())

@@ -11,14 +11,14 @@ from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
 from intake.web.auth import cookies, csrf, guards
 from intake.web.auth.login import STALE
-from intake.web.context import here
-from intake.web.desk.account import picture, secret_in
+from intake.web.context import current_service
+from intake.web.desk.account import qr_code, totp_secret
 
-joining = Blueprint("joining", __name__)
-joining.before_request(guards.speak_as_the_browser_asks)
+invitation = Blueprint("joining", __name__)
+invitation.before_request(guards.set_language_from_browser)
 
 
-@joining.get("/join")
+@invitation.get("/join")
 @guards.open_to_all
 def page() -> ResponseReturnValue:
     """Where the link leads. It stands behind `#`, so that we see it only when it is sent."""
@@ -27,11 +27,11 @@ def page() -> ResponseReturnValue:
 
 def _door(problem: str = "", status: int = 200) -> ResponseReturnValue:
     response = make_response(render_template("desk/account_join.html", problem=problem), status)
-    cookies.keep_door(response)
+    cookies.keep_login_nonce(response)
     return response
 
 
-@joining.post("/join")
+@invitation.post("/join")
 @guards.open_to_all
 def join() -> ResponseReturnValue:
     """The page to choose on; and with what was chosen, the recovery codes, shown once."""
@@ -48,7 +48,7 @@ def join() -> ResponseReturnValue:
 
 def _require_calm() -> None:
     network = rate_limits.network(request.remote_addr)
-    verdict = here().throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
+    verdict = current_service().throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
     if not verdict.allowed:
         raise TooMany(verdict.retry_after)
 
@@ -59,14 +59,14 @@ def _token() -> str:
 
 
 def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
-    with here().database.reading() as session:
-        taking = invitations.look(session, _token(), instance=here())
+    with current_service().database.reading() as session:
+        taking = invitations.look(session, _token(), instance=current_service())
     page = render_template(
         "desk/account_choose.html",
         taking=taking,
         invitation=_token(),
-        picture=picture(taking.totp_uri),
-        secret=secret_in(taking.totp_uri),
+        picture=qr_code(taking.totp_uri),
+        secret=totp_secret(taking.totp_uri),
         problems=problems or {},
     )
     return make_response(page, status)
@@ -75,7 +75,7 @@ def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 2
 def _take_up() -> ResponseReturnValue:
     password, code = request.form.get("password", ""), request.form.get("code", "")
     try:
-        codes = invitations.take_up(instance=here(), token=_token(), password=password, code=code)
+        codes = invitations.take_up(instance=current_service(), token=_token(), password=password, code=code)
     except Unprocessable as refused:
         return _choose(refused.problems, refused.status)
     return render_template("desk/account_joined.html", codes=codes)

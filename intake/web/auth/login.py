@@ -9,7 +9,7 @@ from intake.accounts.sign_in import SignInRefused
 from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, TooMany
 from intake.core.i18n import N_
 from intake.web.auth import cookies, csrf, guards, restore_form, saved_forms
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.desk import routes
 from intake.web.desk.account import browser_family
 
@@ -21,11 +21,15 @@ FORGET = '"cache", "storage"'
 other service under the clinic's domain; ours are taken away by name."""
 
 login = Blueprint("login", __name__)
-login.before_request(guards.speak_as_the_browser_asks)
-login.context_processor(routes.known)
-login.record(lambda state: state.app.register_error_handler(saved_forms.OldPage, restore_form.old_page))
+login.before_request(guards.set_language_from_browser)
+login.context_processor(routes.template_context)
 login.record(
-    lambda state: state.app.jinja_env.globals.update(csrf_token=guards.csrf_token, asking=cookies.asking)
+    lambda state: state.app.register_error_handler(saved_forms.OldPage, restore_form.restored_old_page)
+)
+login.record(
+    lambda state: state.app.jinja_env.globals.update(
+        csrf_token=guards.csrf_token, asking=cookies.passkey_options
+    )
 )
 
 
@@ -34,14 +38,14 @@ login.record(
 def page() -> ResponseReturnValue:
     """The sign-in; whoever is signed in goes on to the desk."""
     try:
-        member = guards.standing(touch=False)
+        member = guards.current_member(touch=False)
     except NotSignedIn:
         return _page()
     return guards.redirect_to(_onward(member, request.args.get("next", "")))
 
 
 def _onward(member: Member, place: str) -> str:
-    return guards.way_back(place) if place else guards.home(member)
+    return guards.next_url(place) if place else guards.home(member)
 
 
 @login.post("/sign-in")
@@ -56,10 +60,12 @@ def sign_in() -> ResponseReturnValue:
         return _page(STALE, NotAllowed.status)
     except (SignInRefused, TooMany) as refused:
         return _refused(refused)
-    guards.enter(signed_in)
+    guards.begin_session(signed_in)
     kept = request.form.get(saved_forms.FIELD, "")
     place = request.form.get("next", "")
-    response = restore_form.page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
+    response = (
+        restore_form.restored_page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
+    )
     cookies.set_cookie(response, cookies.SESSION, signed_in.token)
     cookies.set_cookie(response, cookies.DOOR, "")
     return response
@@ -67,16 +73,16 @@ def sign_in() -> ResponseReturnValue:
 
 def _signed_in() -> accounts_sign_in.SignedIn:
     password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
-    comer = accounts_sign_in.Comer(
+    comer = accounts_sign_in.LoginAttempt(
         address=request.remote_addr,
         browser=browser_family(request.headers.get("User-Agent", "")),
         instead_of=cookies.session_token(),
-        door=cookies.door_bytes(),
+        door=cookies.login_nonce_bytes(),
     )
     if passkey and not password:
-        return accounts_sign_in.sign_in_with_passkey(instance=here(), passkey=passkey, comer=comer)
+        return accounts_sign_in.sign_in_with_passkey(instance=current_service(), passkey=passkey, comer=comer)
     return accounts_sign_in.sign_in(
-        instance=here(),
+        instance=current_service(),
         email=request.form.get("email", ""),
         password=password,
         code=request.form.get("code", ""),
@@ -100,7 +106,7 @@ def _page(problem: str = "", status: int = 200) -> Response:
         "kept": request.form.get(saved_forms.FIELD, ""),
     }
     response = make_response(render_template("desk/sign_in.html", **words), status)
-    cookies.keep_door(response)
+    cookies.keep_login_nonce(response)
     return response
 
 
@@ -110,12 +116,12 @@ def sign_out() -> ResponseReturnValue:
     """End this browser's session and have it forget our pages. Twice is as good as once."""
     csrf.require_same_origin()
     try:
-        guards.standing(touch=False)
+        guards.current_member(touch=False)
     except NotSignedIn:
         return _gone()
     guards.require_token()
-    with here().database.transaction() as session:
-        accounts_sign_in.sign_out(session, cookies.session_token(), instance=here())
+    with current_service().database.transaction() as session:
+        accounts_sign_in.sign_out(session, cookies.session_token(), instance=current_service())
     return _gone()
 
 

@@ -11,7 +11,7 @@ from intake.accounts import passkeys, sign_in
 from intake.accounts.sign_in import NotConfirmed, TooManyCodes
 from intake.web.auth import guards
 from intake.web.auth.guards import View
-from intake.web.context import here
+from intake.web.context import current_service
 
 CODE, PASSKEY = "again_code", "again_passkey"
 OURS = frozenset({"csrf", CODE, PASSKEY})
@@ -19,7 +19,7 @@ SECRET = frozenset({"password", "repeated"})
 """Not carried through the page that asks for the code: it would stand in there to be read."""
 
 
-def fresh(view: View) -> View:
+def require_recent_second_factor(view: View) -> View:
     """Ask for a second factor first, when the last one is older than five minutes; then go on.
 
     For what is posted. The page that asks carries every word that was typed, and sends it to the same
@@ -28,17 +28,17 @@ def fresh(view: View) -> View:
 
     @wraps(view)
     def confirmed(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        if not g.found.is_fresh(here().clock()):
+        if not g.found.is_fresh(current_service().clock()):
             code, passkey = request.form.get(CODE, ""), request.form.get(PASSKEY, "")
             if not code and not passkey:
                 return _ask()
             try:
                 token = sign_in.confirm_second_factor(
-                    instance=here(), found=g.found, code=code, passkey=passkey
+                    instance=current_service(), found=g.found, code=code, passkey=passkey
                 )
             except (NotConfirmed, TooManyCodes) as refused:
                 return _ask(refused.sentence, refused.status)
-            guards.renewed(token)
+            guards.renew_session(token)
         return view(*args, **kwargs)
 
     vars(confirmed)["fresh"] = True
@@ -46,7 +46,7 @@ def fresh(view: View) -> View:
 
 
 def _ask(problem: str = "", status: int = 200) -> ResponseReturnValue:
-    asking = passkeys.asking(g.found.id.bytes, instance=here())
+    asking = passkeys.request_options(g.found.id.bytes, instance=current_service())
     page = render_template("desk/account_confirm.html", problem=problem, kept=list(_kept()), asking=asking)
     return make_response(page, status)
 

@@ -19,8 +19,8 @@ from intake.accounts import sessions
 from intake.core.errors import NotAllowed
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, Unopenable
-from intake.web.auth.csrf import FOREIGN
-from intake.web.context import here
+from intake.web.auth.csrf import NOT_OUR_PAGE
+from intake.web.context import current_service
 
 FIELD = "kept"
 """The hidden field that carries them, and the purpose of the key that seals them."""
@@ -30,7 +30,7 @@ _BETWEEN = "."
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedForm:
     """A form that was not acted on: where it was sent to, and what stood in it."""
 
     endpoint: str
@@ -47,23 +47,23 @@ class OldPage(NotAllowed):
 
     def __init__(self, kept: str) -> None:
         self.kept = kept
-        super().__init__(FOREIGN)
+        super().__init__(NOT_OUR_PAGE)
 
 
-def marked(token: str, staff_id: uuid.UUID) -> str:
+def with_owner_mark(token: str, staff_id: uuid.UUID) -> str:
     """A form token that also says whose page it stands on, in a way that only we can read."""
     return f"{token}{_BETWEEN}{_mark(staff_id).hex}"
 
 
 def _mark(staff_id: uuid.UUID) -> uuid.UUID:
-    return uuid.UUID(bytes=here().keyring.blind_index("whose page", str(staff_id))[:16])
+    return uuid.UUID(bytes=current_service().keyring.blind_index("whose page", str(staff_id))[:16])
 
 
-def keep(names: Sequence[str]) -> str:
+def seal_form(names: Sequence[str]) -> str:
     """These fields of the form that was sent, sealed; empty when there are none, or far too much."""
     fields = {name: request.form.getlist(name) for name in names if name in request.form}
     arguments = {name: str(value) for name, value in (request.view_args or {}).items()}
-    words = json.dumps([here().clock().isoformat(), request.endpoint, arguments, fields])
+    words = json.dumps([current_service().clock().isoformat(), request.endpoint, arguments, fields])
     whose = request.form.get("csrf", "").partition(_BETWEEN)[2]
     if not fields or len(words) > MOST:
         return ""
@@ -74,7 +74,7 @@ def keep(names: Sequence[str]) -> str:
     return base64.urlsafe_b64encode(crypto.seal(_keys()[-1], words, place=place).box).decode()
 
 
-def give_back(sealed: str, staff_id: uuid.UUID) -> Kept | None:
+def unseal_form(sealed: str, staff_id: uuid.UUID) -> SavedForm | None:
     """What `keep` has sealed for this very staff member within the length of a session, or None."""
     try:
         box = Sealed(base64.urlsafe_b64decode(sealed.encode()))
@@ -88,10 +88,10 @@ def give_back(sealed: str, staff_id: uuid.UUID) -> Kept | None:
     return None
 
 
-def _read(words: str) -> Kept | None:
+def _read(words: str) -> SavedForm | None:
     at, endpoint, arguments, fields = json.loads(words)
-    old = here().clock() - datetime.fromisoformat(at) >= sessions.ABSOLUTE
-    return None if old else Kept(endpoint, arguments, fields)
+    old = current_service().clock() - datetime.fromisoformat(at) >= sessions.ABSOLUTE
+    return None if old else SavedForm(endpoint, arguments, fields)
 
 
 def _place(mark: uuid.UUID) -> Place:
@@ -99,4 +99,4 @@ def _place(mark: uuid.UUID) -> Place:
 
 
 def _keys() -> list[bytes]:
-    return here().keyring.app_secrets(FIELD)
+    return current_service().keyring.app_secrets(FIELD)

@@ -13,9 +13,9 @@ from intake.accounts.permissions import Permission, allowed
 from intake.core.errors import Refused, Unprocessable
 from intake.leads import claims
 from intake.web.auth import guards
-from intake.web.auth.reauth import fresh
-from intake.web.context import here
-from intake.web.desk.flash import said
+from intake.web.auth.reauth import require_recent_second_factor
+from intake.web.context import current_service
+from intake.web.desk.flash import flash_message
 
 MANAGING = guards.signed_in(Permission.MANAGE_ACCOUNTS)
 
@@ -29,8 +29,8 @@ def accounts_page() -> ResponseReturnValue:
 def _page(
     problems: Mapping[str, Sequence[str]] | None = None, problem: str = "", status: int = 200
 ) -> ResponseReturnValue:
-    with here().database.reading() as session:
-        everybody, waiting = service.everybody(session), invitations.waiting(session)
+    with current_service().database.reading() as session:
+        everybody, waiting = service.list_accounts(session), invitations.waiting(session)
     typed = {"email": request.form.get("email", ""), "name": request.form.get("name", "")}
     page = render_template(
         "desk/accounts.html",
@@ -40,8 +40,8 @@ def _page(
         typed={**typed, "roles": request.form.getlist("role") if problems else []},
         problems=problems or {},
         problem=problem,
-        now=here().clock(),
-        said=said(),
+        now=current_service().clock(),
+        said=flash_message(),
     )
     return make_response(page, status)
 
@@ -52,14 +52,14 @@ def _roles() -> frozenset[Role]:
 
 
 @MANAGING
-@fresh
+@require_recent_second_factor
 def invite() -> ResponseReturnValue:
     """Add an account and show the link for its owner, once; 422 with every word kept."""
     try:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             invited = invitations.invite(
                 session,
-                instance=here(),
+                instance=current_service(),
                 email=request.form.get("email", ""),
                 name=request.form.get("name", ""),
                 roles=_roles(),
@@ -73,37 +73,44 @@ def invite() -> ResponseReturnValue:
 
 
 @MANAGING
-@fresh
+@require_recent_second_factor
 def reset(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Everything of an account anew: a link for its owner, shown once."""
-    with here().database.transaction() as session:
-        invited = invitations.again(session, instance=here(), staff_id=staff_id, actor=g.member.actor)
-        claims.free_all(session, staff_id=staff_id, actor=g.member.actor, instance=here())
+    with current_service().database.transaction() as session:
+        invited = invitations.again(
+            session, instance=current_service(), staff_id=staff_id, actor=g.member.actor
+        )
+        claims.release_all_of(session, staff_id=staff_id, actor=g.member.actor, instance=current_service())
     return _link(invited)
 
 
 def _link(invited: Invited) -> ResponseReturnValue:
     return render_template(
-        "desk/accounts_invited.html", invited=invited, address=link(invited.token), now=here().clock()
+        "desk/accounts_invited.html",
+        invited=invited,
+        address=link(invited.token),
+        now=current_service().clock(),
     )
 
 
 def link(token: str) -> str:
     """The address to hand over. What follows `#` never leaves the browser, so no log can keep it."""
-    return f"{here().settings.base_url}{url_for('joining.page')}#{token}"
+    return f"{current_service().settings.base_url}{url_for('joining.page')}#{token}"
 
 
 @MANAGING
-@fresh
+@require_recent_second_factor
 def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Give an account just these roles; its sessions end, and its holds where it may hold no longer."""
     try:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             service.set_roles(
-                session, instance=here(), staff_id=staff_id, roles=_roles(), actor=g.member.actor
+                session, instance=current_service(), staff_id=staff_id, roles=_roles(), actor=g.member.actor
             )
             if Permission.CLAIM_LEAD not in allowed(_roles()):
-                claims.free_all(session, staff_id=staff_id, actor=g.member.actor, instance=here())
+                claims.release_all_of(
+                    session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
+                )
     except Unprocessable as refused:
         return _page(problem=refused.problems["roles"][0], status=refused.status)
     except Refused as refused:
@@ -112,24 +119,26 @@ def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
 
 
 @MANAGING
-@fresh
+@require_recent_second_factor
 def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Close an account: its sessions end at once, and what it holds can be taken by others."""
     try:
-        with here().database.transaction() as session:
-            service.disable(session, instance=here(), staff_id=staff_id, actor=g.member.actor)
-            claims.free_all(session, staff_id=staff_id, actor=g.member.actor, instance=here())
+        with current_service().database.transaction() as session:
+            service.disable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
+            claims.release_all_of(
+                session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
+            )
     except Refused as refused:
         return _page(problem=refused.sentence, status=refused.status)
     return _back("disabled")
 
 
 @MANAGING
-@fresh
+@require_recent_second_factor
 def enable(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Open a closed account again."""
-    with here().database.transaction() as session:
-        service.enable(session, instance=here(), staff_id=staff_id, actor=g.member.actor)
+    with current_service().database.transaction() as session:
+        service.enable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
     return _back("enabled")
 
 

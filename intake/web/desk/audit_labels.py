@@ -10,12 +10,12 @@ from intake import audit
 from intake.accounts.models import Role
 from intake.audit import Action, AuditEvent, service
 from intake.audit.models import ActorKind
-from intake.casework.lead_detail import View
+from intake.casework.lead_detail import LeadView
 from intake.conf.clinic import Channel
 from intake.core.i18n import N_, gettext
 from intake.leads import history
 from intake.leads.models import CloseReason, HoldReason, Outcome, SuppressionReason
-from intake.web.context import here
+from intake.web.context import current_service
 
 WORDS = {
     Action.ATTEMPT_LOGGED: N_("Outcome noted"),
@@ -110,10 +110,10 @@ def name(action: str) -> str:
 
 def to_staff(action: str, details: Mapping[str, Any], *, why: bool) -> str:
     """The same for whoever works on a request: `why` the law keeps one is for those who may hold it."""
-    return what(action, details) if why or action not in HOLDS else name(action)
+    return details_sentence(action, details) if why or action not in HOLDS else name(action)
 
 
-def what(action: str, details: Mapping[str, Any]) -> str:
+def details_sentence(action: str, details: Mapping[str, Any]) -> str:
     """One act in words, with what its details say where that has words: `No answer`."""
     if action == Action.ATTEMPT_LOGGED and details.get("outcome") in set(Outcome):
         return gettext(Outcome(details["outcome"]).sentence)
@@ -136,7 +136,7 @@ def _reason(action: str, reason: str | None) -> str:
     return ""
 
 
-def last_step(view: View) -> str:
+def last_step(view: LeadView) -> str:
     """What an undo would take back, in words."""
     reason, undoable = view.lead.close_reason, view.undoable
     outcome = [gettext(undoable.outcome.sentence)] if undoable and undoable.outcome else []
@@ -144,12 +144,12 @@ def last_step(view: View) -> str:
     return ", ".join([*outcome, *closed]).rstrip(".")
 
 
-def told(event: AuditEvent) -> str:
+def event_sentence(event: AuditEvent) -> str:
     """What an event says."""
-    return what(event.action, service.details_of(event))
+    return details_sentence(event.action, service.details_of(event))
 
 
-def rest(event: AuditEvent) -> str:
+def other_details(event: AuditEvent) -> str:
     """An event's details as the log has them: closed words and counts; of consents only how many."""
     found = dict(service.details_of(event))
     if history.whom(event):
@@ -173,8 +173,8 @@ def record_view(
     audit.record(
         session,
         action,
-        keyring=here().keyring,
-        at=here().clock(),
+        keyring=current_service().keyring,
+        at=current_service().clock(),
         actor=g.member.actor,
         about=about,
         details=details,

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from intake.accounts import service as staff_service
 from intake.accounts.models import Role
 from intake.accounts.permissions import Permission
-from intake.accounts.service import Standing, names_of
+from intake.accounts.service import AccountState, names_of
 from intake.audit import Action, Verification, chain, export, service
 from intake.audit.chain import Anchor
 from intake.audit.models import ActorKind
@@ -26,8 +26,8 @@ from intake.leads import history
 from intake.leads.models import references_of
 from intake.monitoring import integrity
 from intake.web.auth import guards
-from intake.web.auth.reauth import fresh
-from intake.web.context import here
+from intake.web.auth.reauth import require_recent_second_factor
+from intake.web.context import current_service
 from intake.web.desk import audit_labels
 
 # --- What the address of the log asks for: an act, who acted, the days, one request; nothing personal.
@@ -70,7 +70,7 @@ class Filters:
         """Whether the first day comes after the last, so that nothing can be found."""
         return bool(self.first and self.last and self.first > self.last)
 
-    def wanted(self, staff: Sequence[Standing]) -> LogFilter:
+    def wanted(self, staff: Sequence[AccountState]) -> LogFilter:
         """What the log is asked for; a role stands for those who hold it now."""
         return LogFilter(
             action=self.action,
@@ -81,7 +81,7 @@ class Filters:
             about=self.about,
         )
 
-    def _staff(self, staff: Sequence[Standing]) -> frozenset[uuid.UUID] | None:
+    def _staff(self, staff: Sequence[AccountState]) -> frozenset[uuid.UUID] | None:
         if self.who in set(Role):
             return frozenset(each.member.id for each in staff if Role(self.who) in each.member.roles)
         member = _id(self.who)
@@ -105,7 +105,7 @@ def _day(words: str) -> date | None:
 
 def _midnight(day: date) -> datetime:
     """When a day begins on the clinic's clock."""
-    return datetime.combine(day, time(), ZoneInfo(here().clinic.time_zone)).astimezone(UTC)
+    return datetime.combine(day, time(), ZoneInfo(current_service().clinic.time_zone)).astimezone(UTC)
 
 
 WHOLE_REFERENCE = N_("Type a whole reference, all of its letters and figures.")
@@ -121,7 +121,7 @@ class Read:
     reach: ChainReach
     names: Mapping[uuid.UUID, str]
     references: Mapping[uuid.UUID, str]
-    staff: Sequence[Standing]
+    staff: Sequence[AccountState]
 
 
 @guards.signed_in(Permission.READ_AUDIT)
@@ -133,7 +133,7 @@ def log_page() -> ResponseReturnValue:
 @guards.signed_in(Permission.READ_AUDIT)
 def verify() -> ResponseReturnValue:
     """Check every event, the chain, its end and the consent proof; the answer is this page."""
-    return _page(verified=integrity.verify_and_note(here(), actor=g.member.actor))
+    return _page(verified=integrity.verify_and_note(current_service(), actor=g.member.actor))
 
 
 @guards.signed_in(Permission.READ_AUDIT)
@@ -143,8 +143,8 @@ def log_of_reference() -> ResponseReturnValue:
         term = search.read_term(request.form.get("term", ""))
         if term.kind is not TermKind.REFERENCE:
             return _page(problem=WHOLE_REFERENCE), 422
-        with here().database.transaction() as session:
-            found = search.find(session, term=term.value, member=g.member, instance=here())
+        with current_service().database.transaction() as session:
+            found = search.find(session, term=term.value, member=g.member, instance=current_service())
     except Unprocessable:
         return _page(problem=WHOLE_REFERENCE), 422
     if not found.rows:
@@ -153,15 +153,15 @@ def log_of_reference() -> ResponseReturnValue:
 
 
 @guards.signed_in(Permission.READ_AUDIT)
-@fresh
+@require_recent_second_factor
 def save_log() -> ResponseReturnValue:
     """The log as a file that can be verified elsewhere; that it left is recorded before it does."""
-    with here().database.transaction() as session:
-        head = chain.take_anchor(session, keyring=here().keyring, at=here().clock())
+    with current_service().database.transaction() as session:
+        head = chain.take_anchor(session, keyring=current_service().keyring, at=current_service().clock())
         if head is None:
             raise Refused(NOTHING_TO_SAVE)
         audit_labels.record_view(session, Action.AUDIT_EXPORTED, count=head.seq)
-    answer = Response(_encoded(here(), head), mimetype="application/x-ndjson")
+    answer = Response(_encoded(current_service(), head), mimetype="application/x-ndjson")
     answer.headers["Content-Disposition"] = f'attachment; filename="audit-{head.at:%Y-%m-%d}.jsonl"'
     return answer
 
@@ -174,7 +174,7 @@ def _encoded(instance: Instance, head: Anchor) -> Iterator[bytes]:
 def _page(*, verified: Verification | None = None, problem: str = "") -> str:
     filters = Filters.read(request.args)
     read = _read(filters)
-    with here().database.transaction() as session:
+    with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
     return render_template(
         "desk/log.html",
@@ -187,13 +187,13 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
         whom=history.whom,
         verified=verified,
         problem=problem,
-        now=here().clock(),
+        now=current_service().clock(),
     )
 
 
 def _read(filters: Filters) -> Read:
-    with here().database.reading() as session:
-        staff = staff_service.everybody(session)
+    with current_service().database.reading() as session:
+        staff = staff_service.list_accounts(session)
         after = PageStart.read(request.args.get("after", ""))
         page = service.log_page(session, wanted=filters.wanted(staff), after=after)
         about = {event.about for event in page.events} | {filters.about}

@@ -4,9 +4,9 @@ from flask import request
 
 from intake import monitoring
 from intake.core.i18n import N_, gettext
-from intake.web.context import here
+from intake.web.context import current_service
 
-SENTENCES = {
+MESSAGES = {
     "held": N_("You hold this request for 20 minutes. Nobody else can act on it."),
     "given_back": N_("You gave this request back. Somebody else can take it now."),
     "given_back_all": N_("You hold nothing any more. Somebody else can take these requests now."),
@@ -51,9 +51,9 @@ SENTENCES = {
 }
 
 
-def said() -> str:
+def flash_message() -> str:
     """The sentence that this address asks for; empty for a word that is not on the list."""
-    return gettext(SENTENCES.get(request.args.get("said", ""), ""))
+    return gettext(MESSAGES.get(request.args.get("said", ""), ""))
 
 
 # --- What the desk says above every page when the service itself may forget somebody (N2).
@@ -83,5 +83,5 @@ WARNINGS = {
 
 def health_warnings() -> list[str]:
     """One sentence (message id) for each; mostly none."""
-    with here().database.reading() as session:
-        return [WARNINGS[check.name] for check in monitoring.banner(session, instance=here())]
+    with current_service().database.reading() as session:
+        return [WARNINGS[check.name] for check in monitoring.banner(session, instance=current_service())]

@@ -8,17 +8,17 @@ from intake.calling import promise, regions
 from intake.calling.availability import local
 from intake.calling.gate import Verdict
 from intake.calling.hours import windows_from_text, windows_in_words
-from intake.casework.assignment import TakenBack
-from intake.casework.lead_detail import View
+from intake.casework.assignment import ClaimRevoked
+from intake.casework.lead_detail import LeadView
 from intake.casework.queue_rows import Group, Row
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
-from intake.core.i18n import N_, gettext, in_use, translate
-from intake.leads.claims import HOLD, Held
+from intake.core.i18n import N_, current_language, gettext, translate
+from intake.leads.claims import CLAIM_FOR, ClaimedByAnother
 from intake.leads.models import Lead, LeadStatus, SuppressionReason
 from intake.leads.reveal import GateShut, Revealed
 from intake.leads.submission import ONE_OF_THE_TWO
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.templating import on_day
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -68,12 +68,12 @@ ASKED_AGAIN = {
 
 def zone() -> str:
     """The staff's own clock: the clinic's."""
-    return here().clinic.time_zone
+    return current_service().clinic.time_zone
 
 
 def time_of_day(moment: datetime, on: str = "") -> str:
     """`2:12 pm`, `2 pm`, `2:12 p.m.`; on the clinic's clock unless `on` names another zone."""
-    spoken = in_use.get()
+    spoken = current_language.get()
     there = local(moment, on or zone())
     if spoken == "en":
         return promise.clock_phrase(there, spoken)
@@ -87,9 +87,9 @@ def at(moment: datetime, now: datetime, on: str = "") -> str:
     if there == today:
         return clock
     if abs((there - today).days) < WEEK:
-        return f"{format_date(there, 'EEE', locale=_LOCALES[in_use.get()])} {clock}"
+        return f"{format_date(there, 'EEE', locale=_LOCALES[current_language.get()])} {clock}"
     parts = "MMMd" if there.year == today.year else "yMMMd"
-    return f"{format_skeleton(parts, there, locale=_LOCALES[in_use.get()])}, {clock}"
+    return f"{format_skeleton(parts, there, locale=_LOCALES[current_language.get()])}, {clock}"
 
 
 def span(length: timedelta) -> str:
@@ -104,7 +104,7 @@ def span(length: timedelta) -> str:
 
 def later(moment: datetime, now: datetime) -> str:
     """`today at 3 pm`, `Monday at 9 am`: a moment in a sentence, on the clinic's clock."""
-    return promise.when_phrase(moment, now=now, zone=zone(), language=in_use.get())
+    return promise.when_phrase(moment, now=now, zone=zone(), language=current_language.get())
 
 
 def last_day(until: datetime) -> str:
@@ -181,13 +181,13 @@ def zones(lead: Lead) -> tuple[str, ...]:
 # --- one lead ----------------------------------------------------------------------------------------
 
 
-def whereabouts(view: View) -> str:
+def whereabouts(view: LeadView) -> str:
     """`Florida, Eastern time, 2:12 pm there`."""
     named = [gettext(regions.names_of_zone(each).phrase) for each in zones(view.lead)]
     times = dict.fromkeys(time_of_day(view.now, each) for each in zones(view.lead))
     return translate(
         N_("%(state)s, %(zones)s, %(times)s there"),
-        state=regions.name_of(view.lead.region, in_use.get()),
+        state=regions.name_of(view.lead.region, current_language.get()),
         zones=" / ".join(dict.fromkeys(named)),
         times=" / ".join(times),
     )
@@ -200,7 +200,7 @@ def _clock(lead: Lead) -> tuple[str, str]:
     return zone(), gettext(regions.names_of_zone(zone()).phrase)
 
 
-def banner(view: View, channel: Channel) -> str:
+def banner(view: LeadView, channel: Channel) -> str:
     """The gate's answer for one channel, as the first sentence of the page."""
     verdict = view.verdicts[channel]
     on, clock = _clock(view.lead)
@@ -208,7 +208,7 @@ def banner(view: View, channel: Channel) -> str:
         return translate(MAY[channel], time=at(verdict.until, view.now, on), clock=clock)
     if not verdict.opens_at:
         return gettext(NEVER[channel])
-    opens = promise.when_phrase(verdict.opens_at, now=view.now, zone=on, language=in_use.get())
+    opens = promise.when_phrase(verdict.opens_at, now=view.now, zone=on, language=current_language.get())
     opening = translate(N_("Opens %(when)s, %(clock)s."), when=opens, clock=clock)
     return f"{gettext(NOT_NOW[channel])} {opening}"
 
@@ -218,7 +218,7 @@ def reasons(verdict: Verdict) -> list[str]:
     return [gettext(each.sentence) for each in verdict.refusals]
 
 
-def promised(view: View) -> str:
+def promised(view: LeadView) -> str:
     """By when we said we would be in touch, and how far that is: `Promised by 2:30 pm, in 18 min.`."""
     lead, now = view.lead, view.now
     said = at(lead.promise_at, now)
@@ -235,7 +235,7 @@ def promised(view: View) -> str:
     return translate(N_("Promised by %(time)s, in %(span)s."), time=said, span=span(lead.promise_at - now))
 
 
-def asked_again(view: View) -> list[str]:
+def asked_again(view: LeadView) -> list[str]:
     """When and why contact was stopped, and when they asked again; once where it is the same for both."""
     told = [
         translate(
@@ -250,12 +250,12 @@ def asked_again(view: View) -> list[str]:
 
 def share(left: timedelta) -> int:
     """How much of a hold is left, in per cent."""
-    return max(0, min(100, round(100 * (left / HOLD))))
+    return max(0, min(100, round(100 * (left / CLAIM_FOR))))
 
 
 def windows(lead: Lead) -> str:
     """What they called safe: `weekday mornings and Saturday afternoons`."""
-    return windows_in_words(windows_from_text(lead.windows), in_use.get())
+    return windows_in_words(windows_from_text(lead.windows), current_language.get())
 
 
 def article(revealed: Revealed) -> str:
@@ -265,7 +265,7 @@ def article(revealed: Revealed) -> str:
     return translate(N_("They were reading “%(title)s”."), title=revealed.article)
 
 
-def taken_back(told: TakenBack, now: datetime) -> str:
+def taken_back(told: ClaimRevoked, now: datetime) -> str:
     """Who took our request back and when, to whoever held it."""
     sentence = N_(
         "%(name)s took this request back at %(time)s, so that a colleague can call. Nothing you noted "
@@ -276,13 +276,13 @@ def taken_back(told: TakenBack, now: datetime) -> str:
 
 def problem(refused: IntakeError, now: datetime) -> str:
     """Why an act was refused: who holds the lead and until when, or the refusal's own sentences."""
-    if isinstance(refused, Held):
+    if isinstance(refused, ClaimedByAnother):
         return translate(
             N_("%(name)s holds this request until %(time)s. You can read it, not act on it."),
             name=refused.by,
             time=at(refused.until, now),
         )
-    if isinstance(refused, TakenBack):
+    if isinstance(refused, ClaimRevoked):
         return taken_back(refused, now)
     if isinstance(refused, GateShut):
         return " ".join(reasons(refused.verdict))

@@ -11,19 +11,19 @@ from flask.typing import ResponseReturnValue
 from intake.accounts.permissions import Permission
 from intake.casework import assignment, outcomes, queue, undo
 from intake.casework import lead_detail as leads_view
-from intake.casework.lead_detail import View
+from intake.casework.lead_detail import LeadView
 from intake.casework.queue import Filters, Page
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, Refused, Unprocessable, Unreadable
 from intake.leads import claims, notes, suppression
 from intake.leads import reveal as leads_reveal
-from intake.leads.claims import Changed, Closed
+from intake.leads.claims import AlreadyClosed, ChangedMeanwhile
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.web.auth import guards
-from intake.web.auth.saved_forms import Kept
-from intake.web.context import here
+from intake.web.auth.saved_forms import SavedForm
+from intake.web.context import current_service
 from intake.web.desk import audit_labels, lead_actions
-from intake.web.desk.flash import said
+from intake.web.desk.flash import flash_message
 from intake.web.desk.lead_actions import Choices, PendingAction
 
 _Vocabulary = TypeVar("_Vocabulary", bound=StrEnum)
@@ -35,34 +35,36 @@ BESIDE = 25
 @guards.signed_in(Permission.VIEW_LEAD)
 def lead_page(lead_id: uuid.UUID) -> ResponseReturnValue:
     """One lead, masked; what our hold has revealed shows once more, and that is recorded."""
-    return _page(_look(lead_id))
+    return _page(_lead_view(lead_id))
 
 
 @guards.signed_in(Permission.VIEW_LEAD)
-def lead_again(lead_id: uuid.UUID) -> ResponseReturnValue:
+def lead_page_again(lead_id: uuid.UUID) -> ResponseReturnValue:
     """The same page with what was chosen put back. Changes nothing: a POST, because words come along."""
-    return _page(_look(lead_id), again=PendingAction.read(request.form))
+    return _page(_lead_view(lead_id), again=PendingAction.read(request.form))
 
 
-def put_back(kept: Kept) -> Response:
+def restore_lead_form(kept: SavedForm) -> Response:
     """The page of a lead with what was chosen before the session ended. Nothing is noted yet."""
     typed = {name: kept.word(name) for name in kept.fields}
     chosen_then = PendingAction.read(typed, attempt=kept.word("attempt"))
-    return _page(_look(uuid.UUID(kept.arguments["lead_id"])), again=chosen_then)
+    return _page(_lead_view(uuid.UUID(kept.arguments["lead_id"])), again=chosen_then)
 
 
 def page_with(lead_id: uuid.UUID, typed: Mapping[str, str]) -> Response:
     """The page of a lead with words put back into their boxes."""
-    return _page(_look(lead_id), typed=typed)
+    return _page(_lead_view(lead_id), typed=typed)
 
 
-def _look(lead_id: uuid.UUID, *, masked: bool = False) -> View:
-    with here().database.transaction() as session:
-        return leads_view.view(session, lead_id, masked=masked, member=g.member, instance=here())
+def _lead_view(lead_id: uuid.UUID, *, masked: bool = False) -> LeadView:
+    with current_service().database.transaction() as session:
+        return leads_view.lead_view(
+            session, lead_id, masked=masked, member=g.member, instance=current_service()
+        )
 
 
 def _page(
-    found: View,
+    found: LeadView,
     problem: IntakeError | None = None,
     again: PendingAction | None = None,
     typed: Mapping[str, str] | None = None,
@@ -75,7 +77,7 @@ def _page(
         "problem": problem,
         "typed": again.fields if again else typed or request.form,
         "again": again,
-        "said": said(),
+        "said": flash_message(),
         "attempt_id": uuid.uuid4(),
         "reasons": outcomes.BY_HAND,
     }
@@ -86,10 +88,12 @@ def _beside() -> Page | None:
     """The head of the queue, for who may list it; read after the act, so that it shows what came of it."""
     if Permission.LIST_LEADS not in g.member.permissions:
         return None
-    with here().database.reading() as session:
-        page = queue.page(session, filters=Filters(), limit=BESIDE, member=g.member, instance=here())
-    with here().database.transaction() as session:
-        queue.record_queue_read(session, page, member=g.member, instance=here())
+    with current_service().database.reading() as session:
+        page = queue.page(
+            session, filters=Filters(), limit=BESIDE, member=g.member, instance=current_service()
+        )
+    with current_service().database.transaction() as session:
+        queue.record_queue_read(session, page, member=g.member, instance=current_service())
     return page
 
 
@@ -97,26 +101,26 @@ def acting(lead_id: uuid.UUID, act: Callable[[], str]) -> ResponseReturnValue:
     """Do it and lead back to the page with a word; what was refused shows on the page as it is now."""
     try:
         word = act()
-    except (Changed, Closed) as problem:
-        return _changed(lead_id, problem)
+    except (ChangedMeanwhile, AlreadyClosed) as problem:
+        return _render_conflict(lead_id, problem)
     except (Refused, Unprocessable) as problem:
-        return _page(_look(lead_id), problem)
+        return _page(_lead_view(lead_id), problem)
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, said=word))
 
 
-def _known(session: Any, lead_id: uuid.UUID) -> Lead:
+def _load_lead(session: Any, lead_id: uuid.UUID) -> Lead:
     """The lead, for an act that our page offered. Raises TakenBack where the page could not know of it."""
     lead = queue.one(session, lead_id, member=g.member)
-    assignment.require_told(session, lead, seen=_seen(), member=g.member)
+    assignment.require_not_revoked(session, lead, seen=_seen_version(), member=g.member)
     return lead
 
 
-def _changed(lead_id: uuid.UUID, problem: Refused) -> Response:
+def _render_conflict(lead_id: uuid.UUID, problem: Refused) -> Response:
     """What has happened since the page that was pressed, and what was chosen on it: go on or go back."""
-    again, seen = PendingAction.read(request.form), _seen()
+    again, seen = PendingAction.read(request.form), _seen_version()
     if not again or not seen:
-        return _page(_look(lead_id), problem)
-    words = {"view": _look(lead_id, masked=True), "seen": seen, "again": again, "acts": audit_labels}
+        return _page(_lead_view(lead_id), problem)
+    words = {"view": _lead_view(lead_id, masked=True), "seen": seen, "again": again, "acts": audit_labels}
     return make_response(render_template("desk/lead_changed.html", **words), problem.status)
 
 
@@ -125,22 +129,22 @@ def claim(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Hold a lead, so that nobody else calls."""
 
     def act() -> str:
-        with here().database.transaction() as session:
-            lead = _known(session, lead_id)
-            claims.claim(session, lead, member=g.member, instance=here())
+        with current_service().database.transaction() as session:
+            lead = _load_lead(session, lead_id)
+            claims.claim(session, lead, member=g.member, instance=current_service())
         return "held"
 
     return acting(lead_id, act)
 
 
 @guards.signed_in(Permission.CLAIM_LEAD)
-def give_back(lead_id: uuid.UUID) -> ResponseReturnValue:
+def release_claim(lead_id: uuid.UUID) -> ResponseReturnValue:
     """End our own hold."""
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            claims.give_back(session, lead, member=g.member, instance=here())
+            claims.release(session, lead, member=g.member, instance=current_service())
         return "given_back"
 
     return acting(lead_id, act)
@@ -151,12 +155,16 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Show one number or address: the answer to this POST is the page that shows it."""
     channel = _word(Channel, "channel")
     try:
-        with here().database.transaction() as session:
-            lead = _known(session, lead_id)
-            just = leads_reveal.reveal(session, lead, channel=channel, member=g.member, instance=here())
-            found = leads_view.view(session, lead_id, just=just, member=g.member, instance=here())
+        with current_service().database.transaction() as session:
+            lead = _load_lead(session, lead_id)
+            just = leads_reveal.reveal(
+                session, lead, channel=channel, member=g.member, instance=current_service()
+            )
+            found = leads_view.lead_view(
+                session, lead_id, just=just, member=g.member, instance=current_service()
+            )
     except Refused as problem:
-        return _page(_look(lead_id), problem)
+        return _page(_lead_view(lead_id), problem)
     return _page(found)
 
 
@@ -167,11 +175,11 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
     how_it_went, channel = _word(Outcome, "outcome"), _word(Channel, "channel")
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             theirs = how_it_went in outcomes.ALWAYS  # what the person did is noted whoever holds it
-            lead = queue.one(session, lead_id, member=g.member) if theirs else _known(session, lead_id)
+            lead = queue.one(session, lead_id, member=g.member) if theirs else _load_lead(session, lead_id)
             if "hold" in request.form:
-                claims.claim(session, lead, member=g.member, instance=here())
+                claims.claim(session, lead, member=g.member, instance=current_service())
             outcomes.log(
                 session,
                 lead,
@@ -180,7 +188,7 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
                 channel=channel,
                 member=g.member,
                 version=version,
-                instance=here(),
+                instance=current_service(),
                 booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
             )
             return _what_came_of_it(how_it_went, lead.status)
@@ -202,9 +210,11 @@ def close(lead_id: uuid.UUID) -> ResponseReturnValue:
     reason, version = _word(CloseReason, "reason"), _version()
 
     def act() -> str:
-        with here().database.transaction() as session:
-            lead = _known(session, lead_id)
-            outcomes.close(session, lead, reason=reason, member=g.member, version=version, instance=here())
+        with current_service().database.transaction() as session:
+            lead = _load_lead(session, lead_id)
+            outcomes.close(
+                session, lead, reason=reason, member=g.member, version=version, instance=current_service()
+            )
         return "closed"
 
     return acting(lead_id, act)
@@ -215,9 +225,9 @@ def lift(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Confirm that somebody on the do-not-contact list has asked again. Done already is as good as done."""
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            suppression.lift(session, lead, member=g.member, instance=here())
+            suppression.lift(session, lead, member=g.member, instance=current_service())
         return "lifted"
 
     return acting(lead_id, act)
@@ -242,7 +252,7 @@ def identifier(field: str) -> uuid.UUID:
         raise Unreadable from None
 
 
-def _seen() -> uuid.UUID | None:
+def _seen_version() -> uuid.UUID | None:
     """The newest act that the page told; None from a form that does not say."""
     return identifier("seen") if "seen" in request.form else None
 
@@ -267,15 +277,15 @@ def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
     typed, seen = request.form.get("note", ""), request.form.get("mark", "")
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            notes.write(session, lead, typed, seen=seen, member=g.member, instance=here())
+            notes.write(session, lead, typed, seen=seen, member=g.member, instance=current_service())
         return "note_kept"
 
     return acting(lead_id, act)
 
 
-def put_note_back(kept: Kept) -> Response:
+def restore_note(kept: SavedForm) -> Response:
     """The page with what was typed before the session ended. Nothing is written yet."""
     return page_with(uuid.UUID(kept.arguments["lead_id"]), {"note": kept.word("note")})
 
@@ -289,9 +299,9 @@ def undo_act(lead_id: uuid.UUID) -> ResponseReturnValue:
     act_id = identifier("act")
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            undo.undo(session, lead, act_id=act_id, member=g.member, instance=here())
+            undo.undo(session, lead, act_id=act_id, member=g.member, instance=current_service())
         return "undone"
 
     return acting(lead_id, act)

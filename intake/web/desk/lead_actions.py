@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 from intake.accounts.permissions import Permission
 from intake.casework import outcomes
-from intake.casework.lead_detail import View
+from intake.casework.lead_detail import LeadView
 from intake.casework.outcomes import CALLS_ONLY, MESSAGES_ONLY, last_call
 from intake.conf.clinic import Channel, shown
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext, translate
 from intake.leads.models import CloseReason, LeadStatus, Outcome
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.desk import formatting
 
 # --- What to say: the words in the person's language, the directions beside them in the staff's.
@@ -49,12 +49,12 @@ class ScriptLine:
     after: str = ""
 
 
-def script(view: View, channel: Channel) -> list[ScriptLine]:
+def script(view: LeadView, channel: Channel) -> list[ScriptLine]:
     """The steps for one channel, with the name where it has been revealed."""
     return {Channel.CALL: _call, Channel.TEXT: _text, Channel.EMAIL: _email}[channel](view)
 
 
-def _call(view: View) -> list[ScriptLine]:
+def _call(view: LeadView) -> list[ScriptLine]:
     return [
         ScriptLine("", _say(view, HELLO)),
         ScriptLine(gettext("If it is them:"), _say(view, PRIVATE)),
@@ -68,29 +68,29 @@ def _call(view: View) -> list[ScriptLine]:
     ]
 
 
-def _nobody_answers(view: View) -> ScriptLine:
+def _nobody_answers(view: LeadView) -> ScriptLine:
     if view.standing.voicemail:
         return ScriptLine(gettext("If nobody answers:"), _say(view, VOICEMAIL), gettext("Not one word more."))
     return ScriptLine(gettext("If nobody answers, hang up."), after=gettext("No voicemail."))
 
 
-def _text(view: View) -> list[ScriptLine]:
+def _text(view: LeadView) -> list[ScriptLine]:
     return [
         ScriptLine(gettext("Write, and nothing about health:"), _say(view, TEXT)),
         ScriptLine(gettext("Others may see it. Wait for the answer; do not send it twice.")),
     ]
 
 
-def _email(view: View) -> list[ScriptLine]:
+def _email(view: LeadView) -> list[ScriptLine]:
     return [
         ScriptLine(gettext("Subject:"), _say(view, SUBJECT)),
         ScriptLine(gettext("Write, and nothing about health:"), _say(view, EMAIL)),
     ]
 
 
-def _say(view: View, words: str) -> str:
+def _say(view: LeadView, words: str) -> str:
     """The words in the language they chose."""
-    clinic = here().clinic
+    clinic = current_service().clinic
     name = next((each.name for each in view.revealed.values()), NAME)
     return translate(
         words,
@@ -150,7 +150,7 @@ class Choices:
     can_note: bool
 
     @classmethod
-    def of(cls, view: View) -> Self:
+    def of(cls, view: LeadView) -> Self:
         """The choices for a lead as it stands."""
         channel = _first(view)
         open_now = [each for each in view.standing.channels if view.verdicts[each].allowed]
@@ -166,7 +166,7 @@ class Choices:
         )
 
 
-def _first(view: View) -> Channel:
+def _first(view: LeadView) -> Channel:
     """The channel the page speaks of first: the one revealed, else the one the gate opens first."""
     if view.revealed:
         return next(each for each in Channel if each in view.revealed)
@@ -180,19 +180,19 @@ def _first(view: View) -> Channel:
     return min(agreed, key=opens)
 
 
-def _button(outcome: Outcome, key: int, view: View) -> Button:
+def _button(outcome: Outcome, key: int, view: LeadView) -> Button:
     if outcome in CALLS_ONLY and _is_last(view):
         return Button(outcome, key, gettext(LAST), gettext(_why_not(outcome, view)))
     hint = ON_A_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.standing.channels else ""
     return Button(outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_why_not(outcome, view)))
 
 
-def _is_last(view: View) -> bool:
+def _is_last(view: LeadView) -> bool:
     booked = view.lead.status is LeadStatus.BOOKED
-    return not booked and last_call(view.standing, here(), coming=1)
+    return not booked and last_call(view.standing, current_service(), coming=1)
 
 
-def _why_not(outcome: Outcome, view: View) -> str:
+def _why_not(outcome: Outcome, view: LeadView) -> str:
     agreed = set(view.standing.channels)
     if outcome is Outcome.VOICEMAIL_LEFT and not view.standing.voicemail:
         return NO_VOICEMAIL
@@ -260,7 +260,7 @@ class PendingAction:
             return []
         return [formatting.later(at, now)] if at else []
 
-    def possible(self, view: View) -> bool:
+    def possible(self, view: LeadView) -> bool:
         """Whether pressing it now may go through: what they did always, else while it is open and free."""
         if self.outcome in outcomes.ALWAYS:
             return view.may(Permission.LOG_OUTCOME)
@@ -285,7 +285,7 @@ def booked_for(typed: str) -> datetime | None:
     try:
         return (
             datetime.strptime(typed, "%Y-%m-%dT%H:%M")
-            .replace(tzinfo=ZoneInfo(here().clinic.time_zone))
+            .replace(tzinfo=ZoneInfo(current_service().clinic.time_zone))
             .astimezone(UTC)
         )
     except (ValueError, OverflowError):

@@ -26,14 +26,14 @@ from intake.jobs import scheduler
 from intake.monitoring import State
 from intake.outbox import Mail, OutboxMessage
 from intake.web.auth import guards
-from intake.web.context import here
-from intake.web.desk.flash import said
+from intake.web.context import current_service
+from intake.web.desk.flash import flash_message
 
 STATES = {State.RED: N_("now"), State.AMBER: N_("soon"), State.GREEN: N_("well")}
 """When a finding wants somebody's attention."""
 
 
-class Told(StrEnum):
+class SettingSource(StrEnum):
     """How much of a setting a page tells."""
 
     VALUE = "value"
@@ -47,7 +47,7 @@ class InForce:
 
     name: str
     doc: str
-    told: Told
+    told: SettingSource
     value: str
     usual: bool
 
@@ -56,40 +56,42 @@ class InForce:
 def doctor_page() -> ResponseReturnValue:
     """What `intake doctor` finds, the worst first; what asks other machines is left to the command."""
     order = list(reversed(State))
-    found = sorted(monitoring.run_checks(here()), key=lambda check: order.index(check.state))
+    found = sorted(monitoring.run_checks(current_service()), key=lambda check: order.index(check.state))
     return render_template(
         "desk/service_doctor.html",
         found=found,
         left_out=monitoring.NOT_FOR_A_PAGE,
         states=STATES,
         version=__version__,
-        now=here().clock(),
+        now=current_service().clock(),
     )
 
 
 @guards.signed_in(Permission.RUN_SERVICE)
-def rounds_page() -> ResponseReturnValue:
+def jobs_page() -> ResponseReturnValue:
     """Everything that runs by itself: what for, how often, when last, how it ended, when next."""
-    with here().database.reading() as session:
+    with current_service().database.reading() as session:
         found = scheduler.status(session)
     return render_template(
         "desk/service_rounds.html",
         rounds=found,
         often=often,
         delivery=scheduler.NOTICES,
-        now=here().clock(),
+        now=current_service().clock(),
     )
 
 
 def often(every: timedelta) -> str:
     """An interval in words: `15 minutes`, `1 hora`."""
-    return str(format_timedelta(every, threshold=1, locale=i18n.in_use.get()))
+    return str(format_timedelta(every, threshold=1, locale=i18n.current_language.get()))
 
 
 @guards.signed_in(Permission.RUN_SERVICE)
 def settings_page() -> ResponseReturnValue:
     """The settings of this process. A secret, or words nobody said may be shown, are only told to be set."""
-    return render_template("desk/service_settings.html", settings=list(in_force(here().settings)), told=Told)
+    return render_template(
+        "desk/service_settings.html", settings=list(in_force(current_service().settings)), told=SettingSource
+    )
 
 
 def in_force(settings: Settings) -> Iterator[InForce]:
@@ -100,7 +102,7 @@ def in_force(settings: Settings) -> Iterator[InForce]:
             name=f"{PREFIX}{knob.name.upper()}",
             doc=_doc(knob.metadata),
             told=_told(knob.name, value),
-            value=str(value) if _told(knob.name, value) is Told.VALUE else "",
+            value=str(value) if _told(knob.name, value) is SettingSource.VALUE else "",
             usual=value == knob.default,
         )
 
@@ -110,10 +112,10 @@ def _doc(metadata: Mapping[str, Any]) -> str:
     return i18n.gettext(words)
 
 
-def _told(name: str, value: object) -> Told:
+def _told(name: str, value: object) -> SettingSource:
     if value in ("", None):
-        return Told.NOT_SET
-    return Told.VALUE if Settings.may_be_shown(name) else Told.SET
+        return SettingSource.NOT_SET
+    return SettingSource.VALUE if Settings.may_be_shown(name) else SettingSource.SET
 
 
 # --- How the mail goes: what waits, what was refused for good, and sending that again.
@@ -138,21 +140,21 @@ def mail_page() -> ResponseReturnValue:
 
 
 def _page(problem: str = "") -> str:
-    now = here().clock()
-    with here().database.reading() as session:
+    now = current_service().clock()
+    with current_service().database.reading() as session:
         standing = outbox.status(session, at=now)
         dead = outbox.dead_letters(session)
     return render_template(
         "desk/service_mail.html",
         standing=standing,
         dead=dead,
-        checks=[check for check in monitoring.run_checks(here()) if check.name in CHECKS],
+        checks=[check for check in monitoring.run_checks(current_service()) if check.name in CHECKS],
         states=STATES,
         mails=MAILS,
         why=why,
         whose=whose,
         problem=problem,
-        said=said(),
+        said=flash_message(),
         now=now,
     )
 
@@ -161,7 +163,7 @@ def _page(problem: str = "") -> str:
 def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
     """Give one refused message a new start. No second factor is asked for: every mail is a constant text."""
     try:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             _again(session, message_id)
     except NotFound:
         return _back("nothing_dead")
@@ -173,7 +175,7 @@ def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
 @guards.signed_in(Permission.RUN_SERVICE)
 def send_all_again() -> ResponseReturnValue:
     """The same for every message that was refused."""
-    with here().database.transaction() as session:
+    with current_service().database.transaction() as session:
         dead = outbox.dead_letters(session)
         for each in dead:
             _again(session, each.id)
@@ -181,7 +183,13 @@ def send_all_again() -> ResponseReturnValue:
 
 
 def _again(session: Any, message_id: uuid.UUID) -> None:
-    outbox.resend(session, message_id, at=here().clock(), keyring=here().keyring, actor=g.member.actor)
+    outbox.resend(
+        session,
+        message_id,
+        at=current_service().clock(),
+        keyring=current_service().keyring,
+        actor=g.member.actor,
+    )
 
 
 def _back(word: str) -> ResponseReturnValue:

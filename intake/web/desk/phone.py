@@ -22,8 +22,8 @@ from intake.leads.form import Request
 from intake.leads.form_token import FormToken, StatementsChanged
 from intake.leads.submission import Submitted, submit
 from intake.web.auth import guards
-from intake.web.auth.saved_forms import Kept
-from intake.web.context import here, to
+from intake.web.auth.saved_forms import SavedForm
+from intake.web.context import current_service, public_path
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
 from intake.web.public.form import Answers
@@ -49,7 +49,7 @@ class Sheet:
 @guards.signed_in(Permission.TAKE_REQUEST)
 def phone_page() -> ResponseReturnValue:
     """An empty sheet in the caller's language."""
-    with speaking(_asked_language(request.args.get("language"))):
+    with using_sheet_language(_asked_language(request.args.get("language"))):
         return _page(Sheet(public_form.new_token().once_more(), Answers()))
 
 
@@ -57,7 +57,7 @@ def phone_page() -> ResponseReturnValue:
 def take_request() -> ResponseReturnValue:
     """Keep what the caller said yes to, or show the sheet again with every word."""
     answers = _answers(dict(request.form.lists()))
-    with speaking(_asked_language(request.form.get("switch") or request.form.get("language"))):
+    with using_sheet_language(_asked_language(request.form.get("switch") or request.form.get("language"))):
         if "switch" in request.form:
             return _page(Sheet(public_form.token_for(answers), answers))
         try:
@@ -68,10 +68,10 @@ def take_request() -> ResponseReturnValue:
             return _page(Sheet(public_form.next_token(answers, failure), known, failure))
 
 
-def put_back(kept: Kept) -> Response:
+def restore_sheet(kept: SavedForm) -> Response:
     """The sheet with what was said before the session ended. Nothing is kept yet."""
     answers = _answers(kept.fields)
-    with speaking(_asked_language(kept.word("language"))):
+    with using_sheet_language(_asked_language(kept.word("language"))):
         return _page(Sheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
 
 
@@ -80,13 +80,13 @@ def _answers(fields: Mapping[str, Sequence[str]]) -> Answers:
 
 
 @contextmanager
-def speaking(spoken: str) -> Iterator[None]:
+def using_sheet_language(spoken: str) -> Iterator[None]:
     """Words in the caller's language; afterwards those of the browser again."""
-    before = i18n.in_use.set(spoken)
+    before = i18n.current_language.set(spoken)
     try:
         yield
     finally:
-        i18n.in_use.reset(before)
+        i18n.current_language.reset(before)
 
 
 def _asked_language(given: str | None) -> str:
@@ -95,10 +95,10 @@ def _asked_language(given: str | None) -> str:
 
 def _keep(answers: Answers) -> tuple[Request, Submitted]:
     """In one transaction, as given aloud to whoever is signed in. Raises the form's expected failures."""
-    instance, now = here(), here().clock()
+    instance, now = current_service(), current_service().clock()
     token = form_token.read(
         answers.word(leads_form.TOKEN),
-        language=i18n.in_use.get(),
+        language=i18n.current_language.get(),
         statements=instance.statements,
         keyring=instance.keyring,
         retention=instance.clinic.retention,
@@ -112,12 +112,12 @@ def _keep(answers: Answers) -> tuple[Request, Submitted]:
 
 def _page(sheet: Sheet) -> Response:
     """The words around the sheet are for us, so they are said in the browser's language."""
-    caller = i18n.in_use.get()
+    caller = i18n.current_language.get()
     failure = sheet.failure
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
     known = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
-    inside = Markup(render_template("desk/_phone_sheet.html", page_of_these=to("/"), **known))  # noqa: S704  our own template
-    guards.speak_as_the_browser_asks()
+    inside = Markup(render_template("desk/_phone_sheet.html", page_of_these=public_path("/"), **known))  # noqa: S704  our own template
+    guards.set_language_from_browser()
     words = render_template(
         "desk/phone.html",
         sheet=inside,
@@ -132,9 +132,9 @@ def _page(sheet: Sheet) -> Response:
 
 def _kept(asked: Request, submitted: Submitted) -> str:
     """What to read out: by when, the reference, and the code in fours."""
-    kept = confirmation.Kept.from_submitted(submitted)
+    kept = confirmation.Confirmation.from_submitted(submitted)
     promise = confirmation.promise(asked, kept)
-    guards.speak_as_the_browser_asks()
+    guards.set_language_from_browser()
     return render_template(
         "desk/phone_kept.html", promise=promise, kept=kept, lead=submitted.lead, caller=asked.language
     )

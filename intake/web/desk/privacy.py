@@ -30,15 +30,15 @@ from intake.core.paths import STATIC
 from intake.leads import suppression
 from intake.leads.history import shows_again
 from intake.leads.models import HoldReason, SuppressionReason, references_of
-from intake.leads.suppression import ContactStatus
+from intake.leads.suppression import StopStatus
 from intake.privacy import legal_holds, retention, statement_versions
 from intake.reports import compliance
-from intake.reports.compliance import Evidence, Standing, Urgency
+from intake.reports.compliance import ComplianceReport, FigureState, Urgency
 from intake.web.auth import guards
-from intake.web.auth.reauth import fresh
-from intake.web.context import here
+from intake.web.auth.reauth import require_recent_second_factor
+from intake.web.context import current_service
 from intake.web.desk import audit_labels, formatting
-from intake.web.desk.flash import said
+from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import acting
 from intake.web.errors import POLICIES
 
@@ -103,14 +103,14 @@ class Disclosure:
 @guards.signed_in(Permission.READ_AUDIT)
 def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Who opened one request, when, and which of its values they were shown; also after its erasure."""
-    with here().database.reading() as session:
+    with current_service().database.reading() as session:
         events = service.views_of(session, lead_id)
         reference = references_of(session, {lead_id}).get(lead_id)
         if not reference and not service.events_about(session, lead_id, limit=1):
             raise NotFound
         names = names_of(session, {event.actor_id for event in events if event.actor_id})
-        staff = staff_service.everybody(session)
-    with here().database.transaction() as session:
+        staff = staff_service.list_accounts(session)
+    with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.AUDIT_READ, about=lead_id, count=len(events))
     return render_template(
         "desk/officer_looks.html",
@@ -125,7 +125,7 @@ def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
         field_of=_field,
         again=shows_again,
         acts=audit_labels,
-        now=here().clock(),
+        now=current_service().clock(),
     )
 
 
@@ -159,10 +159,15 @@ def _disclosure(same: Sequence[AuditEvent]) -> Disclosure:
 @guards.signed_in(Permission.READ_AUDIT)
 def statements_page() -> ResponseReturnValue:
     """Every statement in force with all its earlier wordings, what changed, and who stands on which."""
-    with here().database.reading() as session:
-        found = statement_versions.histories(session, statements=here().statements, languages=LANGUAGES)
+    with current_service().database.reading() as session:
+        found = statement_versions.histories(
+            session, statements=current_service().statements, languages=LANGUAGES
+        )
     return render_template(
-        "desk/officer_statements.html", histories=found, differences=differences, now=here().clock()
+        "desk/officer_statements.html",
+        histories=found,
+        differences=differences,
+        now=current_service().clock(),
     )
 
 
@@ -170,7 +175,7 @@ def statements_page() -> ResponseReturnValue:
 def stops_page() -> ResponseReturnValue:
     """The do-not-contact list: when, why, by whom, whether lifted; no value."""
     filters = _asked(request.args)
-    with here().database.reading() as session:
+    with current_service().database.reading() as session:
         found = suppression.suppression_page(
             session, after=PageStart.read(request.args.get("after", "")), **filters
         )
@@ -180,10 +185,10 @@ def stops_page() -> ResponseReturnValue:
         found=found,
         names=names,
         words={name: str(word) for name, word in filters.items() if word},
-        standings=tuple(ContactStatus),
+        standings=tuple(StopStatus),
         reasons=tuple(SuppressionReason),
         acts=audit_labels,
-        now=here().clock(),
+        now=current_service().clock(),
     )
 
 
@@ -191,7 +196,7 @@ def _asked(words: Mapping[str, str]) -> suppression.StopQuery:
     """The filters of the address; a word that says nothing is as good as none."""
     standing, reason = words.get("standing", ""), words.get("reason", "")
     return {
-        "standing": ContactStatus(standing) if standing in set(ContactStatus) else None,
+        "standing": StopStatus(standing) if standing in set(StopStatus) else None,
         "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
     }
 
@@ -200,10 +205,10 @@ def _asked(words: Mapping[str, str]) -> suppression.StopQuery:
 
 HTML, JSON = "html", "json"
 STANDINGS = {
-    Standing.OPEN: N_("open"),
-    Standing.NOT_KNOWN: N_("not known"),
-    Standing.GOOD: N_("as it should be"),
-    Standing.TOLD: N_("for information"),
+    FigureState.OPEN: N_("open"),
+    FigureState.NOT_KNOWN: N_("not known"),
+    FigureState.GOOD: N_("as it should be"),
+    FigureState.TOLD: N_("for information"),
 }
 URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
 
@@ -211,34 +216,34 @@ URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
 @guards.signed_in(Permission.SEE_EVIDENCE)
 def evidence_page() -> ResponseReturnValue:
     """The report of this moment; that it was looked at is recorded."""
-    report = compliance.gather(here(), policies=POLICIES)
-    with here().database.transaction() as session:
+    report = compliance.gather(current_service(), policies=POLICIES)
+    with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.EVIDENCE_READ)
     return render_template("desk/evidence.html", **_known(report))
 
 
 @guards.signed_in(Permission.SEE_EVIDENCE)
-@fresh
+@require_recent_second_factor
 def save_evidence() -> ResponseReturnValue:
     """The report as a file to keep; recorded, because it leaves the building. JSON is always in English."""
     kind = JSON if request.form.get("kind") == JSON else HTML
-    with i18n.speaking(i18n.DEFAULT if kind == JSON else i18n.in_use.get()):
-        report = compliance.gather(here(), policies=POLICIES)
+    with i18n.using_language(i18n.DEFAULT if kind == JSON else i18n.current_language.get()):
+        report = compliance.gather(current_service(), policies=POLICIES)
         words = compliance.as_json(report) if kind == JSON else as_html(report)
-    with here().database.transaction() as session:
+    with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.EVIDENCE_SAVED, kind=kind)
     answer = Response(words, mimetype="application/json" if kind == JSON else "text/html")
     answer.headers["Content-Disposition"] = f'attachment; filename="evidence-{report.at:%Y-%m-%d}.{kind}"'
     return answer
 
 
-def as_html(report: Evidence) -> str:
+def as_html(report: ComplianceReport) -> str:
     """One page that needs nothing beside it, to be printed or kept. Needs an application's context."""
     style = Markup((STATIC / "evidence.css").read_text(encoding="utf-8"))  # noqa: S704  a file of ours
     return render_template("evidence.html", style=style, **_known(report))
 
 
-def _known(report: Evidence) -> dict[str, object]:
+def _known(report: ComplianceReport) -> dict[str, object]:
     return {
         "report": report,
         "standings": STANDINGS,
@@ -250,8 +255,8 @@ def _known(report: Evidence) -> dict[str, object]:
 
 def moment_in_full(at: datetime) -> str:
     """A moment in full, on the clinic's clock: `November 18, 2026, 10 am`."""
-    there = local(at, here().clinic.time_zone).date()
-    day = format_date(there, "long", locale=i18n.in_use.get())
+    there = local(at, current_service().clinic.time_zone).date()
+    day = format_date(there, "long", locale=i18n.current_language.get())
     return f"{day}, {formatting.time_of_day(at)}"
 
 
@@ -261,9 +266,9 @@ def moment_in_full(at: datetime) -> str:
 @guards.signed_in(Permission.HOLD_LEAD)
 def holds_page() -> ResponseReturnValue:
     """Every legal hold, and what ends by itself within a day, by why."""
-    now, kept = here().clock(), here().clinic.retention
-    with here().database.transaction() as session:
-        listed = legal_holds.listed(session, member=g.member, instance=here())
+    now, kept = current_service().clock(), current_service().clinic.retention
+    with current_service().database.transaction() as session:
+        listed = legal_holds.list_holds(session, member=g.member, instance=current_service())
         ahead = retention.preview(session, until=now + retention.POSTPONED_AHEAD)
     return render_template(
         "desk/holds.html",
@@ -272,41 +277,43 @@ def holds_page() -> ResponseReturnValue:
         days={"open_days": kept.open_days, "closed_days": kept.closed_days},
         at_most=retention.AT_MOST.days,
         now=now,
-        said=said(),
+        said=flash_message(),
     )
 
 
 @guards.signed_in(Permission.HOLD_LEAD)
-@fresh
+@require_recent_second_factor
 def postpone_retention() -> ResponseReturnValue:
     """Put off by a day what ends by its time alone."""
-    with here().database.transaction() as session:
-        count = retention.postpone(session, member=g.member, instance=here())
+    with current_service().database.transaction() as session:
+        count = retention.postpone_due(session, member=g.member, instance=current_service())
     return guards.redirect_to(url_for("desk.holds_page", said="put_off" if count else "nothing_put_off"))
 
 
 @guards.signed_in(Permission.HOLD_LEAD)
-@fresh
+@require_recent_second_factor
 def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Hold a request back, or renew its hold."""
     reason, day = _reason(), _day()
 
     def act() -> str:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            legal_holds.put(session, lead, reason=reason, last_day=day, member=g.member, instance=here())
+            legal_holds.place_hold(
+                session, lead, reason=reason, last_day=day, member=g.member, instance=current_service()
+            )
         return "legal_hold"
 
     return acting(lead_id, act)
 
 
 @guards.signed_in(Permission.HOLD_LEAD)
-@fresh
+@require_recent_second_factor
 def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
     """End a hold before its last day. A request that waited to be erased is gone then."""
-    with here().database.transaction() as session:
+    with current_service().database.transaction() as session:
         lead = queue.one(session, lead_id, member=g.member)
-        gone = legal_holds.release(session, lead, member=g.member, instance=here())
+        gone = legal_holds.release_hold(session, lead, member=g.member, instance=current_service())
     if gone:
         return guards.redirect_to(url_for("desk.holds_page", said="released_and_erased"))
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, said="released"))

@@ -15,14 +15,14 @@ from intake.casework import queue, search
 from intake.casework.queue import Filters, Page
 from intake.conf.clinic import Holiday
 from intake.core.errors import Unprocessable
-from intake.core.i18n import N_, in_use
+from intake.core.i18n import N_, current_language
 from intake.leads import claims, reminders, suppression
 from intake.security import crypto
 from intake.web.auth import guards
-from intake.web.auth.saved_forms import Kept
-from intake.web.context import here
+from intake.web.auth.saved_forms import SavedForm
+from intake.web.context import current_service
 from intake.web.desk import formatting
-from intake.web.desk.flash import said
+from intake.web.desk.flash import flash_message
 
 POLL_SECONDS = 15
 """How often an open queue asks whether something has changed."""
@@ -35,7 +35,7 @@ def queue_page() -> ResponseReturnValue:
     """Who waits. Filters and the place of the page stand in the address; nothing there is about anybody."""
     page = _look()
     _record(page)
-    return _shown(page, said())
+    return _shown(page, flash_message())
 
 
 @guards.signed_in(Permission.LIST_LEADS, background=True)
@@ -56,19 +56,19 @@ def queue_rows() -> ResponseReturnValue:
 
 
 def _look() -> Page:
-    with here().database.reading() as session:
+    with current_service().database.reading() as session:
         return queue.page(
             session,
             filters=Filters.read(request.args),
             after=PageStart.read(request.args.get("after", "")),
             member=g.member,
-            instance=here(),
+            instance=current_service(),
         )
 
 
 def _record(page: Page) -> None:
-    with here().database.transaction() as session:
-        queue.record_queue_read(session, page, member=g.member, instance=here())
+    with current_service().database.transaction() as session:
+        queue.record_queue_read(session, page, member=g.member, instance=current_service())
 
 
 def _who(page: Page) -> str:
@@ -85,19 +85,19 @@ def _shown(page: Page, sentence: str) -> str:
 @guards.signed_in(Permission.LIST_LEADS)
 def handover_page() -> ResponseReturnValue:
     """What the next shift has to know."""
-    with here().database.reading() as session:
-        page = queue.handover(session, member=g.member, instance=here())
-    with here().database.transaction() as session:
-        queue.record_handover(session, page, member=g.member, instance=here())
+    with current_service().database.reading() as session:
+        page = queue.handover(session, member=g.member, instance=current_service())
+    with current_service().database.transaction() as session:
+        queue.record_handover(session, page, member=g.member, instance=current_service())
     words = {"page": page, "kinds": queue.Loose, "hours": queue.AHEAD, "most": queue.MOST}
-    return render_template("desk/handover.html", said=said(), **words)
+    return render_template("desk/handover.html", said=flash_message(), **words)
 
 
 @guards.signed_in(Permission.CLAIM_LEAD)
-def give_back_all() -> ResponseReturnValue:
+def release_all_claims() -> ResponseReturnValue:
     """End all our holds at once; with none left it says the same."""
-    with here().database.transaction() as session:
-        claims.give_back_all(session, member=g.member, instance=here())
+    with current_service().database.transaction() as session:
+        claims.release_all(session, member=g.member, instance=current_service())
     return guards.redirect_to(url_for("desk.handover_page", said="given_back_all"))
 
 
@@ -106,8 +106,8 @@ def find_lead() -> ResponseReturnValue:
     """Everybody behind a whole reference, number or address; a reference leads straight to its lead."""
     term = request.form.get("term", "")
     try:
-        with here().database.transaction() as session:
-            found = search.find(session, term=term, member=g.member, instance=here())
+        with current_service().database.transaction() as session:
+            found = search.find(session, term=term, member=g.member, instance=current_service())
     except Unprocessable as refused:
         return _find_page(None, term, refused.sentence), refused.status
     if found.kind is search.TermKind.REFERENCE and found.rows:
@@ -116,25 +116,27 @@ def find_lead() -> ResponseReturnValue:
 
 
 def _find_page(found: search.Found | None, term: str, problem: str = "") -> str:
-    return render_template("desk/find.html", found=found, term=term, problem=problem, now=here().clock())
+    return render_template(
+        "desk/find.html", found=found, term=term, problem=problem, now=current_service().clock()
+    )
 
 
 @guards.signed_in(Permission.STOP_ANYONE)
 def stop_page() -> ResponseReturnValue:
     """The form for somebody who called and wants to hear from us no more."""
-    return _stop_page(said=said())
+    return _stop_page(said=flash_message())
 
 
 def _stop_page(*, said: str = "", term: str = "", problem: str = "") -> str:
     return render_template("desk/stop.html", said=said, term=term, problem=problem)
 
 
-def put_back_stop(kept: Kept) -> Response:
+def restore_stop(kept: SavedForm) -> Response:
     """The same form with what was typed before the session ended. Nobody is stopped yet."""
     return make_response(_stop_page(term=kept.word("term"), problem=PRESS_AGAIN))
 
 
-def put_back_find(kept: Kept) -> Response:
+def restore_find(kept: SavedForm) -> Response:
     """The page that finds somebody, with what was typed before the session ended."""
     return make_response(_find_page(None, kept.word("term"), PRESS_AGAIN))
 
@@ -147,9 +149,9 @@ def stop_anyone() -> ResponseReturnValue:
         term = search.read_contact(typed)
     except Unprocessable as refused:
         return _stop_page(term=typed, problem=refused.sentence), refused.status
-    with here().database.transaction() as session:
+    with current_service().database.transaction() as session:
         suppression.stop_contact(
-            session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=here()
+            session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=current_service()
         )
     return guards.redirect_to(url_for("desk.stop_page", said="stopped_anyone"))
 
@@ -160,9 +162,9 @@ def stop_anyone() -> ResponseReturnValue:
 @guards.signed_in(Permission.SEE_HEALTH)
 def hours_page() -> ResponseReturnValue:
     """The hours as `clinic.toml` has them; they are changed there. Nothing on it is about anybody."""
-    now, clinic = here().clock(), here().clinic
-    with here().database.reading() as session:
-        opened = reminders.attendance(session, instance=here())
+    now, clinic = current_service().clock(), current_service().clinic
+    with current_service().database.reading() as session:
+        opened = reminders.attendance(session, instance=current_service())
     return render_template(
         "desk/hours.html",
         week=_week(),
@@ -177,12 +179,14 @@ def hours_page() -> ResponseReturnValue:
 
 def _week() -> list[tuple[str, str]]:
     """Each day with its hours in words; none when the clinic is closed on it."""
-    spoken = in_use.get()
+    spoken = current_language.get()
     names = get_day_names(locale=spoken)
-    days = enumerate(here().clinic.hours.days)
+    days = enumerate(current_service().clinic.hours.days)
     return [(str(names[weekday]), promise.spans_phrase(hours, spoken)) for weekday, hours in days]
 
 
 def _ahead(now: datetime) -> Sequence[Holiday]:
     today = formatting.day_of(now)
-    return sorted((each for each in here().clinic.holidays if each.on >= today), key=lambda each: each.on)
+    return sorted(
+        (each for each in current_service().clinic.holidays if each.on >= today), key=lambda each: each.on
+    )

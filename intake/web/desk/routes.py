@@ -22,8 +22,8 @@ from intake.web.desk import (
 )
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
-desk.before_request(guards.speak_as_the_browser_asks)
-desk.after_request(guards.hand_over)
+desk.before_request(guards.set_language_from_browser)
+desk.after_request(guards.set_renewed_cookie)
 
 PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("", queue.queue_page),
@@ -41,23 +41,23 @@ PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/numbers", statistics.numbers_page),
     ("/account", account.account_page),
     ("/account/factor", account.factor_page),
-    ("/account/left", account.left),
-    ("/account/stay", account.stay),
+    ("/account/left", account.session_time_left),
+    ("/account/stay", account.extend_session),
     ("/accounts", accounts.accounts_page),
     ("/holds", privacy.holds_page),
     ("/evidence", privacy.evidence_page),
     ("/service", operations.doctor_page),
     ("/service/mail", operations.mail_page),
-    ("/service/rounds", operations.rounds_page),
+    ("/service/rounds", operations.jobs_page),
     ("/service/settings", operations.settings_page),
 )
 ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/find", queue.find_lead),
-    ("/give-back", queue.give_back_all),
+    ("/give-back", queue.release_all_claims),
     ("/team/share", team.share_out),
-    ("/team/take-back", team.take_back),
+    ("/team/take-back", team.revoke_claim),
     ("/leads/<uuid:lead_id>/claim", lead.claim),
-    ("/leads/<uuid:lead_id>/give-back", lead.give_back),
+    ("/leads/<uuid:lead_id>/give-back", lead.release_claim),
     ("/leads/<uuid:lead_id>/reveal", lead.reveal),
     ("/leads/<uuid:lead_id>/outcome", lead.outcome),
     ("/leads/<uuid:lead_id>/close", lead.close),
@@ -67,7 +67,7 @@ ACTS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("/leads/<uuid:lead_id>/release", privacy.release_hold),
     ("/holds/postpone", privacy.postpone_retention),
     ("/leads/<uuid:lead_id>/undo", lead.undo_act),
-    ("/leads/<uuid:lead_id>/again", lead.lead_again),
+    ("/leads/<uuid:lead_id>/again", lead.lead_page_again),
     ("/phone", phone.take_request),
     ("/stop", queue.stop_anyone),
     ("/log/verify", audit_log.verify),
@@ -97,7 +97,7 @@ for rule, view in ACTS:
 
 
 @desk.context_processor
-def known() -> dict[str, Any]:
+def template_context() -> dict[str, Any]:
     """What all its pages know: who is here, the form token, how times are said, and what is wrong."""
     return {
         "member": g.get("member"),

@@ -18,16 +18,16 @@ from intake.core import i18n
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext
 from intake.reports import charts, statistics
-from intake.reports.periods import Ending, Promise
+from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Numbers, Period, is_small, masked_counts
 from intake.web.auth import guards
-from intake.web.auth.reauth import fresh
-from intake.web.context import here
+from intake.web.auth.reauth import require_recent_second_factor
+from intake.web.context import current_service
 
 CHOICES = (7, 30, 90)
 USUAL = 30
 LANGUAGES = {"en": N_("English"), "es": N_("Spanish")}
-NOT_SETTLED = frozenset({Ending.OPEN.sentence, Promise.AHEAD.sentence, Promise.ENDED.sentence})
+NOT_SETTLED = frozenset({Ending.OPEN.sentence, PromiseResult.AHEAD.sentence, PromiseResult.ENDED.sentence})
 _LOCALES = {"en": "en_US", "es": "es_US"}
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -39,26 +39,26 @@ def numbers_page() -> ResponseReturnValue:
         period = _period(request.args)
     except Unprocessable as refused:
         return _rendered(None, request.args, refused.sentence), refused.status
-    with here().database.reading() as session:
-        found = statistics.gather(session, period=period, member=g.member, instance=here())
+    with current_service().database.reading() as session:
+        found = statistics.gather(session, period=period, member=g.member, instance=current_service())
     return _rendered(found, _as_words(period))
 
 
 @guards.signed_in(Permission.SEE_NUMBERS)
-@fresh
+@require_recent_second_factor
 def save_numbers() -> ResponseReturnValue:
     """The same as a file to keep, masked; recorded, because it leaves the building."""
     try:
         period = _period(request.form)
     except Unprocessable as refused:
         return _rendered(None, request.form, refused.sentence), refused.status
-    with here().database.transaction() as session:
-        found = statistics.gather(session, period=period, member=g.member, instance=here())
+    with current_service().database.transaction() as session:
+        found = statistics.gather(session, period=period, member=g.member, instance=current_service())
         audit.record(
             session,
             Action.REPORT_EXPORTED,
-            keyring=here().keyring,
-            at=here().clock(),
+            keyring=current_service().keyring,
+            at=current_service().clock(),
             actor=g.member.actor,
             details={"kind": "numbers", "count": period.length},
         )
@@ -70,7 +70,7 @@ def save_numbers() -> ResponseReturnValue:
 
 def _period(words: Mapping[str, str]) -> Period:
     """The days between `from` and `to`, or the last `days`. Raises Unprocessable when they are none."""
-    today = local(here().clock(), here().clinic.time_zone).date()
+    today = local(current_service().clock(), current_service().clinic.time_zone).date()
     if words.get("from") or words.get("to"):
         return Period.read(words.get("from", ""), words.get("to", ""), today=today)
     days = words.get("days", "")
@@ -89,7 +89,7 @@ def _rendered(found: Numbers | None, typed: Mapping[str, str], problem: str = ""
         typed=typed,
         problem=problem,
         choices=CHOICES,
-        today=local(here().clock(), here().clinic.time_zone).date(),
+        today=local(current_service().clock(), current_service().clinic.time_zone).date(),
         short=short,
         weekday=weekday,
         hour=hour,
@@ -131,17 +131,17 @@ def _channels(found: Numbers) -> dict[str, int]:
 
 def short(day: date) -> str:
     """`Nov 18`, `18 nov`."""
-    return str(format_skeleton("MMMd", day, locale=_LOCALES[i18n.in_use.get()]))
+    return str(format_skeleton("MMMd", day, locale=_LOCALES[i18n.current_language.get()]))
 
 
 def weekday(place: int) -> str:
     """`Mon`, `lun`; 0 is Monday."""
-    return str(get_day_names("abbreviated", locale=i18n.in_use.get())[place])
+    return str(get_day_names("abbreviated", locale=i18n.current_language.get())[place])
 
 
 def hour(of_day: int) -> str:
     """`3 pm`; short in Spanish too: `15 h`."""
-    return i18n.hour(time(of_day)) if i18n.in_use.get() == "en" else f"{of_day} h"
+    return i18n.hour_phrase(time(of_day)) if i18n.current_language.get() == "en" else f"{of_day} h"
 
 
 def waited(length: timedelta) -> str:

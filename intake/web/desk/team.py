@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission
 from intake.casework import assignment
-from intake.casework.assignment import Pick, Shared
+from intake.casework.assignment import Selection, ShareResult
 from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
-from intake.web.context import here
-from intake.web.desk.flash import said
+from intake.web.context import current_service
+from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import version_in
 
 SHARING = guards.signed_in(Permission.SHARE_LEADS)
@@ -27,41 +27,43 @@ def team_page() -> ResponseReturnValue:
 
 
 def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
-    with here().database.reading() as session:
-        team = assignment.team(session, member=g.member, instance=here())
-    with here().database.transaction() as session:
-        assignment.record(session, team, member=g.member, instance=here())
+    with current_service().database.reading() as session:
+        team = assignment.team(session, member=g.member, instance=current_service())
+    with current_service().database.transaction() as session:
+        assignment.record(session, team, member=g.member, instance=current_service())
     words = {"picked": set(request.form.getlist("pick")), "chosen": set(request.form.getlist("to"))}
-    page = render_template("desk/team.html", team=team, problems=problems or {}, said=said(), **words)
+    page = render_template(
+        "desk/team.html", team=team, problems=problems or {}, said=flash_message(), **words
+    )
     return make_response(page, status)
 
 
 @SHARING
 def share_out() -> ResponseReturnValue:
     """Hand the picked requests to whoever was chosen; to several of them evenly."""
-    picks = [Pick(lead_id, version=version_in(mark)) for lead_id, mark in _picked()]
+    picks = [Selection(lead_id, version=version_in(mark)) for lead_id, mark in _picked()]
     people = {_identifier(each) for each in request.form.getlist("to")}
 
-    def act(session: Any) -> Shared:
-        return assignment.share_out(session, picks, to=people, member=g.member, instance=here())
+    def act(session: Any) -> ShareResult:
+        return assignment.share_out(session, picks, to=people, member=g.member, instance=current_service())
 
     return _answer(act, "shared")
 
 
 @SHARING
-def take_back() -> ResponseReturnValue:
+def revoke_claim() -> ResponseReturnValue:
     """End the holds that were picked; whoever held them is told at their next act."""
-    picks = [Pick(lead_id, holder=_identifier(mark)) for lead_id, mark in _picked()]
+    picks = [Selection(lead_id, holder=_identifier(mark)) for lead_id, mark in _picked()]
 
-    def act(session: Any) -> Shared:
-        return assignment.take_back(session, picks, member=g.member, instance=here())
+    def act(session: Any) -> ShareResult:
+        return assignment.revoke(session, picks, member=g.member, instance=current_service())
 
     return _answer(act, "taken_back")
 
 
-def _answer(act: Callable[[Any], Shared], word: str) -> ResponseReturnValue:
+def _answer(act: Callable[[Any], ShareResult], word: str) -> ResponseReturnValue:
     try:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             shared = act(session)
     except Unprocessable as refused:
         return _page({f"{word}_{name}": each for name, each in refused.problems.items()}, refused.status)

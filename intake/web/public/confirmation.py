@@ -19,7 +19,7 @@ from intake.core.i18n import N_
 from intake.leads.form import Request
 from intake.leads.submission import Submitted
 from intake.leads.submission import answers as answers_to_statements
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.public import form
 from intake.web.templating import on_day
 
@@ -37,7 +37,7 @@ IN_TOUCH = N_("A person will be in touch with you %(promise)s.")
 
 
 @dataclass(frozen=True)
-class Kept:
+class Confirmation:
     """What the page tells of the lead; read while the transaction was open."""
 
     reference: str
@@ -52,7 +52,7 @@ class Kept:
         return cls(lead.reference, submitted.code, lead.promise_at, lead.asked_at)
 
 
-class Agreed(NamedTuple):
+class AgreedItem(NamedTuple):
     """One answer: the words agreed to, quoted, or what a "no" means (a message id, as `name` is)."""
 
     name: str
@@ -61,9 +61,9 @@ class Agreed(NamedTuple):
     quoted: bool
 
 
-def page(asked: Request, kept: Kept) -> str:
+def page(asked: Request, kept: Confirmation) -> str:
     """The confirmation (200, decisions.md 1). It never repeats a name, number or address."""
-    instance, spoken = here(), i18n.in_use.get()
+    instance, spoken = current_service(), i18n.current_language.get()
     return render_template(
         "public/confirmation.html",
         reference=kept.reference,
@@ -80,10 +80,12 @@ def page(asked: Request, kept: Kept) -> str:
     )
 
 
-def promise(asked: Request, kept: Kept) -> str:
+def promise(asked: Request, kept: Confirmation) -> str:
     """By when a person will be in touch, in a sentence, on the clock of whoever asked."""
     zone = _zone(asked)
-    said = promise_in_words(kept.promise_at, now=here().clock(), zone=zone, language=i18n.in_use.get())
+    said = promise_in_words(
+        kept.promise_at, now=current_service().clock(), zone=zone, language=i18n.current_language.get()
+    )
     only = next(iter(asked.channels)) if len(asked.channels) == 1 else None
     return i18n.translate(PROMISES[only] if only else IN_TOUCH, promise=said)
 
@@ -92,8 +94,8 @@ def _zone(asked: Request) -> str:
     return asked.time_zone or zones_of(asked.region)[0]
 
 
-def _asked_at(kept: Kept, zone: str) -> str:
-    there, spoken = local(kept.asked_at, zone), i18n.in_use.get()
+def _asked_at(kept: Confirmation, zone: str) -> str:
+    there, spoken = local(kept.asked_at, zone), i18n.current_language.get()
     return i18n.translate(
         N_("On %(day)s, at %(time)s %(zone)s."),
         day=on_day(there.date()),
@@ -102,7 +104,7 @@ def _asked_at(kept: Kept, zone: str) -> str:
     )
 
 
-def agreed(asked: Request) -> list[Agreed]:
+def agreed(asked: Request) -> list[AgreedItem]:
     """Every statement that was shown and what was answered, in the order of the page."""
     states = answers_to_statements(asked)
     return [
@@ -112,10 +114,12 @@ def agreed(asked: Request) -> list[Agreed]:
     ]
 
 
-def _agreed(kind: Kind, name: str, asked: Request, *, given: bool) -> Agreed:
+def _agreed(kind: Kind, name: str, asked: Request, *, given: bool) -> AgreedItem:
     if kind is Kind.VOICEMAIL:
-        answers = form.voicemail_answers(here(), asked.language)
-        return Agreed(name, given, answers["yes" if given else "no"], quoted=True)
+        answers = form.voicemail_answers(current_service(), asked.language)
+        return AgreedItem(name, given, answers["yes" if given else "no"], quoted=True)
     if not given:
-        return Agreed(name, given, REFUSED[kind], quoted=False)
-    return Agreed(name, given, here().statements.in_force(asked.language)[kind].label, quoted=True)
+        return AgreedItem(name, given, REFUSED[kind], quoted=False)
+    return AgreedItem(
+        name, given, current_service().statements.in_force(asked.language)[kind].label, quoted=True
+    )

@@ -23,8 +23,8 @@ from intake.instance import Instance
 from intake.leads import form_token, reminders
 from intake.leads.form import place_of
 from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
-from intake.leads.submission import AlreadySent, Ended, NoLongerHeld
-from intake.web.context import here
+from intake.leads.submission import AlreadySent, Erased, RequestEnded
+from intake.web.context import current_service
 from intake.web.form_parsing import NotWhole
 
 # --- The lists on the page with the form: states, their time zones, the parts of the week.
@@ -177,9 +177,9 @@ class _Cached:
 
 def desk_availability() -> DeskAvailability:
     """Whether somebody looks after requests now. Raises nothing: a page is shown whatever is broken."""
-    now, seen = here().clock(), current_app.extensions.get(_PLACE)
+    now, seen = current_service().clock(), current_app.extensions.get(_PLACE)
     if seen is None or not seen.at <= now < seen.at + FRESH:
-        seen = _Cached(_look(here()), now)
+        seen = _Cached(_look(current_service()), now)
         current_app.extensions[_PLACE] = seen
     return DeskAvailability(seen.presence)
 
@@ -187,7 +187,7 @@ def desk_availability() -> DeskAvailability:
 def _look(instance: Instance) -> DeskAvailability:
     try:
         with instance.database.reading() as session:
-            nobody = reminders.unattended(session, instance=instance)
+            nobody = reminders.is_unattended(session, instance=instance)
     except Unavailable:
         return DeskAvailability.DOWN
     return DeskAvailability.NOBODY if nobody else DeskAvailability.HERE
@@ -247,7 +247,7 @@ def page(
 
     Not `whole`: some of what was typed did not reach us, and the page does not say that all of it is here.
     """
-    seen, now = desk_availability(), here().clock()
+    seen, now = desk_availability(), current_service().clock()
     words = render_template(
         "public/ask.html",
         **questions(token, answers=answers or Answers(), problems=problems or {}),
@@ -257,7 +257,7 @@ def page(
         call_us=status >= BROKEN,
         ahead=False,
         page_of_these="",
-        promise=promise_before(here(), now, seen),
+        promise=promise_before(current_service(), now, seen),
         presence=seen.value,
     )
     return Response(words, status)
@@ -267,7 +267,7 @@ def questions(
     token: FormToken, *, answers: Answers, problems: Mapping[str, Sequence[str]]
 ) -> dict[str, object]:
     """What the three parts of the form need, in the language in use."""
-    spoken, instance = i18n.in_use.get(), here()
+    spoken, instance = i18n.current_language.get(), current_service()
     return {
         "token": form_token.sign(token, keyring=instance.keyring),
         "answers": answers,
@@ -301,7 +301,7 @@ def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) ->
     clinic = instance.clinic
     if seen is DeskAvailability.DOWN:
         return None
-    start = reminders.closing(instance) if seen is DeskAvailability.NOBODY else None
+    start = reminders.closes_at(instance) if seen is DeskAvailability.NOBODY else None
     try:
         promise = promise_for(
             clinic,
@@ -314,19 +314,19 @@ def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) ->
         )
     except NoTimeWithin14Days:
         return None
-    return promise_in_words(promise, now=now, zone=clinic.time_zone, language=i18n.in_use.get())
+    return promise_in_words(promise, now=now, zone=clinic.time_zone, language=i18n.current_language.get())
 
 
 def new_token(article: str | None = None) -> FormToken:
     """The token of a page nobody has seen. An article we do not know is no article."""
-    instance, spoken = here(), i18n.in_use.get()
+    instance, spoken = current_service(), i18n.current_language.get()
     known = article if place_of(article, instance.clinic) is not None else None
-    return form_token.fresh(
+    return form_token.new_token(
         language=spoken, statements=instance.statements, now=instance.clock(), article=known
     )
 
 
-def again(answers: Answers, failure: IntakeError) -> Response:
+def form_again(answers: Answers, failure: IntakeError) -> Response:
     """The page as it was typed, with what to look at, and a token for the next time it is sent."""
     changed = isinstance(failure, StatementsChanged)
     wrong = failure.problems if isinstance(failure, Unprocessable) else {}
@@ -341,7 +341,7 @@ def again(answers: Answers, failure: IntakeError) -> Response:
     )
 
 
-def switched(answers: Answers) -> Response:
+def switch_language(answers: Answers) -> Response:
     """The same page in the language of its path: nothing kept, nothing lost, nothing said."""
     return page(token_for(answers), answers=answers)
 
@@ -356,7 +356,7 @@ def next_token(answers: Answers, failure: IntakeError) -> FormToken:
     before = _sent_with(answers)
     if isinstance(failure, AlreadySent):
         return new_token(before.article).once_more(follows=failure.follows)
-    if isinstance(failure, Stale | NoLongerHeld | Ended):
+    if isinstance(failure, Stale | Erased | RequestEnded):
         return new_token(before.article).once_more()
     return before if isinstance(failure, Forged) else _in_this_language(before).once_more()
 
@@ -364,10 +364,10 @@ def next_token(answers: Answers, failure: IntakeError) -> FormToken:
 def _sent_with(answers: Answers) -> FormToken:
     """The token that came with the answers, of whatever age and words; a new one if it is not ours."""
     try:
-        return form_token.peek(answers.word("token"), keyring=here().keyring)
+        return form_token.peek(answers.word("token"), keyring=current_service().keyring)
     except Forged:
         return new_token()
 
 
 def _in_this_language(token: FormToken) -> FormToken:
-    return token.showing(i18n.in_use.get(), here().statements)
+    return token.showing(i18n.current_language.get(), current_service().statements)

@@ -21,9 +21,9 @@ from intake.core.i18n import N_
 from intake.privacy import contact_correction, data_export, self_service
 from intake.privacy.contact_correction import Correction
 from intake.privacy.data_export import ReceiptFormat
-from intake.privacy.self_service import NothingFound, Opened
+from intake.privacy.self_service import NothingFound, OpenedRequest
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.form_parsing import TOO_MUCH, sent
 from intake.web.public import manage_forms
 from intake.web.public.form import Answers
@@ -66,7 +66,7 @@ CORRECTED = {
 
 manage = Blueprint("manage", __name__)
 
-Act = Callable[[Any, str], Opened]
+Act = Callable[[Any, str], OpenedRequest]
 """What to do in a transaction with the private code."""
 
 
@@ -81,14 +81,19 @@ def page(_act: str = "") -> ResponseReturnValue:
 @manage.post("/manage")
 def look() -> ResponseReturnValue:
     """What is held, masked."""
-    return _acted(_read(), lambda session, code: self_service.look(session, code=code, instance=here()))
+    return _acted(
+        _read(),
+        lambda session, code: self_service.view_request(session, code=code, instance=current_service()),
+    )
 
 
 @manage.post("/manage/stop")
 def stop() -> ResponseReturnValue:
     """End all contact."""
     return _acted(
-        _read(), lambda session, code: self_service.stop(session, code=code, instance=here()), STOPPED
+        _read(),
+        lambda session, code: self_service.stop(session, code=code, instance=current_service()),
+        STOPPED,
     )
 
 
@@ -102,7 +107,9 @@ def drop() -> ResponseReturnValue:
     done = DROPPED[channel]
     return _acted(
         answers,
-        lambda session, code: self_service.drop(session, code=code, channel=channel, instance=here()),
+        lambda session, code: self_service.drop(
+            session, code=code, channel=channel, instance=current_service()
+        ),
         lambda own: STOPPED if own.stopped else done,
     )
 
@@ -114,7 +121,9 @@ def windows() -> ResponseReturnValue:
     chosen = answers.given.get("windows", ())
     return _acted(
         answers,
-        lambda session, code: self_service.change_windows(session, code=code, chosen=chosen, instance=here()),
+        lambda session, code: self_service.change_windows(
+            session, code=code, chosen=chosen, instance=current_service()
+        ),
         NEW_TIMES,
     )
 
@@ -129,13 +138,13 @@ def contact() -> ResponseReturnValue:
         words=answers.word(kind),
         channels=answers.given.get("channels", ()),
         voicemail=answers.has("voicemail", "name_and_number"),
-        language=i18n.in_use.get(),
+        language=i18n.current_language.get(),
         shown=answers.word("shown"),
     )
     return _acted(
         answers,
         lambda session, code: contact_correction.correct(
-            session, code=code, correction=correction, instance=here()
+            session, code=code, correction=correction, instance=current_service()
         ),
         CORRECTED[kind],
     )
@@ -148,8 +157,8 @@ def erase() -> ResponseReturnValue:
 
 
 def _erased(code: str) -> ResponseReturnValue:
-    with here().database.transaction() as session:
-        kept = self_service.erase(session, code=code, instance=here())
+    with current_service().database.transaction() as session:
+        kept = self_service.erase(session, code=code, instance=current_service())
     if kept:
         return manage_forms.manage_page(kept, code=code, said=ERASED_LATER)
     return render_template("public/manage_gone.html")
@@ -164,8 +173,8 @@ def receipt() -> ResponseReturnValue:
 
 
 def _saved(code: str, form: ReceiptFormat) -> ResponseReturnValue:
-    with here().database.transaction() as session:
-        return _file(data_export.save_receipt(session, code=code, form=form, instance=here()))
+    with current_service().database.transaction() as session:
+        return _file(data_export.save_receipt(session, code=code, form=form, instance=current_service()))
 
 
 @manage.post("/manage/copy")
@@ -179,16 +188,16 @@ def _copied(code: str, answers: Answers) -> ResponseReturnValue:
     """A number that is not the one of the request counts like a wrong code: nobody guesses it here."""
     form = ReceiptFormat.JSON if answers.word("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
     try:
-        with here().database.transaction() as session:
+        with current_service().database.transaction() as session:
             return _file(
-                data_export.save(
-                    session, code=code, form=form, address=answers.word("address"), instance=here()
+                data_export.save_copy(
+                    session, code=code, form=form, address=answers.word("address"), instance=current_service()
                 )
             )
     except NothingFound:
         raise
     except (Unprocessable, Refused) as failure:
-        here().throttle.hit(MANAGE_CODE, network(request.remote_addr))
+        current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
         return manage_forms.manage_page_again(_as_it_is(code), code=code, answers=answers, failure=failure)
 
 
@@ -205,13 +214,13 @@ def without_code() -> ResponseReturnValue:
     A stop writes and a miss does not, so the answer waits until both would be done.
     """
     began, answers = start_padding(), _read()
-    _refuse(here().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
-    with here().database.transaction() as session:
+    _refuse(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
+    with current_service().database.transaction() as session:
         self_service.stop_by_reference(
             session,
             reference=answers.word("reference"),
             address=answers.word("address"),
-            instance=here(),
+            instance=current_service(),
         )
     answer = render_template("public/manage_stopped.html")
     pad_response_time(began)
@@ -235,7 +244,9 @@ def _read() -> Answers:
     return Answers(received.whole)
 
 
-def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "") -> ResponseReturnValue:
+def _acted(
+    answers: Answers, act: Act, said: str | Callable[[OpenedRequest], str] = ""
+) -> ResponseReturnValue:
     """Do `act` in one transaction and show what is held now; what is to be put right comes back as typed.
 
     An act on a page that another window has made old is done all the same, and the page says so; the same
@@ -244,8 +255,8 @@ def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "")
 
     def answer(code: str) -> ResponseReturnValue:
         try:
-            with here().database.transaction() as session:
-                shown, before = answers.word("seen"), manage_forms.mark_fields(_opened(session, code))
+            with current_service().database.transaction() as session:
+                shown, before = answers.word("seen"), manage_forms.mark_fields(_opened_page(session, code))
                 own = act(session, code)
         except NothingFound:
             raise
@@ -260,13 +271,15 @@ def _acted(answers: Answers, act: Act, said: str | Callable[[Opened], str] = "")
     return _with_code(answers, answer)
 
 
-def _as_it_is(code: str) -> Opened:
-    with here().database.reading() as session:
-        return _opened(session, code)
+def _as_it_is(code: str) -> OpenedRequest:
+    with current_service().database.reading() as session:
+        return _opened_page(session, code)
 
 
-def _opened(session: Any, code: str) -> Opened:
-    return self_service.opened(session, self_service.find(session, code, instance=here()), instance=here())
+def _opened_page(session: Any, code: str) -> OpenedRequest:
+    return self_service.open_request(
+        session, self_service.find(session, code, instance=current_service()), instance=current_service()
+    )
 
 
 def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:
@@ -276,12 +289,12 @@ def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -
     they are counted by network, so that a right one works from any other.
     """
     place = network(request.remote_addr)
-    _refuse(here().throttle.used_up(MANAGE_CODE, place))
+    _refuse(current_service().throttle.used_up(MANAGE_CODE, place))
     codes = answers.given.get("code", ())
     try:
         return answer(codes[0] if len(codes) == 1 else "")
     except NothingFound as failure:
-        here().throttle.hit(MANAGE_CODE, place)
+        current_service().throttle.hit(MANAGE_CODE, place)
         return render_template("public/manage.html", problems=failure.problems), failure.status
 
 

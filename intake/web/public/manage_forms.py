@@ -15,8 +15,8 @@ from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import N_
 from intake.leads.models import LeadStatus
 from intake.privacy import contact_correction, data_export
-from intake.privacy.self_service import Opened
-from intake.web.context import here
+from intake.privacy.self_service import OpenedRequest
+from intake.web.context import current_service
 from intake.web.public import form
 from intake.web.public.confirmation import IN_TOUCH, PROMISES
 from intake.web.public.form import Answers
@@ -39,7 +39,7 @@ LOOKED = N_("On our staff, it was opened by: %(roles)s.")
 
 
 def manage_page(
-    own: Opened,
+    own: OpenedRequest,
     *,
     code: str,
     said: str = "",
@@ -53,7 +53,7 @@ def manage_page(
 
     `elsewhere`: another window has changed it since this one was opened.
     """
-    instance, spoken = here(), i18n.in_use.get()
+    instance, spoken = current_service(), i18n.current_language.get()
     failed = (answers.word("kind") or "windows") if answers else ""
     kept = {"windows": sorted(own.windows)} if failed != "windows" else {}
     rendered = render_template(
@@ -78,19 +78,19 @@ def manage_page(
         grid=form.grid(instance.clinic, instance.clock()),
         statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
         voicemail=form.voicemail_answers(instance, spoken),
-        mark=contact_correction.shown(instance, spoken),
+        mark=contact_correction.correction_form(instance, spoken),
     )
     return Response(rendered, status)
 
 
-def mark_fields(own: Opened) -> str:
+def mark_fields(own: OpenedRequest) -> str:
     """All that the person can change, in a form that says nothing: by it a page knows that it is old."""
     lead, channels = own.lead, [each.value for each in own.standing.channels]
     shown = (lead.windows, lead.phone_index, lead.email_index, channels, own.stopped)
-    return here().keyring.blind_index("manage page", repr(shown)).hex()
+    return current_service().keyring.blind_index("manage page", repr(shown)).hex()
 
 
-def manage_page_again(own: Opened, *, code: str, answers: Answers, failure: IntakeError) -> Response:
+def manage_page_again(own: OpenedRequest, *, code: str, answers: Answers, failure: IntakeError) -> Response:
     """The page with what was typed, and what to put right about it."""
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
     return manage_page(
@@ -103,9 +103,9 @@ def manage_page_again(own: Opened, *, code: str, answers: Answers, failure: Inta
     )
 
 
-def _standing(own: Opened) -> str:
+def _standing(own: OpenedRequest) -> str:
     """Where the request stands, in one sentence."""
-    lead, now, spoken = own.lead, here().clock(), i18n.in_use.get()
+    lead, now, spoken = own.lead, current_service().clock(), i18n.current_language.get()
     if own.stopped:
         waits = own.hold and own.hold.erase_asked_at
         return i18n.translate(WAITS if waits else STOPPED, day=_day(own.kept_until, own))
@@ -122,25 +122,25 @@ def _standing(own: Opened) -> str:
     return i18n.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=said)
 
 
-def _looked(own: Opened) -> str:
+def _looked(own: OpenedRequest) -> str:
     if not own.roles:
         return i18n.gettext(NOBODY)
     roles = [i18n.gettext(words) for role, words in data_export.ROLES.items() if role in own.roles]
-    return i18n.translate(LOOKED, roles=format_list(roles, locale=i18n.in_use.get()))
+    return i18n.translate(LOOKED, roles=format_list(roles, locale=i18n.current_language.get()))
 
 
-def _at(moment: datetime, own: Opened) -> str:
+def _at(moment: datetime, own: OpenedRequest) -> str:
     return i18n.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_moment(moment, own))
 
 
-def _day(moment: datetime, own: Opened) -> str:
+def _day(moment: datetime, own: OpenedRequest) -> str:
     return on_day(local(moment, own.zone).date())
 
 
-def _moment(moment: datetime, own: Opened) -> dict[str, str]:
+def _moment(moment: datetime, own: OpenedRequest) -> dict[str, str]:
     there = local(moment, own.zone)
     return {
         "day": _day(moment, own),
-        "time": promise.clock_phrase(there, i18n.in_use.get()),
+        "time": promise.clock_phrase(there, i18n.current_language.get()),
         "zone": i18n.gettext(names_of_zone(own.zone).bracket),
     }

@@ -11,7 +11,7 @@ from intake.leads import form as leads_form
 from intake.leads import form_token, submission
 from intake.security.rate_limits import PUBLIC_FORM, network
 from intake.web import errors
-from intake.web.context import here
+from intake.web.context import current_service
 from intake.web.form_parsing import sent
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
@@ -40,40 +40,40 @@ def send() -> ResponseReturnValue:
         return public_form.page(public_form.new_token(), notice=NOT_A_FORM, status=NOT_FORM)
     answers = Answers(received.given)
     if SWITCH in answers.given:
-        return public_form.switched(answers)
+        return public_form.switch_language(answers)
     if received.failure:
-        return public_form.again(answers, received.failure)
+        return public_form.form_again(answers, received.failure)
     try:
-        return kept(answers)
+        return kept_page(answers)
     except IntakeError as failure:
-        return public_form.again(answers, failure)
+        return public_form.form_again(answers, failure)
     except Exception as defect:  # noqa: BLE001  a defect of ours must not cost anybody their words
         errors.report(defect)
-        return public_form.again(answers, IntakeError())
+        return public_form.form_again(answers, IntakeError())
 
 
-def kept(answers: Answers) -> ResponseReturnValue:
+def kept_page(answers: Answers) -> ResponseReturnValue:
     """Keep what was asked in one transaction, and say so. Raises the expected failures."""
-    instance, now = here(), here().clock()
+    instance, now = current_service(), current_service().clock()
     token = form_token.read(
         answers.word(leads_form.TOKEN),
-        language=i18n.in_use.get(),
+        language=i18n.current_language.get(),
         statements=instance.statements,
         keyring=instance.keyring,
         retention=instance.clinic.retention,
         now=now,
     )
     asked = leads_form.read_form(
-        answers.given, token=token, clinic=instance.clinic, now=now, crowded=crowded()
+        answers.given, token=token, clinic=instance.clinic, now=now, crowded=is_crowded()
     )
     with instance.database.transaction(taking_in=True) as session:
-        found = confirmation.Kept.from_submitted(submission.submit(session, asked, instance=instance))
+        found = confirmation.Confirmation.from_submitted(submission.submit(session, asked, instance=instance))
     return confirmation.page(asked, found)
 
 
-def crowded() -> bool:
+def is_crowded() -> bool:
     """Whether more came from this network lately than one place sends. It marks a request, no more."""
-    return not here().throttle.hit(PUBLIC_FORM, network(request.remote_addr)).allowed
+    return not current_service().throttle.hit(PUBLIC_FORM, network(request.remote_addr)).allowed
 
 
 @public.get("/privacy")
@@ -91,7 +91,7 @@ def safety() -> ResponseReturnValue:
 @public.get("/card")
 def card() -> ResponseReturnValue:
     """A card with our number, to print and hand to somebody (promise P8)."""
-    address = here().settings.base_url.partition("://")[2]
+    address = current_service().settings.base_url.partition("://")[2]
     return render_template("public/card.html", address=address)
 
 
@@ -104,7 +104,7 @@ def under_18() -> ResponseReturnValue:
 @public.get("/exit")
 def leave() -> ResponseReturnValue:
     """The way out without a script: the browser forgets what it has of us, and is elsewhere."""
-    away = redirect(here().clinic.leave_to, 303)
+    away = redirect(current_service().clinic.leave_to, 303)
     away.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return away
 
