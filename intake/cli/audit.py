@@ -23,7 +23,7 @@ from intake.monitoring.checks import ago
 from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState
 from intake.web.desk.privacy import HTML, JSON, as_html
-from intake.web.errors import POLICIES
+from intake.web.headers import POLICIES
 
 _SHORT = 60
 

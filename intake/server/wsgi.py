@@ -20,7 +20,7 @@ from intake.conf.settings import Settings
 from intake.core.clock import now
 from intake.core.errors import Refused, SettingsError
 from intake.core.i18n import LANGUAGES
-from intake.web.errors import headers_for
+from intake.web.headers import headers_for
 
 CONNECTIONS = 1000
 """Slow connections cost no thread: 800 of them did not stop this server (decisions.md 29)."""

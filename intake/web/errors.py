@@ -1,4 +1,4 @@
-"""What every answer carries, and the pages for when something went wrong.
+"""The pages for when something went wrong.
 
 One handler renders each failure in the language of the path, with the clinic's phone and the crisis
 lines (promise P4). The pages for 500 and 503 are rendered once at start, so that they need nothing.
@@ -14,39 +14,15 @@ from flask import Flask, Response, current_app, render_template, request
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 
-from intake.conf.settings import Settings
 from intake.core import i18n
 from intake.core.errors import IntakeError, TooMany
 from intake.core.i18n import LANGUAGES, N_
 from intake.core.paths import STATIC
-from intake.web.context import current_service, is_staff_page, public_path, set_language_from_path
-from intake.web.templating import YEAR, mark_of
+from intake.web.context import public_path, set_language_from_path
+from intake.web.headers import add_security_headers
 
 READY = "intake-pages"
 BAD_REQUEST, BROKEN, DOWN = 400, 500, 503
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-STAFF_POLICY = f"{POLICY}; connect-src 'self'"
-POLICIES = {"public": POLICY, "staff": STAFF_POLICY}
-"""What every answer carries, by whom it is for."""
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-DNS-Prefetch-Control": "off",
-    "X-Robots-Tag": "noindex, nofollow, noarchive",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": (
-        "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), "
-        "geolocation=(), gyroscope=(), hid=(), idle-detection=(), "
-        "magnetometer=(), microphone=(), midi=(), payment=(), screen-wake-lock=(), "
-        "serial=(), usb=()"
-    ),
-}
 TITLES = {
     400: N_("We could not read what was sent"),
     401: N_("Please sign in first"),
@@ -81,33 +57,6 @@ def prepare(app: Flask) -> None:
     app.register_error_handler(IntakeError, expected)
     app.register_error_handler(HTTPException, refused)
     app.register_error_handler(Exception, unexpected)
-
-
-def add_security_headers(response: Response) -> Response:
-    """Put on the headers: on every answer, also on errors, files and redirects."""
-    response.headers.update(headers_for(current_service().settings))
-    if is_staff_page():
-        response.headers["Content-Security-Policy"] = STAFF_POLICY
-        response.headers["Referrer-Policy"] = "same-origin"
-    _cache_headers(response)
-    return response
-
-
-def headers_for(settings: Settings) -> dict[str, str]:
-    """The headers of a public answer; also of those that the server gives before we are asked."""
-    secure = {"Strict-Transport-Security": f"max-age={2 * int(YEAR.total_seconds())}"}
-    return HEADERS | (secure if settings.secure else {})
-
-
-def _cache_headers(response: Response) -> None:
-    """Nothing of a page stays in a browser; a file of ours may, under the mark of its content."""
-    if request.endpoint != "static":
-        response.headers.setdefault("Cache-Control", "no-store")
-        return
-    name = str((request.view_args or {}).get("filename"))
-    marked = response.status_code < BAD_REQUEST and request.args.get("v") == mark_of(name)
-    for_a_year = f"public, max-age={int(YEAR.total_seconds())}, immutable"
-    response.headers["Cache-Control"] = for_a_year if marked else "no-store"
 
 
 def expected(error: IntakeError) -> Response:

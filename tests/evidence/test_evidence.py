@@ -28,7 +28,7 @@ from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState
 from intake.reports.compliance_checks import foreign_origins
 from intake.security.crypto import Keyring
-from intake.web.errors import POLICIES
+from intake.web.headers import POLICIES
 from tests.leads.acting import details_of, hire
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.staff.people import hire as employ

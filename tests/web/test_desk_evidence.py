@@ -16,7 +16,7 @@ from intake.instance import Instance
 from intake.reports import compliance
 from intake.reports.compliance import Figure
 from intake.web.desk.privacy import as_html
-from intake.web.errors import POLICIES
+from intake.web.headers import POLICIES
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, hire
 from tests.leads.asking import ask

@@ -16,7 +16,7 @@ from intake.accounts.permissions import ALLOWED, Permission
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.instance import Instance
-from intake.web.auth import guards
+from intake.web.auth import csrf, guards
 from tests.conftest import MovableClock
 from tests.staff.people import AWAY, MARIA, Person, hire, quick_hashing
 
@@ -45,7 +45,7 @@ def trial_pages() -> Blueprint:
     @trial.get("/trial")
     @guards.signed_in(Permission.LIST_LEADS)
     def queue() -> str:
-        return f"{g.member.name} {guards.csrf_token()}"
+        return f"{g.member.name} {csrf.csrf_token()}"
 
     @trial.route("/trial/<uuid:lead_id>", methods=["GET", "POST"])
     @guards.signed_in(Permission.VIEW_LEAD)

@@ -14,7 +14,7 @@ from intake.accounts.models import Role, StaffRole
 from intake.app import create_app
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
-from intake.web.auth import guards
+from intake.web.auth import csrf, guards
 from tests.staff.people import hire, quick_hashing
 from tests.web.desks import NOWHERE, OURS
 
@@ -174,7 +174,7 @@ class Somebody:
         self.web.set_cookie("intake", token, path="/")
         with app.test_request_context(headers={"Cookie": f"intake={token}"}):
             guards.current_member(touch=False)
-            self.csrf = guards.csrf_token()
+            self.csrf = csrf.csrf_token()
             g.pop("bound_to")
 
     def ask(self, method: str, path: str) -> TestResponse:

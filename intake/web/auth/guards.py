@@ -4,7 +4,6 @@ A staff page declares what it needs: `@signed_in(Permission.LIST_LEADS)`. The de
 and `declared()` lists them all, so that a test finds a page that forgot it.
 """
 
-import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from intake.accounts.sign_in import SignedIn
 from intake.core import i18n
 from intake.core.errors import NotAllowed, NotSignedIn
 from intake.core.i18n import N_
-from intake.security import crypto
-from intake.web.auth import cookies, saved_forms
-from intake.web.auth.csrf import NOT_OUR_PAGE, require_same_origin
+from intake.web.auth import cookies, csrf, saved_forms
+from intake.web.auth.csrf import require_same_origin
+from intake.web.auth.saved_forms import SavedForm
 from intake.web.context import current_service
 
 HOME = "/desk"
@@ -39,16 +38,22 @@ View = Callable[..., ResponseReturnValue]
 class Guard:
     """What a page needs. No permission: anybody may come. `background`: a page's own poll, not a person.
 
-    `keeps`: the fields of a form that a sign-in may carry on; never a secret.
+    `keeps`: the fields of a form that a sign-in may carry on; never a secret. `restore`: the page that
+    shows them again and performs nothing.
     """
 
     permission: Permission | None
     background: bool = False
     keeps: tuple[str, ...] = ()
+    restore: Callable[[SavedForm], Response] | None = None
 
 
 def signed_in(
-    permission: Permission, *, background: bool = False, keeps: tuple[str, ...] = ()
+    permission: Permission,
+    *,
+    background: bool = False,
+    keeps: tuple[str, ...] = (),
+    restore: Callable[[SavedForm], Response] | None = None,
 ) -> Callable[[View], View]:
     """Only for staff with `permission`; sets `g.member`. A poll (`background`) keeps no session alive.
 
@@ -56,7 +61,7 @@ def signed_in(
     a sign-in with 401, which gives back the fields it `keeps`. What changes something must come from our
     own page (403).
     """
-    guard = Guard(permission, background, keeps)
+    guard = Guard(permission, background, keeps, restore)
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -252,39 +257,12 @@ def set_renewed_cookie(response: Response) -> Response:
     return response
 
 
-# --- did the click come from our own page? -----------------------------------------------------------
-
-
-def csrf_token() -> str:
-    """The token for the hidden field `csrf`, bound to this session, or to this sign-in page's nonce."""
-    return _tokens()[-1]
-
-
-def require_token() -> None:
-    """Raises NotAllowed unless the form carries the token of this very session."""
-    typed = request.form.get("csrf", "").encode("utf-8", "replace")
-    if not any([crypto.same(typed, token.encode()) for token in _tokens()]):  # noqa: C419  all are compared
-        raise NotAllowed(NOT_OUR_PAGE)
-
-
 def _require_fresh_token(guard: Guard) -> None:
-    """Raises NotAllowed as `require_token`, and OldPage for a page of theirs from an earlier session."""
+    """Raises NotAllowed as `csrf.require_token`, and OldPage for a page of theirs from an earlier session."""
     try:
-        require_token()
+        csrf.require_token()
     except NotAllowed:
         kept = saved_forms.seal_form(guard.keeps)
         if kept and saved_forms.unseal_form(kept, g.whose):
             raise saved_forms.OldPage(kept) from None
         raise
-
-
-def _tokens() -> list[str]:
-    bound_to = g.get("bound_to") or _nonce_hash()
-    tokens = [
-        hmac.digest(key, bound_to, "sha256").hex() for key in current_service().keyring.app_secrets("csrf")
-    ]
-    return [saved_forms.with_owner_mark(each, g.whose) for each in tokens] if "whose" in g else tokens
-
-
-def _nonce_hash() -> bytes:
-    return current_service().keyring.blind_index("door", cookies.login_nonce())

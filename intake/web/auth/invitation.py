@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+import segno
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from intake.accounts import invitations
+from intake.accounts import credentials, invitations
 from intake.accounts.invitations import NotInvited
 from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
 from intake.web.auth import cookies, csrf, guards
 from intake.web.auth.login import STALE
 from intake.web.context import current_service
-from intake.web.desk.account import qr_code, totp_secret
 
 invitation = Blueprint("joining", __name__)
 invitation.before_request(guards.set_language_from_browser)
@@ -37,7 +37,7 @@ def join() -> ResponseReturnValue:
     """The page to choose on; and with what was chosen, the recovery codes, shown once."""
     csrf.require_same_origin()
     try:
-        guards.require_token()
+        csrf.require_token()
         _require_calm()
         return _choose() if "password" not in request.form else _take_up()
     except NotAllowed:
@@ -79,3 +79,14 @@ def _take_up() -> ResponseReturnValue:
     except Unprocessable as refused:
         return _choose(refused.problems, refused.status)
     return render_template("desk/account_joined.html", codes=codes)
+
+
+def qr_code(totp_uri: str) -> str:
+    """The square that a phone scans, as the address of an image."""
+    return str(segno.make(totp_uri, error="m").svg_data_uri(scale=4, border=3, light="#fff"))
+
+
+def totp_secret(totp_uri: str) -> str:
+    """The same to be typed, in groups of four."""
+    secret = credentials.secret_of(totp_uri)
+    return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))

@@ -1,17 +1,17 @@
 """Signing in and out of the desk: one page, one POST with password and code."""
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import sign_in as accounts_sign_in
-from intake.accounts.permissions import Member
+from intake.accounts.models import Browser
+from intake.accounts.permissions import Member, may
 from intake.accounts.sign_in import SignInRefused
-from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, TooMany
+from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, Refused, TooMany
 from intake.core.i18n import N_
-from intake.web.auth import cookies, csrf, guards, restore_form, saved_forms
+from intake.web import errors
+from intake.web.auth import cookies, csrf, guards, saved_forms
 from intake.web.context import current_service
-from intake.web.desk import routes
-from intake.web.desk.account import browser_family
 
 STALE = N_(
     "This page was open for a long time, or your browser did not keep its cookie. Please sign in here."
@@ -20,15 +20,21 @@ FORGET = '"cache", "storage"'
 """What a browser drops when somebody signs out. Not `"cookies"`: that would empty the jars of every
 other service under the clinic's domain; ours are taken away by name."""
 
+_SIGNS = (
+    ("Edg", Browser.EDGE),
+    ("Firefox/", Browser.FIREFOX),
+    ("FxiOS/", Browser.FIREFOX),
+    ("Chrome/", Browser.CHROME),
+    ("CriOS/", Browser.CHROME),
+    ("Safari/", Browser.SAFARI),
+)
+"""In this order: each browser also names the ones it wants to be taken for."""
+
 login = Blueprint("login", __name__)
 login.before_request(guards.set_language_from_browser)
-login.context_processor(routes.template_context)
-login.record(
-    lambda state: state.app.register_error_handler(saved_forms.OldPage, restore_form.restored_old_page)
-)
 login.record(
     lambda state: state.app.jinja_env.globals.update(
-        csrf_token=guards.csrf_token, asking=cookies.passkey_options
+        csrf_token=csrf.csrf_token, asking=cookies.passkey_options
     )
 )
 
@@ -54,7 +60,7 @@ def sign_in() -> ResponseReturnValue:
     """Begin a session: 303 to where somebody wanted to go. Otherwise the page again: 422, 429 or 403."""
     csrf.require_same_origin()
     try:
-        guards.require_token()
+        csrf.require_token()
         signed_in = _signed_in()
     except NotAllowed:
         return _page(STALE, NotAllowed.status)
@@ -63,9 +69,7 @@ def sign_in() -> ResponseReturnValue:
     guards.begin_session(signed_in)
     kept = request.form.get(saved_forms.FIELD, "")
     place = request.form.get("next", "")
-    response = (
-        restore_form.restored_page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
-    )
+    response = _restored_page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
     cookies.set_cookie(response, cookies.SESSION, signed_in.token)
     cookies.set_cookie(response, cookies.DOOR, "")
     return response
@@ -89,6 +93,11 @@ def _signed_in() -> accounts_sign_in.SignedIn:
         comer=comer,
         passkey=passkey,
     )
+
+
+def browser_family(stated: str) -> Browser:
+    """The family, from the User-Agent header; OTHER for what we do not know."""
+    return next((browser for sign, browser in _SIGNS if sign in stated), Browser.OTHER)
 
 
 def _refused(refused: IntakeError) -> Response:
@@ -119,7 +128,7 @@ def sign_out() -> ResponseReturnValue:
         guards.current_member(touch=False)
     except NotSignedIn:
         return _gone()
-    guards.require_token()
+    csrf.require_token()
     with current_service().database.transaction() as session:
         accounts_sign_in.sign_out(session, cookies.session_token(), instance=current_service())
     return _gone()
@@ -130,3 +139,36 @@ def _gone() -> Response:
     cookies.set_cookie(response, cookies.SESSION, "")
     response.headers["Clear-Site-Data"] = FORGET
     return response
+
+
+# --- after signing in again: the page that somebody was on, with what they had typed, and nothing done ---
+
+
+def _restored_page(sealed: str) -> Response:
+    """The page for what the sign-in carried, asking for one more press. Performs nothing.
+
+    Somebody else's words, old ones and damaged ones lead to the desk with a sentence; a lead that is
+    gone meanwhile answers as any lead that is not there.
+    """
+    kept = saved_forms.unseal_form(sealed, g.member.id)
+    guard = guards.guard_of(kept.endpoint) if kept else None
+    if (
+        not kept
+        or not guard
+        or not guard.restore
+        or not guard.permission
+        or not may(g.member, guard.permission)
+    ):
+        return guards.redirect_to(url_for("desk.queue_page", said="not_put_back"))
+    try:
+        return guard.restore(kept)
+    except IntakeError as problem:
+        return errors.expected(problem)
+
+
+@login.app_errorhandler(saved_forms.OldPage)
+def _restored_old_page(found: saved_forms.OldPage) -> Response:
+    """The same for a page that was open since before they signed in again elsewhere in this browser."""
+    answer = _restored_page(found.kept)
+    answer.status_code = max(answer.status_code, Refused.status)
+    return answer

@@ -19,6 +19,7 @@ from intake.accounts import sessions
 from intake.core.errors import NotAllowed
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, Unopenable
+from intake.web.auth import csrf
 from intake.web.auth.csrf import NOT_OUR_PAGE
 from intake.web.context import current_service
 
@@ -26,7 +27,6 @@ FIELD = "kept"
 """The hidden field that carries them, and the purpose of the key that seals them."""
 MOST = 4000
 """Bytes; a form of the desk has far less, and whatever is longer was not typed by hand."""
-_BETWEEN = "."
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,12 @@ class OldPage(NotAllowed):
         super().__init__(NOT_OUR_PAGE)
 
 
-def with_owner_mark(token: str, staff_id: uuid.UUID) -> str:
-    """A form token that also says whose page it stands on, in a way that only we can read."""
-    return f"{token}{_BETWEEN}{_mark(staff_id).hex}"
-
-
-def _mark(staff_id: uuid.UUID) -> uuid.UUID:
-    return uuid.UUID(bytes=current_service().keyring.blind_index("whose page", str(staff_id))[:16])
-
-
 def seal_form(names: Sequence[str]) -> str:
     """These fields of the form that was sent, sealed; empty when there are none, or far too much."""
     fields = {name: request.form.getlist(name) for name in names if name in request.form}
     arguments = {name: str(value) for name, value in (request.view_args or {}).items()}
     words = json.dumps([current_service().clock().isoformat(), request.endpoint, arguments, fields])
-    whose = request.form.get("csrf", "").partition(_BETWEEN)[2]
+    whose = request.form.get("csrf", "").partition(csrf.BETWEEN)[2]
     if not fields or len(words) > MOST:
         return ""
     try:
@@ -82,7 +73,7 @@ def unseal_form(sealed: str, staff_id: uuid.UUID) -> SavedForm | None:
         return None
     for key in _keys():
         try:
-            return _read(crypto.open_sealed(key, box, place=_place(_mark(staff_id))))
+            return _read(crypto.open_sealed(key, box, place=_place(csrf.owner_mark(staff_id))))
         except Unopenable:
             continue
     return None

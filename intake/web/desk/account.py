@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 
-import segno
 from flask import g, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -14,32 +13,17 @@ from intake.accounts.permissions import Permission
 from intake.core.errors import Unprocessable
 from intake.core.i18n import gettext
 from intake.web.auth import guards
+from intake.web.auth.invitation import qr_code, totp_secret
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
 from intake.web.desk.flash import flash_message
 
-# --- Which family a browser says it is of; nothing else of what it says is kept.
-
-_SIGNS = (
-    ("Edg", Browser.EDGE),
-    ("Firefox/", Browser.FIREFOX),
-    ("FxiOS/", Browser.FIREFOX),
-    ("Chrome/", Browser.CHROME),
-    ("CriOS/", Browser.CHROME),
-    ("Safari/", Browser.SAFARI),
-)
-"""In this order: each browser also names the ones it wants to be taken for."""
 BROWSERS = {
     Browser.CHROME: "Chrome",
     Browser.EDGE: "Edge",
     Browser.FIREFOX: "Firefox",
     Browser.SAFARI: "Safari",
 }
-
-
-def browser_family(stated: str) -> Browser:
-    """The family, from the User-Agent header; OTHER for what we do not know."""
-    return next((browser for sign, browser in _SIGNS if sign in stated), Browser.OTHER)
 
 
 OWN = guards.signed_in(Permission.OWN_ACCOUNT)
@@ -208,14 +192,3 @@ def extend_session() -> ResponseReturnValue:
 
 
 # --- what an authenticator app needs -------------------------------------------------------------------
-
-
-def qr_code(totp_uri: str) -> str:
-    """The square that a phone scans, as the address of an image."""
-    return str(segno.make(totp_uri, error="m").svg_data_uri(scale=4, border=3, light="#fff"))
-
-
-def totp_secret(totp_uri: str) -> str:
-    """The same to be typed, in groups of four."""
-    secret = credentials.secret_of(totp_uri)
-    return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))

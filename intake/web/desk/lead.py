@@ -168,7 +168,9 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     return _page(found)
 
 
-@guards.signed_in(Permission.LOG_OUTCOME, keeps=("attempt", "outcome", "channel", "booked_for"))
+@guards.signed_in(
+    Permission.LOG_OUTCOME, keeps=("attempt", "outcome", "channel", "booked_for"), restore=restore_lead_form
+)
 def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Say how it went. A page sent twice notes once; `hold` takes the hold first, where it has ended."""
     attempt_id, version = identifier("attempt"), _version()
@@ -204,7 +206,7 @@ def _what_came_of_it(how_it_went: Outcome, status: LeadStatus) -> str:
     return {LeadStatus.CLOSED: "closed", LeadStatus.BOOKED: "booked"}.get(status, "noted")
 
 
-@guards.signed_in(Permission.CLOSE_LEAD, keeps=("reason",))
+@guards.signed_in(Permission.CLOSE_LEAD, keeps=("reason",), restore=restore_lead_form)
 def close(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Close a lead by hand, for a reason of the list."""
     reason, version = _word(CloseReason, "reason"), _version()
@@ -271,7 +273,12 @@ def version_in(number: str) -> int:
 # --- The scheduling note on the page of a lead: written, changed, removed; never lost in a clash.
 
 
-@guards.signed_in(Permission.LOG_OUTCOME, keeps=("note", "mark"))
+def restore_note(kept: SavedForm) -> Response:
+    """The page with what was typed before the session ended. Nothing is written yet."""
+    return page_with(uuid.UUID(kept.arguments["lead_id"]), {"note": kept.word("note")})
+
+
+@guards.signed_in(Permission.LOG_OUTCOME, keeps=("note", "mark"), restore=restore_note)
 def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Write the note. What is refused shows on the page with the typed words still in the box."""
     typed, seen = request.form.get("note", ""), request.form.get("mark", "")
@@ -283,11 +290,6 @@ def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
         return "note_kept"
 
     return acting(lead_id, act)
-
-
-def restore_note(kept: SavedForm) -> Response:
-    """The page with what was typed before the session ended. Nothing is written yet."""
-    return page_with(uuid.UUID(kept.arguments["lead_id"]), {"note": kept.word("note")})
 
 
 # --- Taking back a slip: the button that undoes the last act on a lead, for five minutes.

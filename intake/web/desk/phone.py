@@ -53,7 +53,14 @@ def phone_page() -> ResponseReturnValue:
         return _page(Sheet(public_form.new_token().once_more(), Answers()))
 
 
-@guards.signed_in(Permission.TAKE_REQUEST, keeps=SHEET)
+def restore_sheet(kept: SavedForm) -> Response:
+    """The sheet with what was said before the session ended. Nothing is kept yet."""
+    answers = _answers(kept.fields)
+    with using_sheet_language(_asked_language(kept.word("language"))):
+        return _page(Sheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
+
+
+@guards.signed_in(Permission.TAKE_REQUEST, keeps=SHEET, restore=restore_sheet)
 def take_request() -> ResponseReturnValue:
     """Keep what the caller said yes to, or show the sheet again with every word."""
     answers = _answers(dict(request.form.lists()))
@@ -66,13 +73,6 @@ def take_request() -> ResponseReturnValue:
             changed = isinstance(failure, StatementsChanged)
             known = answers.without_consent() if changed else answers
             return _page(Sheet(public_form.next_token(answers, failure), known, failure))
-
-
-def restore_sheet(kept: SavedForm) -> Response:
-    """The sheet with what was said before the session ended. Nothing is kept yet."""
-    answers = _answers(kept.fields)
-    with using_sheet_language(_asked_language(kept.word("language"))):
-        return _page(Sheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
 
 
 def _answers(fields: Mapping[str, Sequence[str]]) -> Answers:

@@ -40,7 +40,7 @@ from intake.web.context import current_service
 from intake.web.desk import audit_labels, formatting
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import acting
-from intake.web.errors import POLICIES
+from intake.web.headers import POLICIES
 
 # --- What changed between two wordings, word by word, for people: kept, taken out, put in.
 

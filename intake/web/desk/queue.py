@@ -101,7 +101,17 @@ def release_all_claims() -> ResponseReturnValue:
     return guards.redirect_to(url_for("desk.handover_page", said="given_back_all"))
 
 
-@guards.signed_in(Permission.FIND_LEAD, keeps=("term",))
+def restore_stop(kept: SavedForm) -> Response:
+    """The same form with what was typed before the session ended. Nobody is stopped yet."""
+    return make_response(_stop_page(term=kept.word("term"), problem=PRESS_AGAIN))
+
+
+def restore_find(kept: SavedForm) -> Response:
+    """The page that finds somebody, with what was typed before the session ended."""
+    return make_response(_find_page(None, kept.word("term"), PRESS_AGAIN))
+
+
+@guards.signed_in(Permission.FIND_LEAD, keeps=("term",), restore=restore_find)
 def find_lead() -> ResponseReturnValue:
     """Everybody behind a whole reference, number or address; a reference leads straight to its lead."""
     term = request.form.get("term", "")
@@ -131,17 +141,7 @@ def _stop_page(*, said: str = "", term: str = "", problem: str = "") -> str:
     return render_template("desk/stop.html", said=said, term=term, problem=problem)
 
 
-def restore_stop(kept: SavedForm) -> Response:
-    """The same form with what was typed before the session ended. Nobody is stopped yet."""
-    return make_response(_stop_page(term=kept.word("term"), problem=PRESS_AGAIN))
-
-
-def restore_find(kept: SavedForm) -> Response:
-    """The page that finds somebody, with what was typed before the session ended."""
-    return make_response(_find_page(None, kept.word("term"), PRESS_AGAIN))
-
-
-@guards.signed_in(Permission.STOP_ANYONE, keeps=("term",))
+@guards.signed_in(Permission.STOP_ANYONE, keeps=("term",), restore=restore_stop)
 def stop_anyone() -> ResponseReturnValue:
     """Stop all contact for a number or an address; the answer is the same whether we knew it or not."""
     typed = request.form.get("term", "")

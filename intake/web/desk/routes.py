@@ -5,7 +5,8 @@ from typing import Any
 
 from flask import Blueprint, g
 
-from intake.web.auth import guards
+from intake.web.auth import csrf, guards
+from intake.web.auth.login import login
 from intake.web.desk import (
     account,
     accounts,
@@ -96,12 +97,13 @@ for rule, view in ACTS:
     desk.add_url_rule(rule, view_func=view, methods=["POST"])
 
 
+@login.context_processor
 @desk.context_processor
 def template_context() -> dict[str, Any]:
     """What all its pages know: who is here, the form token, how times are said, and what is wrong."""
     return {
         "member": g.get("member"),
-        "csrf_token": guards.csrf_token,
+        "csrf_token": csrf.csrf_token,
         "say": formatting,
         "troubles": flash.health_warnings,
         "seconds_left": account.seconds_left,
