@@ -91,7 +91,7 @@ def test_what_reaches_a_person_is_sealed() -> None:
 
 
 def test_what_stands_under_the_keyring_can_be_wrapped_anew() -> None:
-    """A rotation of keys finds its work by the type (reliability.md, J6)."""
+    """A rotation of keys finds its work by the type (ADR 0015)."""
     wrapped = {name for name, column in columns().items() if isinstance(column.type, Wrapped)}
     assert wrapped == {name for name, why in KEYED.items() if "under the keyring" in why}
     for name in wrapped:

@@ -1,4 +1,4 @@
-"""A stuck writer takes nobody with it, and nothing is lost when it lets go (reliability.md J4, H1)."""
+"""A stuck writer takes nobody with it, and nothing is lost when it lets go (ADR 0002)."""
 
 import fcntl
 import threading

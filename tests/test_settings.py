@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, and that a wrong one is named and never shown (J12)."""
+"""Settings: where a value comes from, and that a wrong one is named and never shown (R3)."""
 
 import os
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""What we never say, in either language (CR-07, the words of the house), and how plainly we say the rest."""
+"""What we never say, in either language, and how plainly we say the rest."""
 
 import re
 from collections.abc import Iterator
@@ -190,7 +190,7 @@ def test_the_statements_are_plain() -> None:
 
 
 def test_what_stands_beside_a_tick_is_plainer_still() -> None:
-    """LG-04: nobody agrees to what they cannot read in one go."""
+    """Nobody agrees to what they cannot read in one go."""
     english, spanish = ([each.label for each in statements_in_force(spoken)] for spoken in ("en", "es"))
     assert {label: grade(label) for label in english if grade(label) > PLAIN_LABEL} == {}
     assert {label: inflesz(label) for label in spanish if inflesz(label) < PLAIN_INFLESZ} == {}

@@ -1,4 +1,4 @@
-"""W1, C3 (reliability.md I1, I2): a thousand random faults, and every one of them is named.
+"""W1, C3 (docs/decisions/0018-anchors.md): a thousand random faults, and every one of them is named.
 
 Somebody who has the whole database and none of the keys: triggers and foreign keys are out of the way.
 One small database is built, linked and anchored; each fault is one statement or two, and is rolled back.
@@ -131,7 +131,7 @@ def damaged(dice: random.Random, words: str) -> str:
 
 
 def deleted(attack: Attack) -> str:
-    """A row is gone. An event that has neither a place nor an anchor yet leaves no trace, as the ADR says."""
+    """A row is gone. An event that has neither a place nor an anchor yet leaves no trace (ADR 0018)."""
     table = attack.dice.choice(TABLES)
     row = attack.one(table)
     if table == "audit_event" and row["id"] not in {link["event_id"] for link in attack.rows("chain_link")}:

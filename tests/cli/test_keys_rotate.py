@@ -1,4 +1,4 @@
-"""A new sealing key while people ask; new app keys that cost nobody a word (reliability.md J6)."""
+"""A new sealing key while people ask; new app keys that cost nobody a word (ADR 0015)."""
 
 import re
 import threading

@@ -249,7 +249,7 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("framing", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_what_two_servers_may_read_in_two_ways_is_refused_with_help(serving: Service, framing: bytes) -> None:
-    """Once, with every header of ours, and then it hangs up (reliability.md G2, G12)."""
+    """Once, with every header of ours, and then it hangs up."""
     with closing(connected(serving)) as line:
         line.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n".encode() + framing)
         answer = whatever_comes(line).decode()

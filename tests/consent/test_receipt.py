@@ -1,4 +1,4 @@
-"""The receipt says what was agreed to, masked and signed; a changed word is found out (C2, CN-12, CN-17)."""
+"""The receipt says what was agreed to, masked and signed; a changed word is found out (C2)."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MANDATORY = {
     "storage_conditions", "controller", "recipients", "consent_change", "jurisdiction", "rights",
     "consent_type", "consent_status", "event_time", "event_duration", "expressed_by",
 }  # fmt: skip
-"""Every field that ISO/IEC TS 27560 demands, by the DPV guide (compliance.md, 1.2.1)."""
+"""Every field that ISO/IEC TS 27560 demands, by the guide of the Data Privacy Vocabulary."""
 
 
 def saved(instance: Instance, asked: Submitted, form: ReceiptFormat = ReceiptFormat.TEXT) -> bytes:

@@ -1,4 +1,4 @@
-"""One word for each field, sent down every path we know, good and bad; then looked for everywhere (D5, K3).
+"""One word for each field, sent down every path we know, good and bad; then looked for everywhere (K3).
 
 Everywhere: the log at its most talkative with every library's own log beside it, mails, figures, each file
 of the data folder and of the backups, each row of the database, each process and what it was started with.

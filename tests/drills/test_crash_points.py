@@ -1,4 +1,4 @@
-"""A process that dies at any statement of any act: nothing is half there, and the next one goes on (A1, A3).
+"""A process that dies at any statement of any act: nothing is half there, and the next one goes on.
 
 A child process does the act and dies before its Nth statement, after it, or at its commit, for every N
 until it gets through. After each death the tables must be whole, the act is done again, and must then have

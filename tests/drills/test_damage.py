@@ -1,4 +1,4 @@
-"""A file with wrong bytes, and a PostgreSQL that only follows another: closed, honest, and red (J3)."""
+"""A file with wrong bytes, and a PostgreSQL that only follows another: closed, honest, and red."""
 
 from collections.abc import Callable
 from http import HTTPStatus

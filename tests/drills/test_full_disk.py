@@ -1,4 +1,4 @@
-"""A disk without room (J1 to J3): an honest refusal, a way out for whoever wants out, recovery by itself."""
+"""A disk without room: an honest refusal, a way out for whoever wants out, recovery by itself."""
 
 import re
 import resource

@@ -1,4 +1,4 @@
-"""Nothing that is sent is a defect of ours: no 5xx, no word that was not escaped (C1 to C8).
+"""Nothing that is sent is a defect of ours: no 5xx, no word that was not escaped.
 
 Forms are drawn near to good ones, because nonsense is turned away at the first question. How many are tried
 is INTAKE_TEST_EXAMPLES; `make drills` tries far more than the suite.

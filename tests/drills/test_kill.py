@@ -1,4 +1,4 @@
-"""What was acknowledged is there, once, whatever is killed and whenever (reliability.md A1, A3)."""
+"""What was acknowledged is there, once, whatever is killed and whenever."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""One page, one lead (B1, B2, B5): twenty at once on two processes, a correction, a restart in between."""
+"""One page, one lead (ADR 0004): twenty at once on two processes, a correction, a restart in between."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back under load; nobody starts anything of ours again (J4)."""
+"""PostgreSQL goes away and comes back under load; nobody starts anything of ours again."""
 
 import os
 import signal

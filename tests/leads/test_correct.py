@@ -214,7 +214,7 @@ def test_the_answer_is_kept_in_the_language_of_the_page(instance: Instance) -> N
 
 
 def test_a_number_on_the_do_not_contact_list_is_taken_like_any_other(instance: Instance) -> None:
-    """The answer must not tell a stranger whom we may not contact (FX-24)."""
+    """The answer must not tell a stranger whom we may not contact."""
     listed = ask(instance, phone="+18135550144", email=None, channels=frozenset({Channel.CALL}))
     with instance.database.transaction() as session:
         self_service.stop(session, code=listed.code, instance=instance)

@@ -1,4 +1,4 @@
-"""The queue: who stands where, what a page costs, and what it never shows (G2, K3, AC-05, AC-07)."""
+"""The queue: who stands where, what a page costs, and what it never shows (G2, K3)."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A thousand requests in a minute make few mails, and every one of them is told of (H4)."""
+"""A thousand requests in a minute make few mails, and every one of them is told of (ADR 0009)."""
 
 from intake.outbox import Mail, sender
 from intake.outbox.mailer import NotSent

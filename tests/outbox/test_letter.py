@@ -1,4 +1,4 @@
-"""The words of a mail are constant, and nothing can end a header (N1, G10)."""
+"""The words of a mail are constant, and nothing can end a header (N1)."""
 
 import dataclasses
 import uuid

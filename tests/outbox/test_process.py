@@ -1,4 +1,4 @@
-"""A real relay process is killed between the server's 250 and the mark: one copy more, none lost (A7)."""
+"""A real relay process is killed between the server's 250 and the mark: one copy more, none lost (N1)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""At least once, whatever dies; at most one copy more per failure; a bad message delays nobody (A6 to A9)."""
+"""At least once, whatever dies; at most one copy more per failure; a bad message delays nobody (N1)."""
 
 import dataclasses
 import threading

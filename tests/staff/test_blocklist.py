@@ -1,4 +1,4 @@
-"""AC-15: long, any signs, nothing that is tried first; checked offline."""
+"""Passwords: long, any signs, nothing that is tried first; checked offline."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The desk tells when the service itself may forget somebody (N2, A10)."""
+"""The desk tells when the service itself may forget somebody (N2)."""
 
 import pytest
 

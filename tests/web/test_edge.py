@@ -1,4 +1,4 @@
-"""What browsers and proxies are told and believed, on every route there is (G1 to G7, F5).
+"""What browsers and proxies are told and believed, on every route there is.
 
 The routes come from the application, so a new one is held against all of this by itself.
 """

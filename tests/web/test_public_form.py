@@ -385,7 +385,7 @@ def test_after_a_flood_from_a_place_everybody_who_asks_from_there_is_kept(
 
 
 def test_the_answer_is_the_same_for_a_new_and_for_a_known_number(web: FlaskClient) -> None:
-    """FX-24: nobody learns by asking whether a number has asked before."""
+    """Nobody learns by asking whether a number has asked before."""
 
     def shape() -> str:
         words = web.post("/", data=answers(web)).get_data(as_text=True)
