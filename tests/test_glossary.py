@@ -31,7 +31,7 @@ IDENTIFIERS = tuple(
     letter knob lent twin put_back give_back kept_words gone_for_good no_longer_held lasting
     """.split()
 )
-"""Names that have become something else, as whole words of an identifier. Stored words are strings: not read."""
+"""Names that have become something else, as whole words of an identifier. Stored words are strings."""
 
 
 def sources() -> list[Path]:

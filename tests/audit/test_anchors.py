@@ -1,4 +1,4 @@
-"""W1 (docs/decisions/0018-anchors.md): the end of the chain is kept outside, and a log that lost it is found out."""
+"""W1 (ADR 0018): the end of the chain is kept outside, and a log that lost it is found out."""
 
 import shutil
 from email import message_from_bytes

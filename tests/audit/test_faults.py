@@ -1,4 +1,4 @@
-"""W1, C3 (docs/decisions/0018-anchors.md): a thousand random faults, and every one of them is named.
+"""W1, C3 (ADR 0018): a thousand random faults, and every one of them is named.
 
 Somebody who has the whole database and none of the keys: triggers and foreign keys are out of the way.
 One small database is built, linked and anchored; each fault is one statement or two, and is rolled back.

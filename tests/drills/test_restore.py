@@ -1,4 +1,4 @@
-"""Lose everything, bring it back: the erased is gone, the stopped is stopped, the rest is there (ADR 0014)."""
+"""Lose all, bring it back: the erased is gone, the stopped is stopped, the rest is there (ADR 0014)."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Against a real mail server: TLS is verified, nobody waits for ever, and a failure tells nothing (ADR 0009)."""
+"""Against a real mail server: TLS is verified, waiting ends, and a failure tells nothing (ADR 0009)."""
 
 import ssl
 import uuid

@@ -1,4 +1,4 @@
-"""The person's copy of everything held: masked, or in full for whoever knows the number as well (ADR 0010)."""
+"""The person's copy of everything held: masked, or in full for who knows the number as well (ADR 0010)."""
 
 import json
 
