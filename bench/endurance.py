@@ -1,4 +1,4 @@
-"""Everything at once for a while: does the service grow, keep files open, or turn somebody away?
+"""Endurance test under attack: does the service grow, keep files open, or refuse a real person?
 
     .venv/bin/python bench/endurance.py [MINUTES]
 
@@ -34,8 +34,8 @@ from tests.drills.asking import TOKEN, answers, ask_once, sent  # noqa: E402
 from tests.web.desks import OURS, field  # noqa: E402
 
 MINUTES = 5
-AT_MOST = 1.2
-"""How much of what it had early it may have late: the database's own caches fill as requests come in."""
+MAX_GROWTH = 1.2
+"""Largest late/early ratio allowed: the caches of the database fill as requests come in."""
 PAUSE = 0.05
 """Seconds between two attacks of one attacker: more would only measure these machines."""
 DRIPS = 40
@@ -49,7 +49,7 @@ Attack = Callable[[int], int]
 """One attack on this port; the status it was answered with, 0 for none."""
 
 
-def floods(port: int) -> int:
+def flood(port: int) -> int:
     """A whole form, as a machine fills it."""
     token = TOKEN.search(sent(port, "GET").words)
     return sent(port, "POST", form=answers(token[1] if token else "", CHANCE.randrange(100))).status
@@ -94,26 +94,26 @@ def sends_bytes(port: int) -> int:
     """What is no request at all."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(CHANCE.randbytes(400) + b"\r\n\r\n")
-        said = line.recv(64).split()
-        return int(said[1]) if len(said) > 1 and said[1].isdigit() else 0
+        parts = line.recv(64).split()
+        return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
     return 0
 
 
 def drips(port: int) -> int:
-    """Many lines that each say one byte, and are then forgotten."""
-    lines = []
+    """Many connections that each send one byte and then stay open."""
+    connections = []
     for _ in range(DRIPS):
         with suppress(OSError):
-            lines.append(socket.create_connection(("127.0.0.1", port), timeout=30))
-            lines[-1].sendall(b"P")
+            connections.append(socket.create_connection(("127.0.0.1", port), timeout=30))
+            connections[-1].sendall(b"P")
     time.sleep(5)
-    for line in lines:
-        line.close()
+    for connection in connections:
+        connection.close()
     return 0
 
 
 ATTACKS: tuple[Attack, ...] = (
-    floods,
+    flood,
     sends_nonsense,
     guesses_codes,
     stops_strangers,
@@ -123,24 +123,24 @@ ATTACKS: tuple[Attack, ...] = (
 )
 
 
-class Siege:
+class Attackers:
     """All attacks at once on one service, and one person among them, as long as the block lasts."""
 
     def __init__(self, service: Service) -> None:
         self.service, self.over = service, threading.Event()
         self.answers: Counter[int] = Counter()
-        self.asked = self.given = 0
-        work = [lambda attack=each: self._go_on(attack) for each in ATTACKS]
+        self.asked = self.confirmed = 0
+        work = [lambda attack=each: self._repeat(attack) for each in ATTACKS]
         self.threads = [threading.Thread(target=each) for each in (*work, self._ask)]
 
-    def _go_on(self, attack: Attack) -> None:
+    def _repeat(self, attack: Attack) -> None:
         while not self.over.wait(PAUSE):
             self.answers[attack(self.service.port)] += 1
 
     def _ask(self) -> None:
         while not self.over.wait(2):
             self.asked += 1
-            self.given += bool(ask_once(self.service.port, self.asked))
+            self.confirmed += bool(ask_once(self.service.port, self.asked))
 
     def __enter__(self) -> Self:
         for each in self.threads:
@@ -158,8 +158,8 @@ def size(service: Service) -> tuple[int, int]:
     memory = files = 0
     for pid in processes_of(service.folder):
         with suppress(OSError):
-            said = Path(f"/proc/{pid}/status").read_text()
-            memory += int(said.partition("VmRSS:")[2].split()[0])
+            status = Path(f"/proc/{pid}/status").read_text()
+            memory += int(status.partition("VmRSS:")[2].split()[0])
             files += len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return memory, files
 
@@ -177,44 +177,45 @@ def running() -> Iterator[Service]:
             service.end()
 
 
-def kept(service: Service) -> int:
-    """How many requests its database holds in the end."""
+def count_leads(service: Service) -> int:
+    """Number of leads in its database."""
     with closing(sqlite3.connect(service.folder / "intake.sqlite3")) as database:
         return int(database.execute("SELECT count(*) FROM lead").fetchone()[0])
 
 
-def watched(minutes: float) -> tuple[Siege, list[tuple[int, int]], int]:
-    """The siege once it is over, its size at each second, and how many requests there are."""
+def run_attacks(minutes: float) -> tuple[Attackers, list[tuple[int, int]], int]:
+    """Run all attacks; returns the counters, memory and open files per second, and the number of leads."""
     with running() as service:
-        with Siege(service) as siege:
+        with Attackers(service) as attackers:
             sizes = []
             end = time.monotonic() + minutes * 60
             while time.monotonic() < end:
                 time.sleep(1)
                 sizes.append(size(service))
-        return siege, sizes, kept(service)
+        return attackers, sizes, count_leads(service)
 
 
-def grew(sizes: list[int]) -> float:
-    """The median of the last fifth as a multiple of that of the second."""
+def growth(sizes: list[int]) -> float:
+    """Median of the last fifth of the samples divided by the median of the second fifth."""
     fifth = len(sizes) // 5
     return median(sizes[-fifth:]) / median(sizes[fifth : 2 * fifth])
 
 
 def main() -> int:
-    """Run it; 1 when it was not borne."""
+    """Run it and print a table; 1 when a limit was exceeded."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
-    siege, sizes, requests = watched(minutes)
-    memory, files = (grew([each[part] for each in sizes]) for part in (0, 1))
+    attackers, sizes, requests = run_attacks(minutes)
+    memory, files = (growth([each[part] for each in sizes]) for part in (0, 1))
     failed = sum(
-        count for status, count in siege.answers.items() if status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        count for status, count in attackers.answers.items() if status >= HTTPStatus.INTERNAL_SERVER_ERROR
     )
     print(HEAD)
     print(
-        f"| {minutes:g} | {siege.answers.total():,} | {failed} | {siege.given} of {siege.asked} "
+        f"| {minutes:g} | {attackers.answers.total():,} | {failed} "
+        f"| {attackers.confirmed} of {attackers.asked} "
         f"| {requests:,} | {memory:.2f} | {files:.2f} |"
     )
-    return int(failed > 0 or siege.given < siege.asked or max(memory, files) > AT_MOST)
+    return int(failed > 0 or attackers.confirmed < attackers.asked or max(memory, files) > MAX_GROWTH)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ DRILLS = (
     ("kills of everything", "INTAKE_TEST_ROUNDS", 40, "tests/drills/test_kill.py"),
     ("restarts of PostgreSQL", "INTAKE_TEST_ROUNDS", 25, "tests/drills/test_postgres_restart.py -k outlives"),
 )
-"""Name, what says how often, how often, and which tests."""
+"""Name, environment variable that sets the repetitions, repetitions, and tests."""
 NEW_EXAMPLES = "--hypothesis-profile=default"
 """The suite tries the same examples at every run; a drill looks for others."""
 
 
-def ran(knob: str, times: int, chosen: str) -> tuple[bool, str]:
+def run_tests(variable: str, times: int, chosen: str) -> tuple[bool, str]:
     """Whether all of it was green, and pytest's last line."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", NEW_EXAMPLES, *chosen.split()]
-    surroundings = os.environ | {knob: str(times)}
-    run = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    environment = os.environ | {variable: str(times)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
         print(run.stdout[-5_000:], file=sys.stderr)
     return run.returncode == 0, re.sub(r" in [0-9.]+s.*", "", run.stdout.strip().rpartition("\n")[2])
@@ -36,10 +36,10 @@ def main() -> int:
     """Run each drill to its end; 1 when one found something."""
     found = 0
     print("| drill | how often | tests |\n|---|---|---|")
-    for name, knob, times, chosen in DRILLS:
-        green, said = ran(knob, times, chosen)
+    for name, variable, times, chosen in DRILLS:
+        green, summary = run_tests(variable, times, chosen)
         found += not green
-        print(f"| {name} | {times:,} for each test | {said} |", flush=True)
+        print(f"| {name} | {times:,} for each test | {summary} |", flush=True)
     return int(bool(found))
 
 

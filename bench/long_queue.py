@@ -1,4 +1,4 @@
-"""What a page of the queue costs with 100,000 leads, as a multiple of what it costs with 1,000.
+"""Time of the pages of the queue with 100,000 leads, as a multiple of the time with 1,000.
 
     .venv/bin/python bench/long_queue.py                                  SQLite, in a folder of its own
     .venv/bin/python bench/long_queue.py postgresql+psycopg://…/empty     an empty PostgreSQL database
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from intake.accounts.models import Role, StaffMember, StaffRole
 from intake.accounts.permissions import Member
 from intake.casework import queue, search
-from intake.casework.queue import Filters, HeldBy, Show
+from intake.casework.queue import ClaimedBy, QueueFilters, Show
 from intake.conf import secrets as conf_secrets
 from intake.conf.clinic import Channel
 from intake.conf.settings import Mode, Settings
@@ -39,7 +39,7 @@ STATUSES = [LeadStatus.NEW] * 3 + [LeadStatus.TRYING] * 2 + [LeadStatus.BOOKED] 
 MEMBER = Member(uuid.uuid4(), "bench@example.org", "Bench", frozenset({Role.SUPERVISOR}))
 
 
-def made(folder: Path, url: str) -> Instance:
+def make_instance(folder: Path, url: str) -> Instance:
     """A migrated, empty instance."""
     secrets = {name: conf_secrets.new_secret(name) for name in conf_secrets.SECRETS}
     settings = Settings(
@@ -56,8 +56,8 @@ def made(folder: Path, url: str) -> Instance:
     return instance
 
 
-def begin(session: Session, instance: Instance) -> None:
-    """The one account, and the words of the statements."""
+def add_account(session: Session, instance: Instance) -> None:
+    """Insert one account and the consent statements."""
     now = instance.clock()
     session.add(
         StaffMember(
@@ -79,8 +79,8 @@ def begin(session: Session, instance: Instance) -> None:
         )
 
 
-def people(instance: Instance, numbers: range) -> Iterator[tuple[dict, dict, list[dict]]]:
-    """Leads with their keys and consents; spread over 60 days, half of them still waiting."""
+def make_leads(instance: Instance, numbers: range) -> Iterator[tuple[dict, dict, list[dict]]]:
+    """Rows of leads, keys and consents, spread over 60 days; half of the leads still wait."""
     now, ring = instance.clock(), instance.keyring
     for number in numbers:
         lead_id, key, use = uuid.uuid4(), crypto.new_key(), uuid.uuid4()
@@ -133,9 +133,9 @@ def people(instance: Instance, numbers: range) -> Iterator[tuple[dict, dict, lis
 
 
 def fill(instance: Instance, numbers: range) -> None:
-    """Write the leads in bulk, and let the database look at what it has, as it does by itself in time."""
+    """Insert the leads in bulk, and run ANALYZE on PostgreSQL, as autovacuum would in time."""
     for start in range(numbers.start, numbers.stop, BATCH):
-        made_up = list(people(instance, range(start, min(start + BATCH, numbers.stop))))
+        made_up = list(make_leads(instance, range(start, min(start + BATCH, numbers.stop))))
         with instance.database.transaction() as session:
             session.execute(insert(ConsentEvent), [each for _, _, events in made_up for each in events])
             session.execute(insert(Lead), [lead for lead, _, _ in made_up])
@@ -146,11 +146,11 @@ def fill(instance: Instance, numbers: range) -> None:
 
 
 def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
-    """What is measured: every list of the queue, finding, and the hand-over."""
+    """The pages to measure by name: every list of the queue, two searches, and the hand-over."""
 
     def listed(**filters: object) -> Callable[[Session], object]:
         return lambda session: queue.page(
-            session, filters=Filters(**filters), member=MEMBER, instance=instance
+            session, filters=QueueFilters(**filters), member=MEMBER, instance=instance
         )
 
     def found(term: str) -> Callable[[Session], object]:
@@ -162,15 +162,15 @@ def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
         "closed": listed(show=Show.CLOSED),
         "waiting, in Spanish": listed(language="es"),
         "waiting, by text": listed(channel=Channel.TEXT),
-        "held by me": listed(held=HeldBy.ME),
-        "held by nobody": listed(held=HeldBy.NOBODY),
+        "held by me": listed(claimed=ClaimedBy.ME),
+        "held by nobody": listed(claimed=ClaimedBy.NOBODY),
         "find a number": found("+13050000007"),
         "find a reference": found("B0000007"),
         "hand-over": lambda session: queue.handover(session, member=MEMBER, instance=instance),
     }
 
 
-def measured(instance: Instance) -> dict[str, float]:
+def measure(instance: Instance) -> dict[str, float]:
     """The median of each page, in milliseconds."""
     return {name: statistics.median(_times(instance, page)) for name, page in pages(instance).items()}
 
@@ -191,13 +191,13 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = chosen.url or f"sqlite:///{folder}/intake.sqlite3"
-        instance = made(Path(folder), url)
+        instance = make_instance(Path(folder), url)
         with instance.database.transaction() as session:
-            begin(session, instance)
+            add_account(session, instance)
         fill(instance, range(FEW))
-        few = measured(instance)
+        few = measure(instance)
         fill(instance, range(FEW, chosen.leads))
-        many = measured(instance)
+        many = measure(instance)
         instance.database.close()
     print(f"{'':22}{FEW:>9} {chosen.leads:>9}    ratio   (median ms of {TIMES})")
     for name, cost in few.items():

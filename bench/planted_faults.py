@@ -47,16 +47,16 @@ FAULTS = (
     Fault(
         "a notice is marked as sent before it is sent",
         "intake/outbox/sender.py",
-        "            failure = _try(send, claim.first, clinic, settings, clock())\n"
-        "            tally[_settle(database, claim, failure, clock())] += len(claim.messages)",
-        "            tally[_settle(database, claim, None, clock())] += len(claim.messages)\n"
-        "            failure = _try(send, claim.first, clinic, settings, clock())",
+        "            failure = _send(send, batch.first, clinic, settings, clock())\n"
+        "            tally[_record_result(database, batch, failure, clock())] += len(batch.messages)",
+        "            tally[_record_result(database, batch, None, clock())] += len(batch.messages)\n"
+        "            failure = _send(send, batch.first, clinic, settings, clock())",
         "tests/outbox/test_relay.py -k unwell_for_a_day",
     ),
     Fault(
         "the lease is shorter than a sending",
         "intake/outbox/sender.py",
-        "settings.smtp_timeout * (STEPS + 1) + _MARGIN",
+        "settings.smtp_timeout * (TIMEOUTS_PER_MESSAGE + 1) + _MARGIN",
         "settings.smtp_timeout",
         "tests/outbox/test_relay.py -k lease_is_longer",
     ),
@@ -84,15 +84,15 @@ FAULTS = (
     Fault(
         "the chain does not lean on the link before",
         "intake/audit/service.py",
-        "said = before + chained.seq",
-        "said = chained.seq",
+        "message = before + chained.seq",
+        "message = chained.seq",
         "tests/audit/test_histories.py",
     ),
     Fault(
         "a link of an older formula may stand behind newer ones",
         "intake/audit/chain.py",
-        "for each in named if each >= self._reached",
-        "for each in named",
+        "for each in allowed if each >= self._reached",
+        "for each in allowed",
         "tests/audit/test_digest_versions.py -k comes_back",
     ),
     Fault(
@@ -140,14 +140,14 @@ FAULTS = (
     Fault(
         "a page sent twice makes two requests",
         "intake/leads/submission.py",
-        "    if not _first(session, token_hash, mac, instance):",
-        "    if not _first(session, token_hash, mac, instance) and False:",
+        "    if not _take_token(session, token_hash, mac, instance):",
+        "    if not _take_token(session, token_hash, mac, instance) and False:",
         "tests/leads/test_submit.py",
     ),
     Fault(
         "two colleagues hold the same request",
         "intake/leads/claims.py",
-        "Lead.status != LeadStatus.CLOSED, _free_for(act.member, act.now)",
+        "Lead.status != LeadStatus.CLOSED, _claimable_by(act.member, act.now)",
         "Lead.status != LeadStatus.CLOSED",
         "tests/drills/test_forty_leads.py tests/leads/test_contact.py",
     ),
@@ -175,7 +175,7 @@ FAULTS = (
     Fault(
         "the heartbeat leaves a made-up request behind",
         "intake/jobs/canary.py",
-        "            raise _TakenBack\n",
+        "            raise _RolledBack\n",
         "",
         "tests/test_watching.py -k leaves_nothing",
     ),
@@ -203,21 +203,21 @@ FAULTS = (
     Fault(
         "a log that cannot be written fails whoever asks",
         "intake/core/logging.py",
-        'cast("TextIO", _Never(sys.stderr))',
+        'cast("TextIO", _SafeStream(sys.stderr))',
         "sys.stderr",
         "tests/drills/test_full_disk.py -k taken_again",
     ),
     Fault(
         "new requests use up the room that is held for those who want out",
         "intake/db/engine.py",
-        "if self._reserve and not taking_in",
+        "if self._reserve and use_reserve",
         "if self._reserve",
         "tests/drills/test_full_disk.py -k gets_none",
     ),
     Fault(
         "a watch forgets what it cannot write down",
         "intake/jobs/alerts.py",
-        "max(memory, _read(file), key=_age)",
+        "max(state, _read(file), key=_last_check)",
         "_read(file)",
         "tests/test_watching.py -k keeps_nothing",
     ),
@@ -294,9 +294,9 @@ FAULTS = (
     Fault(
         "health is silent about tables that cannot be read",
         "intake/monitoring/__init__.py",
-        "        return [*found, proof.anchored(instance)]\n"
-        "    except Unavailable as failure:\n        return [_down(failure)]",
-        "        return [*found, proof.anchored(instance)]\n    except Unavailable:\n        return []",
+        "        return [*found, integrity.anchored(instance)]\n"
+        "    except Unavailable as failure:\n        return [_database_down(failure)]",
+        "        return [*found, integrity.anchored(instance)]\n    except Unavailable:\n        return []",
         "tests/drills/test_damage.py -k not_read",
     ),
 )

@@ -31,7 +31,7 @@ ANSWERED = b'aria-labelledby="ref"'
 TRACED = "pwrite64,write,ftruncate,fsync,fdatasync,sendto"
 CALL = re.compile(
     r"^(?P<at>[0-9.]+) (?P<call>\w+)\((?P<fd>\d+)<(?P<path>[^>]*)>"
-    r'(?:, "(?P<said>(?:\\x..)*)"(?:\.\.\.)?)?(?P<rest>.*)\) += (?P<gave>-?\d+)'
+    r'(?:, "(?P<data>(?:\\x..)*)"(?:\.\.\.)?)?(?P<rest>.*)\) += (?P<result>-?\d+)'
 )
 """One line of strace: `1763719872.1 pwrite64(7</path>, "\\x53\\x51", 2, 0) = 2`."""
 WHOLE = "SELECT reference FROM lead JOIN lead_key ON lead_id = lead.id JOIN submission USING (lead_id)"
@@ -41,24 +41,24 @@ WHOLE = "SELECT reference FROM lead JOIN lead_key ON lead_id = lead.id JOIN subm
 class Disk:
     """Each file as the programs see it, and as it was when it was last synced."""
 
-    seen: dict[str, bytearray] = field(default_factory=dict)
-    kept: dict[str, bytes] = field(default_factory=dict)
+    written: dict[str, bytearray] = field(default_factory=dict)
+    synced: dict[str, bytes] = field(default_factory=dict)
 
-    def write(self, path: str, said: bytes, at: int) -> None:
-        file = self.seen.setdefault(path, bytearray())
+    def write(self, path: str, data: bytes, at: int) -> None:
+        file = self.written.setdefault(path, bytearray())
         file.extend(b"\0" * (at - len(file)))
-        file[at : at + len(said)] = said
+        file[at : at + len(data)] = data
 
     def cut(self, path: str, size: int) -> None:
-        self.seen[path] = self.seen.setdefault(path, bytearray())[:size].ljust(size, b"\0")
+        self.written[path] = self.written.setdefault(path, bytearray())[:size].ljust(size, b"\0")
 
     def sync(self, path: str) -> None:
-        if path in self.seen:
-            self.kept[path] = bytes(self.seen[path])
+        if path in self.written:
+            self.synced[path] = bytes(self.written[path])
 
 
-def traced(folder: Path) -> tuple[bytes, list[str]]:
-    """Let people ask a server under strace; the database as it was before, and the references they got."""
+def trace_server(folder: Path) -> tuple[bytes, list[str]]:
+    """Send requests to a server under strace; returns the database before them, and their references."""
     template = folder / "template.sqlite3"
     subprocess.run(
         [sys.executable, "-m", "intake", "db", "upgrade"],
@@ -80,7 +80,7 @@ def traced(folder: Path) -> tuple[bytes, list[str]]:
 
 
 def calls(folder: Path) -> Iterator[re.Match[str]]:
-    """What all threads did, in the order of time."""
+    """The traced system calls of all threads, in order of time."""
     lines = [
         line for each in folder.glob("trace.*") for line in each.read_text(errors="replace").splitlines()
     ]
@@ -99,28 +99,28 @@ def path_in(written: str) -> str:
     return bytes_in(written).decode(errors="replace") if written.startswith("\\x") else written
 
 
-def replayed(folder: Path, before: bytes) -> Iterator[tuple[bytes, dict[str, bytes]]]:
-    """At each answer: its bytes, and what a power cut would leave at that moment."""
+def replay(folder: Path, before: bytes) -> Iterator[tuple[bytes, dict[str, bytes]]]:
+    """For each answer: its bytes, and the files as a power cut at that moment would leave them."""
     path = str(folder / "var" / DATABASE)
     disk = Disk({path: bytearray(before)}, {path: before})
     for call in calls(folder):
-        where, said, gave = path_in(call["path"]), bytes_in(call["said"]), int(call["gave"])
-        if call["call"] == "pwrite64" and gave > 0:
-            disk.write(where, said[:gave], int(call["rest"].rpartition(",")[2]))
-        elif call["call"] == "ftruncate" and gave == 0:
-            disk.cut(where, int(call["rest"].strip(", ")))
-        elif call["call"] in ("fsync", "fdatasync") and gave == 0:
-            disk.sync(where)
-        elif call["call"] in ("sendto", "write") and ANSWERED in said:
-            yield said, dict(disk.kept)
+        file, data, result = path_in(call["path"]), bytes_in(call["data"]), int(call["result"])
+        if call["call"] == "pwrite64" and result > 0:
+            disk.write(file, data[:result], int(call["rest"].rpartition(",")[2]))
+        elif call["call"] == "ftruncate" and result == 0:
+            disk.cut(file, int(call["rest"].strip(", ")))
+        elif call["call"] in ("fsync", "fdatasync") and result == 0:
+            disk.sync(file)
+        elif call["call"] in ("sendto", "write") and ANSWERED in data:
+            yield data, dict(disk.synced)
 
 
-def left_after(kept: dict[str, bytes], folder: Path) -> set[str]:
+def references_after(kept: dict[str, bytes], folder: Path) -> set[str]:
     """The references on the disk that a power cut left. Raises when it is damaged."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for path, words in kept.items():
-        (folder / Path(path).name).write_bytes(words)
+    for path, content in kept.items():
+        (folder / Path(path).name).write_bytes(content)
     with sqlite3.connect(folder / DATABASE) as database:
         (sound,) = database.execute("PRAGMA integrity_check").fetchone()
         if sound != "ok":
@@ -135,13 +135,13 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before, given = traced(folder)
+        before, given = trace_server(folder)
         acknowledged: list[str] = []
         cuts = lost = 0
-        for answer, kept in replayed(folder, before):
-            acknowledged += [each for each in given if _spaced(each) in answer]
+        for answer, kept in replay(folder, before):
+            acknowledged += [each for each in given if _as_shown(each) in answer]
             cuts += 1
-            lost += not set(acknowledged) <= left_after(kept, folder / "after")
+            lost += not set(acknowledged) <= references_after(kept, folder / "after")
     print(
         "| power cuts | acknowledged | cuts after which something acknowledged was missing |\n|---|---|---|"
     )
@@ -149,7 +149,7 @@ def main() -> int:
     return int(lost > 0 or len(set(acknowledged)) < COUNT)
 
 
-def _spaced(reference: str) -> bytes:
+def _as_shown(reference: str) -> bytes:
     """As it stands on the page: in two groups."""
     return f"{reference[:4]} {reference[4:]}".encode()
 

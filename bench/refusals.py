@@ -1,4 +1,4 @@
-"""Whether the sign-in tells by its time who has an account: 300 tries each, taken in turns.
+"""Timing of refused sign-ins, with and without an account: 300 tries each, alternating.
 
     .venv/bin/python bench/refusals.py
 
@@ -25,19 +25,19 @@ from intake.db.migrate import upgrade
 from intake.instance import Instance
 from intake.security.rate_limits import RateLimiter, Verdict
 
-HERE, NOT_HERE = "here@example.org", "nowhere@example.org"
+KNOWN, UNKNOWN = "known@example.org", "unknown@example.org"
 WARM_UP = 10
 
 
-class Uncounted(RateLimiter):
-    """Lets everybody pass: what is measured is the door, not the queue in front of it."""
+class Unlimited(RateLimiter):
+    """Never limits: the sign-in is measured, not the rate limit in front of it."""
 
     def hit(self, *_who: object) -> Verdict:
         """Always allowed."""
         return Verdict(allowed=True)
 
 
-def made(folder: Path) -> Instance:
+def make_instance(folder: Path) -> Instance:
     """A service with one account, on SQLite in `folder`."""
     settings = Settings(
         mode=Mode.DEVELOPMENT,
@@ -52,15 +52,15 @@ def made(folder: Path) -> Instance:
     upgrade(database)
     database.close()
     instance = Instance.from_settings(settings)
-    uncounted = Uncounted(folder / "throttle.sqlite3", keyring=instance.keyring, clock=instance.clock)
-    instance = replace(instance, throttle=uncounted)
+    unlimited = Unlimited(folder / "throttle.sqlite3", keyring=instance.keyring, clock=instance.clock)
+    instance = replace(instance, throttle=unlimited)
     with instance.database.transaction() as session:
-        service.add(session, instance=instance, email=HERE, name="Here", roles=frozenset(Role))
+        service.add(session, instance=instance, email=KNOWN, name="Known", roles=frozenset(Role))
     return instance
 
 
-def took(instance: Instance, email: str) -> float:
-    """Milliseconds until one try is refused."""
+def time_refusal(instance: Instance, email: str) -> float:
+    """Milliseconds until one try is refused. Ends the program when it is not."""
     started = time.perf_counter()
     try:
         sign_in.sign_in(
@@ -68,7 +68,7 @@ def took(instance: Instance, email: str) -> float:
             email=email,
             password="bramble oxide lantern sofa",
             code="123456",
-            comer=LoginAttempt("203.0.113.7"),
+            attempt=LoginAttempt("203.0.113.7"),
         )
     except SignInRefused:
         return (time.perf_counter() - started) * 1000
@@ -87,17 +87,17 @@ def mann_whitney(one: list[float], other: list[float]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    reading = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    reading.add_argument("--tries", type=int, default=300, help="of each kind (default 300)")
-    tries = reading.parse_args().tries
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tries", type=int, default=300, help="of each kind (default 300)")
+    tries = parser.parse_args().tries
     with tempfile.TemporaryDirectory() as folder:
-        instance = made(Path(folder))
+        instance = make_instance(Path(folder))
         for _ in range(WARM_UP):
-            took(instance, HERE), took(instance, NOT_HERE)
+            time_refusal(instance, KNOWN), time_refusal(instance, UNKNOWN)
         pairs = [
-            (took(instance, HERE), took(instance, NOT_HERE))
+            (time_refusal(instance, KNOWN), time_refusal(instance, UNKNOWN))
             if turn % 2
-            else (took(instance, NOT_HERE), took(instance, HERE))[::-1]
+            else (time_refusal(instance, UNKNOWN), time_refusal(instance, KNOWN))[::-1]
             for turn in range(tries)
         ]
         instance.database.close()

@@ -26,8 +26,8 @@ sys.path[0] = str(ROOT)  # not bench/, whose files may be called as the library'
 
 from intake.accounts import dev_account  # noqa: E402
 from intake.accounts.dev_account import DevAccount  # noqa: E402
-from intake.cli.context import load_settings, opened  # noqa: E402
-from intake.cli.run import answers  # noqa: E402
+from intake.cli.context import load_settings, open_instance  # noqa: E402
+from intake.cli.run import web_server_answers  # noqa: E402
 from tests.browser import FLAGS, MISSING, chromium  # noqa: E402
 
 PHONE, WIDE, DESK_SIZE = (390, 844), (1280, 800), (1100, 700)
@@ -125,11 +125,9 @@ DESK: dict[str, Step] = {
 
 def minutes_to_wednesday() -> int:
     """From now to ten past ten on the next Wednesday, on the clinic's clock."""
-    here = datetime.now(UTC).astimezone(ZoneInfo("America/New_York"))
-    wanted = here.replace(hour=10, minute=10, second=0) + timedelta(
-        days=(WEDNESDAY - here.weekday()) % 7 or 7
-    )
-    return int((wanted - here) / timedelta(minutes=1))
+    now = datetime.now(UTC).astimezone(ZoneInfo("America/New_York"))
+    wanted = now.replace(hour=10, minute=10, second=0) + timedelta(days=(WEDNESDAY - now.weekday()) % 7 or 7)
+    return int((wanted - now) / timedelta(minutes=1))
 
 
 def prepare(folder: str) -> None:
@@ -158,13 +156,13 @@ def intake(*arguments: str) -> None:
 def service() -> Iterator[DevAccount]:
     """The whole service with made-up requests in it, and the account to sign in with."""
     intake("db", "upgrade")
-    with opened() as instance, instance.database.transaction() as session:
+    with open_instance() as instance, instance.database.transaction() as session:
         account = dev_account.ensure_dev_account(session, instance=instance)
     intake("demo", "--leads", "16")
     running = subprocess.Popen([sys.executable, "-m", "intake", "run"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + PATIENCE
-        while not answers(load_settings()) and time.monotonic() < until:
+        while not web_server_answers(load_settings()) and time.monotonic() < until:
             time.sleep(0.2)
         yield account
     finally:
@@ -188,7 +186,7 @@ def sign_in(page: Page, address: str, account: DevAccount) -> None:
     page.goto(f"{address}/sign-in")
     page.get_by_label("Work email").fill(account.email)
     page.get_by_label("Password").fill(account.password)
-    with opened() as instance:
+    with open_instance() as instance:
         page.get_by_label("Code from your authenticator app").fill(account.code(instance.clock()))
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/desk")

@@ -1,4 +1,4 @@
-"""What a stranger with a stopwatch learns: kinds of input that must look alike, timed against each other.
+"""Timing of public inputs that must be indistinguishable: each pair is timed against each other.
 
     .venv/bin/python bench/strangers.py [PAIRS]
 
@@ -30,7 +30,7 @@ from tests.conftest import MovableClock, settings_for
 from tests.leads.asking import ask
 
 PAIRS = 300
-WARM = 20
+WARM_UP = 20
 Answer = tuple[int, bytes]
 Send = Callable[[], Answer]
 
@@ -41,7 +41,7 @@ def main(pairs: int) -> None:
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         instance = make(Path(folder))
-        for name, first, second in kinds(Strangers(instance), instance, pairs + WARM):
+        for name, first, second in kinds(Clients(instance), instance, pairs + WARM_UP):
             a, b, alike = compare(first, second, pairs)
             print(
                 f"| {name} | {ms(a)} | {ms(b)} | {p_of(a, b):.2f} | {'yes' if alike else 'NO'} |", flush=True
@@ -58,30 +58,30 @@ def make(folder: Path) -> Instance:
     return Instance.from_settings(settings_for(folder, url), clock=MovableClock())
 
 
-class Strangers:
+class Clients:
     """A browser that comes from another network each time, so that no limit is reached."""
 
     def __init__(self, instance: Instance) -> None:
         self.web: FlaskClient = create_app(instance).test_client()
         self.networks = count(1)
 
-    def post(self, path: str, **words: str) -> Answer:
+    def post(self, path: str, **data: str) -> Answer:
         """Send a form, and read the answer to its end."""
         each = next(self.networks)
         place = {"REMOTE_ADDR": f"10.{each >> 8 & 255}.{each & 255}.1"}
-        answer = self.web.post(path, data=words, environ_overrides=place)
+        answer = self.web.post(path, data=data, environ_overrides=place)
         return answer.status_code, answer.data
 
 
-def kinds(web: Strangers, instance: Instance, many: int) -> list[tuple[str, Send, Send]]:
+def kinds(web: Clients, instance: Instance, many: int) -> list[tuple[str, Send, Send]]:
     """The pairs of inputs that must look alike."""
     wrong, erased, expired = "0" * 16, ask(instance).code, expired_code(instance)
     web.post("/manage/erase", code=erased)
     there = ask(instance)
-    fresh = iter(
+    references = iter(
         [ask(instance, phone=number(n), email=f"p{n}@example.org").lead.reference for n in range(many)]
     )
-    fresh_numbers = iter([number(n) for n in range(many)])
+    numbers = iter([number(n) for n in range(many)])
 
     def code(each: str) -> Send:
         return lambda: web.post("/manage", code=each)
@@ -90,7 +90,7 @@ def kinds(web: Strangers, instance: Instance, many: int) -> list[tuple[str, Send
         return lambda: web.post("/manage/without-code", reference=reference, address=address)
 
     def stops() -> Answer:
-        return web.post("/manage/without-code", reference=next(fresh), address=next(fresh_numbers))
+        return web.post("/manage/without-code", reference=next(references), address=next(numbers))
 
     miss = stop("ZZZZZZZZ", "+13055550101")
     return [
@@ -109,7 +109,7 @@ def number(each: int) -> str:
 
 
 def expired_code(instance: Instance) -> str:
-    """A code whose request is past its time, and that no round has erased yet."""
+    """A code whose request is past its time, and that no job has erased yet."""
     asked = ask(instance, phone="+13055550188", email="late@example.org")
     with instance.database.transaction() as session:
         session.get_one(Lead, asked.lead.id).purge_after = instance.clock()
@@ -120,12 +120,12 @@ def compare(first: Send, second: Send, pairs: int) -> tuple[list[float], list[fl
     """Seconds of both, sent in turn, the order changing; and whether all answers were the same."""
     times: tuple[list[float], list[float]] = ([], [])
     seen: Counter[Answer] = Counter()
-    for each in range(pairs + WARM):
+    for each in range(pairs + WARM_UP):
         for which in (0, 1) if each % 2 else (1, 0):
             began = time.perf_counter()
             seen[(first, second)[which]()] += 1
             times[which].append(time.perf_counter() - began)
-    return times[0][WARM:], times[1][WARM:], len(seen) == 1
+    return times[0][WARM_UP:], times[1][WARM_UP:], len(seen) == 1
 
 
 def ms(times: list[float]) -> str:

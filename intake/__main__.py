@@ -1,4 +1,4 @@
-"""`python -m intake` and the `intake` command: the operator's door."""
+"""Entry point of `python -m intake` and of the `intake` command."""
 
 import os
 import sys
@@ -8,15 +8,15 @@ from intake.cli import intake
 
 
 def main() -> None:
-    """Run one command; what it writes is readable by its own account alone.
+    """Run one command with umask 077: the files that it writes are readable by their owner only.
 
-    Exit code 0: done; 1: refused, with one line saying why; 2: wrong usage. A failure nobody
-    expected is told by its place and kind alone: its own words may quote a row.
+    Exit code 0: done; 1: refused, with one line saying why; 2: wrong usage. Of an unexpected exception
+    the traceback and the type are printed, not its message, which may quote a row.
     """
     os.umask(0o077)
     try:
         intake(prog_name="intake")
-    except Exception as unexpected:  # noqa: BLE001  the last door: nothing stands above it
+    except Exception as unexpected:  # noqa: BLE001  the outermost frame
         sys.stderr.writelines(traceback.format_tb(unexpected.__traceback__))
         sys.exit(f"intake: stopped by an unexpected {type(unexpected).__name__} at the place above.")
 

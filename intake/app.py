@@ -1,4 +1,4 @@
-"""The web application, as a table of contents: its limits, its pages, its doors."""
+"""The Flask application factory: request limits, blueprints, error handlers."""
 
 from urllib.parse import urlsplit
 
@@ -21,18 +21,18 @@ from intake.web.public.routes import public
 
 __all__ = ["create_app", "write_fallback_pages"]
 
-LARGEST_BODY = 64 * 1024  # a whole form with every word at its longest is under 8 KiB
+LARGEST_BODY = 64 * 1024  # bytes; a form with every field at its longest is under 8 KiB
 MOST_PARTS = 100
 DEVELOPMENT_HOSTS = ("localhost", "127.0.0.1")
 
 
 def create_app(instance: Instance) -> Flask:
-    """The application of one service. It holds nothing of a person between two requests."""
+    """The application of one instance. It keeps no personal data between two requests."""
     app = Flask("intake", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
     app.extensions["intake"] = instance
     app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # its redirect would repeat the port and scheme that were asked for
-    _limit(app, instance.settings)
+    app.url_map.merge_slashes = False  # its redirect would echo the requested port and scheme
+    _set_limits(app, instance.settings)
     templating.prepare(app)
     errors.prepare(app)
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
@@ -46,17 +46,13 @@ def create_app(instance: Instance) -> Flask:
     return app
 
 
-def _limit(app: Flask, settings: Settings) -> None:
-    """How much we read, which names we answer to, and whose word we take for who is calling."""
+def _set_limits(app: Flask, settings: Settings) -> None:
+    """Limit the request body, the accepted host names, and the proxies whose headers are trusted."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["MAX_FORM_PARTS"] = MOST_PARTS
-    app.config["TRUSTED_HOSTS"] = _hosts(settings)
+    hosts = [urlsplit(settings.base_url).hostname or ""]
+    app.config["TRUSTED_HOSTS"] = [*hosts, *DEVELOPMENT_HOSTS] if settings.development else hosts
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-
-
-def _hosts(settings: Settings) -> list[str]:
-    own = urlsplit(settings.base_url).hostname or ""
-    return [own, *DEVELOPMENT_HOSTS] if settings.development else [own]

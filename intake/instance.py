@@ -1,4 +1,4 @@
-"""Everything one running service is made of: one clinic, its keys, its database, its words."""
+"""The parts of one running service: settings, clinic, keys, database, statements, rate limiter, clock."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,10 +7,10 @@ from intake.calling import hours as calling_hours
 from intake.conf import toml_schema
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
-from intake.conf.validators import IN_USE
+from intake.conf.validators import DATABASE_LOCK
 from intake.consent import statements as consent_statements
 from intake.consent.statements import Statements
-from intake.core.clock import Clock, ahead, now
+from intake.core.clock import Clock, clock_ahead, now
 from intake.db.engine import Database
 from intake.security.crypto import Keyring
 from intake.security.rate_limits import RateLimiter
@@ -18,7 +18,7 @@ from intake.security.rate_limits import RateLimiter
 
 @dataclass(frozen=True)
 class Instance:
-    """The parts, put together once at start and handed to whoever acts."""
+    """The parts of the service, created once at start and passed to the code that needs them."""
 
     settings: Settings
     clinic: Clinic
@@ -31,19 +31,19 @@ class Instance:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, clock: Clock | None = None) -> Self:
-        """Read the configuration folder and open the database. Raises SettingsError, all at once."""
+        """Read the configuration folder and create the engine. Raises SettingsError with every problem."""
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         clinic = toml_schema.load(folder / "clinic.toml", Clinic)
         keyring = Keyring.from_settings(settings)
-        clock = clock or ahead(settings.time_shift)
+        clock = clock or clock_ahead(settings.time_shift)
         return cls(
             settings=settings,
             clinic=clinic,
             hours=calling_hours.load(folder / "calling_hours.toml"),
             statements=consent_statements.load(folder / "consent", clinic),
             keyring=keyring,
-            database=Database(settings.database_url, lock=settings.data_dir / IN_USE),
+            database=Database(settings.database_url, lock=settings.data_dir / DATABASE_LOCK),
             throttle=RateLimiter(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
             clock=clock,
         )

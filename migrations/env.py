@@ -13,7 +13,7 @@ import intake.casework.models
 import intake.consent.models
 import intake.leads.models
 import intake.outbox.models  # noqa: F401  registers its tables
-from intake.db.engine import Base
+from intake.db.types import Base
 
 
 def numbered(_context: MigrationContext, _revision: object, directives: list[MigrationScript]) -> None:

@@ -31,7 +31,7 @@ def in_the_code() -> dict[Sentence, set[str]]:
                 "gettext": None,
                 "ngettext": (1, 2),
                 "translate": None,
-                "knob": (2,),
+                "setting": (2,),
             },
         )
         for name, _, sentence, *_ in extracted:

@@ -28,7 +28,7 @@ pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
 WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 """A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
 SECRETS = {name: secrets.new_secret(name) for name in secrets.SECRETS}
-writer_lock.PATIENCE = rate_limits._WAIT = 120.0
+writer_lock.TIMEOUT = rate_limits._LOCK_TIMEOUT = 120.0
 """Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
 and a hundred threads at once may need longer on it than anybody at a door would wait."""
 properties.load_profile("ci")

@@ -1,4 +1,4 @@
-"""The clinic's file: what it says, and that every wrong key is named with how to write it."""
+"""The clinic's file: what it contains, and that every wrong key is reported with how to write it."""
 
 from dataclasses import FrozenInstanceError
 from datetime import date, time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intake.conf.clinic import Channel, Clinic, dialled, load, shown
+from intake.conf.clinic import Channel, Clinic, dialable_number, format_phone, load
 from intake.core.errors import SettingsError
 from intake.core.paths import CONFIG
 
@@ -78,9 +78,9 @@ def test_the_crisis_lines_can_be_dialled_and_name_the_day_they_were_checked(clin
     crisis = clinic.crisis
     assert (crisis.emergency, crisis.lifeline.call, crisis.lifeline.text) == ("911", "988", "988")
     assert (crisis.lifeline.spanish_press, crisis.lifeline.spanish_text) == ("2", "AYUDA")
-    assert dialled(crisis.treatment.call) == "+18006624357"
-    assert dialled(crisis.treatment.tty) == "+18004874889"
-    assert dialled(crisis.emergency) == "911"
+    assert dialable_number(crisis.treatment.call) == "+18006624357"
+    assert dialable_number(crisis.treatment.tty) == "+18004874889"
+    assert dialable_number(crisis.emergency) == "911"
     assert crisis.verified_on == date(2026, 11, 3)
 
 
@@ -99,7 +99,7 @@ def test_no_text_counts_as_reviewed_as_shipped(clinic):
     ],
 )
 def test_a_number_is_shown_as_people_write_it(number, written):
-    assert shown(number) == written
+    assert format_phone(number) == written
 
 
 def test_a_channel_and_a_language_have_words(clinic):
@@ -298,7 +298,7 @@ def test_a_file_that_is_missing_or_not_text_is_one_plain_problem(tmp_path):
         load(path)
 
 
-def test_a_table_where_a_value_belongs_and_the_other_way_round_are_told_apart(tmp_path):
+def test_a_table_where_a_value_belongs_and_the_other_way_round_are_distinguished(tmp_path):
     week = "[hours]\n" + SHIPPED.split("[hours]\n")[1].split("\n\n")[0]
     problems = problems_of(
         tmp_path,

@@ -1,4 +1,4 @@
-"""K1: sealed words open in their own place with their own key, and nowhere else."""
+"""K1: a sealed value opens in its own place with its own key, and nowhere else."""
 
 import itertools
 import uuid
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from intake.conf import secrets
 from intake.security import crypto
-from intake.security.crypto import Keyring, Place, Sealed, Unopenable
+from intake.security.crypto import Keyring, Place, Sealed, UnsealError
 
 ROW = uuid.UUID("00000000-0000-4000-8000-000000000001")
 NAME = Place("lead", "name", ROW)
@@ -29,7 +29,7 @@ def keyring(**changes: str) -> Keyring:
 def test_it_opens_what_it_sealed(words: str) -> None:
     words = words.encode("utf-8", "ignore").decode()
     key = crypto.new_key()
-    assert crypto.open_sealed(key, crypto.seal(key, words, place=NAME), place=NAME) == words
+    assert crypto.unseal(key, crypto.seal(key, words, place=NAME), place=NAME) == words
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_it_opens_what_it_sealed(words: str) -> None:
 def test_it_does_not_open_in_another_cell(elsewhere: Place) -> None:
     key = crypto.new_key()
     box = crypto.seal(key, "Sam", place=NAME)
-    with pytest.raises(Unopenable):
-        crypto.open_sealed(key, box, place=elsewhere)
+    with pytest.raises(UnsealError):
+        crypto.unseal(key, box, place=elsewhere)
 
 
 def test_it_does_not_open_with_any_bit_changed() -> None:
@@ -49,14 +49,14 @@ def test_it_does_not_open_with_any_bit_changed() -> None:
     for position in range(len(box) * 8):
         changed = bytearray(box)
         changed[position // 8] ^= 1 << position % 8
-        with pytest.raises(Unopenable):
-            crypto.open_sealed(key, Sealed(bytes(changed)), place=NAME)
+        with pytest.raises(UnsealError):
+            crypto.unseal(key, Sealed(bytes(changed)), place=NAME)
 
 
 @pytest.mark.parametrize("box", [b"", b"\x01", b"\x01" + bytes(12), b"\x02" + bytes(60)])
 def test_it_does_not_open_a_stump(box: bytes) -> None:
-    with pytest.raises(Unopenable):
-        crypto.open_sealed(crypto.new_key(), Sealed(box), place=NAME)
+    with pytest.raises(UnsealError):
+        crypto.unseal(crypto.new_key(), Sealed(box), place=NAME)
 
 
 def test_names_of_different_length_look_the_same_size() -> None:
@@ -80,13 +80,13 @@ def test_a_wrapped_key_opens_only_in_its_row_and_with_its_keyring() -> None:
     wrapped = ring.wrap(b"k" * 32, place=place)
     assert ring.unwrap(wrapped, place=place) == b"k" * 32
     for other_ring, other_place in [(keyring(), place), (ring, place._replace(row=uuid.uuid4()))]:
-        with pytest.raises(Unopenable):
+        with pytest.raises(UnsealError):
             other_ring.unwrap(wrapped, place=other_place)
 
 
 @pytest.mark.parametrize("stump", [b"", b"\x01", b"\x01\x02k1", b"\x01\xff", b"\x01\x02k1" + bytes(11)])
 def test_a_damaged_wrapping_is_refused_calmly(stump: bytes) -> None:
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         keyring().unwrap(stump, place=NAME)
 
 
@@ -96,7 +96,7 @@ def test_an_older_sealing_key_still_opens_after_a_rotation() -> None:
     before, after = keyring(sealing_keys=old), keyring(sealing_keys=f"{new},{old}")
     wrapped = before.wrap(b"k" * 32, place=NAME)
     assert after.unwrap(wrapped, place=NAME) == b"k" * 32
-    with pytest.raises(Unopenable):
+    with pytest.raises(UnsealError):
         before.unwrap(after.wrap(b"k" * 32, place=NAME), place=NAME)
 
 
@@ -124,7 +124,7 @@ def test_a_code_is_sixteen_characters_that_cannot_be_confused() -> None:
 
 @pytest.mark.parametrize("typed", ["o1l-i", " O1 L I ", "0111", "O.1.l.I", "“o1li”"])
 def test_a_typed_code_is_read_kindly(typed: str) -> None:
-    assert crypto.read_crockford(typed) == "0111"
+    assert crypto.normalise_crockford(typed) == "0111"
 
 
 def test_the_keyring_shows_ids_and_no_keys() -> None:

@@ -1,4 +1,4 @@
-"""Readers, writers and the tables that cannot be changed, on both databases."""
+"""Readers, writers and append-only tables, on both databases."""
 
 import threading
 import uuid
@@ -68,7 +68,7 @@ def test_a_moment_comes_back_in_utc_and_sorts(instance: Instance) -> None:
 
 
 def test_writers_lose_no_update(instance: Instance) -> None:
-    """Fact 2 of the dependency study: default transactions lose updates silently."""
+    """The transactions of Python's sqlite3 would lose updates without an error (ADR 0002)."""
 
     def write() -> None:
         for _ in range(10):

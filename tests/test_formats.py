@@ -18,26 +18,26 @@ from flask import Flask
 
 from intake.accounts import dev_account
 from intake.app import create_app
-from intake.audit.chain import MARK as ANCHOR_MARK
+from intake.audit.chain import FORMAT as ANCHOR_FORMAT
 from intake.audit.models import DETAILS, Action
 from intake.audit.service import DIGEST_VERSION, UNLABELLED
 from intake.backup import create
-from intake.backup.archive import FORMAT, NOT_KEPT, Manifest
+from intake.backup.archive import EXCLUDED_TABLES, FORMAT, Manifest
 from intake.calling.hours import Window
 from intake.cli import intake, run
 from intake.conf.secrets import SECRETS
 from intake.conf.settings import PREFIX, Settings
-from intake.consent.receipt import MARK as RECEIPT_MARK
-from intake.db.engine import Base, Closed, Wrapped
+from intake.consent.receipt import FORMAT as RECEIPT_FORMAT
+from intake.db.types import Base, EnumText, WrappedSecret
 from intake.instance import Instance
 from intake.jobs import alerts
-from intake.jobs.scheduler import NOTICES, ROUNDS
-from intake.leads.models import Outcome, SealedWords
+from intake.jobs.scheduler import DELIVERY, JOBS
+from intake.leads.models import Outcome, SealedText
 from intake.outbox import mailer
 from intake.privacy import erasure_ledger
 from intake.security.crypto import _MAGIC as BACKUP_MARK
 from intake.security.crypto import _VERSION as SEALED_VERSION
-from intake.security.crypto import Keyring, Place, mark_of
+from intake.security.crypto import Keyring, Place, key_fingerprint
 from tests.conftest import settings_for
 from tests.leads.acting import hire
 from tests.leads.asking import ask
@@ -50,7 +50,7 @@ ASKED = {
     "mac": ("chain_key", 0),
     "blind_index": ("index_key", 0),
     "app_secrets": ("app_keys", 0),
-    "_derived": ("backup_key", 1),
+    "_derive": ("backup_key", 1),
 }
 """By which call a key is asked for what: the key, and which argument is the purpose."""
 KNOWN = {
@@ -84,13 +84,13 @@ def vocabularies() -> Named:
         f"{table.name}.{column.name}": {word.value for word in column.type.vocabulary}
         for table in Base.metadata.sorted_tables
         for column in table.columns
-        if isinstance(column.type, Closed)
+        if isinstance(column.type, EnumText)
     }
     return found | {
         "audit_event.action": {action.value for action in Action},
         "audit_event.details": set(DETAILS),
         "lead.windows": {window.value for window in Window},
-        "round_lease.name": {each.name for each in ROUNDS} | {NOTICES},
+        "round_lease.name": {each.name for each in JOBS} | {DELIVERY.name},
     }
 
 
@@ -100,7 +100,7 @@ def purposes() -> Named:
         f"{table.name}.{column.name}"
         for table in Base.metadata.sorted_tables
         for column in table.columns
-        if isinstance(column.type, SealedWords | Wrapped)
+        if isinstance(column.type, SealedText | WrappedSecret)
     }
     found: dict[str, set[str]] = {
         "chain_key": set(),
@@ -149,7 +149,7 @@ def files() -> Named:
             erasure_ledger.FILE,
             dev_account.FILE,
             alerts.FILE,
-            f"{mailer.FOLDER}/",
+            f"{mailer.MAIL_FOLDER}/",
             settings_for(Path(), "").anchor_path.name,
         },
         "backups": {f"intake-<moment>{create.SUFFIX}", erasure_ledger.FILE},
@@ -161,11 +161,11 @@ def formats() -> Named:
     return {
         "sealed value": {f"0x{SEALED_VERSION.hex()}"},
         "audit chain": {*map(str, UNLABELLED), str(DIGEST_VERSION)},
-        "anchor": {ANCHOR_MARK},
-        "receipt": {RECEIPT_MARK},
+        "anchor": {ANCHOR_FORMAT},
+        "receipt": {RECEIPT_FORMAT},
         "backup, encrypted": {BACKUP_MARK.decode().strip()},
         "backup, inside": {str(FORMAT), *(each.name for each in fields(Manifest))},
-        "not in a backup": set(NOT_KEPT),
+        "not in a backup": set(EXCLUDED_TABLES),
     }
 
 
@@ -192,7 +192,7 @@ def test_the_keys_answer_as_ever() -> None:
         "index": FIXED.blind_index("phone", "+13055550101").hex()[:16],
         "code": FIXED.code_for("nonce"),
         "derived": FIXED.app_secrets("receipt")[0].hex()[:16],
-        "mark": mark_of(b"i" * 32),
+        "mark": key_fingerprint(b"i" * 32),
     } == KNOWN
     place = Place("lead", "name", uuid.UUID(int=1))
     assert place.bound("k1") == b"intake\x1flead\x1fname\x1f00000000-0000-0000-0000-000000000001\x1fk1"

@@ -1,4 +1,4 @@
-"""Health: what turns amber and red, what the desk is told, and the three addresses for machines."""
+"""Health: what turns amber and red, what the banner shows, and the three addresses for machines."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from intake.conf.clinic import Review
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.jobs import scheduler
-from intake.monitoring import State, run_checks
+from intake.monitoring import State, checks
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.outbox.models import JobLease
@@ -49,7 +49,7 @@ def one(instance: Instance, look) -> monitoring.Check:
 
 def relay_turn(instance: Instance) -> None:
     """What a living relay does once."""
-    scheduler._turn(instance, open_mailer(instance.settings), Event())
+    scheduler.run_once(instance, open_mailer(instance.settings), Event())
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def test_every_check_says_something_and_what_to_do_unless_it_is_green(instance: 
 
 def test_no_check_tells_a_value_or_a_person(instance: Instance) -> None:
     ask(instance)
-    said = " ".join(f"{check.sentence} {check.what_to_do}" for check in monitoring.run_checks(instance))
+    text = " ".join(f"{check.sentence} {check.what_to_do}" for check in monitoring.run_checks(instance))
     secrets = [getattr(instance.settings, name) for name in conf_secrets.SECRETS]
     for canary in (NAME, PHONE, EMAIL, instance.settings.database_url, *secrets):
-        assert canary not in said
+        assert canary not in text
 
 
 # --- the database -----------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_a_connection_that_would_lose_something_stops_the_start(
 def test_every_pooled_connection_has_the_pragmas(sqlite_instance: Instance) -> None:
     sessions = [sqlite_instance.database.reading() for _ in range(12)]
     opened = [session.__enter__() for session in sessions]
-    wrong = [run_checks.wrong_pragmas(session) for session in opened]
+    wrong = [checks.wrong_pragmas(session) for session in opened]
     for session in sessions:
         session.__exit__(None, None, None)
     assert wrong == [[]] * 12
@@ -152,12 +152,12 @@ def test_every_pooled_connection_has_the_pragmas(sqlite_instance: Instance) -> N
 )
 def test_the_disk(sqlite_instance: Instance, monkeypatch, free: int, state: State) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert run_checks.disk(sqlite_instance).state is state
+    assert checks.disk(sqlite_instance).state is state
 
 
 def test_a_data_folder_that_can_only_be_read_is_red(sqlite_instance: Instance, monkeypatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert run_checks.disk(sqlite_instance).state is State.RED
+    assert checks.disk(sqlite_instance).state is State.RED
 
 
 @pytest.mark.parametrize(("days", "state"), LIMITS_OF_AGE)
@@ -166,11 +166,11 @@ def test_the_age_of_the_crisis_lines(sqlite_instance: Instance, days: int, state
     clinic = replace(
         sqlite_instance.clinic, crisis=replace(sqlite_instance.clinic.crisis, verified_on=verified)
     )
-    assert run_checks.crisis_lines(replace(sqlite_instance, clinic=clinic)).state is state
+    assert checks.crisis_lines(replace(sqlite_instance, clinic=clinic)).state is state
 
 
 def test_texts_without_a_reader_are_named(sqlite_instance: Instance) -> None:
-    check = run_checks.texts(sqlite_instance)
+    check = checks.texts(sqlite_instance)
     assert check.state is State.AMBER
     assert "texts_reviewed.spanish" in check.what_to_do
 
@@ -179,57 +179,57 @@ def test_texts_that_were_read_are_well(sqlite_instance: Instance) -> None:
     review = Review(by="A reader", on=sqlite_instance.clock().date())
     reviewed = replace(sqlite_instance.clinic.texts_reviewed, spanish=review, crisis=review, ketamine=review)
     clinic = replace(sqlite_instance.clinic, texts_reviewed=reviewed)
-    assert run_checks.texts(replace(sqlite_instance, clinic=clinic)).state is State.GREEN
+    assert checks.texts(replace(sqlite_instance, clinic=clinic)).state is State.GREEN
 
 
 def test_production_without_a_mail_server_is_red(sqlite_instance: Instance) -> None:
     production = replace(sqlite_instance.settings, mode="production")
-    assert run_checks.mail(replace(sqlite_instance, settings=production)).state is State.RED
+    assert checks.mail(replace(sqlite_instance, settings=production)).state is State.RED
 
 
 # --- what stands in the tables -----------------------------------------------------------------
 
 
 def test_a_relay_that_never_ran_is_red(instance: Instance) -> None:
-    assert one(instance, run_checks.relay).state is State.RED
+    assert one(instance, checks.relay).state is State.RED
 
 
 def test_a_relay_that_died_is_noticed(living: Instance, clock) -> None:
     clock.move(minutes=5)
-    assert one(living, run_checks.relay).state is State.GREEN
+    assert one(living, checks.relay).state is State.GREEN
     clock.move(seconds=1)
-    assert one(living, run_checks.relay).state is State.RED
+    assert one(living, checks.relay).state is State.RED
     relay_turn(living)
-    assert one(living, run_checks.relay).state is State.GREEN
+    assert one(living, checks.relay).state is State.GREEN
 
 
 def test_a_notice_that_waits_for_a_quarter_of_an_hour_is_red(instance: Instance, clock) -> None:
     ask(instance)
     clock.move(minutes=15)
-    assert one(instance, run_checks.notices).state is State.GREEN
+    assert one(instance, checks.notices).state is State.GREEN
     clock.move(seconds=1)
-    check = one(instance, run_checks.notices)
+    check = one(instance, checks.notices)
     assert check.state is State.RED
     assert "15 minutes" in check.sentence
 
 
-def test_a_dead_letter_is_red_until_it_is_sent_again(instance: Instance) -> None:
+def test_a_refused_message_is_red_until_it_is_sent_again(instance: Instance) -> None:
     with instance.database.transaction() as session:
         (message,) = outbox.enqueue(
             session, Mail.TEST, clinic_recipients=["ada@example.org"], at=instance.clock()
         )
         message.state = MessageState.DEAD
-    assert one(instance, run_checks.dead_letters).state is State.RED
+    assert one(instance, checks.dead_letters).state is State.RED
     with instance.database.transaction() as session:
         outbox.resend(
             session, message.id, at=instance.clock(), keyring=instance.keyring, actor=Actor.system()
         )
-    assert one(instance, run_checks.dead_letters).state is State.GREEN
+    assert one(instance, checks.dead_letters).state is State.GREEN
 
 
 def test_an_overdue_round_is_red_and_named(living: Instance, clock) -> None:
     clock.move(hours=2, minutes=5)
-    check = one(living, run_checks.rounds)
+    check = one(living, checks.jobs)
     assert check.state is State.RED
     assert "forget_submissions" in check.sentence
 
@@ -237,7 +237,7 @@ def test_an_overdue_round_is_red_and_named(living: Instance, clock) -> None:
 def test_a_round_that_failed_is_amber_and_named(living: Instance) -> None:
     with living.database.transaction() as session:
         session.execute(update(JobLease).where(JobLease.name == "sweep").values(last_error="KeyError"))
-    check = one(living, run_checks.rounds)
+    check = one(living, checks.jobs)
     assert check.state is State.AMBER
     assert "sweep" in check.sentence
 
@@ -258,15 +258,15 @@ def test_the_tail_that_the_linker_has_not_reached(
 ) -> None:
     record(instance, instance.clock())
     clock.move(minutes=minutes)
-    assert one(instance, run_checks.linking).state is state
+    assert one(instance, checks.linking).state is state
 
 
 def test_a_clock_that_was_set_back_is_red(instance: Instance, clock) -> None:
     record(instance, instance.clock())
     clock.move(minutes=-5)
-    assert one(instance, run_checks.clock).state is State.GREEN
+    assert one(instance, checks.clock).state is State.GREEN
     clock.move(seconds=-1)
-    assert one(instance, run_checks.clock).state is State.RED
+    assert one(instance, checks.clock).state is State.RED
 
 
 def with_other_keys(instance: Instance, *names: str) -> Instance:
@@ -277,28 +277,28 @@ def with_other_keys(instance: Instance, *names: str) -> Instance:
 
 def test_keys_of_another_instance_are_noticed(instance: Instance) -> None:
     ask(instance)
-    assert one(instance, run_checks.keys).state is State.GREEN
-    sealing = one(with_other_keys(instance, "sealing_keys"), run_checks.keys)
+    assert one(instance, checks.keys).state is State.GREEN
+    sealing = one(with_other_keys(instance, "sealing_keys"), checks.keys)
     assert (sealing.state, "INTAKE_SEALING_KEYS" in sealing.what_to_do) == (State.RED, True)
-    chain = one(with_other_keys(instance, "chain_key"), run_checks.keys)
+    chain = one(with_other_keys(instance, "chain_key"), checks.keys)
     assert (chain.state, "INTAKE_CHAIN_KEY" in chain.what_to_do) == (State.RED, True)
 
 
 def test_nobody_who_can_sign_in_is_red(instance: Instance) -> None:
-    assert one(instance, run_checks.staff).state is State.RED
+    assert one(instance, checks.staff).state is State.RED
 
 
 # --- the desk's banner ---------------------------------------------------------------------------
 
 
-def test_the_desk_is_told_only_what_may_forget_a_person(living: Instance, clock) -> None:
+def test_the_banner_shows_only_checks_that_may_forget_a_person(living: Instance, clock) -> None:
     with living.database.reading() as session:
         assert monitoring.banner(session, instance=living) == []
     ask(living)
     clock.move(minutes=20)
     with living.database.reading() as session:
-        told = monitoring.banner(session, instance=living)
-    assert [check.name for check in told] == ["relay", "notices"]
+        shown = monitoring.banner(session, instance=living)
+    assert [check.name for check in shown] == ["relay", "notices"]
 
 
 # --- for machines ----------------------------------------------------------------------------------
@@ -329,9 +329,9 @@ def test_readyz_is_not_ready_without_a_database(broken_web) -> None:
 
 
 def test_readyz_tells_no_version_and_no_sentence(web) -> None:
-    told = json.dumps(web.get("/readyz").json)
-    assert "SQLite" not in told
-    assert "3." not in told
+    text = json.dumps(web.get("/readyz").json)
+    assert "SQLite" not in text
+    assert "3." not in text
 
 
 def metrics(web, token: str = TOKEN):
@@ -365,27 +365,27 @@ def gauges(web) -> dict[tuple[str, str], float]:
 def test_metrics_count_what_stands_in_the_database(web, sqlite_instance: Instance, clock) -> None:
     ask(sqlite_instance)
     clock.move(seconds=90)
-    told = gauges(web)
-    assert told["intake_leads", "new"] == 1
-    assert told["intake_leads", "closed"] == 0
-    assert told["intake_outbox_waiting", ""] == len(sqlite_instance.clinic.notices.recipients)
-    assert told["intake_outbox_oldest_waiting_seconds", ""] == 90
-    assert told["intake_outbox_dead", ""] == 0
-    assert told["intake_check_state", "relay"] == 2
+    values = gauges(web)
+    assert values["intake_leads", "new"] == 1
+    assert values["intake_leads", "closed"] == 0
+    assert values["intake_outbox_waiting", ""] == len(sqlite_instance.clinic.notices.recipients)
+    assert values["intake_outbox_oldest_waiting_seconds", ""] == 90
+    assert values["intake_outbox_dead", ""] == 0
+    assert values["intake_check_state", "relay"] == 2
     relay_turn(sqlite_instance)
     relay_turn(sqlite_instance)  # the first one wrote the daily mail
     clock.move(seconds=7)
-    told = gauges(web)
-    assert told["intake_outbox_waiting", ""] == 0
-    assert told["intake_round_age_seconds", "link"] == 7
+    values = gauges(web)
+    assert values["intake_outbox_waiting", ""] == 0
+    assert values["intake_round_age_seconds", "link"] == 7
 
 
 def test_metrics_tell_nothing_about_anybody(web, sqlite_instance: Instance) -> None:
     reference = ask(sqlite_instance).lead.reference
-    told = metrics(web).text
+    text = metrics(web).text
     for canary in (NAME, PHONE, EMAIL, reference, "example.org", "US-FL"):
-        assert canary not in told
+        assert canary not in text
 
 
-def test_a_scrape_that_fails_is_told_as_unavailable(broken_web) -> None:
+def test_a_scrape_that_fails_answers_unavailable(broken_web) -> None:
     assert metrics(broken_web).status_code == 503

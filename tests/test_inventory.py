@@ -7,8 +7,8 @@ import intake.casework.models
 import intake.consent.models
 import intake.leads.models
 import intake.outbox.models  # noqa: F401  registers its tables
-from intake.db.engine import Base, Identifier, Wrapped
-from intake.leads.models import SealedWords
+from intake.db.types import Base, Identifier, WrappedSecret
+from intake.leads.models import SealedText
 
 SEALED = {
     "lead.name": "what to call the person",
@@ -87,12 +87,12 @@ def test_every_column_is_on_the_inventory() -> None:
 
 
 def test_what_reaches_a_person_is_sealed() -> None:
-    assert {name for name, column in columns().items() if isinstance(column.type, SealedWords)} == set(SEALED)
+    assert {name for name, column in columns().items() if isinstance(column.type, SealedText)} == set(SEALED)
 
 
 def test_what_stands_under_the_keyring_can_be_wrapped_anew() -> None:
     """A rotation of keys finds its work by the type (ADR 0015)."""
-    wrapped = {name for name, column in columns().items() if isinstance(column.type, Wrapped)}
+    wrapped = {name for name, column in columns().items() if isinstance(column.type, WrappedSecret)}
     assert wrapped == {name for name, why in KEYED.items() if "under the keyring" in why}
     for name in wrapped:
         keys = Base.metadata.tables[name.split(".")[0]].primary_key.columns.values()

@@ -1,4 +1,4 @@
-"""The four secrets: written, checked, made and kept."""
+"""The secret keys: parsed, checked, generated and stored."""
 
 import base64
 import multiprocessing
@@ -69,7 +69,7 @@ def test_one_id_may_not_name_two_keys() -> None:
         secrets.parse_sealing_keys(f"{new_secret('sealing_keys')},{new_secret('sealing_keys')}")
 
 
-def test_a_repeated_key_is_told_with_both_names_and_not_shown() -> None:
+def test_a_repeated_key_is_reported_with_both_names_and_not_shown() -> None:
     written = fresh()
     written["chain_key"] = written["index_key"]
     problems = check_secrets(written)

@@ -14,14 +14,14 @@ ALIKE = {
     "No", "%(days)s d", "%(minutes)s min", "%(time)s",
     "Alaska", "(Alaska)", "Arizona", "(Arizona)", "Chamorro", "Samoa", "(Samoa)",
 }  # fmt: skip
-"""What is the same word in both languages."""
+"""Words that are the same in both languages."""
 TU = re.compile(
     r"\b(tú|tu|tus|ti|contigo|puedes|quieres|tienes|eres|estás|haz|llámanos)\b",
     re.IGNORECASE,
 )
 
 
-def test_every_sentence_is_said_in_spanish() -> None:
+def test_every_sentence_is_translated_to_spanish() -> None:
     there = {each.id for each in messages()}
     missing = {sentence: places for sentence, places in in_the_code().items() if sentence not in there}
     assert missing == {}
@@ -89,7 +89,7 @@ def test_the_language_in_use_is_what_speaks() -> None:
     assert i18n.current_language.get() == "en"
 
 
-def test_numbers_are_told_apart() -> None:
+def test_singular_and_plural_differ() -> None:
     one, many = "Please look at %(num)s thing", "Please look at %(num)s things"
     assert [ngettext(one, many, n) for n in (1, 2)] == [one, many]
     with using_language("es"):
@@ -125,5 +125,5 @@ def test_a_language_we_do_not_speak_is_an_error() -> None:
         (time(20), "8 pm", "8 de la noche"),
     ],
 )
-def test_hours_are_said_as_people_say_them(at: time, english: str, spanish_words: str) -> None:
+def test_hours_are_phrased_as_people_speak(at: time, english: str, spanish_words: str) -> None:
     assert (hour_phrase(at, "en"), hour_phrase(at, "es")) == (english, spanish_words)

@@ -1,4 +1,4 @@
-"""A stuck writer takes nobody with it, and nothing is lost when it lets go (ADR 0002)."""
+"""The writer lock: a stuck writer blocks no thread for long, and writing goes on when it lets go."""
 
 import fcntl
 import threading
@@ -22,7 +22,7 @@ def database(sqlite_url: str, tmp_path: Path) -> Iterator[Database]:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Another process in the middle of writing."""
+    """Another process that holds the lock."""
     with path.open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         yield
@@ -36,7 +36,7 @@ def write(database: Database) -> None:
 def test_a_stuck_writer_is_an_expected_failure(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_lock, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer_lock, "TIMEOUT", 0.05)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)
     write(database)
@@ -45,21 +45,21 @@ def test_a_stuck_writer_is_an_expected_failure(
 def test_once_stuck_the_next_ones_hardly_wait_and_a_writer_that_gets_through_ends_that(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_lock, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer_lock, "TIMEOUT", 0.05)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)
-    monkeypatch.setattr(writer_lock, "PATIENCE", 1e9)
+    monkeypatch.setattr(writer_lock, "TIMEOUT", 1e9)
     with held(tmp_path / "lock"), pytest.raises(Unavailable):
         write(database)  # would wait for ever, were it as patient as usual
     write(database)
-    assert database._line._stuck_until == 0
+    assert database._writer_lock._stalled_until == 0
 
 
-def test_a_writer_beside_the_line_is_an_expected_failure_too(database: Database, sqlite_url: str) -> None:
-    """Somebody with a SQLite shell: the database itself says that it is locked."""
+def test_a_writer_without_the_lock_is_an_expected_failure_too(database: Database, sqlite_url: str) -> None:
+    """A SQLite shell holds a transaction: the database itself reports that it is locked."""
     with database.engine.connect() as waiting:
         waiting.connection.driver_connection.execute("PRAGMA busy_timeout = 10")
-    other = Database(sqlite_url, lock=Path(f"{database._line._path}-other"))
+    other = Database(sqlite_url, lock=Path(f"{database._writer_lock._path}-other"))
     shell = other.engine.execution_options(sqlite_begin="IMMEDIATE").connect()
     with closing(other), shell, pytest.raises(Unavailable):
         shell.execute(text("SELECT 1"))
@@ -67,7 +67,7 @@ def test_a_writer_beside_the_line_is_an_expected_failure_too(database: Database,
     write(database)
 
 
-def test_readers_are_not_in_the_line(database: Database, tmp_path: Path) -> None:
+def test_readers_do_not_wait_for_the_lock(database: Database, tmp_path: Path) -> None:
     with held(tmp_path / "lock"), database.reading() as session:
         assert session.execute(text("SELECT 1")).scalar() == 1
 

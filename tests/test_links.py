@@ -57,7 +57,7 @@ def looked(instance: Instance, *urls: str, outbound: Outbound = Outbound.YES) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "state", "said"),
+    ("path", "state", "expected"),
     [
         ("/ok", State.GREEN, "Both articles answer"),
         ("/get-only", State.GREEN, "Both articles answer"),
@@ -65,12 +65,12 @@ def looked(instance: Instance, *urls: str, outbound: Outbound = Outbound.YES) ->
         ("/gone", State.AMBER, "Article 2 does not answer (404)."),
     ],
 )
-def test_it_says_which_article_does_not_answer(sqlite_instance, site, path, state, said) -> None:
+def test_it_says_which_article_does_not_answer(sqlite_instance, site, path, state, expected) -> None:
     found = looked(sqlite_instance, f"{site}/ok", f"{site}{path}")
-    assert (found.state, said in found.sentence) == (state, True)
+    assert (found.state, expected in found.sentence) == (state, True)
 
 
-def test_a_site_that_is_not_there_is_told(sqlite_instance, site) -> None:
+def test_a_site_that_is_not_there_is_reported(sqlite_instance, site) -> None:
     found = looked(sqlite_instance, "http://127.0.0.1:9/ok", f"{site}/ok")
     assert (found.state, found.sentence) == (State.AMBER, "Article 1 does not answer (URLError).")
 

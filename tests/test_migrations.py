@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import MetaData, inspect, text
 
 from intake.db import migrate
-from intake.db.engine import Base, Database
+from intake.db.engine import Database
 from intake.db.migrate import MigrationState
+from intake.db.types import Base
 from tests.test_database import APPEND_ONLY
 
 

@@ -173,7 +173,7 @@ def test_it_is_upgraded(stored: Stored) -> None:
 
 def test_its_log_its_chain_and_its_consent_verify(stored: Stored) -> None:
     assert problems(stored.instance) == ()
-    kept = chain.anchors_in(stored.instance.settings.anchor_path) or []
+    kept = chain.load_anchors(stored.instance.settings.anchor_path) or []
     assert integrity.verify(stored.instance).anchors == len(kept)
     assert bool(kept) is (stored.folder / "anchors.log").exists()
 

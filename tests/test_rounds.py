@@ -14,7 +14,7 @@ from intake.audit import Action, Actor
 from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
-from intake.jobs.scheduler import JobStatus, Round
+from intake.jobs.scheduler import Job, JobStatus
 from intake.leads.models import CloseReason, Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.models import JobLease
@@ -25,12 +25,12 @@ MINUTE = timedelta(minutes=1)
 
 
 class Counting:
-    """A round that counts how often it was made."""
+    """A job that counts how often it ran."""
 
     def __init__(self, name: str = "count", every: timedelta = MINUTE) -> None:
         self.made = 0
         self.inside: Callable[[], object] = lambda: None
-        self.round = Round(name, every, self)
+        self.job = Job(name, every, self)
 
     def __call__(self, _instance: Instance) -> int:
         self.made += 1
@@ -44,7 +44,7 @@ def counting() -> Counting:
 
 
 def make(instance: Instance, *each: Counting) -> int:
-    return scheduler.run_due(instance, rounds=[one.round for one in each])
+    return scheduler.run_due(instance, jobs=[one.job for one in each])
 
 
 def lease(instance: Instance, name: str = "count") -> JobLease:
@@ -52,12 +52,12 @@ def lease(instance: Instance, name: str = "count") -> JobLease:
         return session.get_one(JobLease, name)
 
 
-def standing(instance: Instance, name: str) -> JobStatus:
+def job_status(instance: Instance, name: str) -> JobStatus:
     with instance.database.reading() as session:
         return next(each for each in scheduler.status(session) if each.name == name)
 
 
-def test_a_round_is_made_when_it_is_due(instance, clock, counting) -> None:
+def test_a_job_is_made_when_it_is_due(instance, clock, counting) -> None:
     made = []
     for _ in range(5):
         made.append(make(instance, counting))
@@ -122,7 +122,7 @@ def test_a_relay_that_slept_beyond_its_lease_writes_nothing_down(instance, clock
     assert lease(instance).generation == 2
 
 
-def test_a_failing_round_says_so_and_stops_no_other(instance, clock, counting) -> None:
+def test_a_failing_job_says_so_and_stops_no_other(instance, clock, counting) -> None:
     bad = Counting("bad", timedelta(days=1))
 
     def fail() -> None:
@@ -137,7 +137,7 @@ def test_a_failing_round_says_so_and_stops_no_other(instance, clock, counting) -
     assert logged == [{"event": "round_failed", "log_level": "error", "name": "bad", "error": "LookupError"}]
 
 
-def test_a_failed_round_is_tried_again_soon(instance, clock) -> None:
+def test_a_failed_job_is_tried_again_soon(instance, clock) -> None:
     bad = Counting("bad", timedelta(days=1))
     bad.inside = lambda: 1 / 0
     make(instance, bad)
@@ -148,7 +148,7 @@ def test_a_failed_round_is_tried_again_soon(instance, clock) -> None:
 
 
 @pytest.mark.parametrize("jump", [{"days": 400}, {"days": -400}])
-def test_a_clock_that_jumped_holds_no_round_up(jump, instance, clock, counting) -> None:
+def test_a_clock_that_jumped_delays_no_job(jump, instance, clock, counting) -> None:
     right = clock()
     clock.move(**jump)
     make(instance, counting)
@@ -156,11 +156,11 @@ def test_a_clock_that_jumped_holds_no_round_up(jump, instance, clock, counting) 
     assert make(instance, counting) == 1
 
 
-def test_a_round_that_never_ran_is_late(instance, clock) -> None:
+def test_a_job_that_never_ran_is_late(instance, clock) -> None:
     with instance.database.reading() as session:
-        stands = scheduler.status(session)
-    assert [each.name for each in stands] == ["notices", *(each.name for each in scheduler.JOBS)]
-    assert all(each.late(clock()) for each in stands)
+        found = scheduler.status(session)
+    assert [each.name for each in found] == ["notices", *(each.name for each in scheduler.JOBS)]
+    assert all(each.late(clock()) for each in found)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_a_round_that_never_ran_is_late(instance, clock) -> None:
         (timedelta(days=-1), True),
     ],
 )
-def test_a_round_is_late_after_three_intervals_and_some_patience(ago, late, clock) -> None:
-    stands = JobStatus("count", MINUTE, clock() - ago, clock() - ago, None)
-    assert stands.late(clock()) is late
+def test_a_job_is_late_after_three_intervals_and_some_patience(ago, late, clock) -> None:
+    status = JobStatus("count", MINUTE, clock() - ago, clock() - ago, None)
+    assert status.late(clock()) is late
 
 
 def record_acts(instance: Instance, count: int) -> None:
@@ -190,7 +190,7 @@ def record_acts(instance: Instance, count: int) -> None:
 
 
 def test_linking_leaves_no_tail(instance, monkeypatch) -> None:
-    monkeypatch.setattr(schedule, "_LINKS", 3)
+    monkeypatch.setattr(schedule, "_LINK_BATCH", 3)
     record_acts(instance, 8)
     assert schedule.link(instance) == 8
     with instance.database.reading() as session:
@@ -211,9 +211,11 @@ def test_used_form_tokens_are_forgotten_in_time(instance, clock) -> None:
 
 
 def notices_of(instance: Instance, lead_id: uuid.UUID) -> int:
-    told = select(func.count()).where(OutboxMessage.lead_id == lead_id, OutboxMessage.mail == Mail.NEW_LEAD)
+    notices = select(func.count()).where(
+        OutboxMessage.lead_id == lead_id, OutboxMessage.mail == Mail.NEW_LEAD
+    )
     with instance.database.reading() as session:
-        return session.scalar(told)
+        return session.scalar(notices)
 
 
 def lose_notices(instance: Instance, *lead_ids: uuid.UUID) -> None:
@@ -230,14 +232,14 @@ def test_the_sweeper_finds_rows_that_were_deleted_by_hand(instance) -> None:
 
 
 @pytest.mark.parametrize(
-    "standing", [(LeadStatus.TRYING, None), (LeadStatus.CLOSED, CloseReason.TALKED)], ids=["trying", "closed"]
+    "status", [(LeadStatus.TRYING, None), (LeadStatus.CLOSED, CloseReason.TALKED)], ids=["trying", "closed"]
 )
-def test_the_sweeper_lets_be_what_somebody_has_looked_after(standing, instance, clock) -> None:
+def test_the_sweeper_lets_be_what_somebody_has_looked_after(status, instance, clock) -> None:
     lead_id = ask(instance).lead.id
     lose_notices(instance, lead_id)
     with instance.database.transaction() as session:
         lead = session.get_one(Lead, lead_id)
-        lead.status, lead.close_reason = standing
+        lead.status, lead.close_reason = status
         lead.closed_at = clock() if lead.close_reason else None
     assert schedule.sweep(instance) == 0
 
@@ -264,13 +266,13 @@ def enqueue(instance: Instance) -> None:
         outbox.enqueue(session, Mail.NEW_LEAD, clinic_recipients=["ana@example.org"], at=instance.clock())
 
 
-def test_the_relay_delivers_and_makes_its_rounds(instance) -> None:
+def test_the_relay_delivers_and_runs_its_jobs(instance) -> None:
     enqueue(instance)
     record_acts(instance, 1)
     mailer, stop = Recorder(), Turns(2)
     scheduler.run(instance, stop, mailer=mailer)
     assert mailer.recipients == ["ana@example.org", *instance.clinic.notices.second_contacts]
-    assert stop.rests == [scheduler.BUSY, scheduler.BUSY]
+    assert stop.rests == [scheduler.BUSY_PAUSE, scheduler.BUSY_PAUSE]
     with instance.database.reading() as session:
         assert not any(each.late(instance.clock()) for each in scheduler.status(session))
         assert audit.verify(session, keyring=instance.keyring).unlinked == 0
@@ -280,7 +282,7 @@ def test_the_heartbeat_is_written_now_and_then(instance, clock) -> None:
     beats = []
 
     def listen(_turn: int) -> None:
-        beats.append(standing(instance, "notices").succeeded_at)
+        beats.append(job_status(instance, "notices").succeeded_at)
         clock.move(seconds=5)
 
     scheduler.run(instance, Turns(7, listen), mailer=Recorder())
@@ -290,9 +292,9 @@ def test_the_heartbeat_is_written_now_and_then(instance, clock) -> None:
 def test_a_mail_server_that_is_down_is_no_trouble_of_the_relays(instance) -> None:
     enqueue(instance)
     mailer = Recorder()
-    mailer.fails = lambda _: scheduler.sender.NotSent("TimeoutError", cut_off=True)
+    mailer.fails = lambda _: scheduler.sender.NotSent("TimeoutError", connection_lost=True)
     scheduler.run(instance, Turns(1), mailer=mailer)
-    assert standing(instance, "notices").last_error is None
+    assert job_status(instance, "notices").last_error is None
 
 
 def test_a_delivery_that_fails_for_no_known_reason_shows_in_the_heartbeat(instance, monkeypatch) -> None:
@@ -302,9 +304,9 @@ def test_a_delivery_that_fails_for_no_known_reason_shows_in_the_heartbeat(instan
     monkeypatch.setattr(scheduler.sender, "deliver_due", fail)
     with structlog.testing.capture_logs() as logged:
         scheduler.run(instance, Turns(3), mailer=Recorder())
-    beat = standing(instance, "notices")
+    beat = job_status(instance, "notices")
     assert (beat.last_error, beat.late(instance.clock())) == ("LookupError", True)
-    assert standing(instance, "link").succeeded_at == instance.clock()
+    assert job_status(instance, "link").succeeded_at == instance.clock()
     assert [line["event"] for line in logged] == ["relay_in_trouble"]
     assert "canary" not in str(logged)
 
@@ -317,7 +319,7 @@ def break_database(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instance.database, "transaction", down)
 
 
-def test_a_broken_database_is_waited_out_and_told_once(instance, monkeypatch) -> None:
+def test_a_broken_database_is_waited_out_and_logged_once(instance, monkeypatch) -> None:
     enqueue(instance)
     mailer, whole = Recorder(), vars(instance.database).copy()
 
@@ -330,12 +332,12 @@ def test_a_broken_database_is_waited_out_and_told_once(instance, monkeypatch) ->
     stop = Turns(9, mend)
     with structlog.testing.capture_logs() as logged:
         scheduler.run(instance, stop, mailer=mailer)
-    assert stop.rests == [2, 4, 8, 16, 30, 30, 30, scheduler.BUSY, scheduler.BUSY]
+    assert stop.rests == [2, 4, 8, 16, 30, 30, 30, scheduler.BUSY_PAUSE, scheduler.BUSY_PAUSE]
     assert [(line["event"], line["error"]) for line in logged if line["event"].startswith("relay")] == [
         ("relay_in_trouble", "Unavailable"),
         ("relay_well_again", None),
     ]
-    assert len(mailer.letters) == 1 + len(instance.clinic.notices.second_contacts)
+    assert len(mailer.messages) == 1 + len(instance.clinic.notices.second_contacts)
 
 
 def test_without_a_mail_server_the_relay_catches_mail_in_a_folder(sqlite_instance, tmp_path) -> None:

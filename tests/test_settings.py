@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, and that a wrong one is named and never shown (R3)."""
+"""Settings: where a value comes from, and that a wrong one is reported by name and never shown."""
 
 import os
 from dataclasses import fields
@@ -58,7 +58,7 @@ def development(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def refused() -> str:
-    """The one line with which settings refuse to load."""
+    """The message with which settings refuse to load."""
     with pytest.raises(SettingsError) as caught:
         settings.load()
     return caught.value.sentence
@@ -70,7 +70,7 @@ def short(name: str) -> str:
 
 
 def dull(name: str) -> str:
-    """A secret of the right length that nobody drew by lot: 32 times the same byte."""
+    """A secret of the right length that is not random: 32 times the same byte."""
     key = "Y2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2M="
     return f"k1:{key}" if name == "SEALING_KEYS" else key
 
@@ -214,7 +214,7 @@ def test_plain_mail_is_fine_to_this_machine_itself(production) -> None:
         "postgresql+psycopg://db.example.org:5433/intake?sslmode=verify-full",
     ],
 )
-def test_production_takes_postgres_here_or_verified(production, url: str) -> None:
+def test_production_takes_a_local_postgres_or_a_verified_one(production, url: str) -> None:
     production(DATABASE_URL=url)
     assert settings.load().database_url == "postgresql+psycopg" + url[url.index("://") :]
 
@@ -234,12 +234,12 @@ def test_no_secret_shows_when_settings_are_printed(production) -> None:
 PASSWORDS = ("database_url", "smtp_password", "alarm_smtp_password", "metrics_token")
 
 
-def test_every_secret_knob_is_kept_out_of_the_repr() -> None:
+def test_every_secret_setting_is_left_out_of_the_repr() -> None:
     hidden = {each.name for each in fields(Settings) if not each.repr}
     assert hidden == {*SECRETS, "backup_key", *PASSWORDS}
 
 
-def test_every_knob_has_one_sentence_of_help() -> None:
+def test_every_setting_has_one_sentence_of_help() -> None:
     for each in fields(Settings):
         assert each.metadata["help"].endswith("."), each.name
 
@@ -282,7 +282,7 @@ def test_an_empty_value_counts_as_not_given(production) -> None:
     assert (loaded.port, loaded.log_level, loaded.config_dir) == (8000, "INFO", CONFIG)
 
 
-def test_a_misspelt_name_is_told_with_the_right_one(production) -> None:
+def test_a_misspelt_name_is_reported_with_the_right_one(production) -> None:
     production(SMTP_HSOT="mail.example.org")
     assert "INTAKE_SMTP_HSOT: is not a setting. Did you mean INTAKE_SMTP_HOST?" in refused()
 
@@ -343,7 +343,7 @@ def test_intake_toml_is_refused_by_name(production, tmp_path: Path, words: str, 
     assert "8123" not in sentence
 
 
-def test_a_file_that_is_not_utf_8_is_told_by_name(production, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_reported_by_name(production, tmp_path: Path) -> None:
     with_toml(production, tmp_path / "config", "")
     (tmp_path / "config" / "intake.toml").write_bytes(b'smtp_host = "\xff"')
     assert "intake.toml: cannot be read (UnicodeDecodeError)." in refused()
@@ -449,7 +449,7 @@ def test_a_path_that_no_log_can_show_is_refused(production, name: str) -> None:
     assert f"INTAKE_{name}: must be a path in UTF-8" in refused()
 
 
-def test_a_letter_may_be_escaped_in_the_address_of_a_file(production, tmp_path: Path) -> None:
+def test_a_character_may_be_escaped_in_the_address_of_a_file(production, tmp_path: Path) -> None:
     folder = tmp_path / "what?"
     folder.mkdir()
     production(DATABASE_URL=f"sqlite:///{tmp_path}/what%3F/clinic.sqlite3")

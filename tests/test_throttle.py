@@ -1,4 +1,4 @@
-"""Named limits: no overshoot, no raw address, nothing lost over a restart, and never a locked door."""
+"""Rate limits: no overshoot, no raw address, counters survive a restart, failures lock nobody out."""
 
 import multiprocessing
 import secrets

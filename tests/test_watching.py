@@ -14,7 +14,7 @@ from intake.accounts import sessions
 from intake.conf.clinic import Channel
 from intake.conf.settings import Tls
 from intake.core.errors import Unavailable
-from intake.db.engine import Base
+from intake.db.types import Base
 from intake.instance import Instance
 from intake.jobs import alerts, canary
 from intake.jobs.schedule import JOBS
@@ -41,7 +41,7 @@ def sent(instance: Instance, mail: Mail) -> list[str]:
 
 def waiting(instance: Instance) -> int:
     with instance.database.reading() as session:
-        return reminders.unopened(session, instance=instance)
+        return reminders.count_unopened(session, instance=instance)
 
 
 def state(instance: Instance, name: str) -> State:
@@ -75,7 +75,7 @@ def test_what_somebody_opened_or_ended_is_not_late(instance, clock) -> None:
         session.execute(update(Lead).where(Lead.id == opened).values(opened_at=clock()))
     clock.move(hours=2)
     with instance.database.reading() as session:
-        assert [lead.id for lead in reminders._late(session, instance)] == [stays]
+        assert [lead.id for lead in reminders._overdue(session, instance)] == [stays]
 
 
 def test_reminders_go_to_the_second_contacts_once_an_hour_until_it_is_opened(instance, clock) -> None:
@@ -142,9 +142,9 @@ def counted(instance: Instance) -> dict[str, int]:
         }
 
 
-def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance, monkeypatch) -> None:
-    rounds = [each for each in JOBS if each.name == canary.ROUND]
-    run_due(instance, rounds=rounds)
+def test_a_door_that_does_not_open_turns_health_red_with_the_next_run(instance, monkeypatch) -> None:
+    jobs = [each for each in JOBS if each.name == canary.JOB]
+    run_due(instance, jobs=jobs)
     assert state(instance, "heartbeat") is State.GREEN
 
     def refuse(*_: object, **__: object) -> None:
@@ -152,7 +152,7 @@ def test_a_door_that_does_not_open_turns_health_red_with_the_next_round(instance
 
     monkeypatch.setattr(canary, "submit", refuse)
     instance.clock.move(minutes=5)
-    run_due(instance, rounds=rounds)
+    run_due(instance, jobs=jobs)
     assert state(instance, "heartbeat") is State.RED
 
 
@@ -204,10 +204,10 @@ class Box:
     def batch(self):
         yield self._take
 
-    def _take(self, letter) -> None:
+    def _take(self, message) -> None:
         if self.fails:
-            raise NotSent("ConnectionRefusedError", cut_off=True)
-        self.subjects += [line for line in letter.raw.decode().splitlines() if line.startswith("Subject")]
+            raise NotSent("ConnectionRefusedError", connection_lost=True)
+        self.subjects += [line for line in message.raw.decode().splitlines() if line.startswith("Subject")]
 
 
 @pytest.fixture
@@ -223,11 +223,11 @@ def watched(sqlite_instance, monkeypatch):
             before = len(self.box.subjects)
             for _ in range(minutes):
                 sqlite_instance.clock.move(minutes=1)
-                alerts.look(sqlite_instance, self.box)
+                alerts.check_once(sqlite_instance, self.box)
             return len(self.box.subjects) - before
 
     found = Watched()
-    monkeypatch.setattr(alerts, "_well", lambda _: found.well)
+    monkeypatch.setattr(alerts, "_is_well", lambda _: found.well)
     return found
 
 
@@ -241,13 +241,13 @@ def test_the_second_contact_hears_of_trouble_that_lasts_and_of_its_end(watched) 
     assert "well again" in watched.box.subjects[-1]
 
 
-def test_trouble_that_passes_is_not_told(watched) -> None:
+def test_trouble_that_passes_is_not_reported(watched) -> None:
     assert watched.watch(4, well=False) == 0
     assert watched.watch(10, well=True) == 0
     assert watched.watch(5, well=False) == 0
 
 
-def test_an_alarm_that_was_not_accepted_is_told_until_it_is(watched) -> None:
+def test_an_alarm_that_was_not_accepted_is_sent_until_it_is(watched) -> None:
     watched.box.fails = True
     assert watched.watch(30, well=False) == 0
     watched.box.fails = False
@@ -261,7 +261,7 @@ def test_an_alarm_that_was_not_accepted_is_told_until_it_is(watched) -> None:
 def test_many_processes_of_one_machine_look_once(watched) -> None:
     watched.watch(6, well=False)
     for _ in range(20):
-        alerts.look(watched.instance, watched.box)
+        alerts.check_once(watched.instance, watched.box)
     assert len(watched.box.subjects) == 1
 
 
@@ -272,37 +272,37 @@ def test_a_damaged_memory_is_begun_anew(written, watched) -> None:
 
 
 @pytest.mark.parametrize("act", ["touch", "open"])
-def test_a_disk_that_keeps_nothing_is_told_of_once(act, sqlite_instance, monkeypatch) -> None:
+def test_a_disk_that_keeps_nothing_is_reported_once(act, sqlite_instance, monkeypatch) -> None:
     """A full disk, and a folder that may only be read: the file forgets, the process does not."""
-    monkeypatch.setattr(alerts, "_well", lambda _: False)
+    monkeypatch.setattr(alerts, "_is_well", lambda _: False)
     monkeypatch.setattr(Path, act, lambda *_, **__: (_ for _ in ()).throw(OSError))
-    box, memory = Box(), alerts.Memory()
+    box, state = Box(), alerts.WatchState()
     for _ in range(20):
         sqlite_instance.clock.move(minutes=1)
-        memory = alerts.look(sqlite_instance, box, memory)
+        state = alerts.check_once(sqlite_instance, box, state)
     assert len(box.subjects) == 1
 
 
-def test_the_memory_tells_nothing_but_moments(watched) -> None:
+def test_the_stored_state_holds_nothing_but_timestamps(watched) -> None:
     watched.watch(7, well=False)
     kept = json.loads((watched.instance.settings.data_dir / alerts.FILE).read_text())
     assert set(kept) == {"looked_at", "red_since", "told_at"}
 
 
-def test_a_database_that_is_gone_is_told_of(make_instance, tmp_path, clock) -> None:
+def test_a_database_that_is_gone_is_reported(make_instance, tmp_path, clock) -> None:
     instance, box = make_instance(f"sqlite:///{tmp_path}/nowhere/intake.sqlite3"), Box()
     for _ in range(7):
         clock.move(minutes=1)
-        alerts.look(instance, box)
+        alerts.check_once(instance, box)
     assert len(box.subjects) == 1
 
 
-def test_a_dead_relay_is_told_of_within_a_quarter_of_an_hour(instance, clock) -> None:
+def test_a_dead_relay_is_reported_within_a_quarter_of_an_hour(instance, clock) -> None:
     run_due(instance)
     box = Box()
     for _ in range(15):
         clock.move(minutes=1)
-        alerts.look(instance, box)
+        alerts.check_once(instance, box)
     assert len(box.subjects) == 1
 
 
@@ -320,7 +320,7 @@ def test_the_alarm_leaves_by_the_second_mail_server(make_instance, sqlite_url, m
     mailer = open_mailer(alerts.second_mail_server(instance.settings))
     for _ in range(7):
         clock.move(minutes=1)
-        alerts.look(instance, mailer)
+        alerts.check_once(instance, mailer)
     assert [each.recipients for each in second.received] == [
         [to] for to in instance.clinic.notices.second_contacts
     ]
@@ -341,5 +341,5 @@ def test_a_broken_database_is_not_well(sqlite_instance, monkeypatch) -> None:
         raise Unavailable
 
     monkeypatch.setattr(alerts.monitoring, "run_checks", down)
-    assert alerts._well(sqlite_instance) is False
+    assert alerts._is_well(sqlite_instance) is False
     assert outbox.Mail.ALARM is Mail.ALARM

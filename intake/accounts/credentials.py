@@ -1,4 +1,4 @@
-"""Proving who somebody is: password, one-time code, recovery code. Each secret is hashed or wrapped."""
+"""Passwords, one-time codes (TOTP) and recovery codes. Each secret is stored hashed or wrapped."""
 
 import os
 import secrets
@@ -20,78 +20,81 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from intake.accounts.models import RecoveryCode, StaffMember
-from intake.accounts.password_policy import MOST
+from intake.accounts.password_policy import MAX_LENGTH
 from intake.core.errors import TooMany
 from intake.security import crypto
 from intake.security.crypto import Keyring, Place
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1)
-"""Argon2id with 64 MiB, above the least that ASVS 5.0 appendix C asks for (46 MiB, one pass)."""
-STAND_IN = "$argon2id$v=19$m=65536,t=2,p=1$c3RhbmQtaW4tc2FsdC0wMQ$Xm1gHw0Gq1yK8zqW1S9o3mYp0cV4bT7uR2nE5xL6dAk"
-"""Compared against when there is no account, so that the answer takes as long. Nothing matches it."""
+"""Argon2id with 64 MiB, above the minimum of ASVS 5.0, appendix C (46 MiB, one pass)."""
+DUMMY_HASH = (
+    "$argon2id$v=19$m=65536,t=2,p=1$c3RhbmQtaW4tc2FsdC0wMQ$Xm1gHw0Gq1yK8zqW1S9o3mYp0cV4bT7uR2nE5xL6dAk"
+)
+"""Verified against when there is no account, so that the answer takes as long. No password matches it."""
 TOTP_BYTES, TOTP_DIGITS, STEP_SECONDS = 20, 6, 30
-RECOVERY_CODES, RECOVERY_BYTES, RECOVERY_LETTERS = 10, 10, 16
-_LONGEST_CODE = 64
+RECOVERY_CODES, RECOVERY_BYTES, RECOVERY_LENGTH = 10, 10, 16
+_MAX_CODE_INPUT = 64
 _CONSONANTS, _VOWELS, _WORDS_IN_PASSWORD = "bdfghjklmnprstvz", "aiou", 5
 
-_AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
-_WAITING = 3
-_OTHERS = 2
-"""So many threads of a web process never stand in this line: they are for whoever asks for a call."""
-_hashing = threading.BoundedSemaphore(_AT_ONCE)
-_line = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
+_PARALLEL = max(1, (os.cpu_count() or 2) // 2)
+_QUEUED = 3
+_OTHER_THREADS = 2
+"""Threads of a web process that never wait for hashing: they remain for requests for a call."""
+_hashing = threading.BoundedSemaphore(_PARALLEL)
+_slots = threading.BoundedSemaphore(_PARALLEL + _QUEUED)
 
 
-def release_hashing_slot(threads: int) -> None:
-    """Make the line short enough for a web process of so many threads; with three or fewer, one at a time."""
-    global _line  # noqa: PLW0603  a line is a process's, like the processors it spares
-    _line = threading.BoundedSemaphore(max(1, min(_AT_ONCE + _WAITING, threads - _OTHERS)))
+def limit_hashing_slots(threads: int) -> None:
+    """Set the number of hashing slots for a web process of `threads` threads; one with three or fewer."""
+    global _slots  # noqa: PLW0603  one per process, like the processors
+    _slots = threading.BoundedSemaphore(max(1, min(_PARALLEL + _QUEUED, threads - _OTHER_THREADS)))
 
 
 @contextmanager
 def acquire_hashing_slot() -> Iterator[None]:
-    """A place among those whose password is being looked at. Raises TooMany when all are taken.
+    """Occupy a hashing slot for the block. Raises TooMany when none is free.
 
-    Hashing is slow on purpose. Only half of the processors work at it, and only a few threads wait for
-    them, so that a storm at this door never stops somebody from asking for a call (reliability.md H7).
+    Hashing is slow on purpose. It uses half of the processors, and only a few threads wait for them, so
+    that a flood of sign-in attempts never keeps a person from asking for a call
+    (docs/decisions/0006-staff-sign-in.md).
     """
-    line = _line
-    if not line.acquire(blocking=False):
+    slots = _slots
+    if not slots.acquire(blocking=False):
         raise TooMany(retry_after=5)
     try:
         yield
     finally:
-        line.release()
+        slots.release()
 
 
 def hash_password(password: str) -> str:
-    """The Argon2id hash of a password that `blocklist.check` has passed."""
+    """The Argon2id hash of a password that `password_policy.check` has accepted."""
     with _hashing:
         return HASHER.hash(unicodedata.normalize("NFC", password))
 
 
 def password_matches(password_hash: str, password: str) -> bool:
-    """Whether the password belongs to the hash. Takes about as long whatever is typed."""
-    composed = unicodedata.normalize("NFC", password[: 4 * MOST])
-    typed = composed.encode("utf-8", "surrogatepass")[: 8 * MOST]
+    """Whether the password matches the hash, in about the same time for any input."""
+    composed = unicodedata.normalize("NFC", password[: 4 * MAX_LENGTH])
+    typed = composed.encode("utf-8", "surrogatepass")[: 8 * MAX_LENGTH]
     with _hashing:
         try:
-            return HASHER.verify(password_hash, typed) and len(composed) <= MOST
+            return HASHER.verify(password_hash, typed) and len(composed) <= MAX_LENGTH
         except (VerificationError, InvalidHashError):
             return False
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than we use now."""
+    """Whether the hash was made with other parameters than those in use now."""
     return HASHER.check_needs_rehash(password_hash)
 
 
 def new_password() -> str:
-    """80 random bits as five words that can be read aloud: `dubak-fipol-…`."""
-    return "-".join(_spoken() for _ in range(_WORDS_IN_PASSWORD))
+    """80 random bits as five words that can be pronounced, such as `dubak-fipol-…`."""
+    return "-".join(_random_word() for _ in range(_WORDS_IN_PASSWORD))
 
 
-def _spoken() -> str:
+def _random_word() -> str:
     return "".join(secrets.choice(_VOWELS if place % 2 else _CONSONANTS) for place in range(5))
 
 
@@ -100,13 +103,13 @@ def new_totp_secret() -> bytes:
     return secrets.token_bytes(TOTP_BYTES)
 
 
-def wrapped_secret(secret: bytes, *, keyring: Keyring, staff_id: uuid.UUID) -> bytes:
-    """The secret as it is kept: under the keyring and bound to this account's row."""
+def wrap_secret(secret: bytes, *, keyring: Keyring, staff_id: uuid.UUID) -> bytes:
+    """A TOTP secret wrapped by the keyring and bound to the account's row, as it is stored."""
     return keyring.wrap(secret, place=_place(staff_id))
 
 
-def unwrapped_secret(wrapped: bytes, *, keyring: Keyring, staff_id: uuid.UUID) -> bytes:
-    """The secret itself. Raises crypto.Unopenable."""
+def unwrap_secret(wrapped: bytes, *, keyring: Keyring, staff_id: uuid.UUID) -> bytes:
+    """The TOTP secret inside. Raises crypto.UnsealError."""
     return keyring.unwrap(wrapped, place=_place(staff_id))
 
 
@@ -115,40 +118,40 @@ def _place(staff_id: uuid.UUID) -> Place:
 
 
 def totp(secret: bytes) -> TOTP:
-    """The one-time codes of this secret: six digits, thirty seconds, SHA-1, as every app expects."""
+    """The one-time codes of `secret`: six digits, 30 seconds, SHA-1, as authenticator apps expect."""
     return TOTP(b32encode(secret).decode(), digits=TOTP_DIGITS, interval=STEP_SECONDS)
 
 
-def secret_of(totp_uri: str) -> str:
-    """The secret in a provisioning address, as it is typed into an app."""
+def secret_from_uri(totp_uri: str) -> str:
+    """The secret in a provisioning URI, in base32, as it is typed into an app."""
     return parse_qs(urlsplit(totp_uri).query)["secret"][0]
 
 
-def read_code(typed: str) -> str:
-    """What was typed in the code box as we compare it: six digits, or the letters of a recovery code.
+def normalise_code(typed: str) -> str:
+    """A typed one-time or recovery code in its canonical form; empty when it can be neither.
 
-    Spaces and hyphens do not count, and digits of any script are digits. Empty when it can be neither.
+    Spaces, hyphens and control characters are ignored, and digits of any script are accepted.
     """
-    if len(typed) > _LONGEST_CODE:
+    if len(typed) > _MAX_CODE_INPUT:
         return ""
-    plain = "".join(_plain(letter) for letter in typed)
+    plain = "".join(_normalise_character(character) for character in typed)
     if len(plain) == TOTP_DIGITS and plain.isascii() and plain.isdigit():
         return plain
-    code = crypto.read_crockford(plain)
-    return code if len(code) == RECOVERY_LETTERS == len(plain) else ""
+    code = crypto.normalise_crockford(plain)
+    return code if len(code) == RECOVERY_LENGTH == len(plain) else ""
 
 
-def _plain(letter: str) -> str:
-    if unicodedata.category(letter) in ("Zs", "Pd", "Cf", "Cc"):
+def _normalise_character(character: str) -> str:
+    if unicodedata.category(character) in ("Zs", "Pd", "Cf", "Cc"):
         return ""
-    digit = unicodedata.decimal(letter, None)
-    return letter if digit is None else str(digit)
+    digit = unicodedata.decimal(character, None)
+    return character if digit is None else str(digit)
 
 
-def step_of(secret: bytes, code: str, *, at: datetime) -> int:
-    """Which half minute since 1970 a one-time code belongs to, the one before or after included; else 0.
+def matching_step(secret: bytes, code: str, *, at: datetime) -> int:
+    """The time step (30 seconds since 1970) that `code` belongs to; 0 when it does not match.
 
-    One step each way (RFC 6238, 5.2): a phone's clock may be off, and typing takes a while.
+    One step before and after `at` is accepted, for clock drift and slow typing (RFC 6238, 5.2).
     """
     try:
         return totp(secret).verify_and_get_timecode(code, for_time=at.timestamp(), valid_window=1)
@@ -156,11 +159,11 @@ def step_of(secret: bytes, code: str, *, at: datetime) -> int:
         return 0
 
 
-def still_stands(session: Session, staff_id: uuid.UUID, password_hash: str) -> bool:
-    """Lock the account and say whether it is as it was when its password was looked at.
+def lock_unchanged(session: Session, staff_id: uuid.UUID, password_hash: str) -> bool:
+    """Lock the account's row; True when it is enabled and its password hash is still `password_hash`.
 
-    So nobody passes whose account was disabled or reset meanwhile. Nothing is written: a refusal must
-    not take longer because the password was right.
+    So a sign-in fails when the account was disabled or reset while the password was checked. Nothing is
+    written: a refusal must not take longer because the password was right.
     """
     same = select(StaffMember.id).where(
         StaffMember.id == staff_id,
@@ -170,36 +173,36 @@ def still_stands(session: Session, staff_id: uuid.UUID, password_hash: str) -> b
     return session.scalar(same.with_for_update()) is not None
 
 
-def use_step(session: Session, staff_id: uuid.UUID, *, step: int) -> bool:
-    """Spend one half minute of an account. False when it was spent, or one after it was.
+def spend_step(session: Session, staff_id: uuid.UUID, *, step: int) -> bool:
+    """Use up a time step of an account. False when it or a later one was used before.
 
-    One conditional UPDATE decides: of many at once with one code, one wins.
+    One conditional UPDATE decides: of many concurrent attempts with one code, one succeeds.
     """
     spend = update(StaffMember).where(StaffMember.id == staff_id, StaffMember.totp_step < step)
-    return _changed(session, spend.values(totp_step=step))
+    return _updated_one(session, spend.values(totp_step=step))
 
 
-def use_recovery_code(
+def spend_recovery_code(
     session: Session, staff_id: uuid.UUID, code: str, *, keyring: Keyring, at: datetime
 ) -> bool:
-    """Spend a recovery code of this account. False when it has none like it, or no longer."""
-    if len(code) != RECOVERY_LETTERS:
+    """Use up a recovery code of this account. False when it is not one of its codes, or was used."""
+    if len(code) != RECOVERY_LENGTH:
         return False
     spend = update(RecoveryCode).where(
         RecoveryCode.code_hash == _code_hash(code, keyring),
         RecoveryCode.staff_id == staff_id,
         RecoveryCode.used_at.is_(None),
     )
-    return _changed(session, spend.values(used_at=at))
+    return _updated_one(session, spend.values(used_at=at))
 
 
-def _changed(session: Session, statement: Any) -> bool:
+def _updated_one(session: Session, statement: Any) -> bool:
     statement = statement.execution_options(synchronize_session=False)
     return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
 
 
 def new_recovery_codes(session: Session, staff_id: uuid.UUID, *, keyring: Keyring) -> tuple[str, ...]:
-    """Ten fresh codes, in groups of four letters; earlier ones are gone. Only their hashes are kept."""
+    """Ten new codes in groups of four characters, replacing earlier ones. Only keyed hashes are stored."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
     codes = [crypto.crockford(secrets.token_bytes(RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
     session.add_all(RecoveryCode(code_hash=_code_hash(code, keyring), staff_id=staff_id) for code in codes)
@@ -207,7 +210,7 @@ def new_recovery_codes(session: Session, staff_id: uuid.UUID, *, keyring: Keyrin
 
 
 def recovery_codes_left(session: Session, staff_id: uuid.UUID) -> int:
-    """How many of an account's recovery codes still work."""
+    """The number of an account's unused recovery codes."""
     unused = select(func.count()).where(RecoveryCode.staff_id == staff_id, RecoveryCode.used_at.is_(None))
     return session.scalar(unused) or 0
 

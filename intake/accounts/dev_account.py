@@ -1,6 +1,6 @@
-"""The first account of a development instance: made at its first start, kept in a file beside the database.
+"""The first account of a development instance, created at its first start and written to a file.
 
-Production never has one: there an operator adds accounts, and what they are handed is shown once.
+Production has none: there an operator adds accounts, whose credentials are shown once.
 """
 
 import os
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from intake.accounts import service
 from intake.accounts.models import Role
-from intake.accounts.service import Added
+from intake.accounts.service import NewAccount
 from intake.conf.settings import Settings
 from intake.instance import Instance
 
@@ -28,7 +28,7 @@ _ABOUT = (
 
 @dataclass(frozen=True, repr=False)
 class DevAccount:
-    """What it takes to sign in."""
+    """The credentials of the first account."""
 
     email: str
     password: str
@@ -36,22 +36,22 @@ class DevAccount:
     recovery_codes: tuple[str, ...]
 
     @classmethod
-    def handed(cls, added: Added) -> Self:
-        """The account as it was added."""
+    def from_new_account(cls, added: NewAccount) -> Self:
+        """The credentials of a newly added account."""
         return cls(added.member.email, added.password, added.totp_uri, added.recovery_codes)
 
     @property
     def secret(self) -> str:
-        """The second factor's secret, as an authenticator app takes it when it is typed."""
+        """The TOTP secret in base32, as it is typed into an authenticator app."""
         return pyotp.parse_uri(self.totp_uri).secret
 
     def code(self, at: datetime) -> str:
-        """The six figures that the second factor shows at that moment."""
+        """The one-time code at `at`."""
         return str(pyotp.TOTP(self.secret).at(at))
 
 
 def ensure_dev_account(session: Session, *, instance: Instance) -> DevAccount | None:
-    """Add the first account when there is none, in the caller's transaction; else read what was kept.
+    """Add the first account when there is none, in the caller's transaction; else read it from its file.
 
     None in production, and when the file was deleted.
     """
@@ -60,27 +60,27 @@ def ensure_dev_account(session: Session, *, instance: Instance) -> DevAccount | 
     if service.list_accounts(session):
         return read_dev_account(instance.settings)
     added = service.add(session, instance=instance, email=EMAIL, name=NAME, roles=frozenset(Role))
-    account = DevAccount.handed(added)
+    account = DevAccount.from_new_account(added)
     _write_dev_account(instance.settings.data_dir / FILE, account)
     return account
 
 
 def read_dev_account(settings: Settings) -> DevAccount | None:
-    """The first account of this instance as it was kept; None when there is none, or in production."""
+    """The first account as its file has it; None when there is no file, or in production."""
     path = settings.data_dir / FILE
     if not settings.development or not path.is_file():
         return None
-    kept = [line.partition(": ")[::2] for line in path.read_text(encoding="utf-8").splitlines()]
-    one = dict(kept)
+    pairs = [line.partition(": ")[::2] for line in path.read_text(encoding="utf-8").splitlines()]
+    values = dict(pairs)
     try:
-        codes = tuple(value for name, value in kept if name == "recovery code")
-        return DevAccount(one["email"], one["password"], one["for an app"], codes)
+        codes = tuple(value for name, value in pairs if name == "recovery code")
+        return DevAccount(values["email"], values["password"], values["for an app"], codes)
     except KeyError:
         return None
 
 
 def _write_dev_account(path: Path, account: DevAccount) -> None:
-    """Readable by its owner alone; there in full or not at all."""
+    """Write the file atomically, readable by its owner only."""
     lines = [
         *_ABOUT,
         "",

@@ -1,7 +1,8 @@
-"""Inviting somebody by a link that works once, and taking an invitation up.
+"""Invite a staff member by a link that works once, and accept an invitation.
 
-The link is shown to whoever invites, who hands it over. What goes out by mail is a constant text that
-says an account is being made ready and never holds the link: whoever reads a mailbox gets nowhere.
+The link is shown to the admin who invites and hands it over. The mail to the staff member is a constant
+text without the link, so that reading a mailbox gives no access
+(docs/decisions/0016-second-factors-and-invitations.md).
 """
 
 import uuid
@@ -23,14 +24,14 @@ from intake.instance import Instance
 from intake.outbox import queue as outbox
 from intake.outbox.models import Mail
 from intake.security import crypto
-from intake.security.crypto import Unopenable
+from intake.security.crypto import UnsealError
 
 OPEN_FOR = timedelta(hours=72)
 WRONG_CODE = N_("That code does not fit. Type the six figures that the app shows now.")
 
 
-class NotInvited(IntakeError):
-    """There is no such invitation: never was, was used, was replaced, or its 72 hours are over."""
+class InvalidInvitation(IntakeError):
+    """No open invitation has this token: it is unknown, used, replaced, or older than 72 hours."""
 
     status = 404
     sentence = N_(
@@ -39,8 +40,8 @@ class NotInvited(IntakeError):
 
 
 @dataclass(frozen=True)
-class Invited:
-    """An account with its new invitation; `token` is shown once and goes nowhere else."""
+class NewInvitation:
+    """An account with its new invitation; `token` is shown once and only its keyed hash is stored."""
 
     member: Member
     expires_at: datetime
@@ -48,8 +49,8 @@ class Invited:
 
 
 @dataclass(frozen=True)
-class Taking:
-    """An open invitation as its owner sees it: for whom, and what an authenticator app has to know."""
+class OpenInvitation:
+    """An open invitation: its account, and the provisioning URI for an authenticator app."""
 
     member: Member
     totp_uri: str = field(repr=False)
@@ -63,27 +64,27 @@ def invite(
     name: str,
     roles: Collection[Role],
     actor: Actor | None = None,
-) -> Invited:
-    """Add an account that nobody can enter yet, with a link for its owner, and send the constant mail.
+) -> NewInvitation:
+    """Add an account without usable credentials, create its invitation and enqueue the constant mail.
 
-    Raises Unprocessable on email, name and roles, and AlreadyThere (409).
+    Raises Unprocessable on email, name and roles, and AccountExists (409).
     """
     added = service.add(session, instance=instance, email=email, name=name, roles=roles, actor=actor)
-    return again(session, instance=instance, staff_id=added.member.id, actor=actor)
+    return reinvite(session, instance=instance, staff_id=added.member.id, actor=actor)
 
 
-def again(
+def reinvite(
     session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None
-) -> Invited:
-    """Let the owner of an account choose everything anew.
+) -> NewInvitation:
+    """Invite an existing account again, with new credentials.
 
-    Password, second factor, passkeys, recovery codes, sessions and an earlier link end at once. Raises
-    NotFound.
+    Its password, second factor, passkeys, recovery codes, sessions and earlier invitation end at once.
+    Raises NotFound.
     """
-    row = service.locked(session, staff_id)
-    row.password_hash = credentials.STAND_IN
+    row = service.lock_account(session, staff_id)
+    row.password_hash = credentials.DUMMY_HASH
     secret = credentials.new_totp_secret()
-    row.totp_secret = credentials.wrapped_secret(secret, keyring=instance.keyring, staff_id=row.id)
+    row.totp_secret = credentials.wrap_secret(secret, keyring=instance.keyring, staff_id=row.id)
     session.flush()
     passkeys.remove_all(session, staff_id)
     session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
@@ -93,42 +94,42 @@ def again(
     return _with_link(session, row, instance)
 
 
-def _with_link(session: Session, row: StaffMember, instance: Instance) -> Invited:
-    token, ends = crypto.token(), instance.clock() + OPEN_FOR
+def _with_link(session: Session, row: StaffMember, instance: Instance) -> NewInvitation:
+    token, expires_at = crypto.token(), instance.clock() + OPEN_FOR
     session.execute(delete(Invitation).where(Invitation.staff_id == row.id))
-    session.add(Invitation(staff_id=row.id, token_hash=_hash(token, instance), expires_at=ends))
+    session.add(Invitation(staff_id=row.id, token_hash=_token_hash(token, instance), expires_at=expires_at))
     session.flush()
-    return Invited(service.member_of(session, row), ends, token)
+    return NewInvitation(service.load_member(session, row), expires_at, token)
 
 
-def _hash(token: str, instance: Instance) -> bytes:
+def _token_hash(token: str, instance: Instance) -> bytes:
     return instance.keyring.blind_index("invitation", token)
 
 
-def look(session: Session, token: str, *, instance: Instance) -> Taking:
-    """What stands behind an invitation; changes nothing. Raises NotInvited."""
-    row = _open(session, token, instance)
+def find_open(session: Session, token: str, *, instance: Instance) -> OpenInvitation:
+    """The open invitation of a token; changes nothing. Raises InvalidInvitation."""
+    row = _load_open(session, token, instance)
     secret = _secret(row, instance)
     uri = credentials.totp(secret).provisioning_uri(name=row.email, issuer_name=instance.clinic.name)
-    return Taking(service.member_of(session, row), uri)
+    return OpenInvitation(service.load_member(session, row), uri)
 
 
-def take_up(*, instance: Instance, token: str, password: str, code: str) -> tuple[str, ...]:
-    """Give the account the password its owner chose, and return its recovery codes; the link is void.
+def accept(*, instance: Instance, token: str, password: str, code: str) -> tuple[str, ...]:
+    """Accept an invitation: set the password, use up the link, and return the new recovery codes.
 
-    The code shows that the authenticator app is set up, and is spent. Raises NotInvited, Unprocessable on
-    password and code, and TooMany when too many passwords are being hashed. Opens its own transactions,
-    so that none is open while a password is hashed.
+    The one-time code proves that the authenticator app is set up, and is used up. Raises
+    InvalidInvitation, Unprocessable on password and code, and TooMany when too many passwords are being
+    hashed. Opens its own transactions, so that none is open while the password is hashed.
     """
     with instance.database.reading() as session:
-        taking = look(session, token, instance=instance)
-    chosen = password_policy.check(password, context=service.context_of(taking.member, instance))
+        invitation = find_open(session, token, instance=instance)
+    accepted = password_policy.check(password, context=service.password_context(invitation.member, instance))
     with credentials.acquire_hashing_slot():
-        hashed = credentials.hash_password(chosen)
+        hashed = credentials.hash_password(accepted)
     with instance.database.transaction() as session:
-        row = service.locked(session, _open(session, token, instance).id)
+        row = service.lock_account(session, _load_open(session, token, instance).id)
         _require_code(session, row, code, instance)
-        _use(session, token, instance)
+        _consume(session, token, instance)
         row.password_hash = hashed
         session.flush()
         actor = Actor.staff(row.id)
@@ -137,38 +138,38 @@ def take_up(*, instance: Instance, token: str, password: str, code: str) -> tupl
 
 
 def _require_code(session: Session, row: StaffMember, code: str, instance: Instance) -> None:
-    read, now = credentials.read_code(code), instance.clock()
-    step = credentials.step_of(_secret(row, instance), read, at=now)
-    if not step or not credentials.use_step(session, row.id, step=step):
+    normalised, now = credentials.normalise_code(code), instance.clock()
+    step = credentials.matching_step(_secret(row, instance), normalised, at=now)
+    if not step or not credentials.spend_step(session, row.id, step=step):
         raise Unprocessable({"code": [WRONG_CODE]})
 
 
-def _use(session: Session, token: str, instance: Instance) -> None:
-    """The link is void from here on. Raises NotInvited when somebody else was quicker."""
-    used = delete(Invitation).where(Invitation.token_hash == _hash(token, instance))
-    if not cast("CursorResult[Any]", session.execute(used)).rowcount:
-        raise NotInvited
+def _consume(session: Session, token: str, instance: Instance) -> None:
+    """Delete the invitation. Raises InvalidInvitation when a concurrent request was first."""
+    deletion = delete(Invitation).where(Invitation.token_hash == _token_hash(token, instance))
+    if not cast("CursorResult[Any]", session.execute(deletion)).rowcount:
+        raise InvalidInvitation
 
 
-def waiting(session: Session) -> dict[uuid.UUID, datetime]:
-    """The accounts whose invitation has not been taken up, with when it ends or ended."""
+def pending(session: Session) -> dict[uuid.UUID, datetime]:
+    """When each invitation that was not accepted expires or has expired, by account id."""
     rows = session.execute(select(Invitation.staff_id, Invitation.expires_at))
     return {row.staff_id: row.expires_at for row in rows}
 
 
-def _open(session: Session, token: str, instance: Instance) -> StaffMember:
-    one = select(Invitation).where(Invitation.token_hash == _hash(token, instance))
-    found = session.scalars(one).first()
-    if not found or not instance.clock() < found.expires_at <= instance.clock() + OPEN_FOR:
-        raise NotInvited
-    row = session.get(StaffMember, found.staff_id)
+def _load_open(session: Session, token: str, instance: Instance) -> StaffMember:
+    by_token = select(Invitation).where(Invitation.token_hash == _token_hash(token, instance))
+    invitation, now = session.scalars(by_token).first(), instance.clock()
+    if not invitation or not now < invitation.expires_at <= now + OPEN_FOR:
+        raise InvalidInvitation
+    row = session.get(StaffMember, invitation.staff_id)
     if not row or row.disabled_at:
-        raise NotInvited
+        raise InvalidInvitation
     return row
 
 
 def _secret(row: StaffMember, instance: Instance) -> bytes:
     try:
-        return credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except Unopenable:
-        raise NotInvited from None
+        return credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except UnsealError:
+        raise InvalidInvitation from None

@@ -1,8 +1,9 @@
-"""Passkeys: WebAuthn with Yubico's library, which verifies; what is kept and when it counts is decided here.
+"""Passkeys: WebAuthn registration and authentication with Yubico's fido2.
 
-A challenge is signed and dated, so that showing a page writes nothing; an answered one is kept for as
-long as it could be answered, so that an answer counts once. A sign count that does not grow says that
-somebody has a copy of the key: that passkey is taken away (WebAuthn Level 3, 6.1.1).
+A challenge is signed, dated and bound to a session or a sign-in page, so that showing a page writes
+nothing. An answered one is stored for as long as it would be valid, so that it is accepted once. A sign
+count that does not grow means that the authenticator was cloned: that passkey is deleted (WebAuthn
+Level 3, 6.1.1). See docs/decisions/0016-second-factors-and-invitations.md.
 """
 
 import hmac
@@ -39,53 +40,62 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.security import crypto
 
-# --- What a passkey signs: a challenge that we made for one page, within two hours, answered once.
-
 CHALLENGE_VALID_FOR = timedelta(hours=2)
-"""So long a page with a challenge on it may stand open."""
+"""How long a page may be open before its challenge expires."""
 _SKEW = timedelta(minutes=1)
-_NONCE, _MOMENT, _SEAL = 16, 8, 32
+_NONCE, _TIMESTAMP, _MAC = 16, 8, 32
+"""Bytes of the three parts of a challenge."""
+MAX_PASSKEYS = 10
+"""For each account; more than one person has devices."""
+_LIBRARY_ERRORS = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, OverflowError)
+"""What fido2 raises for a malformed answer."""
+
+log = structlog.get_logger()
 
 
 def new_challenge(bound_to: bytes, *, instance: Instance) -> str:
-    """A fresh challenge for a page of this session; base64url."""
+    """A new challenge, bound to `bound_to` (the id of a session), in base64url."""
     return _signed_challenge(
         secrets.token_bytes(_NONCE), int(instance.clock().timestamp()), bound_to, instance
     )
 
 
 def login_challenge(bound_to: bytes, *, instance: Instance) -> str:
-    """The challenge of a sign-in page: the same all hour long for one nonce of one browser.
+    """The challenge of a sign-in page, bound to its nonce: the same throughout a clock hour.
 
-    So that a refusal has the same bytes whatever was wrong. The nonce is random, and gone once it let
-    somebody in.
+    So a refused sign-in has the same bytes whatever was wrong. The nonce is random, and is replaced after
+    a successful sign-in.
     """
     hour = int(instance.clock().timestamp()) // 3600 * 3600
     nonce = hmac.digest(instance.keyring.app_secrets("door-challenge")[-1], bound_to, "sha256")[:_NONCE]
     return _signed_challenge(nonce, hour, bound_to, instance)
 
 
-def _signed_challenge(nonce: bytes, moment: int, bound_to: bytes, instance: Instance) -> str:
-    core = nonce + moment.to_bytes(_MOMENT, "big")
-    return websafe_encode(core + _challenge_mac(core, bound_to, instance.keyring.app_secrets("passkey")[-1]))
+def _signed_challenge(nonce: bytes, timestamp: int, bound_to: bytes, instance: Instance) -> str:
+    content = nonce + timestamp.to_bytes(_TIMESTAMP, "big")
+    return websafe_encode(
+        content + _challenge_mac(content, bound_to, instance.keyring.app_secrets("passkey")[-1])
+    )
 
 
-def _challenge_mac(core: bytes, bound_to: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, bound_to + core, "sha256")
+def _challenge_mac(content: bytes, bound_to: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, bound_to + content, "sha256")
 
 
-def is_our_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
-    """Whether we made this challenge for this page, within the last two hours."""
-    core, seal = raw[: _NONCE + _MOMENT], raw[_NONCE + _MOMENT :]
+def is_valid_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
+    """Whether a challenge was issued here for `bound_to`, within the last two hours."""
+    content, mac = raw[: _NONCE + _TIMESTAMP], raw[_NONCE + _TIMESTAMP :]
     keys = instance.keyring.app_secrets("passkey")
-    if len(seal) != _SEAL or not any(crypto.same(seal, _challenge_mac(core, bound_to, key)) for key in keys):
+    if len(mac) != _MAC or not any(
+        crypto.constant_time_equal(mac, _challenge_mac(content, bound_to, key)) for key in keys
+    ):
         return False
-    age = instance.clock().timestamp() - int.from_bytes(core[_NONCE:], "big")
+    age = instance.clock().timestamp() - int.from_bytes(content[_NONCE:], "big")
     return -_SKEW.total_seconds() <= age <= CHALLENGE_VALID_FOR.total_seconds()
 
 
 def spend_challenge(session: Session, raw: bytes, instance: Instance) -> bool:
-    """Keep that it was answered. False when it had been: of many at once one wins."""
+    """Record that a challenge was answered. False when it had been; of concurrent answers one succeeds."""
     row = {"challenge_hash": instance.keyring.blind_index("challenge", raw.hex())}
     try:
         with session.begin_nested():
@@ -95,37 +105,29 @@ def spend_challenge(session: Session, raw: bytes, instance: Instance) -> bool:
     return True
 
 
-MOST = 10
-"""More passkeys than one person has devices."""
-_TROUBLES = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, OverflowError)
-"""What the library raises for an answer that is none."""
-
-log = structlog.get_logger()
-
-
-class NoPasskey(Refused):
-    """What the browser answered is no new passkey."""
+class InvalidPasskey(Refused):
+    """The browser's answer is not a valid new passkey."""
 
     status = 422
     sentence = N_("That did not become a passkey. Open the page again and repeat it.")
 
 
-class EnoughPasskeys(Refused):
-    """Ten are enough."""
+class TooManyPasskeys(Refused):
+    """The account has MAX_PASSKEYS passkeys already."""
 
     sentence = N_("There are ten passkeys already. Remove one that is not used any more.")
 
 
 @dataclass(frozen=True)
-class Used:
-    """A passkey that has just answered. `verified`: its device knew that it was its owner."""
+class PasskeyAssertion:
+    """A verified assertion. `verified`: the authenticator verified its user (biometrics or PIN)."""
 
     staff_id: uuid.UUID
     verified: bool
 
 
 def relying_party_id(instance: Instance) -> str:
-    """The domain our passkeys belong to; empty where there is none: on an address of numbers."""
+    """The WebAuthn relying party id, the host of the base URL; empty when that is an IP address."""
     host = urlsplit(instance.settings.base_url).hostname or ""
     try:
         ip_address(host)
@@ -137,7 +139,7 @@ def relying_party_id(instance: Instance) -> str:
 @cache
 def _server(domain: str, origin: str) -> Fido2Server:
     entity = PublicKeyCredentialRpEntity(id=domain, name=domain)
-    return Fido2Server(entity, verify_origin=lambda stated: stated == origin)
+    return Fido2Server(entity, verify_origin=lambda claimed: claimed == origin)
 
 
 def _verifier(instance: Instance) -> Fido2Server:
@@ -145,36 +147,30 @@ def _verifier(instance: Instance) -> Fido2Server:
     return _server(relying_party_id(instance), f"{parts.scheme}://{parts.netloc}")
 
 
-# --- adding, listing, removing ---------------------------------------------------------------------------
-
-
 def creation_options(session: Session, member: Member, *, bound_to: bytes, instance: Instance) -> str:
-    """What a browser has to know to make a passkey, as JSON for `parseCreationOptionsFromJSON`."""
-    known = [{"type": "public-key", "id": websafe_encode(each)} for each in _handles(session, member.id)]
+    """The options for creating a passkey, as JSON for `parseCreationOptionsFromJSON`."""
+    registered = [
+        AttestedCredentialData(row.credential).credential_id for row in list_passkeys(session, member.id)
+    ]
     return json.dumps(
         {
             "challenge": new_challenge(bound_to, instance=instance),
             "rp": {"id": relying_party_id(instance), "name": instance.clinic.name},
             "user": {"id": websafe_encode(member.id.bytes), "name": member.email, "displayName": member.name},
-            "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in _algorithms()],
+            "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in (-8, -7, -257)],
             "authenticatorSelection": {"residentKey": "required", "userVerification": "required"},
-            "excludeCredentials": known,
+            "excludeCredentials": [{"type": "public-key", "id": websafe_encode(each)} for each in registered],
             "attestation": "none",
         }
     )
 
 
-def _algorithms() -> list[int]:
-    """Ed25519, ECDSA on P-256, RSA: what devices make."""
-    return [-8, -7, -257]
-
-
-def request_options(bound_to: bytes, *, instance: Instance, at_door: bool = False) -> str:
-    """What a browser has to know to use a passkey, as JSON; it names none, so it tells nothing."""
-    make = login_challenge if at_door else new_challenge
+def request_options(bound_to: bytes, *, instance: Instance, for_login: bool = False) -> str:
+    """The options for using a passkey, as JSON; they name no credential, so they disclose nothing."""
+    challenge = login_challenge if for_login else new_challenge
     return json.dumps(
         {
-            "challenge": make(bound_to, instance=instance),
+            "challenge": challenge(bound_to, instance=instance),
             "rpId": relying_party_id(instance),
             "userVerification": "required",
         }
@@ -184,18 +180,18 @@ def request_options(bound_to: bytes, *, instance: Instance, at_door: bool = Fals
 def add(
     session: Session, member: Member, answer: str, *, bound_to: bytes, browser: Browser, instance: Instance
 ) -> None:
-    """Keep a passkey that a browser has just made. Raises NoPasskey (422) and EnoughPasskeys (409)."""
+    """Store a new passkey of `member`. Raises InvalidPasskey (422) and TooManyPasskeys (409)."""
     count = session.scalar(select(func.count()).where(Passkey.staff_id == member.id)) or 0
-    if count >= MOST:
-        raise EnoughPasskeys
-    made, raw, sign_count = _made(answer, bound_to, instance)
+    if count >= MAX_PASSKEYS:
+        raise TooManyPasskeys
+    credential, raw, sign_count = _verify_registration(answer, bound_to, instance)
     if not spend_challenge(session, raw, instance):
-        raise NoPasskey
+        raise InvalidPasskey
     row = Passkey(
         id=uuid.uuid4(),
         staff_id=member.id,
-        handle_hash=_handle_hash(made.credential_id, instance),
-        credential=bytes(made),
+        handle_hash=_handle_hash(credential.credential_id, instance),
+        credential=bytes(credential),
         sign_count=sign_count,
         browser=browser,
         added_at=instance.clock(),
@@ -204,44 +200,42 @@ def add(
         with session.begin_nested():
             session.add(row)
     except IntegrityError:
-        raise NoPasskey from None
+        raise InvalidPasskey from None
 
 
-def _made(answer: str, bound_to: bytes, instance: Instance) -> tuple[AttestedCredentialData, bytes, int]:
+def _verify_registration(
+    answer: str, bound_to: bytes, instance: Instance
+) -> tuple[AttestedCredentialData, bytes, int]:
     try:
-        read = json.loads(answer)
-        raw = _challenge_in(read)
-        if not is_our_challenge(raw, bound_to, instance):
-            raise NoPasskey
+        parsed = json.loads(answer)
+        raw = _challenge_in(parsed)
+        if not is_valid_challenge(raw, bound_to, instance):
+            raise InvalidPasskey
         state = {
             "challenge": websafe_encode(raw),
             "user_verification": UserVerificationRequirement.REQUIRED,
         }
-        made = _verifier(instance).register_complete(state, read)
-    except _TROUBLES:
-        raise NoPasskey from None
-    if made.credential_data is None:
-        raise NoPasskey
-    return made.credential_data, raw, made.counter
+        registered = _verifier(instance).register_complete(state, parsed)
+    except _LIBRARY_ERRORS:
+        raise InvalidPasskey from None
+    if registered.credential_data is None:
+        raise InvalidPasskey
+    return registered.credential_data, raw, registered.counter
 
 
 def _challenge_in(answer: Mapping[str, Any]) -> bytes:
-    stated = json.loads(websafe_decode(answer["response"]["clientDataJSON"]))
-    return websafe_decode(stated["challenge"])
+    client_data = json.loads(websafe_decode(answer["response"]["clientDataJSON"]))
+    return websafe_decode(client_data["challenge"])
 
 
-def passkeys_of(session: Session, staff_id: uuid.UUID) -> Sequence[Passkey]:
+def list_passkeys(session: Session, staff_id: uuid.UUID) -> Sequence[Passkey]:
     """The passkeys of an account, oldest first."""
-    theirs = select(Passkey).where(Passkey.staff_id == staff_id)
-    return session.scalars(theirs.order_by(Passkey.added_at, Passkey.id)).all()
-
-
-def _handles(session: Session, staff_id: uuid.UUID) -> list[bytes]:
-    return [AttestedCredentialData(each.credential).credential_id for each in passkeys_of(session, staff_id)]
+    owned = select(Passkey).where(Passkey.staff_id == staff_id)
+    return session.scalars(owned.order_by(Passkey.added_at, Passkey.id)).all()
 
 
 def remove(session: Session, passkey_id: uuid.UUID, *, staff_id: uuid.UUID) -> None:
-    """Take a passkey away; the authenticator app stays, so it is never the last factor. Raises NotFound."""
+    """Delete a passkey; the authenticator app remains as a second factor. Raises NotFound."""
     row = session.get(Passkey, passkey_id, with_for_update=True)
     if not row or row.staff_id != staff_id:
         raise NotFound
@@ -250,15 +244,12 @@ def remove(session: Session, passkey_id: uuid.UUID, *, staff_id: uuid.UUID) -> N
 
 
 def remove_all(session: Session, staff_id: uuid.UUID) -> None:
-    """Take every passkey of an account away."""
+    """Delete every passkey of an account."""
     session.execute(delete(Passkey).where(Passkey.staff_id == staff_id))
 
 
-# --- using ----------------------------------------------------------------------------------------------
-
-
-def read(answer: str) -> Mapping[str, Any]:
-    """What a browser answered; empty when it is no answer at all."""
+def parse_answer(answer: str) -> Mapping[str, Any]:
+    """A browser's answer, parsed from JSON; empty when it is malformed or absent."""
     try:
         found = json.loads(answer) if answer else {}
     except (ValueError, RecursionError):
@@ -266,37 +257,41 @@ def read(answer: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def use(session: Session, answer: Mapping[str, Any], *, bound_to: bytes, instance: Instance) -> Used | None:
-    """Whose passkey has answered our challenge; None when none of ours did, or the answer was used."""
+def verify(
+    session: Session, answer: Mapping[str, Any], *, bound_to: bytes, instance: Instance
+) -> PasskeyAssertion | None:
+    """Verify an assertion and use up its challenge; None when it is invalid or was used before."""
     try:
-        raw, handle = _challenge_in(answer), websafe_decode(answer["rawId"])
-        row = _found(session, handle, instance)
-        if not row or not is_our_challenge(raw, bound_to, instance):
+        raw, credential_id = _challenge_in(answer), websafe_decode(answer["rawId"])
+        row = _load_passkey(session, credential_id, instance)
+        if not row or not is_valid_challenge(raw, bound_to, instance):
             return None
-        counter, verified = _verified(row, raw, answer, instance)
-    except _TROUBLES:
+        sign_count, user_verified = _verify_assertion(row, raw, answer, instance)
+    except _LIBRARY_ERRORS:
         return None
-    if not spend_challenge(session, raw, instance) or _copied(session, row, counter, instance):
+    if not spend_challenge(session, raw, instance) or _is_cloned(session, row, sign_count, instance):
         return None
-    return Used(row.staff_id, verified)
+    return PasskeyAssertion(row.staff_id, user_verified)
 
 
-def _found(session: Session, handle: bytes, instance: Instance) -> Passkey | None:
-    one = select(Passkey).where(Passkey.handle_hash == _handle_hash(handle, instance))
-    return session.scalars(one.with_for_update()).first()
+def _load_passkey(session: Session, credential_id: bytes, instance: Instance) -> Passkey | None:
+    by_id = select(Passkey).where(Passkey.handle_hash == _handle_hash(credential_id, instance))
+    return session.scalars(by_id.with_for_update()).first()
 
 
-def _verified(row: Passkey, raw: bytes, answer: Mapping[str, Any], instance: Instance) -> tuple[int, bool]:
-    """The new sign count, and whether the device knew its owner. Raises what the library raises."""
+def _verify_assertion(
+    row: Passkey, raw: bytes, answer: Mapping[str, Any], instance: Instance
+) -> tuple[int, bool]:
+    """The new sign count, and whether the user was verified. Raises one of _LIBRARY_ERRORS."""
     state = {"challenge": websafe_encode(raw), "user_verification": None}
     _verifier(instance).authenticate_complete(state, [AttestedCredentialData(row.credential)], answer)
-    seen = AuthenticationResponse.from_dict(answer).response.authenticator_data
-    return seen.counter, seen.is_user_verified()
+    authenticator = AuthenticationResponse.from_dict(answer).response.authenticator_data
+    return authenticator.counter, authenticator.is_user_verified()
 
 
-def _copied(session: Session, row: Passkey, counter: int, instance: Instance) -> bool:
-    """Write the new count down. When it did not grow, there are two of this key: it goes."""
-    if counter <= row.sign_count and (counter or row.sign_count):
+def _is_cloned(session: Session, row: Passkey, sign_count: int, instance: Instance) -> bool:
+    """Store the new sign count; when it did not grow, delete the passkey and return True."""
+    if sign_count <= row.sign_count and (sign_count or row.sign_count):
         log.warning("passkey_copied", about=str(row.staff_id))
         audit.record(
             session,
@@ -310,10 +305,10 @@ def _copied(session: Session, row: Passkey, counter: int, instance: Instance) ->
         session.delete(row)
         return True
     session.execute(
-        update(Passkey).where(Passkey.id == row.id).values(sign_count=counter, used_at=instance.clock())
+        update(Passkey).where(Passkey.id == row.id).values(sign_count=sign_count, used_at=instance.clock())
     )
     return False
 
 
-def _handle_hash(handle: bytes, instance: Instance) -> bytes:
-    return instance.keyring.blind_index("passkey", handle.hex())
+def _handle_hash(credential_id: bytes, instance: Instance) -> bytes:
+    return instance.keyring.blind_index("passkey", credential_id.hex())

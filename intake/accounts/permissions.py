@@ -1,4 +1,4 @@
-"""Who may do what: one table from roles to permissions, asked at the route and again in the act."""
+"""Permissions, and the one table of which role has which; checked at the route and again in the act."""
 
 import uuid
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from intake.core.i18n import N_
 
 
 class Permission(StrEnum):
-    """Everything an account can be allowed to do."""
+    """What an account can be allowed to do."""
 
     LIST_LEADS = "list_leads"
     VIEW_LEAD = "view_lead"
@@ -37,7 +37,7 @@ class Permission(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What it allows, in words (message id)."""
+        """What it allows, as a sentence (message id)."""
         return _SENTENCES[self]
 
 
@@ -66,7 +66,7 @@ _SENTENCES = {
     Permission.OWN_ACCOUNT: N_("Look after one’s own password, second factor and sessions"),
 }
 
-_CALLING = frozenset(
+_COORDINATOR = frozenset(
     {
         Permission.LIST_LEADS,
         Permission.VIEW_LEAD,
@@ -81,9 +81,9 @@ _CALLING = frozenset(
         Permission.OWN_ACCOUNT,
     }
 )
-ALLOWED: dict[Role, frozenset[Permission]] = {
-    Role.COORDINATOR: _CALLING,
-    Role.SUPERVISOR: _CALLING
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.COORDINATOR: _COORDINATOR,
+    Role.SUPERVISOR: _COORDINATOR
     | {Permission.SHARE_LEADS, Permission.LIFT_ANY, Permission.UNDO_ANY, Permission.SEE_NUMBERS},
     Role.PRIVACY_OFFICER: frozenset(
         {
@@ -109,12 +109,12 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
         }
     ),
 }
-"""The one table. A privacy officer sees requests masked; an admin alone sees nothing about anybody."""
+"""The permissions of each role. A privacy officer sees requests masked, an admin sees none at all."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A staff member as the rest of the service knows them: who, and what they may do right now."""
+    """A staff member with their roles at the time of the request."""
 
     id: uuid.UUID
     email: str
@@ -123,26 +123,26 @@ class Member:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What all their roles allow together."""
-        return allowed(self.roles)
+        """The union of their roles' permissions."""
+        return permissions_of(self.roles)
 
     @property
     def actor(self) -> Actor:
-        """Who the audit log says has acted."""
+        """The staff member as the actor of an audit event."""
         return Actor.staff(self.id)
 
 
-def allowed(roles: Collection[Role]) -> frozenset[Permission]:
-    """What these roles allow together; no role, nothing."""
-    return frozenset().union(*(ALLOWED[role] for role in roles))
+def permissions_of(roles: Collection[Role]) -> frozenset[Permission]:
+    """The union of the roles' permissions; empty without a role."""
+    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))
 
 
 def may(member: Member, permission: Permission) -> bool:
-    """Whether one of the member's roles allows it."""
+    """Whether one of the member's roles has the permission."""
     return permission in member.permissions
 
 
 def require(member: Member, permission: Permission) -> None:
-    """Raises NotAllowed when none of the member's roles allows it."""
+    """Raises NotAllowed when none of the member's roles has the permission."""
     if not may(member, permission):
         raise NotAllowed

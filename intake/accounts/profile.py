@@ -1,4 +1,4 @@
-"""What everybody does with their own account. Each change ends every other session at once (E6)."""
+"""Changes to one's own account. Each change of credentials ends every other session at once."""
 
 import hmac
 import uuid
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from intake.accounts import credentials, passkeys, password_policy, service, sessions
 from intake.accounts.models import StaffMember
-from intake.accounts.sessions import Found
+from intake.accounts.sessions import ActiveSession
 from intake.audit import Action
 from intake.core.errors import NotFound, Unprocessable
 from intake.core.i18n import N_
@@ -22,109 +22,117 @@ _NONCE = 18
 
 
 @dataclass(frozen=True)
-class Proposed:
-    """A second factor that is not in use yet. `nonce` goes along in the form and says which one it is."""
+class ProposedFactor:
+    """A second factor that is not in use yet; `nonce` is a hidden field of the form that identifies it."""
 
     nonce: str
     totp_uri: str = field(repr=False)
 
 
-def change_password(*, instance: Instance, found: Found, password: str, repeated: str) -> str:
-    """Take a new password; returns the new token of this session, the only one left.
+def change_password(*, instance: Instance, active: ActiveSession, password: str, repeated: str) -> str:
+    """Set a new password, end the other sessions, and return the new token of this one.
 
     Raises Unprocessable on password and repeated, TooMany and NotSignedIn. Opens its own transaction, so
     that none is open while the password is hashed.
     """
     if password != repeated:
         raise Unprocessable({"repeated": [NOT_ALIKE]})
-    chosen = password_policy.check(password, context=service.context_of(found.member, instance))
+    accepted = password_policy.check(password, context=service.password_context(active.member, instance))
     with credentials.acquire_hashing_slot():
-        hashed = credentials.hash_password(chosen)
+        hashed = credentials.hash_password(accepted)
     with instance.database.transaction() as session:
-        theirs = update(StaffMember).where(StaffMember.id == found.member.id)
-        session.execute(theirs.values(password_hash=hashed))
-        return changed(session, found, Action.STAFF_PASSWORD_CHANGED, instance=instance)
+        own = update(StaffMember).where(StaffMember.id == active.member.id)
+        session.execute(own.values(password_hash=hashed))
+        return finish_change(session, active, Action.STAFF_PASSWORD_CHANGED, instance=instance)
 
 
-def new_codes(session: Session, found: Found, *, instance: Instance) -> tuple[str, tuple[str, ...]]:
-    """Ten new recovery codes in place of the old ones; with the new token of this session."""
-    codes = credentials.new_recovery_codes(session, found.member.id, keyring=instance.keyring)
-    return changed(session, found, Action.STAFF_CODES_RENEWED, instance=instance), codes
+def renew_recovery_codes(
+    session: Session, active: ActiveSession, *, instance: Instance
+) -> tuple[str, tuple[str, ...]]:
+    """Replace the recovery codes. Returns the new token of this session, and the ten codes."""
+    codes = credentials.new_recovery_codes(session, active.member.id, keyring=instance.keyring)
+    return finish_change(session, active, Action.STAFF_CODES_RENEWED, instance=instance), codes
 
 
-def propose_factor(found: Found, *, instance: Instance, nonce: str = "") -> Proposed:
-    """A second factor to set up in an app; nothing is kept until it has shown a code that fits."""
+def propose_factor(active: ActiveSession, *, instance: Instance, nonce: str = "") -> ProposedFactor:
+    """A second factor to set up in an app; nothing is stored until `change_factor` has a matching code."""
     nonce = nonce or token_urlsafe(_NONCE)
-    made = credentials.totp(_proposed_secret(found, nonce, instance.keyring.app_secrets("factor")[-1]))
-    uri = made.provisioning_uri(name=found.member.email, issuer_name=instance.clinic.name)
-    return Proposed(nonce, uri)
+    made = credentials.totp(_proposed_secret(active, nonce, instance.keyring.app_secrets("factor")[-1]))
+    uri = made.provisioning_uri(name=active.member.email, issuer_name=instance.clinic.name)
+    return ProposedFactor(nonce, uri)
 
 
-def _proposed_secret(found: Found, nonce: str, key: bytes) -> bytes:
-    """From our key, this session and the form: so a form that is left open keeps its factor."""
-    bound = found.id.bytes + nonce.encode("utf-8", "replace")
+def _proposed_secret(active: ActiveSession, nonce: str, key: bytes) -> bytes:
+    """Derived from the app key, the session and the nonce, so that a form shown again has the same factor."""
+    bound = active.id.bytes + nonce.encode("utf-8", "replace")
     return hmac.digest(key, bound, "sha256")[: credentials.TOTP_BYTES]
 
 
-def change_factor(session: Session, found: Found, *, nonce: str, code: str, instance: Instance) -> str:
-    """Use a proposed second factor from now on; returns the new token of this session.
+def change_factor(
+    session: Session, active: ActiveSession, *, nonce: str, code: str, instance: Instance
+) -> str:
+    """Replace the second factor by a proposed one, and return the new token of this session.
 
-    Raises Unprocessable on code.
+    Raises Unprocessable on new_code.
     """
-    secret = _proposed_secret(found, nonce, instance.keyring.app_secrets("factor")[-1])
-    step = credentials.step_of(secret, credentials.read_code(code), at=instance.clock())
+    secret = _proposed_secret(active, nonce, instance.keyring.app_secrets("factor")[-1])
+    step = credentials.matching_step(secret, credentials.normalise_code(code), at=instance.clock())
     if not step or not nonce:
         raise Unprocessable({"new_code": [WRONG_CODE]})
-    wrapped = credentials.wrapped_secret(secret, keyring=instance.keyring, staff_id=found.member.id)
-    theirs = update(StaffMember).where(StaffMember.id == found.member.id)
-    session.execute(theirs.values(totp_secret=wrapped, totp_step=step))
-    return changed(session, found, Action.STAFF_FACTOR_CHANGED, instance=instance)
+    wrapped = credentials.wrap_secret(secret, keyring=instance.keyring, staff_id=active.member.id)
+    own = update(StaffMember).where(StaffMember.id == active.member.id)
+    session.execute(own.values(totp_secret=wrapped, totp_step=step))
+    return finish_change(session, active, Action.STAFF_FACTOR_CHANGED, instance=instance)
 
 
-def add_passkey(session: Session, found: Found, answer: str, *, instance: Instance) -> str:
-    """Keep a passkey; returns the new token of this session. Raises NoPasskey and EnoughPasskeys."""
+def add_passkey(session: Session, active: ActiveSession, answer: str, *, instance: Instance) -> str:
+    """Add a passkey; returns the new token of this session. Raises InvalidPasskey and TooManyPasskeys."""
     passkeys.add(
-        session, found.member, answer, bound_to=found.id.bytes, browser=found.browser, instance=instance
+        session, active.member, answer, bound_to=active.id.bytes, browser=active.browser, instance=instance
     )
-    return changed(session, found, Action.STAFF_PASSKEY_ADDED, instance=instance)
+    return finish_change(session, active, Action.STAFF_PASSKEY_ADDED, instance=instance)
 
 
-def remove_passkey(session: Session, found: Found, passkey_id: uuid.UUID, *, instance: Instance) -> str:
-    """Take a passkey away; returns the new token of this session. Raises NotFound."""
-    passkeys.remove(session, passkey_id, staff_id=found.member.id)
-    return changed(session, found, Action.STAFF_PASSKEY_REMOVED, instance=instance)
+def remove_passkey(
+    session: Session, active: ActiveSession, passkey_id: uuid.UUID, *, instance: Instance
+) -> str:
+    """Delete a passkey; returns the new token of this session. Raises NotFound."""
+    passkeys.remove(session, passkey_id, staff_id=active.member.id)
+    return finish_change(session, active, Action.STAFF_PASSKEY_REMOVED, instance=instance)
 
 
-def end_session(session: Session, found: Found, session_id: uuid.UUID, *, instance: Instance) -> None:
-    """End one of one's own sessions. Raises NotFound for what is not one's own, or has ended."""
-    if not sessions.end_one(session, session_id, staff_id=found.member.id, instance=instance):
+def end_session(
+    session: Session, active: ActiveSession, session_id: uuid.UUID, *, instance: Instance
+) -> None:
+    """End a session of the account. Raises NotFound when it belongs to another account or has ended."""
+    if not sessions.end_one(session, session_id, staff_id=active.member.id, instance=instance):
         raise NotFound
-    _record_ended(session, found, 1, instance)
+    _record_ended(session, active, 1, instance)
 
 
-def end_others(session: Session, found: Found, *, instance: Instance) -> int:
-    """End every session of one's own but this one. Returns how many were open."""
-    count = sessions.end_others(session, found, instance=instance)
+def end_others(session: Session, active: ActiveSession, *, instance: Instance) -> int:
+    """End all sessions of the account but this one. Returns how many were active."""
+    count = sessions.end_others(session, active, instance=instance)
     if count:
-        _record_ended(session, found, count, instance)
+        _record_ended(session, active, count, instance)
     return count
 
 
-def _record_ended(session: Session, found: Found, count: int, instance: Instance) -> None:
+def _record_ended(session: Session, active: ActiveSession, count: int, instance: Instance) -> None:
     service.record(
         session,
         Action.STAFF_SESSIONS_ENDED,
-        found.member.id,
+        active.member.id,
         instance=instance,
-        actor=found.member.actor,
+        actor=active.member.actor,
         details={"count": count},
     )
 
 
-def changed(session: Session, found: Found, action: Action, *, instance: Instance) -> str:
-    """End every other session, renew this one's token, and keep what was changed."""
-    sessions.end_others(session, found, instance=instance)
-    token = sessions.renew(session, found, instance=instance, confirmed=False)
-    member = found.member
+def finish_change(session: Session, active: ActiveSession, action: Action, *, instance: Instance) -> str:
+    """End the other sessions, record the change, and return this session's new token."""
+    sessions.end_others(session, active, instance=instance)
+    token = sessions.renew(session, active, instance=instance, confirmed=False)
+    member = active.member
     service.record(session, action, member.id, instance=instance, actor=member.actor)
     return token

@@ -1,4 +1,4 @@
-"""Accounts: adding, disabling, resetting and listing people who may look. Signing in is in `entrance`."""
+"""Staff accounts: add, reset, disable, enable, change roles, list. Signing in is in `sign_in`."""
 
 import unicodedata
 import uuid
@@ -23,7 +23,7 @@ from intake.instance import Instance
 
 LONGEST_ADDRESS, LONGEST_NAME = 254, 80
 PRODUCT = ("intake", "desk", "call back request")
-"""Words of this service that a guesser would try."""
+"""Names of this product, which may not make up a password."""
 
 NOT_AN_ADDRESS = N_("Type an email address, like name@example.org.")
 NOT_A_NAME = N_("Type the name of one person, with at most 80 letters.")
@@ -32,8 +32,8 @@ NO_ROLE = N_("Choose at least one role.")
 
 
 @dataclass(frozen=True)
-class Added:
-    """A new or reset account with everything its owner has to be handed, once; nothing of it is kept."""
+class NewAccount:
+    """A new or reset account with its credentials in plain text, which are shown once and not stored."""
 
     member: Member
     password: str = field(repr=False)
@@ -43,7 +43,7 @@ class Added:
 
 @dataclass(frozen=True)
 class AccountState:
-    """An account as a list shows it."""
+    """An account with the facts that lists show."""
 
     member: Member
     created_at: datetime
@@ -51,32 +51,32 @@ class AccountState:
     recovery_codes_left: int
 
 
-class AlreadyThere(Refused):
-    """The address has an account."""
+class AccountExists(Refused):
+    """An account with this address exists."""
 
     sentence = N_("There is already an account with this address.")
 
 
 class LastAdmin(Refused):
-    """Without this account nobody could look after accounts any more."""
+    """The act would leave no enabled account that can manage accounts."""
 
     sentence = N_("This is the last account that can manage accounts. Add another one first.")
 
 
 def normalised_email(email: str) -> str:
-    """The one spelling under which an address is kept and looked up; empty when it is none.
+    """The canonical form under which an address is stored and looked up; empty when it is invalid.
 
-    Capitals, spaces around it, full-width letters and both ways to write an international domain are
-    the same address.
+    Differences in case, surrounding spaces, full-width letters and the two ways to write an international
+    domain are removed.
     """
     if len(email) > 2 * LONGEST_ADDRESS:
         return ""
-    plain = unicodedata.normalize("NFKC", email).strip()
+    stripped = unicodedata.normalize("NFKC", email).strip()
     try:
-        found = validate_email(plain, check_deliverability=False)
+        valid = validate_email(stripped, check_deliverability=False)
     except (EmailNotValidError, UnicodeError):
         return ""
-    return unicodedata.normalize("NFKC", found.normalized).casefold()
+    return unicodedata.normalize("NFKC", valid.normalized).casefold()
 
 
 def add(
@@ -88,49 +88,53 @@ def add(
     roles: Collection[Role],
     password: str | None = None,
     actor: Actor | None = None,
-) -> Added:
-    """Add an account for one human being; a password is made when none is given.
+) -> NewAccount:
+    """Add an account; a random password is set when none is given.
 
-    Raises Unprocessable on email, name, roles or password, and AlreadyThere (409).
+    Raises Unprocessable on email, name, roles or password, and AccountExists (409).
     """
-    address, shown = _checked(email, name, roles)
-    member = Member(id=uuid.uuid4(), email=address, name=shown, roles=frozenset(roles))
-    handed = _handed(member, instance, password)
-    row = StaffMember(id=member.id, email=address, name=shown, created_at=instance.clock(), totp_step=0)
-    _keep(row, handed, instance)
+    address, display_name = _validated(email, name, roles)
+    member = Member(id=uuid.uuid4(), email=address, name=display_name, roles=frozenset(roles))
+    new = _new_credentials(member, instance, password)
+    row = StaffMember(
+        id=member.id, email=address, name=display_name, created_at=instance.clock(), totp_step=0
+    )
+    _store_credentials(row, new, instance)
     try:
         with session.begin_nested():
             session.add(row)
     except IntegrityError:
-        raise AlreadyThere from None
+        raise AccountExists from None
     session.add_all(StaffRole(staff_id=member.id, role=role) for role in sorted(member.roles))
     details = {"role": sorted(role.value for role in member.roles)}
     record(session, Action.STAFF_ADDED, member.id, instance=instance, actor=actor, details=details)
-    return _complete(session, member, handed, instance)
+    return _new_account(session, member, new, instance)
 
 
-def reset(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> Added:
-    """A new password, second factor and recovery codes; the old ones and every session end.
+def reset(
+    session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None
+) -> NewAccount:
+    """Set a new password, second factor and recovery codes; the old ones and every session end.
 
-    So do passkeys and an open invitation: whatever was lost opens nothing any more. A disabled account
-    stays disabled. Raises NotFound.
+    Passkeys and an open invitation are deleted, too, so that nothing lost remains usable. A disabled
+    account stays disabled. Raises NotFound.
     """
-    row = locked(session, staff_id)
-    member = member_of(session, row)
-    handed = _handed(member, instance, None)
-    _keep(row, handed, instance)
+    row = lock_account(session, staff_id)
+    member = load_member(session, row)
+    new = _new_credentials(member, instance, None)
+    _store_credentials(row, new, instance)
     session.flush()
     passkeys.remove_all(session, staff_id)
     session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
     sessions.end_all(session, instance=instance, staff_id=staff_id)
     record(session, Action.STAFF_RESET, staff_id, instance=instance, actor=actor)
-    return _complete(session, member, handed, instance)
+    return _new_account(session, member, new, instance)
 
 
 def disable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
-    """Close an account and end its sessions. Raises NotFound, and LastAdmin (409)."""
+    """Disable an account and end its sessions. Raises NotFound, and LastAdmin (409)."""
     _require_another_admin(session, staff_id)
-    row = locked(session, staff_id)
+    row = lock_account(session, staff_id)
     if row.disabled_at:
         return
     row.disabled_at = instance.clock()
@@ -140,8 +144,8 @@ def disable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor:
 
 
 def enable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
-    """Open a disabled account again, with the password and factor it had. Raises NotFound."""
-    row = locked(session, staff_id)
+    """Enable a disabled account, with the credentials that it had. Raises NotFound."""
+    row = lock_account(session, staff_id)
     if not row.disabled_at:
         return
     row.disabled_at = None
@@ -156,15 +160,15 @@ def set_roles(
     roles: Collection[Role],
     actor: Actor | None = None,
 ) -> bool:
-    """Give an account just these roles; its sessions end, so that no open page outlives them.
+    """Replace an account's roles and end its sessions, so that no open page keeps the old ones.
 
-    False when it holds them already. Raises Unprocessable on roles, NotFound, and LastAdmin (409).
+    False when it has these roles already. Raises Unprocessable on roles, NotFound, and LastAdmin (409).
     """
     if not roles:
         raise Unprocessable({"roles": [NO_ROLE]})
     if Role.ADMIN not in roles:
         _require_another_admin(session, staff_id)
-    before = member_of(session, locked(session, staff_id)).roles
+    before = load_member(session, lock_account(session, staff_id)).roles
     if before == frozenset(roles):
         return False
     session.execute(delete(StaffRole).where(StaffRole.staff_id == staff_id))
@@ -177,11 +181,11 @@ def set_roles(
 
 
 def by_email(session: Session, email: str) -> Member:
-    """The account of an address, disabled or not. Raises NotFound."""
+    """The account with this address, enabled or not. Raises NotFound."""
     row = session.scalars(select(StaffMember).where(StaffMember.email == normalised_email(email))).first()
     if not row:
         raise NotFound(NO_ACCOUNT)
-    return member_of(session, row)
+    return load_member(session, row)
 
 
 def list_accounts(session: Session) -> Sequence[AccountState]:
@@ -189,7 +193,7 @@ def list_accounts(session: Session) -> Sequence[AccountState]:
     rows = session.scalars(select(StaffMember).order_by(StaffMember.created_at, StaffMember.id)).all()
     return [
         AccountState(
-            member_of(session, row),
+            load_member(session, row),
             row.created_at,
             row.disabled_at,
             credentials.recovery_codes_left(session, row.id),
@@ -198,80 +202,78 @@ def list_accounts(session: Session) -> Sequence[AccountState]:
     ]
 
 
-def _checked(email: str, name: str, roles: Collection[Role]) -> tuple[str, str]:
+def _validated(email: str, name: str, roles: Collection[Role]) -> tuple[str, str]:
     address = normalised_email(email)
-    shown = " ".join(unicodedata.normalize("NFC", name).split())
+    display_name = " ".join(unicodedata.normalize("NFC", name).split())
     problems = {
         "email": [NOT_AN_ADDRESS] if not address else [],
-        "name": [NOT_A_NAME] if not _nameable(shown) else [],
+        "name": [NOT_A_NAME] if not _is_valid_name(display_name) else [],
         "roles": [NO_ROLE] if not roles else [],
     }
     if any(problems.values()):
-        raise Unprocessable({field_: found for field_, found in problems.items() if found})
-    return address, shown
+        raise Unprocessable({name_: sentences for name_, sentences in problems.items() if sentences})
+    return address, display_name
 
 
-def _nameable(name: str) -> bool:
-    """One to eighty characters and none that controls a screen or turns its direction."""
+def _is_valid_name(name: str) -> bool:
+    """Whether a name has 1 to 80 characters, without control, bidirectional or unassigned ones."""
     control = {"Cc", "Cf", "Cs", "Co", "Cn"}
     return 0 < len(name) <= LONGEST_NAME and not control & {unicodedata.category(each) for each in name}
 
 
 @dataclass(frozen=True)
-class _Handed:
+class _NewCredentials:
     password: str = field(repr=False)
     secret: bytes = field(repr=False)
 
 
-def _handed(member: Member, instance: Instance, password: str | None) -> _Handed:
-    context = context_of(member, instance)
-    chosen = password_policy.check(password or credentials.new_password(), context=context)
-    return _Handed(chosen, credentials.new_totp_secret())
+def _new_credentials(member: Member, instance: Instance, password: str | None) -> _NewCredentials:
+    context = password_context(member, instance)
+    accepted = password_policy.check(password or credentials.new_password(), context=context)
+    return _NewCredentials(accepted, credentials.new_totp_secret())
 
 
-def context_of(member: Member, instance: Instance) -> tuple[str, ...]:
-    """Words that a guesser of this account's password would try first."""
+def password_context(member: Member, instance: Instance) -> tuple[str, ...]:
+    """Names and addresses that may not make up this account's password."""
     return (*PRODUCT, instance.clinic.name, instance.clinic.legal_name, member.name, member.email)
 
 
-def _keep(row: StaffMember, handed: _Handed, instance: Instance) -> None:
-    row.password_hash = credentials.hash_password(handed.password)
-    row.totp_secret = credentials.wrapped_secret(handed.secret, keyring=instance.keyring, staff_id=row.id)
+def _store_credentials(row: StaffMember, new: _NewCredentials, instance: Instance) -> None:
+    row.password_hash = credentials.hash_password(new.password)
+    row.totp_secret = credentials.wrap_secret(new.secret, keyring=instance.keyring, staff_id=row.id)
 
 
-def _complete(session: Session, member: Member, handed: _Handed, instance: Instance) -> Added:
+def _new_account(session: Session, member: Member, new: _NewCredentials, instance: Instance) -> NewAccount:
     codes = credentials.new_recovery_codes(session, member.id, keyring=instance.keyring)
-    uri = credentials.totp(handed.secret).provisioning_uri(
-        name=member.email, issuer_name=instance.clinic.name
-    )
+    uri = credentials.totp(new.secret).provisioning_uri(name=member.email, issuer_name=instance.clinic.name)
     session.flush()
-    return Added(member, handed.password, uri, codes)
+    return NewAccount(member, new.password, uri, codes)
 
 
-def locked(session: Session, staff_id: uuid.UUID) -> StaffMember:
-    """The account's row, which nobody else can change meanwhile. Raises NotFound."""
+def lock_account(session: Session, staff_id: uuid.UUID) -> StaffMember:
+    """The account's row, locked for update. Raises NotFound."""
     row = session.get(StaffMember, staff_id, with_for_update=True)
     if not row:
         raise NotFound(NO_ACCOUNT)
     return row
 
 
-def member_of(session: Session, row: StaffMember) -> Member:
-    """Whose row it is, with the roles of this moment."""
+def load_member(session: Session, row: StaffMember) -> Member:
+    """The staff member of a row, with their roles."""
     roles = session.scalars(select(StaffRole.role).where(StaffRole.staff_id == row.id))
     return Member(id=row.id, email=row.email, name=row.name, roles=frozenset(roles))
 
 
 def _require_another_admin(session: Session, staff_id: uuid.UUID) -> None:
-    """Raises LastAdmin. All admins are locked in one order, so that two cannot disable each other."""
+    """Raises LastAdmin. Admins are locked by id in one order, so that two cannot disable each other."""
     admins = select(StaffRole.staff_id).where(StaffRole.role == Role.ADMIN)
-    standing = (
+    enabled = (
         select(StaffMember.id)
         .where(StaffMember.id.in_(admins), StaffMember.disabled_at.is_(None))
         .order_by(StaffMember.id)
         .with_for_update()
     )
-    if set(session.scalars(standing)) == {staff_id}:
+    if set(session.scalars(enabled)) == {staff_id}:
         raise LastAdmin
 
 
@@ -284,7 +286,7 @@ def record(
     actor: Actor | None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep one event about an account; without an actor it was the command line."""
+    """Record an audit event about an account; without an actor the command line acted."""
     audit.record(
         session,
         action,
@@ -297,8 +299,8 @@ def record(
 
 
 def names_of(session: Session, staff_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The names of staff members, in one statement."""
+    """The names of staff members by id, with one query."""
     if not staff_ids:
         return {}
-    named = select(StaffMember.id, StaffMember.name).where(StaffMember.id.in_(staff_ids))
-    return dict(session.execute(named).all())
+    query = select(StaffMember.id, StaffMember.name).where(StaffMember.id.in_(staff_ids))
+    return dict(session.execute(query).all())

@@ -1,8 +1,8 @@
-"""Signed-in browsers: opaque tokens, rows in SQL, ends that are enforced here and not by the browser.
+"""Server-side staff sessions: an opaque token in a cookie, its keyed hash in a row, expiry enforced here.
 
-There is no session object that is loaded and saved: a request reads one row, and the only thing it may
-change is `seen_at`, where the session has not ended. So a slow request cannot bring back to life what
-a sign-out has ended meanwhile.
+There is no session object that is loaded and saved: a request reads one row, and may only update
+`seen_at`, where the session has not ended. So a slow request cannot restore a session that a sign-out has
+ended meanwhile (docs/decisions/0006-staff-sign-in.md).
 """
 
 import uuid
@@ -23,17 +23,17 @@ from intake.security.crypto import Keyring
 
 IDLE = timedelta(minutes=15)
 ABSOLUTE = timedelta(hours=12)
-FRESH = timedelta(minutes=5)
-"""So long after a second factor nobody is asked for another (reliability.md, E9)."""
+RECENT_CONFIRMATION = timedelta(minutes=5)
+"""How long after a second factor no other one is asked for."""
 TOUCH_EVERY = timedelta(seconds=30)
-"""`seen_at` is written no more often than this, so a session may end up to so much early, never late."""
+"""`seen_at` is written at most this often, so a session may expire up to 30 seconds early, never late."""
 _SKEW = timedelta(minutes=1)
-"""So far may the clocks of two machines be apart; a session from further ahead is not believed."""
+"""Tolerated difference between the clocks of two machines; a session from further ahead is rejected."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A session that stands: whose it is, and its moments."""
+class ActiveSession:
+    """A session that has not ended, with its account and timestamps."""
 
     member: Member
     id: uuid.UUID
@@ -43,19 +43,19 @@ class Found:
     confirmed_at: datetime
     token_hash: bytes = field(repr=False)
 
-    def is_fresh(self, at: datetime) -> bool:
-        """Whether the second factor was given within the last five minutes."""
-        return -_SKEW <= at - self.confirmed_at < FRESH
+    def recently_confirmed(self, at: datetime) -> bool:
+        """Whether the second factor was given within the last five minutes before `at`."""
+        return -_SKEW <= at - self.confirmed_at < RECENT_CONFIRMATION
 
     def ends_at(self) -> datetime:
-        """When it ends if nobody does anything more."""
+        """When the session expires without another request."""
         return min(self.seen_at + IDLE, self.began_at + ABSOLUTE)
 
 
 def begin(
     session: Session, *, instance: Instance, staff_id: uuid.UUID, browser: Browser = Browser.OTHER
 ) -> str:
-    """Begin a session and return its token for the cookie; only its keyed hash is kept."""
+    """Begin a session and return its token for the cookie; only a keyed hash is stored."""
     token, now = crypto.token(), instance.clock()
     session.add(
         StaffSession(
@@ -72,15 +72,15 @@ def begin(
 
 
 def token_hash(token: str, keyring: Keyring) -> bytes:
-    """How a token is kept and looked up."""
+    """The keyed hash under which a token is stored and looked up."""
     return keyring.blind_index("session", token)
 
 
-def find(session: Session, token: str, *, instance: Instance) -> Found:
-    """The session of a token, with the roles that its account holds right now.
+def find(session: Session, token: str, *, instance: Instance) -> ActiveSession:
+    """The active session of a token, with the account's present roles.
 
-    Raises NotSignedIn when there is none, when it has ended, idled for 15 minutes or lasted for 12
-    hours, and when the account is disabled.
+    Raises NotSignedIn when there is none, when it has ended, was idle for 15 minutes or is 12 hours old,
+    and when the account is disabled.
     """
     hashed, now = token_hash(token, instance.keyring), instance.clock()
     rows = session.execute(
@@ -93,105 +93,107 @@ def find(session: Session, token: str, *, instance: Instance) -> Found:
             StaffMember.disabled_at.is_(None),
         )
     ).all()
-    if not rows or not _stands(rows[0][1], now):
+    if not rows or not _is_active(rows[0][1], now):
         raise NotSignedIn
     account, row, _ = rows[0]
     roles = frozenset(role for _, _, role in rows if role)
     member = Member(id=account.id, email=account.email, name=account.name, roles=roles)
-    return Found(member, row.id, row.browser, row.began_at, row.seen_at, row.confirmed_at, hashed)
+    return ActiveSession(member, row.id, row.browser, row.began_at, row.seen_at, row.confirmed_at, hashed)
 
 
-def _stands(row: StaffSession, now: datetime) -> bool:
+def _is_active(row: StaffSession, now: datetime) -> bool:
     idle, age = now - row.seen_at, now - row.began_at
     return -_SKEW <= idle < IDLE and -_SKEW <= age < ABSOLUTE
 
 
-def due(found: Found, *, at: datetime) -> bool:
-    """Whether it is time to write down that the session was seen."""
-    return at - found.seen_at >= TOUCH_EVERY
+def needs_touch(active: ActiveSession, *, at: datetime) -> bool:
+    """Whether `seen_at` is old enough to be written again."""
+    return at - active.seen_at >= TOUCH_EVERY
 
 
-def touch(session: Session, found: Found, *, instance: Instance) -> None:
-    """Let the 15 minutes begin anew; a session that has ended meanwhile stays ended."""
+def touch(session: Session, active: ActiveSession, *, instance: Instance) -> None:
+    """Set `seen_at`, from which the idle time counts; a session that has ended meanwhile stays ended."""
     now = instance.clock()
-    seen = update(StaffSession).where(
-        StaffSession.token_hash == found.token_hash,
+    query = update(StaffSession).where(
+        StaffSession.token_hash == active.token_hash,
         StaffSession.ended_at.is_(None),
         StaffSession.seen_at < now,
     )
-    _changed(session, seen.values(seen_at=now))
+    _updated_count(session, query.values(seen_at=now))
 
 
 def end(session: Session, token: str, *, instance: Instance) -> bool:
-    """End one session. False when it had ended already or never was."""
+    """End the session of a token. False when it had ended already or is unknown."""
     row = StaffSession.token_hash == token_hash(token, instance.keyring)
-    ending = update(StaffSession).where(row, StaffSession.ended_at.is_(None))
-    return _changed(session, ending.values(ended_at=instance.clock())) > 0
+    query = update(StaffSession).where(row, StaffSession.ended_at.is_(None))
+    return _updated_count(session, query.values(ended_at=instance.clock())) > 0
 
 
 def end_all(session: Session, *, instance: Instance, staff_id: uuid.UUID) -> int:
-    """End every session of an account. Returns how many were open."""
+    """End every session of an account. Returns how many were active."""
     return _end(session, instance, StaffSession.staff_id == staff_id)
 
 
-def end_others(session: Session, found: Found, *, instance: Instance) -> int:
-    """End every session of an account but this one. Returns how many were open."""
-    others = StaffSession.staff_id == found.member.id, StaffSession.id != found.id
+def end_others(session: Session, active: ActiveSession, *, instance: Instance) -> int:
+    """End every session of an account but this one. Returns how many were active."""
+    others = StaffSession.staff_id == active.member.id, StaffSession.id != active.id
     return _end(session, instance, *others)
 
 
 def end_one(session: Session, session_id: uuid.UUID, *, staff_id: uuid.UUID, instance: Instance) -> int:
-    """End one session of this account by its name. Returns 0 when it had ended or is not theirs."""
+    """End a session of an account by its id. Returns 0 when it had ended or is another account's."""
     return _end(session, instance, StaffSession.id == session_id, StaffSession.staff_id == staff_id)
 
 
 def _end(session: Session, instance: Instance, *which: ColumnElement[bool]) -> int:
-    ending = update(StaffSession).where(*which, StaffSession.ended_at.is_(None))
-    return _changed(session, ending.values(ended_at=instance.clock()))
+    query = update(StaffSession).where(*which, StaffSession.ended_at.is_(None))
+    return _updated_count(session, query.values(ended_at=instance.clock()))
 
 
-def renew(session: Session, found: Found, *, instance: Instance, confirmed: bool = True) -> str:
-    """Give the session a new token; the one before opens nothing any more. Returns the new one.
+def renew(session: Session, active: ActiveSession, *, instance: Instance, confirmed: bool = True) -> str:
+    """Replace the session's token and return the new one; the old one becomes invalid.
 
-    `confirmed`: the second factor was given just now. The twelve hours go on from where they began.
-    Raises NotSignedIn when the session has ended meanwhile, or somebody else has renewed it.
+    `confirmed`: the second factor was given just now. The session's age of 12 hours is not reset. Raises
+    NotSignedIn when the session has ended meanwhile, or a concurrent request has renewed it.
     """
     token, now = crypto.token(), instance.clock()
     row = update(StaffSession).where(
-        StaffSession.token_hash == found.token_hash, StaffSession.ended_at.is_(None)
+        StaffSession.token_hash == active.token_hash, StaffSession.ended_at.is_(None)
     )
     values = {"token_hash": token_hash(token, instance.keyring), "seen_at": now}
-    moments = {"confirmed_at": now} if confirmed else {}
-    if not _changed(session, row.values(**values, **moments)):
+    confirmation = {"confirmed_at": now} if confirmed else {}
+    if not _updated_count(session, row.values(**values, **confirmation)):
         raise NotSignedIn
     return token
 
 
-def open_ones(session: Session, *, staff_id: uuid.UUID, instance: Instance) -> Sequence[StaffSession]:
-    """The sessions of an account that stand, newest first."""
-    theirs = select(StaffSession).where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
-    rows = session.scalars(theirs.order_by(StaffSession.began_at.desc(), StaffSession.id)).all()
-    return [row for row in rows if _stands(row, instance.clock())]
+def list_active(session: Session, *, staff_id: uuid.UUID, instance: Instance) -> Sequence[StaffSession]:
+    """The active sessions of an account, newest first."""
+    owned = select(StaffSession).where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
+    rows = session.scalars(owned.order_by(StaffSession.began_at.desc(), StaffSession.id)).all()
+    return [row for row in rows if _is_active(row, instance.clock())]
 
 
 def last_seen(session: Session, *, instance: Instance) -> dict[uuid.UUID, datetime]:
-    """Who is signed in now, and when each was last seen doing something."""
+    """When each signed-in account was last active, by account id."""
     rows = session.scalars(select(StaffSession).where(StaffSession.ended_at.is_(None)))
-    standing = sorted((row for row in rows if _stands(row, instance.clock())), key=lambda row: row.seen_at)
-    return {row.staff_id: row.seen_at for row in standing}
+    active = sorted((row for row in rows if _is_active(row, instance.clock())), key=lambda row: row.seen_at)
+    return {row.staff_id: row.seen_at for row in active}
 
 
 def delete_ended(session: Session, *, instance: Instance) -> int:
-    """Delete sessions that can never stand again, and answered challenges; for the rounds.
+    """Delete ended and expired sessions, and answered challenges that have expired; a scheduled job.
 
-    Returns how many sessions.
+    Returns the number of deleted sessions.
     """
-    over = instance.clock() - ABSOLUTE
-    session.execute(delete(SpentChallenge).where(SpentChallenge.spent_at <= over))
-    gone = delete(StaffSession).where(or_(StaffSession.ended_at.is_not(None), StaffSession.began_at <= over))
-    return _changed(session, gone)
+    expired = instance.clock() - ABSOLUTE
+    session.execute(delete(SpentChallenge).where(SpentChallenge.spent_at <= expired))
+    ended = delete(StaffSession).where(
+        or_(StaffSession.ended_at.is_not(None), StaffSession.began_at <= expired)
+    )
+    return _updated_count(session, ended)
 
 
-def _changed(session: Session, statement: Any) -> int:
+def _updated_count(session: Session, statement: Any) -> int:
     statement = statement.execution_options(synchronize_session=False)
     return cast("CursorResult[Any]", session.execute(statement)).rowcount

@@ -1,9 +1,10 @@
-"""Signing in and out: password and code in one step, one answer for everything that is not right.
+"""Sign in and out, and confirm the second factor again before sensitive acts.
 
-Who has no account, a wrong password, a wrong code, a disabled account or too many tries gets the same
-refusal after the same work, so that nothing can be learned at this door. Looking at a password is slow
-on purpose and happens while no transaction is open; what it decides is kept in one that is short. So
-this act opens its own transaction: a refusal must be kept too, and a refusal is raised.
+Password and code are checked in one step. An unknown account, a wrong password, a wrong code, a disabled
+account and too many attempts get the same refusal after the same work, so that nothing can be learned
+from it. Password hashing is slow on purpose and happens while no transaction is open. The functions
+open their own short transactions: a refusal is recorded as well as raised, and must not be rolled back
+(docs/decisions/0006-staff-sign-in.md, docs/decisions/0016-second-factors-and-invitations.md).
 """
 
 import uuid
@@ -19,17 +20,17 @@ from intake import audit
 from intake.accounts import credentials, passkeys, service, sessions
 from intake.accounts.models import Browser, StaffMember
 from intake.accounts.permissions import Member
-from intake.accounts.sessions import Found
+from intake.accounts.sessions import ActiveSession
 from intake.audit import Action, Actor
 from intake.core.errors import IntakeError, NotSignedIn, TooMany
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.security import rate_limits
-from intake.security.crypto import Unopenable
+from intake.security.crypto import UnsealError
 
 
 class Reason(StrEnum):
-    """Why a sign-in was refused, for the audit log alone."""
+    """Why a sign-in was refused; only the audit log has it."""
 
     TOO_MANY = "too_many"
     NO_ACCOUNT = "no_account"
@@ -38,8 +39,8 @@ class Reason(StrEnum):
     CODE = "code"
 
 
-class Means(StrEnum):
-    """What the second factor was."""
+class Factor(StrEnum):
+    """A kind of second factor."""
 
     PASSKEY = "passkey"
     TOTP = "totp"
@@ -47,7 +48,7 @@ class Means(StrEnum):
 
 
 class SignInRefused(IntakeError):
-    """Something was not right; never what."""
+    """The sign-in was refused, for whatever reason."""
 
     status = 422
     sentence = N_("That did not fit together. Check the email and the password, and type a fresh code.")
@@ -55,7 +56,7 @@ class SignInRefused(IntakeError):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A session that has just begun. `token` goes into the cookie and nowhere else."""
+    """A session that has just begun; `token` is the value of its cookie."""
 
     member: Member
     token: str = field(repr=False)
@@ -63,7 +64,7 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class _Account:
-    """What a sign-in is held against; without an id it stands in for an account that is not there."""
+    """The stored credentials of an account, or (without an id) dummy ones for an unknown address."""
 
     id: uuid.UUID | None
     password_hash: str = field(repr=False)
@@ -72,8 +73,8 @@ class _Account:
 
 
 @dataclass(frozen=True)
-class _Lookup:
-    """What looking at password and code has shown, before anything is decided."""
+class _Comparison:
+    """The result of checking password and code, before the second factor is used up."""
 
     account: _Account
     code: str = field(repr=False)
@@ -83,145 +84,148 @@ class _Lookup:
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """The browser somebody signs in with.
+    """The browser of a sign-in.
 
-    `address` is the network address the request came from; `instead_of` the token of the session that
-    this browser had before, which ends; `door` what the sign-in page's passkey challenge is bound to.
+    `address` is its IP address; `previous_token` the token of its earlier session, which ends;
+    `login_nonce` the nonce that the sign-in page's passkey challenge is bound to.
     """
 
     address: str | None = None
     browser: Browser = Browser.OTHER
-    instead_of: str = field(default="", repr=False)
-    door: bytes = field(default=b"", repr=False)
+    previous_token: str = field(default="", repr=False)
+    login_nonce: bytes = field(default=b"", repr=False)
 
 
 def sign_in(
-    *, instance: Instance, email: str, password: str, code: str, comer: LoginAttempt, passkey: str = ""
+    *, instance: Instance, email: str, password: str, code: str, attempt: LoginAttempt, passkey: str = ""
 ) -> SignedIn:
-    """Begin a session for whoever knows the password and has the second factor, a code or a passkey.
+    """Begin a session with a password and a second factor, which is a code or a passkey.
 
-    Exactly one audit event is kept for each try that was looked at.
-    Raises SignInRefused (422, always the same) and TooMany (429) when a whole network or this machine
-    has too many at once, which says nothing about any account.
+    Each attempt that is checked is recorded as one audit event. Raises SignInRefused (422, always the
+    same), and TooMany (429) when a whole network or this machine has too many attempts, which says
+    nothing about any account.
     """
-    network = rate_limits.network(comer.address)
-    _require_calm(instance, network)
+    network = rate_limits.network(attempt.address)
+    _require_network_limit(instance, network)
     with credentials.acquire_hashing_slot():
-        spelled = service.normalised_email(email)
-        verdict = instance.throttle.hit(rate_limits.SIGN_IN_ACCOUNT, spelled, network)
-        looked = _look(instance, spelled, password, code, counted_out=not verdict.allowed)
-        signed_in = _decide(instance, looked, comer, passkey)
+        address = service.normalised_email(email)
+        verdict = instance.throttle.hit(rate_limits.SIGN_IN_ACCOUNT, address, network)
+        comparison = _compare(instance, address, password, code, over_limit=not verdict.allowed)
+        signed_in = _decide(instance, comparison, attempt, passkey)
         if not signed_in:
             raise SignInRefused
-        _renew_hash(instance, looked.account, password)
+        _rehash_if_needed(instance, comparison.account, password)
     return signed_in
 
 
-def sign_in_with_passkey(*, instance: Instance, passkey: str, comer: LoginAttempt) -> SignedIn:
-    """Begin a session for whoever has a passkey whose device knew that it was its owner.
+def sign_in_with_passkey(*, instance: Instance, passkey: str, attempt: LoginAttempt) -> SignedIn:
+    """Begin a session with a passkey whose authenticator verified its user.
 
-    That is two factors: the device, and a finger, a face or a PIN on it. One audit event for each try.
+    That is two factors: the device, and biometrics or a PIN. Each attempt is recorded as one audit event.
     Raises SignInRefused (422, always the same) and TooMany (429).
     """
-    _require_calm(instance, rate_limits.network(comer.address))
+    _require_network_limit(instance, rate_limits.network(attempt.address))
     with instance.database.transaction() as session:
-        answer = passkeys.read(passkey)
-        used = passkeys.use(session, answer, bound_to=comer.door, instance=instance)
-        row = session.get(StaffMember, used.staff_id, with_for_update=True) if used else None
+        answer = passkeys.parse_answer(passkey)
+        assertion = passkeys.verify(session, answer, bound_to=attempt.login_nonce, instance=instance)
+        row = session.get(StaffMember, assertion.staff_id, with_for_update=True) if assertion else None
         disabled = bool(row and row.disabled_at)
-        if not used or not used.verified or not row or disabled:
+        if not assertion or not assertion.verified or not row or disabled:
             reason = Reason.DISABLED if disabled else Reason.CODE
-            _refused(session, instance, row.id if row else None, reason)
+            _record_refusal(session, instance, row.id if row else None, reason)
             signed_in = None
         else:
-            signed_in = _begin(session, instance, row.id, comer, Means.PASSKEY)
+            signed_in = _begin(session, instance, row.id, attempt, Factor.PASSKEY)
     if not signed_in:
         raise SignInRefused
     return signed_in
 
 
-def _require_calm(instance: Instance, network: str) -> None:
-    """Raises TooMany; the first time too many is kept, the rest of a storm must not fill the log."""
+def _require_network_limit(instance: Instance, network: str) -> None:
+    """Raises TooMany. Of each window the first refusal alone is recorded, so that no flood fills the log."""
     verdict = instance.throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
     if verdict.allowed:
         return
     if verdict.first:
         with instance.database.transaction() as session:
-            _refused(session, instance, None, Reason.TOO_MANY)
+            _record_refusal(session, instance, None, Reason.TOO_MANY)
     raise TooMany(verdict.retry_after)
 
 
-def _look(instance: Instance, email: str, password: str, code: str, *, counted_out: bool) -> _Lookup:
-    """Compare everything, whatever was wrong already: the time must not tell."""
-    account = _account(instance, email)
-    known = credentials.STAND_IN if counted_out else account.password_hash
-    right = credentials.password_matches(known, password)
-    read = credentials.read_code(code)
-    step = credentials.step_of(account.secret, read, at=instance.clock())
-    wrong = {
-        Reason.TOO_MANY: counted_out,
+def _compare(instance: Instance, email: str, password: str, code: str, *, over_limit: bool) -> _Comparison:
+    """Check password and code, whatever was wrong before, so that all refusals take the same time."""
+    account = _load_account(instance, email)
+    password_hash = credentials.DUMMY_HASH if over_limit else account.password_hash
+    matches = credentials.password_matches(password_hash, password)
+    normalised = credentials.normalise_code(code)
+    step = credentials.matching_step(account.secret, normalised, at=instance.clock())
+    failures = {
+        Reason.TOO_MANY: over_limit,
         Reason.NO_ACCOUNT: account.id is None,
         Reason.DISABLED: account.disabled,
-        Reason.PASSWORD: not right,
+        Reason.PASSWORD: not matches,
     }
-    return _Lookup(account, read, step, next((reason for reason, found in wrong.items() if found), None))
+    reason = next((reason for reason, failed in failures.items() if failed), None)
+    return _Comparison(account, normalised, step, reason)
 
 
-def _account(instance: Instance, email: str) -> _Account:
+def _load_account(instance: Instance, email: str) -> _Account:
     with instance.database.reading() as session:
         row = session.scalars(select(StaffMember).where(StaffMember.email == email)).first()
     if not row:
-        return _Account(None, credentials.STAND_IN, credentials.new_totp_secret())
+        return _Account(None, credentials.DUMMY_HASH, credentials.new_totp_secret())
     try:
-        secret = credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except Unopenable:
-        secret = credentials.new_totp_secret()  # no code fits; a recovery code still does
+        secret = credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except UnsealError:
+        secret = credentials.new_totp_secret()  # no one-time code matches; a recovery code still does
     return _Account(row.id, row.password_hash, secret, disabled=row.disabled_at is not None)
 
 
-def _decide(instance: Instance, looked: _Lookup, comer: LoginAttempt, passkey: str) -> SignedIn | None:
-    """Spend the second factor and begin the session, or keep the refusal; either way one audit event."""
+def _decide(
+    instance: Instance, comparison: _Comparison, attempt: LoginAttempt, passkey: str
+) -> SignedIn | None:
+    """Use up the second factor and begin the session, or record the refusal."""
     with instance.database.transaction() as session:
-        means = _spend(session, instance, looked, passkey, comer)
-        if not means or not looked.account.id:
-            _refused(session, instance, looked.account.id, looked.reason or Reason.CODE)
+        factor = _spend_second_factor(session, instance, comparison, passkey, attempt)
+        if not factor or not comparison.account.id:
+            _record_refusal(session, instance, comparison.account.id, comparison.reason or Reason.CODE)
             return None
-        return _begin(session, instance, looked.account.id, comer, means)
+        return _begin(session, instance, comparison.account.id, attempt, factor)
 
 
 def _begin(
-    session: Session, instance: Instance, staff_id: uuid.UUID, comer: LoginAttempt, means: Means
+    session: Session, instance: Instance, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor
 ) -> SignedIn:
-    if comer.instead_of:
-        sessions.end(session, comer.instead_of, instance=instance)
-    token = sessions.begin(session, instance=instance, staff_id=staff_id, browser=comer.browser)
+    if attempt.previous_token:
+        sessions.end(session, attempt.previous_token, instance=instance)
+    token = sessions.begin(session, instance=instance, staff_id=staff_id, browser=attempt.browser)
     session.flush()
-    found = sessions.find(session, token, instance=instance)
-    details = {"method": means.value}
-    _record(session, Action.STAFF_SIGNED_IN, instance, found.member.actor, about=staff_id, details=details)
-    return SignedIn(found.member, token)
+    active = sessions.find(session, token, instance=instance)
+    details = {"method": factor.value}
+    _record(session, Action.STAFF_SIGNED_IN, instance, active.member.actor, about=staff_id, details=details)
+    return SignedIn(active.member, token)
 
 
-def _spend(
-    session: Session, instance: Instance, looked: _Lookup, passkey: str, comer: LoginAttempt
-) -> Means | None:
-    """Use up the second factor; of many at once with one code, one passes. None when none fits."""
-    whom = looked.account.id or uuid.uuid4()
-    stands = credentials.still_stands(session, whom, looked.account.password_hash)
-    if looked.reason or not stands:
+def _spend_second_factor(
+    session: Session, instance: Instance, comparison: _Comparison, passkey: str, attempt: LoginAttempt
+) -> Factor | None:
+    """Use up the second factor; None when it is wrong. Of concurrent attempts with one code, one succeeds."""
+    staff_id = comparison.account.id or uuid.uuid4()
+    unchanged = credentials.lock_unchanged(session, staff_id, comparison.account.password_hash)
+    if comparison.reason or not unchanged:
         return None
     if passkey:
-        answer = passkeys.read(passkey)
-        used = passkeys.use(session, answer, bound_to=comer.door, instance=instance)
-        return Means.PASSKEY if used and used.staff_id == whom else None
-    if looked.step:
-        return Means.TOTP if credentials.use_step(session, whom, step=looked.step) else None
+        answer = passkeys.parse_answer(passkey)
+        assertion = passkeys.verify(session, answer, bound_to=attempt.login_nonce, instance=instance)
+        return Factor.PASSKEY if assertion and assertion.staff_id == staff_id else None
+    if comparison.step:
+        return Factor.TOTP if credentials.spend_step(session, staff_id, step=comparison.step) else None
     keyring, now = instance.keyring, instance.clock()
-    spent = credentials.use_recovery_code(session, whom, looked.code, keyring=keyring, at=now)
-    return Means.RECOVERY_CODE if spent else None
+    spent = credentials.spend_recovery_code(session, staff_id, comparison.code, keyring=keyring, at=now)
+    return Factor.RECOVERY_CODE if spent else None
 
 
-def _refused(session: Session, instance: Instance, about: uuid.UUID | None, reason: Reason) -> None:
+def _record_refusal(session: Session, instance: Instance, about: uuid.UUID | None, reason: Reason) -> None:
     details = {"reason": reason.value}
     _record(session, Action.STAFF_REFUSED, instance, Actor.person(), about=about, details=details)
 
@@ -246,100 +250,101 @@ def _record(
     )
 
 
-def _renew_hash(instance: Instance, account: _Account, password: str) -> None:
-    """Hash the password again when we hash otherwise by now; only here do we hold it."""
+def _rehash_if_needed(instance: Instance, account: _Account, password: str) -> None:
+    """Hash the password again when the parameters have changed; only at sign-in is it known."""
     if not credentials.needs_rehash(account.password_hash):
         return
-    renewed = credentials.hash_password(password)
-    theirs = StaffMember.id == account.id, StaffMember.password_hash == account.password_hash
+    password_hash = credentials.hash_password(password)
+    unchanged = StaffMember.id == account.id, StaffMember.password_hash == account.password_hash
     with instance.database.transaction() as session:
-        session.execute(update(StaffMember).where(*theirs).values(password_hash=renewed))
+        session.execute(update(StaffMember).where(*unchanged).values(password_hash=password_hash))
 
 
 def sign_out(session: Session, token: str, *, instance: Instance) -> None:
-    """End the session of this token, and say so in the log. Nothing happens when it has ended already."""
+    """End the session of a token and record it; does nothing when it has ended already."""
     try:
-        found = sessions.find(session, token, instance=instance)
+        active = sessions.find(session, token, instance=instance)
     except NotSignedIn:
         return
     if sessions.end(session, token, instance=instance):
-        _record(session, Action.STAFF_SIGNED_OUT, instance, found.member.actor, about=found.member.id)
-
-
-# --- The second factor once more, from somebody who is signed in: before an act that asks for it (E9).
+        _record(session, Action.STAFF_SIGNED_OUT, instance, active.member.actor, about=active.member.id)
 
 
 class NotConfirmed(IntakeError):
-    """The second factor was not right, or was used already."""
+    """The second factor was wrong, or was used already."""
 
     status = 422
     sentence = N_("That code did not fit, or was used already. Wait for the next one and type it.")
 
 
-class TooManyCodes(IntakeError):
-    """Too many wrong codes from somebody who is signed in."""
+class TooManyConfirmations(IntakeError):
+    """Too many second factors were tried in one session."""
 
     status = 429
     sentence = N_("Those were too many codes. Wait five minutes, then type a fresh one.")
 
 
-def confirm_second_factor(*, instance: Instance, found: Found, code: str = "", passkey: str = "") -> str:
-    """Spend a second factor for this session and return its new token; the one before is void.
+def confirm_second_factor(
+    *, instance: Instance, active: ActiveSession, code: str = "", passkey: str = ""
+) -> str:
+    """Use up a second factor for this session, and return the session's new token.
 
     `code` is a one-time or a recovery code, `passkey` a browser's answer to this session's challenge.
-    Opens its own transaction, because a refusal is kept too. Raises NotConfirmed (422, whatever was
-    wrong), TooManyCodes (429) and NotSignedIn.
+    Opens its own transaction, because a refusal is recorded too. Raises NotConfirmed (422, whatever was
+    wrong), TooManyConfirmations (429) and NotSignedIn.
     """
-    if not instance.throttle.hit(rate_limits.SECOND_FACTOR, str(found.member.id)).allowed:
-        raise TooManyCodes
-    answer = passkeys.read(passkey)
+    if not instance.throttle.hit(rate_limits.SECOND_FACTOR, str(active.member.id)).allowed:
+        raise TooManyConfirmations
+    answer = passkeys.parse_answer(passkey)
     with instance.database.transaction() as session:
-        means = _spend_factor(session, instance, found, code, answer)
-        token = sessions.renew(session, found, instance=instance) if means else ""
-        _record_confirmation(session, instance, found, means)
+        factor = _spend_factor(session, instance, active, code, answer)
+        token = sessions.renew(session, active, instance=instance) if factor else ""
+        _record_confirmation(session, instance, active, factor)
     if not token:
         raise NotConfirmed
     return token
 
 
 def _spend_factor(
-    session: Session, instance: Instance, found: Found, code: str, answer: Mapping[str, Any]
-) -> Means | None:
+    session: Session, instance: Instance, active: ActiveSession, code: str, answer: Mapping[str, Any]
+) -> Factor | None:
     if answer:
-        used = passkeys.use(session, answer, bound_to=found.id.bytes, instance=instance)
-        return Means.PASSKEY if used and used.staff_id == found.member.id else None
-    return spend_code(session, instance, found, code)
+        assertion = passkeys.verify(session, answer, bound_to=active.id.bytes, instance=instance)
+        return Factor.PASSKEY if assertion and assertion.staff_id == active.member.id else None
+    return spend_code(session, instance, active, code)
 
 
-def spend_code(session: Session, instance: Instance, found: Found, code: str) -> Means | None:
-    """Use up a one-time or recovery code of whoever is signed in; None when it is none, or was used."""
-    row = session.get(StaffMember, found.member.id, with_for_update=True, populate_existing=True)
-    read = credentials.read_code(code)
-    if not row or not read:
+def spend_code(session: Session, instance: Instance, active: ActiveSession, code: str) -> Factor | None:
+    """Use up a one-time or recovery code of the session's account; None when it is wrong or was used."""
+    row = session.get(StaffMember, active.member.id, with_for_update=True, populate_existing=True)
+    normalised = credentials.normalise_code(code)
+    if not row or not normalised:
         return None
-    step = credentials.step_of(_secret(row, instance), read, at=instance.clock())
+    step = credentials.matching_step(_secret(row, instance), normalised, at=instance.clock())
     if step:
-        return Means.TOTP if credentials.use_step(session, row.id, step=step) else None
-    spent = credentials.use_recovery_code(
-        session, row.id, read, keyring=instance.keyring, at=instance.clock()
+        return Factor.TOTP if credentials.spend_step(session, row.id, step=step) else None
+    spent = credentials.spend_recovery_code(
+        session, row.id, normalised, keyring=instance.keyring, at=instance.clock()
     )
-    return Means.RECOVERY_CODE if spent else None
+    return Factor.RECOVERY_CODE if spent else None
 
 
 def _secret(row: StaffMember, instance: Instance) -> bytes:
     try:
-        return credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except Unopenable:
-        return credentials.new_totp_secret()  # no code fits; a recovery code still does
+        return credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except UnsealError:
+        return credentials.new_totp_secret()  # no one-time code matches; a recovery code still does
 
 
-def _record_confirmation(session: Session, instance: Instance, found: Found, means: Means | None) -> None:
+def _record_confirmation(
+    session: Session, instance: Instance, active: ActiveSession, factor: Factor | None
+) -> None:
     audit.record(
         session,
-        Action.STAFF_CONFIRMED if means else Action.STAFF_REFUSED,
+        Action.STAFF_CONFIRMED if factor else Action.STAFF_REFUSED,
         keyring=instance.keyring,
         at=instance.clock(),
-        actor=found.member.actor,
-        about=found.member.id,
-        details={"method": means.value} if means else {"reason": Reason.CODE.value},
+        actor=active.member.actor,
+        about=active.member.id,
+        details={"method": factor.value} if factor else {"reason": Reason.CODE.value},
     )

@@ -1,8 +1,18 @@
-"""Who did what: append-only, authenticated one by one, then linked into one chain."""
+"""The audit log: append-only events, each authenticated by a MAC, then linked into one hash chain."""
 
 from intake.audit.chain import Verification, verify
 from intake.audit.models import Action, Actor, AuditEvent
-from intake.audit.service import Detail, authentic, began, every, last, link, newest, oldest_unlinked, record
+from intake.audit.service import (
+    Detail,
+    authentic,
+    authentic_events,
+    last_authentic_event,
+    link,
+    newest_events,
+    oldest_event_at,
+    oldest_unlinked_at,
+    record,
+)
 
 __all__ = [
     "Action",
@@ -11,12 +21,12 @@ __all__ = [
     "Detail",
     "Verification",
     "authentic",
-    "began",
-    "every",
-    "last",
+    "authentic_events",
+    "last_authentic_event",
     "link",
-    "newest",
-    "oldest_unlinked",
+    "newest_events",
+    "oldest_event_at",
+    "oldest_unlinked_at",
     "record",
     "verify",
 ]

@@ -1,4 +1,10 @@
-"""Verifying the log: every event by its own seal, every place by the chain, its end by the anchors."""
+"""Verification of the audit log: each event by its MAC, the chain link by link, its end by anchors.
+
+Whoever can write to the database could delete the newest events together with their links, or restore an
+older copy of everything; what remains is consistent in itself. An anchor therefore records outside the
+database how far the chain reached: one line in a file or a mail, authenticated with the chain key, without
+any data of a person. See docs/decisions/0018-anchors.md.
+"""
 
 import re
 import uuid
@@ -14,26 +20,20 @@ from sqlalchemy.orm import Session
 from intake.audit.models import AuditEvent, ChainLink
 from intake.audit.service import DIGEST_VERSION, UNLABELLED, authentic, digest_of, tail
 from intake.core import files
-from intake.security.crypto import Keyring, same
+from intake.security.crypto import Keyring, constant_time_equal
 
-# --- Anchors: how far the chain had come and where it ended, kept outside the database.
-# Whoever may write to the database can cut the newest events off together with their links, or put an
-# older copy of everything in its place; what is left is whole in itself. An anchor remembers how far the
-# chain had come. It is one line of a file (or of a mail), sealed with the chain's key, and says nothing
-# about anybody.
-
-MARK = "intake-anchor-1"
+FORMAT = "intake-anchor-1"
 ANCHOR_AT_LEAST = timedelta(days=1)
-"""An anchor is written this often although nothing has happened."""
+"""An anchor is written this often even when the chain has not grown."""
 _LINE = re.compile(
-    rf"{MARK}\s+(?P<at>[0-9T:.+-]{{25,32}})\s+(?P<seq>[0-9]{{1,15}})\s+(?P<events>[0-9]{{1,15}})"
+    rf"{FORMAT}\s+(?P<at>[0-9T:.+-]{{25,32}})\s+(?P<seq>[0-9]{{1,15}})\s+(?P<events>[0-9]{{1,15}})"
     r"\s+(?P<head>[0-9a-f]{64})\s+(?P<mac>[0-9a-f]{64})"
 )
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """At `at` the log held `events` events, and link `seq`, the last one, had the digest `head`."""
+    """States that at `at` the log held `events` events and its last link, `seq`, had the digest `head`."""
 
     at: datetime
     seq: int
@@ -42,31 +42,31 @@ class Anchor:
     mac: bytes = b""
 
     @property
-    def said(self) -> str:
-        """What its seal is made of."""
+    def signed_text(self) -> str:
+        """The text that its MAC covers."""
         return f"{self.at.isoformat()} {self.seq} {self.events} {self.head.hex()}"
 
     def __str__(self) -> str:
-        return f"{MARK} {self.said} {self.mac.hex()}"
+        return f"{FORMAT} {self.signed_text} {self.mac.hex()}"
 
     def lines(self) -> list[str]:
-        """The same on three short lines, for a mail."""
+        """Return the anchor on three short lines, for a mail."""
         place, head, seal = str(self).rsplit(" ", 2)
         return [place, head, seal]
 
     @property
     def id(self) -> uuid.UUID:
-        """The same for the same anchor, so that a mail sent again can be told by it."""
+        """An id derived from the MAC, so that a mail sent twice has the same Message-ID."""
         return uuid.UUID(bytes=self.mac[:16], version=4)
 
     def authentic(self, keyring: Keyring) -> bool:
-        """Whether it was written with this key and not changed since."""
-        return same(self.mac, _anchor_mac(self, keyring))
+        """Return whether its MAC is valid under this key."""
+        return constant_time_equal(self.mac, _anchor_mac(self, keyring))
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a log was found to hold: events, links, and the digests at the places that anchors name."""
+class LogExtent:
+    """The extent of a verified log: events, links, and the digests at the anchors' positions."""
 
     events: int
     linked: int
@@ -74,31 +74,31 @@ class Seen:
 
 
 def _anchor_mac(anchor: Anchor, keyring: Keyring) -> bytes:
-    return keyring.mac("audit-anchor", anchor.said.encode())
+    return keyring.mac("audit-anchor", anchor.signed_text.encode())
 
 
 def take_anchor(session: Session, *, keyring: Keyring, at: datetime) -> Anchor | None:
-    """An anchor of the chain as it is now; None as long as nothing has a place in it."""
+    """Return an anchor of the chain as it is now; None while the chain is empty."""
     last = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
     if last is None:
         return None
     events = session.scalar(select(func.count()).select_from(AuditEvent)) or 0
-    bare = Anchor(at, last.seq, events, last.digest)
-    return Anchor(at, last.seq, events, last.digest, _anchor_mac(bare, keyring))
+    unsigned = Anchor(at, last.seq, events, last.digest)
+    return Anchor(at, last.seq, events, last.digest, _anchor_mac(unsigned, keyring))
 
 
-def keep_anchor(path: Path, anchor: Anchor) -> bool:
-    """Append it to the file unless that says the same already and lately. Returns whether it did."""
-    before = last_anchor(path)
-    if before and before.seq == anchor.seq and before.at <= anchor.at < before.at + ANCHOR_AT_LEAST:
+def append_anchor(path: Path, anchor: Anchor) -> bool:
+    """Append the anchor to the file unless the last one is the same and recent. Returns whether it did."""
+    previous = last_anchor(path)
+    if previous and previous.seq == anchor.seq and previous.at <= anchor.at < previous.at + ANCHOR_AT_LEAST:
         return False
     files.append(path, [str(anchor)])
     return True
 
 
-def read_anchors(words: str) -> list[Anchor]:
-    """The anchors in a text, in their order: our file, or mails that were saved, however they wrap."""
-    return [anchor for found in _LINE.finditer(words) if (anchor := _anchor(found))]
+def parse_anchors(text: str) -> list[Anchor]:
+    """Parse the anchors in a text, in order: an anchor file, or saved mails with any line wrapping."""
+    return [anchor for found in _LINE.finditer(text) if (anchor := _anchor(found))]
 
 
 def _anchor(found: re.Match[str]) -> Anchor | None:
@@ -115,54 +115,54 @@ def _anchor(found: re.Match[str]) -> Anchor | None:
         return None
 
 
-def anchors_in(path: Path) -> list[Anchor] | None:
-    """The anchors in a file; None when there is no file that can be read."""
+def load_anchors(path: Path) -> list[Anchor] | None:
+    """Read the anchors of a file; None when the file cannot be read."""
     try:
-        return read_anchors(path.read_text(encoding="utf-8", errors="replace"))
+        return parse_anchors(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
 
 
 def last_anchor(path: Path) -> Anchor | None:
-    """The newest anchor of a file; None when there is none."""
-    return next(reversed(anchors_in(path) or ()), None)
+    """Return the newest anchor of a file; None when there is none."""
+    return next(reversed(load_anchors(path) or ()), None)
 
 
-def anchor_holds(session: Session, anchor: Anchor, *, keyring: Keyring) -> bool:
-    """Whether the chain still has the link that an anchor of ours names: a quick look, no verification."""
+def anchor_matches(session: Session, anchor: Anchor, *, keyring: Keyring) -> bool:
+    """Return whether an authentic anchor's link is in the chain: one query, no verification of the chain."""
     digest = session.scalar(select(ChainLink.digest).where(ChainLink.seq == anchor.seq))
-    return anchor.authentic(keyring) and digest is not None and same(digest, anchor.head)
+    return anchor.authentic(keyring) and digest is not None and constant_time_equal(digest, anchor.head)
 
 
-def compare_anchors(anchors: Iterable[Anchor], seen: Seen, *, keyring: Keyring) -> Iterator[str]:
-    """What the anchors say against the log; each kind of fault is named once, by what shows most of it."""
+def compare_anchors(anchors: Iterable[Anchor], extent: LogExtent, *, keyring: Keyring) -> Iterator[str]:
+    """Yield contradictions between anchors and log; each kind once, by the anchor that shows most."""
     every = list(anchors)
-    ours = [anchor for anchor in every if anchor.authentic(keyring)]
-    if len(ours) < len(every):
-        yield f"{len(every) - len(ours)} anchors were changed, or were not written with this key."
-    yield from _cut(ours, seen)
-    yield from _replaced(ours, seen)
+    valid = [anchor for anchor in every if anchor.authentic(keyring)]
+    if len(valid) < len(every):
+        yield f"{len(every) - len(valid)} anchors were changed, or were not written with this key."
+    yield from _cut_off(valid, extent)
+    yield from _replaced(valid, extent)
 
 
-def _cut(anchors: Sequence[Anchor], seen: Seen) -> Iterator[str]:
+def _cut_off(anchors: Sequence[Anchor], extent: LogExtent) -> Iterator[str]:
     furthest = max(anchors, key=lambda each: each.seq, default=None)
-    if furthest and furthest.seq > seen.linked:
+    if furthest and furthest.seq > extent.linked:
         yield (
-            f"the chain was cut: it ends at link {seen.linked}, and on {_moment(furthest)} it had come to "
-            f"link {furthest.seq}; links {seen.linked + 1} to {furthest.seq} are missing."
+            f"the chain was cut: it ends at link {extent.linked}, and on {_moment(furthest)} it had come to "
+            f"link {furthest.seq}; links {extent.linked + 1} to {furthest.seq} are missing."
         )
     most = max(anchors, key=lambda each: each.events, default=None)
-    if most and most.events > seen.events:
+    if most and most.events > extent.events:
         yield (
-            f"{most.events - seen.events} events are missing: there are {seen.events}, and on "
+            f"{most.events - extent.events} events are missing: there are {extent.events}, and on "
             f"{_moment(most)} there were {most.events}."
         )
 
 
-def _replaced(anchors: Sequence[Anchor], seen: Seen) -> Iterator[str]:
+def _replaced(anchors: Sequence[Anchor], extent: LogExtent) -> Iterator[str]:
     for anchor in anchors:
-        digest = seen.digests.get(anchor.seq)
-        if digest is not None and not same(digest, anchor.head):
+        digest = extent.digests.get(anchor.seq)
+        if digest is not None and not constant_time_equal(digest, anchor.head):
             yield f"link {anchor.seq} is another one than on {_moment(anchor)}: the chain was replaced."
             return
 
@@ -173,15 +173,15 @@ def _moment(anchor: Anchor) -> str:
 
 _PAGE = 1000
 UNREADABLE = (ValueError, TypeError, OverflowError, DBAPIError)
-"""What reading a row raises that holds a moment, a word or an id that is none any more."""
+"""What reading a row raises when a value in it is no longer of its type."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What the log proves. `problems` are sentences that name each bad place; `notes` need no act.
+    """The result of a verification. `problems`: a sentence for each fault; `notes` need no action.
 
-    `unlinked` newer events have no place in the chain yet; the oldest of them is of `unlinked_since`.
-    `anchors`: how many anchors it was compared with.
+    `unlinked`: number of events without a position in the chain yet, the oldest from `unlinked_since`.
+    `head`: the last digest in hex. `anchors`: number of anchors compared.
     """
 
     events: int = 0
@@ -195,16 +195,16 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """True when nothing was found."""
+        """True when no problem was found."""
         return not self.problems
 
     def waiting(self, now: datetime) -> timedelta:
-        """For how long the oldest event without a place has been waiting for one."""
+        """Return for how long the oldest unlinked event has been waiting."""
         return max(now - self.unlinked_since, timedelta(0)) if self.unlinked_since else timedelta(0)
 
 
-class Walk:
-    """One walk along a chain, link by link, from whatever it is read."""
+class ChainVerifier:
+    """Verifies a chain link by link, from the database or from a file; collects `problems`."""
 
     def __init__(self, keyring: Keyring, wanted: Collection[int] = ()) -> None:
         self.problems: list[str] = []
@@ -214,7 +214,7 @@ class Walk:
         self._reached = UNLABELLED[0]
 
     def step(self, chained: ChainLink, event: AuditEvent | None) -> None:
-        """Look at the next link and its event."""
+        """Verify the next link and its event."""
         self.problems += self._faults(chained, event)
         self.linked, self.head = max(self.linked, chained.seq), chained.digest
         if chained.seq in self._wanted:
@@ -235,51 +235,57 @@ class Walk:
             yield f"link {chained.seq}: does not follow from the link before it."
 
     def _follows(self, chained: ChainLink, event: AuditEvent) -> bool:
-        """Whether the digest is right by a formula that the link may have: never one older than before it."""
-        label = chained.digest_version
-        named = UNLABELLED if label is None else {label} & {DIGEST_VERSION}
-        for version in (each for each in named if each >= self._reached):
-            made = digest_of(self._keyring, self.head, chained, event, version=version)
-            if same(chained.digest, made):
+        """Return whether the digest is valid by an allowed formula, none older than the previous link's."""
+        stored = chained.digest_version
+        allowed = UNLABELLED if stored is None else {stored} & {DIGEST_VERSION}
+        for version in (each for each in allowed if each >= self._reached):
+            expected = digest_of(self._keyring, self.head, chained, event, version=version)
+            if constant_time_equal(chained.digest, expected):
                 self._reached = version
                 return True
         return False
 
 
 def verify(session: Session, *, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> Verification:
-    """Check every event's MAC, the whole chain, and its end against `anchors`. Reads in pages."""
-    walk = Walk(keyring, [anchor.seq for anchor in anchors])
+    """Verify every event's MAC, the whole chain, and its end against `anchors`. Reads in pages."""
+    verifier = ChainVerifier(keyring, [anchor.seq for anchor in anchors])
     waiting: list[datetime] = []
     try:
         for chained, event in _chain(session):
-            walk.step(chained, event)
+            verifier.step(chained, event)
         for event in session.scalars(tail()):
             waiting.append(event.at)
-            walk.problems += [] if authentic(event, keyring=keyring) else [f"event {event.id} was changed."]
-    except UNREADABLE as wrong:
-        raise_unless_unreadable(wrong)
-        walk.problems.append(f"an entry behind link {walk.linked} can no longer be read, so it was changed.")
-        return _result(session, walk, waiting, 0)
-    seen = Seen(_count(session), walk.linked, walk.digests)
-    walk.problems += compare_anchors(anchors, seen, keyring=keyring)
-    return _result(session, walk, waiting, len(anchors))
+            verifier.problems += (
+                [] if authentic(event, keyring=keyring) else [f"event {event.id} was changed."]
+            )
+    except UNREADABLE as error:
+        reraise_database_failure(error)
+        verifier.problems.append(
+            f"an entry behind link {verifier.linked} can no longer be read, so it was changed."
+        )
+        return _result(session, verifier, waiting, 0)
+    extent = LogExtent(_count(session), verifier.linked, verifier.digests)
+    verifier.problems += compare_anchors(anchors, extent, keyring=keyring)
+    return _result(session, verifier, waiting, len(anchors))
 
 
-def raise_unless_unreadable(wrong: Exception) -> None:
-    """Raise what is the database's failure and not that of a row: bytes that are no text are a row's."""
-    if isinstance(wrong, DBAPIError) and "decode" not in str(wrong.orig):
-        raise wrong
+def reraise_database_failure(error: Exception) -> None:
+    """Re-raise an error of the database itself; one caused by a row that is not decodable passes."""
+    if isinstance(error, DBAPIError) and "decode" not in str(error.orig):
+        raise error
 
 
-def _result(session: Session, walk: Walk, waiting: Sequence[datetime], anchors: int) -> Verification:
+def _result(
+    session: Session, verifier: ChainVerifier, waiting: Sequence[datetime], anchors: int
+) -> Verification:
     return Verification(
         events=_count(session),
-        linked=walk.linked,
+        linked=verifier.linked,
         unlinked=len(waiting),
-        head=walk.head.hex(),
+        head=verifier.head.hex(),
         unlinked_since=min(waiting, default=None),
         anchors=anchors,
-        problems=tuple(walk.problems),
+        problems=tuple(verifier.problems),
     )
 
 
@@ -288,7 +294,7 @@ def _count(session: Session) -> int:
 
 
 def _chain(session: Session) -> Iterator[tuple[ChainLink, AuditEvent | None]]:
-    """Every link in order with its event, read in pages; also links where none of ours can stand."""
+    """Yield every link in order with its event, read in pages; also links at impossible positions."""
     after: int | None = None
     while True:
         wanted = (

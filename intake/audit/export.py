@@ -1,8 +1,7 @@
-"""The log as a file: one JSON object a line, with every seal, so that it can be verified elsewhere.
+"""The audit log as a file of JSON lines, with all MACs and digests, so that it can be verified elsewhere.
 
-The first line is an anchor of the chain as it was when the file was made, so that a file that was cut is
-found. Events that had no place in the chain yet are not in it. It names nobody: staff and requests stand
-there by their internal ids.
+The first line is an anchor of the chain at the time of export, so that a truncated file is detected. Unlinked
+events are not included. The file holds no names: staff and leads appear by their internal ids.
 """
 
 import json
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from intake.audit import chain
-from intake.audit.chain import Anchor, Seen, Verification, Walk, compare_anchors
+from intake.audit.chain import Anchor, ChainVerifier, LogExtent, Verification, compare_anchors
 from intake.audit.models import ActorKind, AuditEvent, ChainLink
 from intake.db.engine import Database
 from intake.security.crypto import Keyring
@@ -22,9 +21,9 @@ from intake.security.crypto import Keyring
 PAGE = 500
 
 
-def lines(database: Database, head: Anchor) -> Iterator[str]:
-    """The file, line by line, up to `head`; each page is read by itself, so that no writer waits."""
-    yield _written({"anchor": str(head)})
+def export_lines(database: Database, head: Anchor) -> Iterator[str]:
+    """Yield the file in chunks of lines, up to the anchor `head`; one short transaction per page."""
+    yield _json_line({"anchor": str(head)})
     for first in range(1, head.seq + 1, PAGE):
         with database.reading() as session:
             rows = session.execute(
@@ -33,14 +32,14 @@ def lines(database: Database, head: Anchor) -> Iterator[str]:
                 .where(ChainLink.seq.between(first, min(first + PAGE - 1, head.seq)))
                 .order_by(ChainLink.seq)
             ).all()
-        yield "".join(_written(_told(chained, event)) for chained, event in rows)
+        yield "".join(_json_line(_as_json(chained, event)) for chained, event in rows)
 
 
-def _written(row: Mapping[str, Any]) -> str:
+def _json_line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, separators=(",", ":")) + "\n"
 
 
-def _told(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
+def _as_json(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
     return {
         "seq": chained.seq,
         "digest": chained.digest.hex(),
@@ -57,55 +56,56 @@ def _told(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def verify(written: Iterable[str], *, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> Verification:
-    """What a saved file proves, alone and against `anchors`; changes nothing and needs no database."""
-    every = iter(written)
-    own = _own(next(every, ""))
+def verify(lines: Iterable[str], *, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> Verification:
+    """Verify a saved file by itself and against `anchors`; needs no database."""
+    rows = iter(lines)
+    own = _own_anchor(next(rows, ""))
     reach = max((each.seq for each in own), default=0)
     compared = [*own, *(each for each in anchors if each.seq <= reach)]
-    walk = Walk(keyring, [anchor.seq for anchor in compared])
+    verifier = ChainVerifier(keyring, [anchor.seq for anchor in compared])
     count = 0
-    for number, line in enumerate(every, 2):
+    for number, line in enumerate(rows, 2):
         try:
-            chained, event = _read(line)
+            chained, event = _parse_line(line)
         except (ValueError, TypeError, KeyError, RecursionError):
-            walk.problems.append(f"line {number} of the file cannot be read, so it was changed.")
+            verifier.problems.append(f"line {number} of the file cannot be read, so it was changed.")
             continue
-        walk.step(chained, event)
+        verifier.step(chained, event)
         count += 1
-    walk.problems += [] if own else ["the first line of the file is not the anchor that it began with."]
-    walk.problems += _ends(own, walk, keyring)
-    seen = Seen(max([count, *(each.events for each in compared)]), walk.linked, walk.digests)
-    walk.problems += compare_anchors(compared, seen, keyring=keyring)
+    verifier.problems += [] if own else ["the first line of the file is not the anchor that it began with."]
+    verifier.problems += _beyond_end(own, verifier, keyring)
+    extent = LogExtent(max([count, *(each.events for each in compared)]), verifier.linked, verifier.digests)
+    verifier.problems += compare_anchors(compared, extent, keyring=keyring)
     return Verification(
         events=count,
-        linked=walk.linked,
-        head=walk.head.hex(),
+        linked=verifier.linked,
+        head=verifier.head.hex(),
         anchors=len(compared),
-        problems=tuple(walk.problems),
-        notes=_newer(len(own) + len(anchors) - len(compared)),
+        problems=tuple(verifier.problems),
+        notes=_newer_note(len(own) + len(anchors) - len(compared)),
     )
 
 
-def _newer(count: int) -> tuple[str, ...]:
+def _newer_note(count: int) -> tuple[str, ...]:
     return (f"{count} anchors are newer than this file.",) if count else ()
 
 
-def _own(first: str) -> list[Anchor]:
+def _own_anchor(first_line: str) -> list[Anchor]:
     try:
-        return chain.read_anchors(str(json.loads(first)["anchor"]))[:1]
+        return chain.parse_anchors(str(json.loads(first_line)["anchor"]))[:1]
     except (ValueError, TypeError, KeyError, RecursionError):
         return []
 
 
-def _ends(own: Sequence[Anchor], walk: Walk, keyring: Keyring) -> Iterator[str]:
-    """Nothing of ours stands behind the end that the first line names."""
+def _beyond_end(own: Sequence[Anchor], verifier: ChainVerifier, keyring: Keyring) -> Iterator[str]:
+    """Yield a problem when links follow after the position of the file's own anchor."""
     for anchor in own:
-        if anchor.authentic(keyring) and walk.linked > anchor.seq:
-            yield f"links {anchor.seq + 1} to {walk.linked} were put in: the file ended at link {anchor.seq}."
+        if anchor.authentic(keyring) and verifier.linked > anchor.seq:
+            links = f"links {anchor.seq + 1} to {verifier.linked}"
+            yield f"{links} were put in: the file ended at link {anchor.seq}."
 
 
-def _read(line: str) -> tuple[ChainLink, AuditEvent]:
+def _parse_line(line: str) -> tuple[ChainLink, AuditEvent]:
     row = json.loads(line)
     event = AuditEvent(
         id=uuid.UUID(row["id"]),

@@ -1,4 +1,4 @@
-"""The audit log's tables and its closed vocabularies."""
+"""The tables of the audit log and its closed vocabularies."""
 
 import uuid
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from intake.db.engine import Base, Blob, Closed, Count, Identifier, Instant, Words, one_of
+from intake.db.types import Base, EnumText, Identifier, Instant, enum_check
 
 
 class ActorKind(StrEnum):
-    """Who can act."""
+    """The kinds of actor."""
 
     PERSON = "person"
     STAFF = "staff"
@@ -29,12 +29,12 @@ class Actor:
 
     @classmethod
     def person(cls) -> Self:
-        """Somebody on the public pages."""
+        """The person asking, or a visitor of the public pages."""
         return cls(ActorKind.PERSON)
 
     @classmethod
     def system(cls) -> Self:
-        """The rounds, the relay, or an operator on the command line."""
+        """The scheduler, the relay, or an operator on the command line."""
         return cls(ActorKind.SYSTEM)
 
     @classmethod
@@ -44,7 +44,7 @@ class Actor:
 
 
 class Action(StrEnum):
-    """Everything the log can say, as thing.done. A new act needs a word here first."""
+    """Every action the audit log can record, as thing.done. The values are stored and stay."""
 
     ATTEMPT_LOGGED = "attempt.logged"
     ATTEMPT_UNDONE = "attempt.undone"
@@ -124,15 +124,15 @@ DETAILS = frozenset(
         "to",
     }
 )
-"""The only keys an event's details may have; none of them has room for a name or a number."""
+"""The only keys allowed in an event's details; none holds a name, number or address."""
 
 
 class AuditEvent(Base):
-    """One act. Rows are never changed; `mac` authenticates all other columns."""
+    """One recorded action. Rows are never changed; `mac` authenticates all other columns."""
 
     __tablename__ = "audit_event"
     __table_args__ = (
-        one_of("actor_kind", ActorKind),
+        enum_check("actor_kind", ActorKind),
         CheckConstraint("(actor_kind = 'staff') = (actor_id IS NOT NULL)", name="actor_complete"),
         Index("ix_audit_event_at", "at"),
         Index("ix_audit_event_about", "about"),
@@ -141,24 +141,24 @@ class AuditEvent(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant)
-    actor_kind: Mapped[ActorKind] = mapped_column(Closed(ActorKind))
+    actor_kind: Mapped[ActorKind] = mapped_column(EnumText(ActorKind))
     actor_id: Mapped[uuid.UUID | None] = mapped_column(Identifier)
-    action: Mapped[str] = mapped_column(Words)
+    action: Mapped[str] = mapped_column(Text)
     about: Mapped[uuid.UUID | None] = mapped_column(Identifier)
-    details: Mapped[str] = mapped_column(Words)
-    mac: Mapped[bytes] = mapped_column(Blob)
+    details: Mapped[str] = mapped_column(Text)
+    mac: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ChainLink(Base):
-    """The place of one event in the one chain; written by the linker alone, never changed.
+    """The position of one event in the hash chain; written by the linking job alone, never changed.
 
-    `digest_version` says by which formula `digest` was made; None in links that are older than the column.
+    `digest_version`: the formula of `digest`; NULL in links that are older than the column.
     """
 
     __tablename__ = "chain_link"
 
-    seq: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     event_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("audit_event.id"), unique=True)
-    digest: Mapped[bytes] = mapped_column(Blob)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
     linked_at: Mapped[datetime] = mapped_column(Instant)
-    digest_version: Mapped[int | None] = mapped_column(Count)
+    digest_version: Mapped[int | None] = mapped_column(Integer)

@@ -1,15 +1,15 @@
-"""Copies that can be brought back: taking one, trying one out, restoring one, and what is known of each."""
+"""Backups: taking, testing and restoring them, and the stored results of these."""
 
-from intake.backup.create import Taken, newest, take
+from intake.backup.create import CreatedBackup, newest, take
 from intake.backup.models import BackupAct, BackupRecord, last_result
-from intake.backup.restore import Restored, rehearse, restore
+from intake.backup.restore import RestoreResult, rehearse, restore
 from intake.backup.schedule import daily, weekly_test
 
 __all__ = [
     "BackupAct",
     "BackupRecord",
-    "Restored",
-    "Taken",
+    "CreatedBackup",
+    "RestoreResult",
     "daily",
     "last_result",
     "newest",

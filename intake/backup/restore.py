@@ -1,8 +1,13 @@
-"""Bringing a backup back on an empty machine, and trying out whether it could be.
+"""Restoring a backup into an empty database, and testing whether that would work.
 
-Everything is done in memory first: opened, verified, brought to this version, forgotten again. Only then
-are its rows written, all in one transaction, into a database that has none. So whatever kills a restore,
-there is nothing or all of it, and it can be started anew.
+Everything is done in memory first: the backup is opened, verified, migrated to this version, and what the
+ledger says is applied again. Only then are its rows written, all in one transaction, into a database that
+has none. So a restore that is killed leaves nothing or everything, and can be started again.
+
+What happened after the backup was taken must hold again before anyone is called
+(docs/decisions/0014-backups-of-our-own.md): erasures, stops and withdrawals come from the copies of the
+erasure ledger outside the database. Sessions are not in a backup. Mail that was waiting may have been sent
+long ago, so none of it is sent again by itself.
 """
 
 import uuid
@@ -29,98 +34,94 @@ from intake.outbox import Mail, MessageState, OutboxMessage
 from intake.privacy import erasure_ledger
 from intake.privacy.erasure_ledger import LedgerEntry
 
-# --- What happened after a backup was taken and must hold again before anybody is called (decisions.md 23).
-# Forgetting and leaving alone come back from the ledger's copy outside the database. Sessions are not in a
-# backup. Mails that were on their way may have left long ago, so none of them goes out again by itself.
-
-HELD_BACK = "Restored"
-"""Why such a mail waits for somebody: it shows as refused until `intake outbox resend`."""
+RESTORED_MAIL = "Restored"
+"""Stored as the last error of mail that was unsent in a backup; `intake outbox resend` sends it."""
+_PAGE = 500
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What the ledger brought back: how many leads were erased again, entries stopped, permissions ended."""
+class ReplayResult:
+    """How many leads were erased again, suppressions added, consents withdrawn, and mails left unsent."""
 
     erased: int
     stopped: int
     withdrawn: int
-    held_back: int
+    unsent: int
 
 
-def replay(session: Session, lines: Iterable[LedgerEntry], *, instance: Instance) -> Replayed:
-    """Do again what the database does not know of yet. Doing it twice changes nothing."""
-    several = list(dict.fromkeys(lines))
-    stopped = sum(_stop(session, line, instance) for line in several if line.stopped)
-    for line in several:
-        if line.lifted:
-            _lift(session, line)
-    withdrawn = sum(_withdraw(session, line, instance) for line in several if line.withdrew)
-    erased = sum(_erase(session, line, instance) for line in several if line.erased)
-    held_back = _hold_back(session, instance)
+def replay(session: Session, entries: Iterable[LedgerEntry], *, instance: Instance) -> ReplayResult:
+    """Apply the ledger entries that the database does not know yet. Idempotent."""
+    unique = list(dict.fromkeys(entries))
+    stopped = sum(_stop(session, entry, instance) for entry in unique if entry.stopped)
+    for entry in unique:
+        if entry.lifted:
+            _lift(session, entry)
+    withdrawn = sum(_withdraw(session, entry, instance) for entry in unique if entry.withdrew)
+    erased = sum(_erase(session, entry, instance) for entry in unique if entry.erased)
+    unsent = _stop_unsent_mail(session, instance)
     session.flush()
-    return Replayed(erased, stopped, withdrawn, held_back)
+    return ReplayResult(erased, stopped, withdrawn, unsent)
 
 
-def _stop(session: Session, line: LedgerEntry, instance: Instance) -> bool:
-    if not line.stopped or session.get(Suppression, line.about) is not None:
+def _stop(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
+    if not entry.stopped or session.get(Suppression, entry.about) is not None:
         return False
-    reason, index = line.stopped
-    entry = Suppression(id=line.about, contact_index=index, reason=reason, at=line.at)
-    session.add(entry)
+    reason, index = entry.stopped
+    session.add(Suppression(id=entry.about, contact_index=index, reason=reason, at=entry.at))
     session.flush()
     if reason is SuppressionReason.ASKED:
         erasure_ledger.reapply_stop(session, index, instance=instance)
     return True
 
 
-def _lift(session: Session, line: LedgerEntry) -> None:
-    entry = session.get(Suppression, line.about)
-    if entry and entry.lifted_at is None:
-        entry.lifted_at = line.at
+def _lift(session: Session, entry: LedgerEntry) -> None:
+    suppression = session.get(Suppression, entry.about)
+    if suppression and suppression.lifted_at is None:
+        suppression.lifted_at = entry.at
     session.flush()
 
 
-def _withdraw(session: Session, line: LedgerEntry, instance: Instance) -> bool:
-    lead = session.get(Lead, line.about)
-    kind = line.withdrew
-    if lead is None or kind is None or _known(session, line):
+def _withdraw(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
+    lead = session.get(Lead, entry.about)
+    kind = entry.withdrew
+    if lead is None or kind is None or _already_withdrawn(session, entry):
         return False
     return erasure_ledger.reapply_withdrawal(session, lead, kind, instance=instance)
 
 
-def _known(session: Session, line: LedgerEntry) -> bool:
-    """Whether the backup itself holds this very withdrawal."""
+def _already_withdrawn(session: Session, entry: LedgerEntry) -> bool:
+    """Whether the backup itself holds this withdrawal."""
     same = select(ConsentEvent.id).where(
-        ConsentEvent.lead_id == line.about,
-        ConsentEvent.kind == line.withdrew,
+        ConsentEvent.lead_id == entry.about,
+        ConsentEvent.kind == entry.withdrew,
         ConsentEvent.state == State.WITHDRAWN,
-        ConsentEvent.at >= line.at,
+        ConsentEvent.at >= entry.at,
     )
     return session.scalars(same.limit(1)).first() is not None
 
 
-def _erase(session: Session, line: LedgerEntry, instance: Instance) -> bool:
-    """Also a lead that came after the backup stays on the list of those that are gone."""
-    if not line.erased or session.get(Erasure, line.about) is not None:
+def _erase(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
+    """Erase the lead again; one that is not in the backup only gets its row in `erasure`."""
+    if not entry.erased or session.get(Erasure, entry.about) is not None:
         return False
-    gone = Erasure(lead_id=line.about, erased_at=line.at, reason=line.erased)
-    lead = session.get(Lead, line.about)
+    erasure = Erasure(lead_id=entry.about, erased_at=entry.at, reason=entry.erased)
+    lead = session.get(Lead, entry.about)
     if lead is None:
-        session.add(gone)
+        session.add(erasure)
         session.flush()
         return False
-    erasure_ledger.reapply_erasure(session, lead, gone, instance=instance)
+    erasure_ledger.reapply_erasure(session, lead, erasure, instance=instance)
     return True
 
 
-def _hold_back(session: Session, instance: Instance) -> int:
-    """Every mail that had not left waits for a look; one fresh notice tells that somebody waits."""
-    on_the_way = OutboxMessage.state.in_((MessageState.WAITING, MessageState.SENDING))
-    ids: Sequence[uuid.UUID] = session.scalars(select(OutboxMessage.id).where(on_the_way)).all()
+def _stop_unsent_mail(session: Session, instance: Instance) -> int:
+    """Mark unsent mail as dead, and enqueue one notice if a lead waits. Returns how many were unsent."""
+    unsent = OutboxMessage.state.in_((MessageState.WAITING, MessageState.SENDING))
+    ids: Sequence[uuid.UUID] = session.scalars(select(OutboxMessage.id).where(unsent)).all()
     session.execute(
         update(OutboxMessage)
-        .where(on_the_way)
-        .values(state=MessageState.DEAD, leased_until=None, last_error=HELD_BACK)
+        .where(unsent)
+        .values(state=MessageState.DEAD, leased_until=None, last_error=RESTORED_MAIL)
         .execution_options(synchronize_session=False)
     )
     waiting = select(Lead.id).where(Lead.status == LeadStatus.NEW, Lead.close_reason.is_(None)).limit(1)
@@ -130,83 +131,81 @@ def _hold_back(session: Session, instance: Instance) -> int:
     return len(ids)
 
 
-_PAGE = 500
-
-
 @dataclass(frozen=True)
-class Restored:
-    """What came back: from which moment, how many leads, what was done again, and what is wrong with it."""
+class RestoreResult:
+    """The moment and version of the backup, leads restored, what was replayed, and the faults found."""
 
     taken_at: datetime
     version: str
     leads: int
-    replayed: Replayed
+    replayed: ReplayResult
     faults: Sequence[str]
 
 
 def restore(
     instance: Instance, path: Path, *, newer: Sequence[Path] = (), despite_faults: bool = False
-) -> Restored:
+) -> RestoreResult:
     """Write the backup in `path` into the empty database of `instance`.
 
-    `newer` are copies of the ledger that were kept outside and know more. Raises Refused, and changes
-    nothing, when the database holds anything, the file or the keys are not right, a copy of the ledger
-    cannot be read, or the audit log does not hold, unless `despite_faults`.
+    `newer` are copies of the erasure ledger that are more recent than the one in the backup. Raises
+    Refused, and changes nothing, when the database has rows, the file or the keys are wrong, a copy of the
+    ledger cannot be read, or verification finds faults, unless `despite_faults`.
     """
     _require_empty(instance)
-    lines = _lines(newer)
-    with archive.open_backup(instance, path) as found:
-        restored = _prepared(found, lines)
+    entries = _ledger_entries(newer)
+    with archive.open_backup(instance, path) as opened:
+        restored = _prepare(opened, entries)
         if restored.faults and not despite_faults:
             raise Refused(
                 f"The backup does not hold what it should: {' '.join(restored.faults[:5])} Look at "
                 "INTAKE_CHAIN_KEY; if the key is right, restore it all the same with --despite-faults."
             )
-        _note(found, restored)
+        _record_restore(opened, restored)
         migrate.upgrade(instance.database)
-        _write(instance, found.instance, restored)
+        _copy_rows(instance, opened.instance, restored)
     erasure_ledger.mirror(instance)
     return restored
 
 
-def rehearse(instance: Instance, path: Path, *, newer: Sequence[Path] = ()) -> Restored:
-    """Do all of it in memory and write nothing but that it was done. Raises Refused when it would fail."""
-    with recording(instance, BackupAct.TESTED), archive.open_backup(instance, path) as found:
-        restored = _prepared(found, _lines(newer))
+def rehearse(instance: Instance, path: Path, *, newer: Sequence[Path] = ()) -> RestoreResult:
+    """Run a restore in memory only, and store that it was tested. Raises Refused when it would fail."""
+    with recording(instance, BackupAct.TESTED), archive.open_backup(instance, path) as opened:
+        restored = _prepare(opened, _ledger_entries(newer))
         if restored.faults:
             raise Refused(f"The backup does not hold what it should: {' '.join(restored.faults[:5])}")
-        with found.instance.database.reading() as session:
-            _open_one(session, found.instance)
+        with opened.instance.database.reading() as session:
+            _open_newest_lead(session, opened.instance)
     return restored
 
 
-def _prepared(found: archive.OpenedBackup, lines: Sequence[erasure_ledger.LedgerEntry]) -> Restored:
-    archive.require_own_keys(found)
-    faults = archive.faults(found)
-    ours = found.instance
+def _prepare(opened: archive.OpenedBackup, entries: Sequence[LedgerEntry]) -> RestoreResult:
+    """Verify the backup in memory and apply the ledger to it. Raises Refused when the keys do not match."""
+    archive.require_matching_keys(opened)
+    faults = archive.find_faults(opened)
+    ours = opened.instance
     with ours.database.transaction() as session:
-        replayed = replay(session, [*found.ledger, *lines], instance=ours)
+        replayed = replay(session, [*opened.ledger, *entries], instance=ours)
         leads = len(session.scalars(select(Lead.id)).all())
-    return Restored(found.manifest.taken_at, found.manifest.version, leads, replayed, faults)
+    return RestoreResult(opened.manifest.taken_at, opened.manifest.version, leads, replayed, faults)
 
 
-def _lines(newer: Sequence[Path]) -> list[erasure_ledger.LedgerEntry]:
+def _ledger_entries(newer: Sequence[Path]) -> list[LedgerEntry]:
     for path in newer:
         if not path.is_file():
             raise Refused(f"There is no copy of the ledger in {path}.")
-    return [line for path in newer for line in erasure_ledger.read(path)]
+    return [entry for path in newer for entry in erasure_ledger.read(path)]
 
 
-def _open_one(session: Session, ours: Instance) -> None:
-    """The newest lead opens; its words are masked at once and go nowhere."""
+def _open_newest_lead(session: Session, ours: Instance) -> None:
+    """Open the sealed fields of the newest lead, masked; raises when they do not open."""
     lead = session.scalars(select(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
     if lead:
-        reveal.masked(session, lead, instance=ours)
+        reveal.mask_lead(session, lead, instance=ours)
 
 
-def _note(found: archive.OpenedBackup, restored: Restored) -> None:
-    """Part of what is written, so that no restore is ever without its event."""
-    ours = found.instance
+def _record_restore(opened: archive.OpenedBackup, restored: RestoreResult) -> None:
+    """Record the audit event among the rows to be written, so that no restore lacks it."""
+    ours = opened.instance
     with ours.database.transaction() as session:
         audit.record(
             session,
@@ -223,15 +222,15 @@ def _require_empty(instance: Instance) -> None:
     with instance.database.reading() as session:
         for name in inspect(session.connection()).get_table_names():
             quoted = session.connection().dialect.identifier_preparer.quote(name)
-            holds = session.scalar(text(f"SELECT 1 FROM {quoted} LIMIT 1"))  # noqa: S608  the database's own names
-            if holds and name != "alembic_version":
+            occupied = session.scalar(text(f"SELECT 1 FROM {quoted} LIMIT 1"))  # noqa: S608  the database's own names
+            if occupied and name != "alembic_version":
                 raise Refused(
                     "The database is not empty, and a restore never writes over anything: point "
                     "INTAKE_DATABASE_URL at an empty one, or move the old file away first."
                 )
 
 
-def _write(instance: Instance, staged: Instance, restored: Restored) -> None:
+def _copy_rows(instance: Instance, staged: Instance, restored: RestoreResult) -> None:
     with staged.database.reading() as source, instance.database.transaction() as target:
         for table in tables():
             rows = source.execute(select(table).execution_options(yield_per=_PAGE)).mappings()

@@ -1,4 +1,4 @@
-"""Backups that take and try themselves: acts of the rounds, where INTAKE_BACKUP_DIR is set."""
+"""The backup jobs: one backup a day and one restore test a week, where INTAKE_BACKUP_DIR is set."""
 
 from datetime import datetime, timedelta
 
@@ -9,13 +9,13 @@ from intake.instance import Instance
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 EARLY = timedelta(minutes=30)
-"""A little before the day is over, so that the hour does not wander on by a round each time."""
-AGAIN = timedelta(minutes=15)
-"""What failed is tried again no sooner: each try reads the whole database."""
+"""A backup is due this long before the day is over, so that its hour does not drift."""
+RETRY_AFTER = timedelta(minutes=15)
+"""Least time between failed tries: each one reads the whole database."""
 
 
 def daily(instance: Instance) -> int:
-    """Take the backup of the day, when there is a folder for it. Returns 1 when it was taken."""
+    """Take the backup of the day if it is due. Returns 1 when one was taken, else 0."""
     if not instance.settings.backup_dir or not _due(instance, BackupAct.TAKEN, DAY - EARLY):
         return 0
     take(instance)
@@ -23,7 +23,7 @@ def daily(instance: Instance) -> int:
 
 
 def weekly_test(instance: Instance) -> int:
-    """Try out the newest backup once a week. Returns 1 when it was tried."""
+    """Test the newest backup once a week. Returns 1 when one was tested, else 0."""
     if not instance.settings.backup_dir or not _due(instance, BackupAct.TESTED, WEEK - EARLY):
         return 0
     path = newest(instance)
@@ -36,11 +36,11 @@ def weekly_test(instance: Instance) -> int:
 def _due(instance: Instance, act: BackupAct, every: timedelta) -> bool:
     with instance.database.reading() as session:
         row = last_result(session, act)
-    return row is None or _over(row, every, instance.clock())
+    return row is None or _is_over(row, every, instance.clock())
 
 
-def _over(row: BackupRecord, every: timedelta, at: datetime) -> bool:
-    """Also when what is written down lies in times to come: the clock was wrong then."""
+def _is_over(row: BackupRecord, every: timedelta, at: datetime) -> bool:
+    """Whether `every` has passed; also when the stored time lies in the future (a wrong clock)."""
     if row.last_error:
-        return not timedelta() <= at - row.tried_at < AGAIN
+        return not timedelta() <= at - row.tried_at < RETRY_AFTER
     return row.succeeded_at is None or not timedelta() <= at - row.succeeded_at < every

@@ -1,1 +1,1 @@
-"""May we contact this person now, when next, and by when have we promised to: pure functions, no database."""
+"""When a person may be contacted, and by when contact is promised: pure functions, no database."""

@@ -1,9 +1,11 @@
-"""When a person may be contacted: opening hours, the law, the person's windows and our own limits, met.
+"""When a person may be contacted: the intersection of opening hours, legal hours and the person's safe times.
 
-Contactable: the clinic is open (never on its holidays), the person called the time safe and, for calls
-and texts, the law allows it and it is neither earlier nor later than the operator calls. An email
-rings nobody and the calling rules do not speak of it, so the last two do not bind it; the windows do,
-because an inbox or a lock screen may be seen by others at an unsafe time.
+A time is contactable when the clinic is open (never on its holidays), the person marked it as safe and, for
+calls and texts, the law allows it and it lies within the clinic's own calling hours. The legal calling hours
+do not cover email, so the last two conditions do not apply to it; the safe times do, because others may see
+an inbox or a lock screen.
+
+All arithmetic is on intervals between instants in UTC: sorted, disjoint, half-open.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,26 +18,24 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from phonenumbers.timezone import time_zones_for_number
 
-from intake.calling import hours as parts_of_week
+from intake.calling import hours as calling_hours
 from intake.calling.hours import CallingHours, Window
 from intake.calling.regions import zones_of
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.toml_schema import Span
 
-# --- Arithmetic of time: sorted, disjoint, half-open intervals between UTC instants.
-
 DAY = timedelta(days=1)
 
 
 class Interval(NamedTuple):
-    """From `start` up to but without `end`, both aware and in UTC."""
+    """A half-open interval: `start` is included, `end` is not. Both are aware and in UTC."""
 
     start: datetime
     end: datetime
 
     @property
     def length(self) -> timedelta:
-        """How long it lasts."""
+        """The duration."""
         return self.end - self.start
 
 
@@ -43,7 +43,7 @@ Intervals = list[Interval]
 
 
 def union(*several: Iterable[Interval]) -> Intervals:
-    """All time that is in at least one; touching intervals become one."""
+    """Return the time covered by at least one argument; touching intervals are merged."""
     merged: Intervals = []
     for each in sorted(one for intervals in several for one in intervals if one.start < one.end):
         if merged and each.start <= merged[-1].end:
@@ -54,11 +54,11 @@ def union(*several: Iterable[Interval]) -> Intervals:
 
 
 def intersection(first: Sequence[Interval], *others: Sequence[Interval]) -> Intervals:
-    """The time that is in every one of them."""
-    return reduce(_both, others, list(first))
+    """Return the time covered by every argument."""
+    return reduce(_intersect_two, others, list(first))
 
 
-def _both(one: Sequence[Interval], other: Sequence[Interval]) -> Intervals:
+def _intersect_two(one: Sequence[Interval], other: Sequence[Interval]) -> Intervals:
     shared: Intervals = []
     i = j = 0
     while i < len(one) and j < len(other):
@@ -72,8 +72,8 @@ def _both(one: Sequence[Interval], other: Sequence[Interval]) -> Intervals:
     return shared
 
 
-def without(intervals: Sequence[Interval], blocked: Iterable[Interval]) -> Intervals:
-    """The time in `intervals` that is not in `blocked`."""
+def difference(intervals: Sequence[Interval], blocked: Iterable[Interval]) -> Intervals:
+    """Return the time in `intervals` that is not in `blocked`."""
     left = list(intervals)
     for block in blocked:
         pieces = (
@@ -85,31 +85,33 @@ def without(intervals: Sequence[Interval], blocked: Iterable[Interval]) -> Inter
 
 
 def interval_at(intervals: Iterable[Interval], moment: datetime) -> Interval | None:
-    """The interval that `moment` is in, if there is one."""
+    """Return the interval that contains `moment`, or None."""
     return next((each for each in intervals if each.start <= moment < each.end), None)
 
 
-def on_the_clock(zone: str, during: Interval, spans_on: Callable[[date], Iterable[Span]]) -> Intervals:
-    """The parts of `during` when a clock in `zone` shows one of the spans of its day."""
+def spans_in_zone(zone: str, during: Interval, spans_on: Callable[[date], Iterable[Span]]) -> Intervals:
+    """Return the parts of `during` in which the local time in `zone` lies within a span of its day."""
     first, last = (moment.astimezone(ZoneInfo(zone)).date() for moment in during)
     days = (first + DAY * n for n in range((last - first).days + 1))
-    shown = union(_instants(zone, day, span) for day in days for span in spans_on(day))
-    return intersection(shown, [during])
+    found = union(_span_instants(zone, day, span) for day in days for span in spans_on(day))
+    return intersection(found, [during])
 
 
 @lru_cache(maxsize=16_384)
-def _instants(zone: str, day: date, span: Span) -> Interval:
-    """A wall-clock span as instants. Where a clock change makes a time mean two, the narrower reading."""
-    return Interval(max(_readings(zone, day, span.opens)), min(_readings(zone, day, span.closes)))
+def _span_instants(zone: str, day: date, span: Span) -> Interval:
+    """Convert a wall-clock span to instants. An ambiguous time gives the narrower reading."""
+    return Interval(
+        max(_possible_instants(zone, day, span.opens)), min(_possible_instants(zone, day, span.closes))
+    )
 
 
-def _readings(zone: str, day: date, at: time) -> tuple[datetime, datetime]:
+def _possible_instants(zone: str, day: date, at: time) -> tuple[datetime, datetime]:
     wall = datetime.combine(day, at, tzinfo=ZoneInfo(zone))
     return wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
 
 
 def whole_day(zone: str, day: date) -> Interval:
-    """One calendar day of a zone: 23, 24 or 25 hours."""
+    """Return one calendar day of a zone: 23, 24 or 25 hours."""
     midnight, next_midnight = (
         datetime.combine(each, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC) for each in (day, day + DAY)
     )
@@ -117,12 +119,12 @@ def whole_day(zone: str, day: date) -> Interval:
 
 
 HORIZON_DAYS = 14
-MOST_ZONES_OF_A_NUMBER = 3  # toll-free and satellite numbers come with dozens, which says nothing
+MAX_ZONES_OF_A_NUMBER = 3  # toll-free and satellite numbers come with dozens, so the zone is unknown
 UNKNOWN_ZONE = "Etc/Unknown"
 
 
-class Layer(StrEnum):
-    """What must all hold for a moment to be contactable, in the order in which it is asked."""
+class Condition(StrEnum):
+    """A condition of contactable time; all must hold. In the order in which refusals are listed."""
 
     LEGAL = "legal"
     CALL_HOURS = "call_hours"
@@ -142,12 +144,12 @@ def contactable(
     start: datetime,
     days: int = HORIZON_DAYS,
 ) -> Intervals:
-    """The times from `start` on, for `days` days, when `channel` may be used: sorted, disjoint, in UTC.
+    """Return the intervals within `days` days from `start` in which `channel` may be used.
 
-    Consent and limits on attempts are the gate's business. An unknown `time_zone` of a split state
-    means: only when it suits every zone of that state. Raises KeyError for an unknown region.
+    Consent and limits on attempts are checked by the gate. Where `time_zone` is None, the conditions must
+    hold in every zone of the region. Raises KeyError for an unknown region.
     """
-    found = layers(
+    found = conditions(
         clinic,
         hours,
         region=region,
@@ -160,7 +162,7 @@ def contactable(
     return intersection(*found.values())
 
 
-def layers(
+def conditions(
     clinic: Clinic,
     hours: CallingHours,
     *,
@@ -170,59 +172,61 @@ def layers(
     windows: Collection[Window],
     channel: Channel,
     during: Interval,
-) -> dict[Layer, Intervals]:
-    """Each condition on its own, so that a refusal can say which one does not hold."""
+) -> dict[Condition, Intervals]:
+    """Return the intervals of each condition separately, so that a refusal can name the one that fails."""
     zones = (time_zone,) if time_zone else zones_of(region)
-    safe = _safe(windows, zones, during)
-    opening = on_the_clock(clinic.time_zone, during, clinic.open_on)
+    safe = _safe_times(windows, zones, during)
+    opening = spans_in_zone(clinic.time_zone, during, clinic.open_on)
     if channel is Channel.EMAIL:
-        return {Layer.WINDOWS: safe, Layer.OPENING: opening}
-    ours = (Span(clinic.contact.call_from, clinic.contact.call_until),)
+        return {Condition.WINDOWS: safe, Condition.OPENING: opening}
+    own_hours = (Span(clinic.contact.call_from, clinic.contact.call_until),)
     return {
-        Layer.LEGAL: _legal(hours, region, zones, number_zones, during),
-        Layer.CALL_HOURS: intersection(*(on_the_clock(zone, during, lambda _: ours) for zone in zones)),
-        Layer.WINDOWS: safe,
-        Layer.OPENING: opening,
+        Condition.LEGAL: _legal_times(hours, region, zones, number_zones, during),
+        Condition.CALL_HOURS: intersection(
+            *(spans_in_zone(zone, during, lambda _: own_hours) for zone in zones)
+        ),
+        Condition.WINDOWS: safe,
+        Condition.OPENING: opening,
     }
 
 
-def _safe(windows: Collection[Window], zones: Sequence[str], during: Interval) -> Intervals:
+def _safe_times(windows: Collection[Window], zones: Sequence[str], during: Interval) -> Intervals:
     if Window.ANY in windows:
         return [during]
 
     def on(day: date) -> tuple[Span, ...]:
-        return parts_of_week.spans_on(windows, day)
+        return calling_hours.spans_on(windows, day)
 
-    return intersection(*(on_the_clock(zone, during, on) for zone in zones))
+    return intersection(*(spans_in_zone(zone, during, on) for zone in zones))
 
 
-def _legal(
+def _legal_times(
     hours: CallingHours, region: str, zones: Sequence[str], number_zones: Sequence[str], during: Interval
 ) -> Intervals:
-    """The declared state's hours on the person's clock, and the federal ones where the number says it is.
+    """Intersect the state's hours on the person's clock with the federal hours in the number's zones.
 
-    A number's zone tells where the phone may be, not which state's law it is under (decisions.md 15).
+    A number's zone tells where the phone may be, not which state's law applies.
     """
 
     def in_region(day: date) -> tuple[Span, ...]:
         return hours.spans_on(region, day)
 
-    declared = (on_the_clock(zone, during, in_region) for zone in zones)
-    by_number = (on_the_clock(zone, during, lambda _: hours.federal.hours) for zone in number_zones)
+    declared = (spans_in_zone(zone, during, in_region) for zone in zones)
+    by_number = (spans_in_zone(zone, during, lambda _: hours.federal.hours) for zone in number_zones)
     return intersection(*declared, *by_number)
 
 
 def zones_of_number(number: str) -> tuple[str, ...]:
-    """The IANA zones an E.164 number may be in; none when its prefix does not say.
+    """Return the IANA zones that an E.164 number may be in; empty when its prefix does not tell.
 
-    Read from the prefix table alone: the geocoder would cost a hundred megabytes and tell no more.
+    Only the prefix table is read: the geocoder would need a hundred megabytes and add nothing.
     """
     found = time_zones_for_number(phonenumbers.parse(number))
-    if UNKNOWN_ZONE in found or len(found) > MOST_ZONES_OF_A_NUMBER:
+    if UNKNOWN_ZONE in found or len(found) > MAX_ZONES_OF_A_NUMBER:
         return ()
     return tuple(found)
 
 
 def local(moment: datetime, zone: str) -> datetime:
-    """The same moment on the clock of `zone`."""
+    """Convert `moment` to the local time of `zone`."""
     return moment.astimezone(ZoneInfo(zone))

@@ -1,6 +1,6 @@
 """The contact gate (promise G1): may this lead be contacted on this channel now, and if not, why not.
 
-One pure function. Staff see no number until it says yes, and nobody overrides it (decisions.md 14).
+One pure function. Staff see no number until it allows contact, and no role can override it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +11,15 @@ from enum import StrEnum
 from intake.calling.availability import (
     DAY,
     HORIZON_DAYS,
+    Condition,
     Interval,
     Intervals,
-    Layer,
+    conditions,
+    difference,
     intersection,
     interval_at,
-    layers,
     local,
     whole_day,
-    without,
 )
 from intake.calling.hours import CallingHours, Window
 from intake.calling.regions import zones_of
@@ -30,7 +30,7 @@ GIVEN, WITHDRAWN = "given", "withdrawn"
 
 
 class Refusal(StrEnum):
-    """Why not, in the order in which it is asked (OC-01)."""
+    """Why contact is refused, in the order in which the reasons are listed."""
 
     ERASED = "erased"
     STOPPED = "stopped"
@@ -49,7 +49,7 @@ class Refusal(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """The reason for staff (message id)."""
+        """The reason as shown to staff (message id)."""
         return _REASONS[self]
 
 
@@ -69,21 +69,21 @@ _REASONS = {
     Refusal.CALLED_TODAY: N_("They were already called today."),
     Refusal.CONTACTED_IN_24H: N_("They were contacted as often as we may in 24 hours."),
 }
-_OF_LAYER = {
-    Layer.LEGAL: Refusal.LEGAL_HOURS,
-    Layer.CALL_HOURS: Refusal.CALL_HOURS,
-    Layer.WINDOWS: Refusal.WINDOWS,
-    Layer.OPENING: Refusal.CLINIC_CLOSED,
+_REFUSAL_OF = {
+    Condition.LEGAL: Refusal.LEGAL_HOURS,
+    Condition.CALL_HOURS: Refusal.CALL_HOURS,
+    Condition.WINDOWS: Refusal.WINDOWS,
+    Condition.OPENING: Refusal.CLINIC_CLOSED,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateFacts:
-    """What the gate must know of a lead; nothing in it names or reaches anybody.
+    """What the gate needs to know of a lead; holds no name, number or address.
 
-    `consents` holds the latest answer per channel (given, refused, withdrawn; absent: never asked),
-    `consent_days` how long a yes holds (absent: as long as an open lead is kept), `attempts` what we
-    did, not what they did: a call from them is none.
+    `consents`: the latest answer per channel (given, refused, withdrawn; absent: never asked).
+    `consent_days`: for how many days consent is valid (None: as long as an open lead is kept).
+    `attempts`: contact attempts of the clinic; a call from the person is not one.
     """
 
     region: str
@@ -103,9 +103,9 @@ class GateFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The answer. `until`: when the yes ends. `opens_at`: when a no ends, if it does within 14 days.
+    """The gate's answer. `until`: when permission ends. `opens_at`: when it begins, if within 14 days.
 
-    `voicemail`: a message may be left on this channel whenever it may be used.
+    `voicemail`: a message may be left on this channel whenever the channel may be used.
     """
 
     allowed: bool
@@ -118,15 +118,18 @@ class Verdict:
 def may_contact(
     *, facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours, now: datetime
 ) -> Verdict:
-    """May we use `channel` for this lead at `now`? All reasons against are given, the lasting ones alone."""
+    """Return whether `channel` may be used for this lead at `now`.
+
+    All reasons against are given; where there are permanent ones, only these.
+    """
     expires = facts.consent_given_at + DAY * (facts.consent_days or clinic.retention.open_days)
-    lasting = tuple(_lasting(facts, channel, clinic, expired=now >= expires))
-    if lasting:
-        return Verdict(allowed=False, refusals=lasting)
+    permanent = tuple(_permanent_refusals(facts, channel, clinic, expired=now >= expires))
+    if permanent:
+        return Verdict(allowed=False, refusals=permanent)
     ahead = Interval(now, min(now + DAY * HORIZON_DAYS, expires))
-    needed = _needed(facts, channel, clinic, hours, ahead)
-    limits = _limits(facts, channel, clinic, hours)
-    free = without(intersection(*needed.values()), (each for used in limits.values() for each in used))
+    open_times = _open_times(facts, channel, clinic, hours, ahead)
+    limits = _limits_by_refusal(facts, channel, clinic, hours)
+    free = difference(intersection(*open_times.values()), (each for used in limits.values() for each in used))
     voicemail = facts.voicemail and channel is Channel.CALL
     current = interval_at(free, now)
     if current:
@@ -134,7 +137,7 @@ def may_contact(
     return Verdict(
         allowed=False,
         refusals=(
-            *(refusal for refusal, times in needed.items() if not interval_at(times, now)),
+            *(refusal for refusal, times in open_times.items() if not interval_at(times, now)),
             *(refusal for refusal, used in limits.items() if interval_at(used, now)),
         ),
         opens_at=free[0].start if free else None,
@@ -142,11 +145,13 @@ def may_contact(
     )
 
 
-def _lasting(facts: GateFacts, channel: Channel, clinic: Clinic, *, expired: bool) -> Iterator[Refusal]:
-    """What no waiting changes."""
+def _permanent_refusals(
+    facts: GateFacts, channel: Channel, clinic: Clinic, *, expired: bool
+) -> Iterator[Refusal]:
+    """Refusals that waiting does not lift."""
     consent = facts.consents.get(channel)
-    used = sum(tried == channel for tried, _ in facts.attempts)
-    answers = {
+    used = sum(used_channel == channel for used_channel, _ in facts.attempts)
+    checks = {
         Refusal.ERASED: facts.erased,
         Refusal.STOPPED: facts.stopped,
         Refusal.CLOSED: facts.closed,
@@ -156,14 +161,14 @@ def _lasting(facts: GateFacts, channel: Channel, clinic: Clinic, *, expired: boo
         Refusal.SUPPRESSED: facts.suppressed,
         Refusal.ATTEMPTS_USED: used >= clinic.contact.at_most(channel),
     }
-    return (refusal for refusal, holds in answers.items() if holds)
+    return (refusal for refusal, applies in checks.items() if applies)
 
 
-def _needed(
+def _open_times(
     facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours, during: Interval
 ) -> dict[Refusal, Intervals]:
-    """The times that each condition leaves open, by the refusal that stands for it."""
-    found = layers(
+    """The times in which each condition holds, by the refusal given when it does not."""
+    found = conditions(
         clinic,
         hours,
         region=facts.region,
@@ -173,37 +178,39 @@ def _needed(
         channel=channel,
         during=during,
     )
-    return {_OF_LAYER[layer]: times for layer, times in found.items()}
+    return {_REFUSAL_OF[condition]: times for condition, times in found.items()}
 
 
-def _limits(
+def _limits_by_refusal(
     facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours
 ) -> dict[Refusal, Intervals]:
-    """The time that attempts already made keep shut."""
+    """The times blocked by attempts already made, by refusal."""
     return {
-        Refusal.CALLED_TODAY: _days_used(facts, clinic.contact.calls_per_day)
+        Refusal.CALLED_TODAY: _used_days(facts, clinic.contact.calls_per_day)
         if channel is Channel.CALL
         else [],
-        Refusal.CONTACTED_IN_24H: _day_after(facts, _most_in_24h(facts.region, clinic, hours)),
+        Refusal.CONTACTED_IN_24H: _full_periods(facts, _max_in_24h(facts.region, clinic, hours)),
     }
 
 
-def _most_in_24h(region: str, clinic: Clinic, hours: CallingHours) -> int:
-    return min(clinic.contact.contacts_per_24h, hours.per_24h(region) or clinic.contact.contacts_per_24h)
+def _max_in_24h(region: str, clinic: Clinic, hours: CallingHours) -> int:
+    return min(
+        clinic.contact.contacts_per_24h, hours.contacts_per_24h(region) or clinic.contact.contacts_per_24h
+    )
 
 
-def _days_used(facts: GateFacts, most: int) -> Intervals:
-    """The person's calendar days that had their calls; in every zone they may be in."""
+def _used_days(facts: GateFacts, limit: int) -> Intervals:
+    """The person's calendar days that have used up their calls, in every zone they may be in."""
     zones = (facts.time_zone,) if facts.time_zone else zones_of(facts.region)
-    calls = [at for tried, at in facts.attempts if tried == Channel.CALL]
+    calls = [at for used_channel, at in facts.attempts if used_channel == Channel.CALL]
     used: Intervals = []
     for zone in zones:
         dates = [local(at, zone).date() for at in calls]
-        used += [whole_day(zone, each) for each in set(dates) if dates.count(each) >= most]
+        used += [whole_day(zone, each) for each in set(dates) if dates.count(each) >= limit]
     return used
 
 
-def _day_after(facts: GateFacts, most: int) -> Intervals:
-    """The day after each attempt that has `most` attempts from itself on: until then they fill a day."""
+def _full_periods(facts: GateFacts, limit: int) -> Intervals:
+    """The 24 hours after each attempt that is followed by enough attempts to reach `limit`."""
     times = sorted(at for _, at in facts.attempts)
-    return [Interval(first, first + DAY) for first in times[: max(0, len(times) - most + 1)]]
+    return [Interval(first, first + DAY) for first in times[: max(0, len(times) - limit + 1)]]

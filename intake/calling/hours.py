@@ -1,7 +1,9 @@
-"""The legal hours for calls and texts: `calling_hours.toml` as a typed table.
+"""The legal hours for calls and texts (`calling_hours.toml`), and the windows that a person may choose.
 
-The federal hours are the floor; a state may be stricter. An operator's own hours stand in
-`clinic.toml` and can only narrow what is here, because the times are intersected.
+The federal hours apply everywhere (47 CFR 64.1200(c)(1)); a state may be stricter. An operator's own hours
+are in `clinic.toml` and can only narrow these, because the times are intersected. Federal holidays are
+computed by rule (5 U.S.C. 6103), so that the table never runs out. Windows are always on the person's own
+clock.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,20 +21,18 @@ from intake.conf import toml_schema
 from intake.conf.toml_schema import Section, Span
 from intake.core.i18n import N_, translate
 
-# --- The federal holidays of the United States by rule, so that they never run out (5 U.S.C. 6103).
-
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 _ONE_DAY = timedelta(days=1)
 
 
 def is_federal_holiday(day: date) -> bool:
-    """True on the day itself and on the weekday on which it is observed."""
+    """Return True for the holiday itself and for the weekday on which it is observed (5 U.S.C. 6103)."""
     return day in _federal_holidays(day.year) or day in _federal_holidays((day + _ONE_DAY).year)
 
 
 @cache
 def _federal_holidays(year: int) -> frozenset[date]:
-    """The holidays of `year`. New Year's Day may be observed on the last day of the year before."""
+    """Return the holidays of `year`. New Year's Day may be observed on the last day of the year before."""
     days = {
         date(year, 1, 1),
         _nth(year, 1, MONDAY, 3),
@@ -65,10 +65,10 @@ ON_HOLIDAYS = toml_schema.one_of(("none", "as usual"))
 
 @dataclass(frozen=True, kw_only=True)
 class Federal(Section):
-    """The hours nobody may call or text outside of, on the clock of the person."""
+    """The federal hours for calls and texts, on the person's clock."""
 
     hours: Annotated[tuple[Span, ...], LEGAL]
-    source: Annotated[str, toml_schema.WORDS]
+    source: Annotated[str, toml_schema.TEXT]
     verified_on: Annotated[date, toml_schema.DATE]
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -78,7 +78,7 @@ class Federal(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Law(Section):
-    """The stricter hours of one state. `read`: the rule itself was read, or a summary of it."""
+    """The stricter hours of one state. `read`: whether the rule itself or a summary of it was read."""
 
     weekdays: Annotated[tuple[Span, ...], LEGAL]
     saturdays: Annotated[tuple[Span, ...], LEGAL]
@@ -86,12 +86,12 @@ class Law(Section):
     holidays: Annotated[str, ON_HOLIDAYS] = "as usual"
     also_not_on: tuple[Annotated[date, toml_schema.DATE], ...] = ()
     contacts_per_24h: Annotated[int | None, toml_schema.whole_number(1, 10)] = None
-    source: Annotated[str, toml_schema.WORDS]
+    source: Annotated[str, toml_schema.TEXT]
     read: Annotated[str, READ]
     verified_on: Annotated[date, toml_schema.DATE]
 
     def spans_on(self, day: date) -> tuple[Span, ...]:
-        """The legal parts of one day on the clock of the person."""
+        """Return the legal hours of one day, on the person's clock."""
         if day in self.also_not_on or (self.holidays == "none" and is_federal_holiday(day)):
             return ()
         return {SATURDAY: self.saturdays, SUNDAY: self.sundays}.get(day.weekday(), self.weekdays)
@@ -99,36 +99,36 @@ class Law(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class CallingHours(Section):
-    """The whole table: the federal floor, and the states that are stricter."""
+    """The whole table: the federal hours, and the states that are stricter."""
 
     federal: Federal
     states: Mapping[Annotated[str, toml_schema.REGION], Law]
 
     def spans_on(self, region: str, day: date) -> tuple[Span, ...]:
-        """The legal parts of `day` for somebody in `region`."""
+        """Return the legal hours of `day` for a person in `region`."""
         law = self.states.get(region)
         return law.spans_on(day) if law else self.federal.hours
 
-    def per_24h(self, region: str) -> int | None:
-        """How often in 24 hours the state allows contact; None where it does not say."""
+    def contacts_per_24h(self, region: str) -> int | None:
+        """Return the state's limit of contacts in 24 hours; None where it has none."""
         law = self.states.get(region)
         return law.contacts_per_24h if law else None
 
     @property
     def verified_on(self) -> date:
-        """The day of the oldest check in the table: what `doctor` watches."""
+        """The day of the oldest verification in the table, which `intake doctor` checks."""
         return min(self.federal.verified_on, *(law.verified_on for law in self.states.values()))
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for code, law in self.states.items():
             if code not in REGIONS:
                 yield "states", f"{code} is not the code of a state or territory."
-            if any(not _within(span, self.federal.hours) for day in _days(law) for span in day):
+            if any(
+                not _within(span, self.federal.hours)
+                for day in (law.weekdays, law.saturdays, law.sundays)
+                for span in day
+            ):
                 yield "states", f"{code} is wider than the federal hours."
-
-
-def _days(law: Law) -> tuple[tuple[Span, ...], ...]:
-    return law.weekdays, law.saturdays, law.sundays
 
 
 def _within(span: Span, hours: tuple[Span, ...]) -> bool:
@@ -136,15 +136,12 @@ def _within(span: Span, hours: tuple[Span, ...]) -> bool:
 
 
 def load(path: Path) -> CallingHours:
-    """The table of `path`. Raises SettingsError with every wrong key."""
+    """Load the table at `path`. Raises SettingsError naming every wrong key."""
     return toml_schema.load(path, CallingHours)
 
 
-# --- The parts of the week a person may call safe (decisions.md 6), always on their own clock.
-
-
 class Window(StrEnum):
-    """A part of the week. `any` means whenever the clinic is open."""
+    """A part of the week that a person may mark as safe. `any` means whenever the clinic is open."""
 
     WEEKDAY_MORNING = "weekday_morning"
     WEEKDAY_AFTERNOON = "weekday_afternoon"
@@ -156,12 +153,12 @@ class Window(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In words (message id)."""
+        """The name on a page (message id)."""
         return _WINDOW_NAMES[self]
 
     @property
     def span(self) -> Span | None:
-        """Its hours on the clock; None for `any`."""
+        """Its hours; None for `any`."""
         return _WINDOW_PARTS.get(self.value.rpartition("_")[2])
 
 
@@ -182,7 +179,7 @@ _WINDOW_NAMES = {
 
 
 def spans_on(windows: Iterable[Window], day: date) -> tuple[Span, ...]:
-    """The hours of `day` that `windows` name. `any` is no part of a day: ask for it first."""
+    """Return the hours of `day` that `windows` cover. `any` covers none here: check for it first."""
     name = "saturday" if day.weekday() == SATURDAY else "weekday"
     if day.weekday() > SATURDAY:
         return ()
@@ -192,17 +189,17 @@ def spans_on(windows: Iterable[Window], day: date) -> tuple[Span, ...]:
 
 
 def windows_in_words(windows: Iterable[Window], language: str) -> str:
-    """`weekday mornings and Saturday afternoons`, in the order of the week."""
+    """Format as `weekday mornings and Saturday afternoons`, in the order of the week."""
     chosen = set(windows)
     named = [Window.ANY] if Window.ANY in chosen else [each for each in Window if each in chosen]
     return format_list([translate(each.sentence, language) for each in named], locale=language)
 
 
 def windows_to_text(windows: Iterable[Window]) -> str:
-    """As one column keeps them: `saturday_morning weekday_evening`."""
+    """Serialise for the database column: `saturday_morning weekday_evening`."""
     return " ".join(sorted(windows))
 
 
 def windows_from_text(text: str) -> frozenset[Window]:
-    """What `to_text` wrote. Raises ValueError for a word that names no window."""
+    """Parse what `windows_to_text` wrote. Raises ValueError for an unknown window."""
     return frozenset(Window(word) for word in text.split())

@@ -1,4 +1,7 @@
-"""By when we said we would be in touch (decisions.md 13), and how we say it."""
+"""The promised time of contact, the clinic's opening status, and times as phrases in English and Spanish.
+
+A promise is the moment at which the clinic's `response_minutes` of contactable time have passed.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from intake.calling.availability import (
     contactable,
     interval_at,
     local,
-    on_the_clock,
+    spans_in_zone,
     union,
 )
 from intake.calling.hours import CallingHours, Window
@@ -26,29 +29,27 @@ from intake.conf.toml_schema import Span
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, hour_phrase, translate
 
-# --- Times as people say them, in English and Spanish: today at 9 am, el lunes a las 9 de la mañana.
-
 WEEK = 7
 ONE = 1  # Spanish says "la 1" and "las 2"
 
 
 def clock_phrase(moment: datetime, language: str) -> str:
-    """The time of day of a local moment: `10 am`; in Spanish with its article: `las 10 de la mañana`."""
-    said = hour_phrase(moment.time(), language)
+    """Format the time of a local moment: `10 am`; in Spanish with its article: `las 10 de la mañana`."""
+    phrase = hour_phrase(moment.time(), language)
     if language == "en":
-        return said
-    return f"{'la' if moment.hour % 12 == ONE else 'las'} {said}"
+        return phrase
+    return f"{'la' if moment.hour % 12 == ONE else 'las'} {phrase}"
 
 
 def day_phrase(on: date, language: str) -> str:
-    """`Monday, November 23`, `lunes 23 de noviembre`."""
+    """Format a date: `Monday, November 23`, `lunes 23 de noviembre`."""
     return format_date(on, "EEEE, MMMM d" if language == "en" else "EEEE d 'de' MMMM", locale=language)
 
 
 def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) -> str:
-    """Where a moment is, seen from now, on the clock of `zone`: `tomorrow at 9 am`, `Monday at 9 am`."""
-    there, here = local(moment, zone), local(now, zone)
-    time, ahead = clock_phrase(there, language), (there.date() - here.date()).days
+    """Format a moment relative to `now`, in local time of `zone`: `tomorrow at 9 am`, `Monday at 9 am`."""
+    there, local_now = local(moment, zone), local(now, zone)
+    time, ahead = clock_phrase(there, language), (there.date() - local_now.date()).days
     if ahead == 0:
         return translate(N_("today at %(time)s"), language, time=time)
     if ahead == 1:
@@ -60,7 +61,7 @@ def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) ->
 
 
 def opening_hours_phrase(clinic: Clinic, language: str) -> str:
-    """The clinic's week: `Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm`."""
+    """Format the clinic's week: `Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm`."""
     names = get_day_names(locale=language)
     runs = [
         (hours, [weekday for weekday, _ in run])
@@ -80,8 +81,8 @@ def _days_phrase(first: str, last: str, language: str) -> str:
 
 
 def spans_phrase(hours: Iterable[Span], language: str) -> str:
-    """The hours of one day: `9 am to 12 noon and 2 pm to 6 pm`; empty for a day without any."""
-    said = [
+    """Format the hours of one day: `9 am to 12 noon and 2 pm to 6 pm`; empty for a day without any."""
+    phrases = [
         translate(
             N_("%(start)s to %(end)s"),
             language,
@@ -90,7 +91,7 @@ def spans_phrase(hours: Iterable[Span], language: str) -> str:
         )
         for span in hours
     ]
-    return format_list(said, locale=language)
+    return format_list(phrases, locale=language)
 
 
 MINUTE = timedelta(minutes=1)
@@ -100,15 +101,15 @@ NO_TIME = N_(
 
 
 class NoTimeWithin14Days(Unprocessable):
-    """No promise can be kept within the horizon: the person has to choose other times."""
+    """No promise is possible within 14 days: the person has to choose other times."""
 
     def __init__(self) -> None:
         super().__init__({"windows": [NO_TIME]})
 
 
 @dataclass(frozen=True)
-class Opening:
-    """Whether the clinic is open now, and the sentence that says until or from when."""
+class OpeningStatus:
+    """Whether the clinic is open now, and a sentence that says until or from when."""
 
     open: bool
     sentence: str
@@ -125,7 +126,7 @@ def promise_for(
     windows: Collection[Window],
     now: datetime,
 ) -> datetime:
-    """The moment, in UTC and on a full minute, when `response_minutes` of contactable time have passed.
+    """Return the UTC moment, rounded up to a minute, when `response_minutes` of contactable time have passed.
 
     Time counts when at least one of `channels` may be used. Raises NoTimeWithin14Days (422, `windows`).
     """
@@ -144,10 +145,10 @@ def promise_for(
             for channel in channels
         )
     )
-    return _full_minute(_after(found, timedelta(minutes=clinic.contact.response_minutes)))
+    return _full_minute(_moment_after(found, timedelta(minutes=clinic.contact.response_minutes)))
 
 
-def _after(intervals: Intervals, needed: timedelta) -> datetime:
+def _moment_after(intervals: Intervals, needed: timedelta) -> datetime:
     for each in intervals:
         if each.length >= needed:
             return each.start + needed
@@ -156,49 +157,53 @@ def _after(intervals: Intervals, needed: timedelta) -> datetime:
 
 
 def _full_minute(moment: datetime) -> datetime:
-    """Rounded up: a promise may be a moment late in words, never earlier than it was counted."""
-    begun = moment.replace(second=0, microsecond=0)
-    return begun if begun == moment else begun + MINUTE
+    """Round up, so that the promise shown is never earlier than the one computed."""
+    minute = moment.replace(second=0, microsecond=0)
+    return minute if minute == moment else minute + MINUTE
 
 
 def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: str) -> str:
-    """`by 10 am tomorrow (Eastern)`, on the clock of `zone`."""
-    there, here = local(promise, zone), local(now, zone)
-    said = {
+    """Format as `by 10 am tomorrow (Eastern)`, in the local time of `zone`."""
+    there, local_now = local(promise, zone), local(now, zone)
+    values = {
         "time": clock_phrase(there, language),
         "zone": translate(names_of_zone(zone).bracket, language),
     }
-    ahead = (there.date() - here.date()).days
+    ahead = (there.date() - local_now.date()).days
     if ahead == 0:
-        return translate(N_("by %(time)s today %(zone)s"), language, **said)
+        return translate(N_("by %(time)s today %(zone)s"), language, **values)
     if ahead == 1:
-        return translate(N_("by %(time)s tomorrow %(zone)s"), language, **said)
-    return translate(N_("by %(time)s on %(day)s %(zone)s"), language, day=day_phrase(there, language), **said)
+        return translate(N_("by %(time)s tomorrow %(zone)s"), language, **values)
+    return translate(
+        N_("by %(time)s on %(day)s %(zone)s"), language, day=day_phrase(there, language), **values
+    )
 
 
 def open_until(clinic: Clinic, now: datetime) -> datetime | None:
-    """When the clinic closes, if it is open now."""
-    current = interval_at(_opening(clinic, now), now)
+    """Return when the clinic closes; None when it is not open now."""
+    current = interval_at(_opening_intervals(clinic, now), now)
     return current.end if current else None
 
 
 def opens_next(clinic: Clinic, now: datetime) -> datetime | None:
-    """When the clinic opens next, from now on; None when it does not within 14 days."""
-    return next((each.start for each in _opening(clinic, now) if each.start > now), None)
+    """Return when the clinic opens next; None when it does not within 14 days."""
+    return next((each.start for each in _opening_intervals(clinic, now) if each.start > now), None)
 
 
-def _opening(clinic: Clinic, now: datetime) -> Intervals:
-    return on_the_clock(clinic.time_zone, Interval(now, now + DAY * HORIZON_DAYS), clinic.open_on)
+def _opening_intervals(clinic: Clinic, now: datetime) -> Intervals:
+    return spans_in_zone(clinic.time_zone, Interval(now, now + DAY * HORIZON_DAYS), clinic.open_on)
 
 
-def open_now(clinic: Clinic, now: datetime, language: str) -> Opening:
-    """`Open now until 6 pm`, `Opens Monday at 9 am`: the clinic's hours on the clinic's own clock."""
-    hours = _opening(clinic, now)
+def open_now(clinic: Clinic, now: datetime, language: str) -> OpeningStatus:
+    """Return the opening status on the clinic's own clock: `Open now until 6 pm`, `Opens Monday at 9 am`."""
+    hours = _opening_intervals(clinic, now)
     current = interval_at(hours, now)
     if current:
         closes = clock_phrase(local(current.end, clinic.time_zone), language)
-        return Opening(open=True, sentence=translate(N_("Open now until %(time)s"), language, time=closes))
+        return OpeningStatus(
+            open=True, sentence=translate(N_("Open now until %(time)s"), language, time=closes)
+        )
     if not hours:
-        return Opening(open=False, sentence=translate(N_("Closed now"), language))
+        return OpeningStatus(open=False, sentence=translate(N_("Closed now"), language))
     opens = when_phrase(hours[0].start, now=now, zone=clinic.time_zone, language=language)
-    return Opening(open=False, sentence=translate(N_("Opens %(when)s"), language, when=opens))
+    return OpeningStatus(open=False, sentence=translate(N_("Opens %(when)s"), language, when=opens))

@@ -1,7 +1,7 @@
 """The states and territories: their names in both languages and the time zones in use there.
 
-A state is split where two clocks are in official use. A missing answer to "which is yours?" is no
-problem: such a person is contacted only when it suits every zone of the state (decisions.md 6).
+A region is split where two time zones are in official use. The person may leave the zone open; they are then
+contacted only when the conditions hold in every zone of the region.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from intake.core.i18n import N_
 
 
 class Region(NamedTuple):
-    """A state or territory. `zones` are IANA names, the one of most people first."""
+    """A state or territory. `zones` are IANA names, the most populous first."""
 
     en: str
     es: str
@@ -18,7 +18,7 @@ class Region(NamedTuple):
 
 
 class ZoneName(NamedTuple):
-    """What people call a time zone (message ids): as a choice, in brackets after a time, as a phrase."""
+    """The names of a time zone (message ids): as an option, in brackets after a time, as a phrase."""
 
     option: str
     bracket: str
@@ -26,7 +26,7 @@ class ZoneName(NamedTuple):
 
 
 class ZoneOption(NamedTuple):
-    """One answer to the second question of a split state: the IANA zone and its name (message id)."""
+    """One option of the time zone question in a split region: the IANA zone and its name (message id)."""
 
     zone: str
     name: str
@@ -126,30 +126,30 @@ _ZONE_NAMES = {
     "Pacific/Pago_Pago": ZoneName(N_("Samoa"), N_("(Samoa)"), N_("Samoa time")),
 }
 
-# In Arizona nobody says "Mountain": the Navajo Nation changes its clocks, the rest does not.
+# In Arizona "Mountain" is not in use: the Navajo Nation changes its clocks, the rest does not.
 _OPTIONS = {
     "US-AZ": (ZoneOption(_ARIZONA, N_("Most of Arizona")), ZoneOption(_MOUNTAIN, N_("Navajo Nation"))),
 }
 
 
 def zones_of(region: str) -> tuple[str, ...]:
-    """The IANA zones in use there, the one of most people first. Raises KeyError for an unknown code."""
+    """Return the IANA zones of a region, the most populous first. Raises KeyError for an unknown code."""
     return REGIONS[region].zones
 
 
 def is_split(region: str) -> bool:
-    """True where two clocks are in use, so that a second question is needed."""
+    """Return True where more than one time zone is in use, so that the form asks for it."""
     return len(zones_of(region)) > 1
 
 
 def name_of(region: str, language: str) -> str:
-    """The name in `language`, `en` or `es`. Raises KeyError for an unknown code."""
+    """Return the name in `language`, `en` or `es`. Raises KeyError for an unknown code."""
     found = REGIONS[region]
     return {"en": found.en, "es": found.es}[language]
 
 
 def options_of(region: str) -> tuple[ZoneOption, ...]:
-    """The answers to "which time zone is yours?"; none where there is only one."""
+    """Return the options of the time zone question; empty where there is only one zone."""
     if not is_split(region):
         return ()
     return _OPTIONS.get(region) or tuple(
@@ -158,6 +158,6 @@ def options_of(region: str) -> tuple[ZoneOption, ...]:
 
 
 def names_of_zone(zone: str) -> ZoneName:
-    """What people call an IANA zone; one that is not in the table goes by its town."""
-    town = zone.rpartition("/")[2].replace("_", " ")
-    return _ZONE_NAMES.get(zone) or ZoneName(town, f"({town})", town)
+    """Return the names of an IANA zone; one that is not in the table is named after its city."""
+    city = zone.rpartition("/")[2].replace("_", " ")
+    return _ZONE_NAMES.get(zone) or ZoneName(city, f"({city})", city)

@@ -1,7 +1,7 @@
-"""Sharing out: a supervisor hands free requests to colleagues, and takes back what somebody holds.
+"""Assignment by a supervisor: distributing free leads to colleagues, and revoking claims.
 
-Nothing is done behind anybody's back: what was picked on an old page is left as it is now, and whoever
-lost a hold is told at their next act, by name and time.
+A lead that has changed since the supervisor's page was rendered is skipped. A staff member whose claim was
+revoked is told at their next act on that lead, with the supervisor's name and the time.
 """
 
 import uuid
@@ -19,8 +19,8 @@ from intake.accounts.permissions import Member, Permission, may, require
 from intake.audit import Action, AuditEvent
 from intake.audit import service as audit_service
 from intake.casework import queue
-from intake.casework.queue import Filters, HeldBy, Page
-from intake.casework.queue_rows import Row, rows_of
+from intake.casework.queue import ClaimedBy, Page, QueueFilters
+from intake.casework.queue_rows import QueueRow, load_rows
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
@@ -28,15 +28,15 @@ from intake.leads import claims, history
 from intake.leads.claims import ChangedMeanwhile, LeadAct
 from intake.leads.models import Lead
 
-MOST = 50
-"""So many of each kind on one page, soonest first; sharing out more than that at once is nobody's plan."""
-NONE_PICKED = N_("Pick at least one request.")
-NOBODY_CHOSEN = N_("Choose who shall have them.")
-CANNOT_CALL = N_("Somebody you chose no longer takes requests. Look at the list again.")
+TEAM_LIMIT = 50
+"""Leads listed on the team page, free and claimed ones each, soonest first."""
+NOTHING_SELECTED = N_("Pick at least one request.")
+NO_ASSIGNEE = N_("Choose who shall have them.")
+ASSIGNEE_CANNOT_CALL = N_("Somebody you chose no longer takes requests. Look at the list again.")
 
 
 class ClaimRevoked(ChangedMeanwhile):
-    """A supervisor ended our hold since the page was made: `by` is their name, `at` when."""
+    """A supervisor revoked the member's claim since the page was rendered: `by` is their name, `at` when."""
 
     sentence = N_("This request was taken back, so that a colleague can call. Nothing was done now.")
 
@@ -47,7 +47,7 @@ class ClaimRevoked(ChangedMeanwhile):
 
 @dataclass(frozen=True)
 class Selection:
-    """A request as the page showed it: at which `version` where it was free, and its `holder` where not."""
+    """A lead as listed on the page: its `version` where it was free, its `holder` where it was claimed."""
 
     lead_id: uuid.UUID
     version: int = 0
@@ -55,72 +55,71 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class ShareResult:
-    """How many it worked for, and how many were left because something had happened meanwhile."""
+class AssignmentResult:
+    """How many leads were changed, and how many were skipped because they had changed meanwhile."""
 
     done: int
-    left: int
+    skipped: int
 
 
 @dataclass(frozen=True)
 class Colleague:
-    """Somebody who may call: when they were last seen if they are at the desk, and how much they hold."""
+    """A staff member who may call: when last seen, if signed in at the desk, and their number of claims."""
 
     id: uuid.UUID
     name: str
     seen_at: datetime | None
-    holds: int
+    claims: int
 
 
 @dataclass(frozen=True)
 class Team:
-    """Who may call, what is free, and what colleagues hold. `mine` is left out: that is given back."""
+    """The team page: who may call, the free leads, and those claimed by colleagues, not by the member."""
 
     colleagues: Sequence[Colleague]
     free: Page
-    held: Sequence[Row]
+    claimed: Sequence[QueueRow]
     now: datetime
 
     @property
-    def more_held(self) -> bool:
-        """Whether not all that is held is shown."""
-        return len(self.held) == MOST
+    def more_claimed(self) -> bool:
+        """Whether there may be more claimed leads than listed."""
+        return len(self.claimed) == TEAM_LIMIT
 
 
-# --- the acts ------------------------------------------------------------------------------------------
-
-
-def share_out(
+def distribute(
     session: Session,
-    picks: Collection[Selection],
+    selections: Collection[Selection],
     *,
     to: Collection[uuid.UUID],
     member: Member,
     instance: Instance,
-) -> ShareResult:
-    """Hand the picked requests to the people chosen, evenly, the soonest promise first.
+) -> AssignmentResult:
+    """Assign the selected leads to the staff members `to`, evenly, the soonest promise first.
 
-    Requests of one person go to one colleague. Raises NotAllowed, and Unprocessable on `pick` and `to`.
+    Leads of one person go to one colleague. Raises NotAllowed, and Unprocessable on `pick` and `to`.
     """
     require(member, Permission.SHARE_LEADS)
-    if not picks:
-        raise Unprocessable({"pick": [NONE_PICKED]})
-    dealt = dict.fromkeys(_people(session, to), 0)
+    if not selections:
+        raise Unprocessable({"pick": [NOTHING_SELECTED]})
+    assigned_counts = dict.fromkeys(_assignees(session, to), 0)
 
-    def hand(act: LeadAct, pick: Selection) -> None:
-        whose = _hand_to_one(act, sorted(dealt, key=lambda each: dealt[each]), pick.version)
-        dealt[whose] += 1
+    def assign(act: LeadAct, selection: Selection) -> None:
+        assignee = _assign_to_first_free(
+            act, sorted(assigned_counts, key=lambda each: assigned_counts[each]), selection.version
+        )
+        assigned_counts[assignee] += 1
 
-    return _each(session, picks, hand, member, instance)
+    return _apply_to_each(session, selections, assign, member, instance)
 
 
-def _hand_to_one(act: LeadAct, people: Sequence[Member], version: int) -> Member:
-    """To the first of them; to another only where that one holds the person's other request already."""
-    for place, to in enumerate(people, start=1):
+def _assign_to_first_free(act: LeadAct, candidates: Sequence[Member], version: int) -> Member:
+    """Assign to the first candidate; to the next where another has claimed a lead of the same person."""
+    for place, to in enumerate(candidates, start=1):
         try:
             claims.assign(act, to, version=version)
         except claims.ClaimedByAnother:
-            if place == len(people):
+            if place == len(candidates):
                 raise
         else:
             return to
@@ -128,115 +127,113 @@ def _hand_to_one(act: LeadAct, people: Sequence[Member], version: int) -> Member
 
 
 def revoke(
-    session: Session, picks: Collection[Selection], *, member: Member, instance: Instance
-) -> ShareResult:
-    """End the holds that the page showed, so that the requests are free. Raises NotAllowed, Unprocessable."""
+    session: Session, selections: Collection[Selection], *, member: Member, instance: Instance
+) -> AssignmentResult:
+    """Revoke the selected claims. Raises NotAllowed, and Unprocessable on `pick`."""
     require(member, Permission.SHARE_LEADS)
-    if not picks:
-        raise Unprocessable({"pick": [NONE_PICKED]})
+    if not selections:
+        raise Unprocessable({"pick": [NOTHING_SELECTED]})
 
-    def end(act: LeadAct, pick: Selection) -> None:
-        if pick.holder in (None, member.id):
+    def revoke_one(act: LeadAct, selection: Selection) -> None:
+        if selection.holder in (None, member.id):
             raise ChangedMeanwhile
-        claims.revoke(act, holder=pick.holder)
+        claims.revoke(act, claimant=selection.holder)
 
-    return _each(session, picks, end, member, instance)
+    return _apply_to_each(session, selections, revoke_one, member, instance)
 
 
-def _people(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Member]:
-    """The chosen, locked against being closed meanwhile. Raises Unprocessable unless all of them may call."""
+def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Member]:
+    """Load the chosen accounts, locked for this transaction. Raises Unprocessable unless all may call."""
     if not chosen:
-        raise Unprocessable({"to": [NOBODY_CHOSEN]})
+        raise Unprocessable({"to": [NO_ASSIGNEE]})
     wanted = select(StaffMember).where(StaffMember.id.in_(set(chosen)), StaffMember.disabled_at.is_(None))
     rows = session.scalars(wanted.order_by(StaffMember.id).with_for_update(read=True)).all()
-    able = [each for row in rows if may(each := service.member_of(session, row), Permission.CLAIM_LEAD)]
+    able = [each for row in rows if may(each := service.load_member(session, row), Permission.CLAIM_LEAD)]
     if len(able) < len(set(chosen)):
-        raise Unprocessable({"to": [CANNOT_CALL]})
+        raise Unprocessable({"to": [ASSIGNEE_CANNOT_CALL]})
     return able
 
 
-def _each(
+def _apply_to_each(
     session: Session,
-    picks: Collection[Selection],
-    act_on: Callable[[LeadAct, Selection], None],
+    selections: Collection[Selection],
+    action: Callable[[LeadAct, Selection], None],
     member: Member,
     instance: Instance,
-) -> ShareResult:
-    by_id = {pick.lead_id: pick for pick in picks}
+) -> AssignmentResult:
+    by_id = {selection.lead_id: selection for selection in selections}
     done = 0
-    for lead in _locked(session, by_id):
+    for lead in _lock_selected(session, by_id):
         try:
-            act_on(LeadAct(session, lead, member, instance), by_id[lead.id])
+            action(LeadAct(session, lead, member, instance), by_id[lead.id])
             done += 1
         except Refused:
             continue
-    return ShareResult(done, len(by_id) - done)
+    return AssignmentResult(done, len(by_id) - done)
 
 
-def _locked(session: Session, by_id: Mapping[uuid.UUID, Selection]) -> Sequence[Lead]:
-    """The picked requests by promise; they and what shares a number or address are locked in one order."""
+def _lock_selected(session: Session, by_id: Mapping[uuid.UUID, Selection]) -> Sequence[Lead]:
+    """Return the selected leads by promise; locks them and all with the same contact, in a fixed order."""
     picked = session.scalars(select(Lead).where(Lead.id.in_(by_id))).all()
     same = or_(*(claims.same_contact(lead) for lead in picked)) if picked else Lead.id.in_(())
     locked = select(Lead).where(same).order_by(Lead.id).with_for_update(key_share=True)
     rows = session.scalars(locked.execution_options(populate_existing=True)).all()
-    ours = (row for row in rows if row.id in by_id)
-    return sorted(ours, key=lambda row: (row.promise_at, row.id))
-
-
-# --- being told ------------------------------------------------------------------------------------------
+    selected = (row for row in rows if row.id in by_id)
+    return sorted(selected, key=lambda row: (row.promise_at, row.id))
 
 
 def revoked_claim(session: Session, events: Sequence[AuditEvent], *, member: Member) -> ClaimRevoked | None:
-    """Who took the lead back from `member`, while that is news; `events` is its log, newest first."""
-    event = history.taken_back_from(events, member.id)
+    """Return the revocation of the member's claim while it is news; `events`: the log, newest first."""
+    event = history.last_revocation(events, member.id)
     return ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at) if event else None
 
 
 def require_not_revoked(session: Session, lead: Lead, *, seen: uuid.UUID | None, member: Member) -> None:
-    """Raises TakenBack when the page, which told `seen` last, does not know yet that our hold was ended."""
+    """Raise ClaimRevoked when the claim was revoked after `seen`, the newest event on the member's page."""
     events = audit_service.events_about(session, lead.id)
     known = [event.id for event in events]
-    event = history.taken_back_from(events, member.id)
+    event = history.last_revocation(events, member.id)
     if event and seen in known and known.index(seen) > known.index(event.id):
         raise ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at)
 
 
-# --- the page --------------------------------------------------------------------------------------------
-
-
 def team(session: Session, *, member: Member, instance: Instance) -> Team:
-    """Who could call and what there is to share. Only reads; whoever shows it calls `record`."""
+    """Return the team page. Only reads; the view then calls `record`. Raises NotAllowed."""
     require(member, Permission.SHARE_LEADS)
-    held = select(Lead).where(queue.held(instance.clock()), Lead.claimed_by != member.id)
-    leads = session.scalars(held.order_by(Lead.claimed_until, Lead.id).limit(MOST)).all()
-    rows = {row.lead.id: row for row in rows_of(session, leads, instance=instance)}
+    statement = select(Lead).where(queue.is_claimed(instance.clock()), Lead.claimed_by != member.id)
+    leads = session.scalars(statement.order_by(Lead.claimed_until, Lead.id).limit(TEAM_LIMIT)).all()
+    rows = {row.lead.id: row for row in load_rows(session, leads, instance=instance)}
     free = queue.page(
-        session, filters=Filters(held=HeldBy.NOBODY), limit=MOST, member=member, instance=instance
+        session,
+        filters=QueueFilters(claimed=ClaimedBy.NOBODY),
+        limit=TEAM_LIMIT,
+        member=member,
+        instance=instance,
     )
     return Team(_colleagues(session, instance), free, [rows[lead.id] for lead in leads], instance.clock())
 
 
 def _colleagues(session: Session, instance: Instance) -> Sequence[Colleague]:
-    """Whoever may call, those at the desk first."""
-    holding = select(Lead.claimed_by, func.count()).where(queue.held(instance.clock()))
-    holds = dict(session.execute(holding.group_by(Lead.claimed_by)).all())
+    """Return the staff members who may call, those at the desk first."""
+    counted = select(Lead.claimed_by, func.count()).where(queue.is_claimed(instance.clock()))
+    counts = dict(session.execute(counted.group_by(Lead.claimed_by)).all())
     seen = sessions.last_seen(session, instance=instance)
     able = [
         each.member
         for each in service.list_accounts(session)
         if not each.disabled_at and may(each.member, Permission.CLAIM_LEAD)
     ]
-    found = [Colleague(each.id, each.name, seen.get(each.id), holds.get(each.id, 0)) for each in able]
+    found = [Colleague(each.id, each.name, seen.get(each.id), counts.get(each.id, 0)) for each in able]
     return sorted(found, key=lambda each: (each.seen_at is None, each.name.casefold()))
 
 
-def record(session: Session, found: Team, *, member: Member, instance: Instance) -> None:
-    """Note in the log that `member` sees these requests, as a count."""
+def record(session: Session, page: Team, *, member: Member, instance: Instance) -> None:
+    """Record in the audit log that `member` read the team page: the number of leads only."""
     audit.record(
         session,
         Action.LEADS_LISTED,
         keyring=instance.keyring,
         at=instance.clock(),
         actor=member.actor,
-        details={"count": len(found.free.rows) + len(found.held), "kind": "team"},
+        details={"count": len(page.free.rows) + len(page.claimed), "kind": "team"},
     )

@@ -1,4 +1,4 @@
-"""One lead as its page shows it, gathered in one transaction and recorded as one look."""
+"""The lead page: everything it shows, read in one transaction and recorded as one view in the audit log."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,56 +17,58 @@ from intake.casework.assignment import ClaimRevoked
 from intake.casework.models import UndoState
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
-from intake.consent.service import Shown
+from intake.consent.service import AnsweredStatement
 from intake.instance import Instance
-from intake.leads import claims, eligibility, history, models, notes, reveal, suppression
+from intake.leads import claims, eligibility, models, notes, reveal, suppression
+from intake.leads import history as lead_history
 from intake.leads.claims import LeadAct
 from intake.leads.eligibility import ContactStatus
 from intake.leads.history import HistoryEntry
 from intake.leads.models import HoldReason, Lead, LeadStatus, LegalHold
-from intake.leads.reveal import Masked, Revealed
-from intake.leads.suppression import ListedStop
+from intake.leads.reveal import MaskedContact, RevealedContact
+from intake.leads.suppression import SuppressedContact
 
 
 @dataclass(frozen=True)
 class LeadView:
-    """Everything on the page of a lead.
+    """Everything on the page of a lead, for the staff member `member`.
 
-    `revealed` is what may be seen in full right now, `said` the latest answer to each statement,
-    `undoable` the act that we can still undo, `taken_back` whose act ended our hold, `again` what stands
-    on the do-not-contact list although they have asked again since.
+    `revealed`: contact data shown in full now. `answers`: the latest answer to each statement. `undoable`:
+    the act that the member can still undo. `revoked_claim`: who ended the member's claim, and when.
+    `asked_again`: entries of the suppression list that the person's newer request may lift. `hold`: the legal
+    hold.
     """
 
     lead: Lead
-    masked: Masked
-    standing: ContactStatus
+    masked: MaskedContact
+    contact_status: ContactStatus
     verdicts: Mapping[Channel, Verdict]
-    revealed: Mapping[Channel, Revealed]
-    told: Sequence[HistoryEntry]
-    said: Sequence[Shown]
-    again: Sequence[ListedStop]
+    revealed: Mapping[Channel, RevealedContact]
+    history: Sequence[HistoryEntry]
+    answers: Sequence[AnsweredStatement]
+    asked_again: Sequence[SuppressedContact]
     hold: LegalHold | None
     undoable: UndoState | None
     note: str
     note_mark: str
     names: Mapping[uuid.UUID, str]
-    taken_back: ClaimRevoked | None
+    revoked_claim: ClaimRevoked | None
     member: Member
     now: datetime
 
     @property
     def mine(self) -> bool:
-        """Whether we hold it."""
-        return claims.mine(self.lead, member=self.member, now=self.now)
+        """Whether the member has claimed the lead."""
+        return claims.is_claimed_by(self.lead, member=self.member, now=self.now)
 
     @property
-    def ran_out(self) -> bool:
-        """Whether our hold has run out and nobody else has taken the lead: we may still say how it went."""
+    def claim_expired(self) -> bool:
+        """Whether the member's claim expired without another since: an outcome may still be recorded."""
         return self.lead.claimed_by == self.member.id and not self.mine
 
     @property
     def holder(self) -> str | None:
-        """The colleague who holds it now, by name."""
+        """The name of the colleague who has claimed the lead now."""
         lead = self.lead
         if lead.claimed_by in (None, self.member.id) or not lead.claimed_until:
             return None
@@ -74,91 +76,99 @@ class LeadView:
 
     @property
     def seen(self) -> uuid.UUID:
-        """The newest act that this page tells; what comes after it, `since` finds."""
-        return self.told[0].id
+        """The id of the newest event on this page, for `since`."""
+        return self.history[0].id
 
     def since(self, seen: uuid.UUID) -> Sequence[HistoryEntry]:
-        """What has happened after a page that told `seen` last, newest first; at least the newest act."""
-        fresh = list(takewhile(lambda told: told.id != seen, self.told))
-        return fresh if 0 < len(fresh) < len(self.told) else self.told[:1]
+        """Return the entries after `seen`, newest first; at least the newest entry."""
+        newer = list(takewhile(lambda entry: entry.id != seen, self.history))
+        return newer if 0 < len(newer) < len(self.history) else self.history[:1]
 
     @property
     def undo_left(self) -> timedelta:
-        """For how long the act can still be undone, in begun minutes."""
-        left = undo.ends(self.undoable) - self.now if self.undoable else timedelta(0)
+        """For how long the act can still be undone, rounded up to full minutes."""
+        left = undo.undo_deadline(self.undoable) - self.now if self.undoable else timedelta(0)
         return -(-left // timedelta(minutes=1)) * timedelta(minutes=1)
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed."""
+        """Whether the lead is closed."""
         return self.lead.status is LeadStatus.CLOSED
 
     @property
     def hold_reasons(self) -> Sequence[HoldReason]:
-        """Why the law can make us keep it."""
+        """The reasons for a legal hold."""
         return list(HoldReason)
 
     def may(self, permission: Permission) -> bool:
-        """Whether we may, by role."""
+        """Return whether the member has `permission`."""
         return permission in self.member.permissions
 
     @property
     def may_reveal(self) -> bool:
-        """Whether a reveal would be refused for nothing but the gate."""
+        """Whether only the gate could refuse a reveal."""
         return self.may(Permission.REVEAL) and not self.closed and self.holder is None
 
     @property
     def may_lift(self) -> bool:
-        """Whether we may confirm that they have asked again, for some of it at least."""
-        return self.holder is None and any(self.may(each.needs) for each in self.again)
+        """Whether the member may lift at least one of the suppressions after a new request."""
+        return self.holder is None and any(self.may(each.required_permission) for each in self.asked_again)
 
     @property
     def who_may_lift(self) -> list[str]:
-        """Who may confirm what we may not (message ids)."""
-        return list(dict.fromkeys(each.who for each in self.again if not self.may(each.needs)))
+        """Who may lift the suppressions that the member may not (message ids)."""
+        return list(
+            dict.fromkeys(each.refusal for each in self.asked_again if not self.may(each.required_permission))
+        )
 
 
 def lead_view(
     session: Session,
     lead_id: uuid.UUID,
     *,
-    just: Revealed | None = None,
+    just_revealed: RevealedContact | None = None,
     masked: bool = False,
     member: Member,
     instance: Instance,
 ) -> LeadView:
-    """The page of one lead. `just` is what a reveal in this very transaction has opened; `masked` opens none.
+    """Load the page of one lead.
 
-    Recorded as one look, or as one more showing for each value that our hold keeps open. Raises
-    NotFound for an unknown lead and for one we may not see, alike.
+    `just_revealed`: what a reveal in the same transaction has opened. `masked`: show nothing in full.
+
+    Recorded as one view, or as a reveal of each value that the member's claim keeps open. Raises NotFound for
+    an unknown lead, and likewise when the member may not view leads.
     """
     lead = queue.one(session, lead_id, member=member)
     events = service.events_about(session, lead.id)
     shown = (
         []
         if masked
-        else reveal.record_reveal(session, lead, story=events, besides=just, member=member, instance=instance)
+        else reveal.record_reveal(
+            session, lead, events=events, exclude=just_revealed, member=member, instance=instance
+        )
     )
-    if not shown and not just:
+    if not shown and not just_revealed:
         LeadAct(session, lead, member, instance).record(Action.LEAD_VIEWED)
-    standing = eligibility.contact_status(session, lead)
-    again = suppression.asked_again(session, lead) if standing.suppressed else []
-    staff = {each for event in events for each in (event.actor_id, history.whom(event))} | {lead.claimed_by}
+    contact_status = eligibility.contact_status(session, lead)
+    asked_again = suppression.suppressions_asked_again(session, lead) if contact_status.suppressed else []
+    staff_ids = {each for event in events for each in (event.actor_id, lead_history.colleague_id(event))} | {
+        lead.claimed_by
+    }
     return LeadView(
         lead=lead,
-        masked=reveal.masked(session, lead, instance=instance),
-        standing=standing,
-        note=notes.of(session, lead, instance=instance) if may(member, Permission.LOG_OUTCOME) else "",
-        note_mark=notes.mark(lead, instance=instance),
-        verdicts={each: standing.verdict(each, instance) for each in Channel},
-        revealed={each.channel: each for each in [*shown, *([just] if just else [])]},
-        told=history.build_history(events, lead, now=instance.clock()),
-        said=list({each.event.kind: each for each in consent.shown(session, lead.id)}.values()),
-        again=again,
-        hold=models.legal_hold_of(session, lead.id),
-        undoable=undo.offered(session, lead, member=member, instance=instance),
-        names=names_of(session, {each for each in staff if each}),
-        taken_back=assignment.revoked_claim(session, events, member=member),
+        masked=reveal.mask_lead(session, lead, instance=instance),
+        contact_status=contact_status,
+        note=notes.open_note(session, lead, instance=instance) if may(member, Permission.LOG_OUTCOME) else "",
+        note_mark=notes.note_mac(lead, instance=instance),
+        verdicts={each: contact_status.verdict(each, instance) for each in Channel},
+        revealed={each.channel: each for each in [*shown, *([just_revealed] if just_revealed else [])]},
+        history=lead_history.build_history(events, lead, now=instance.clock()),
+        answers=list({each.event.kind: each for each in consent.answers_of(session, lead.id)}.values()),
+        asked_again=asked_again,
+        hold=models.load_legal_hold(session, lead.id),
+        undoable=undo.undoable_state(session, lead, member=member, instance=instance),
+        names=names_of(session, {each for each in staff_ids if each}),
+        revoked_claim=assignment.revoked_claim(session, events, member=member),
         member=member,
         now=instance.clock(),
     )

@@ -1,4 +1,4 @@
-"""Saying how it went: one outcome at a time, and what follows from it for the lead."""
+"""Recording the outcome of an attempt, its effects on the lead, and closing a lead manually."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -15,41 +15,44 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
-from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct, touch
+from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct, mark_changed
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, SuppressionReason
 
-ALWAYS = frozenset({Outcome.ASKED_TO_STOP, Outcome.THEY_CALLED_US})
-"""What can be noted whoever holds the lead, and whatever its status: both are acts of theirs."""
+ALWAYS_ALLOWED = frozenset({Outcome.ASKED_TO_STOP, Outcome.THEY_CALLED_US})
+"""Outcomes that can be recorded whatever the claim and status of the lead: acts of the person."""
 CALLS_ONLY = frozenset({Outcome.NO_ANSWER, Outcome.VOICEMAIL_LEFT, Outcome.SOMEBODY_ELSE})
 MESSAGES_ONLY = frozenset({Outcome.MESSAGE_SENT})
-CLOSES = {Outcome.DECLINED: CloseReason.DECLINED, Outcome.WRONG_NUMBER: CloseReason.WRONG_NUMBER}
-BY_HAND = (CloseReason.TALKED, CloseReason.DECLINED, CloseReason.NOT_REACHED)
-"""The reasons somebody may choose; the others follow from an outcome."""
-FURTHEST = timedelta(days=366)
+CLOSE_REASON_BY_OUTCOME = {
+    Outcome.DECLINED: CloseReason.DECLINED,
+    Outcome.WRONG_NUMBER: CloseReason.WRONG_NUMBER,
+}
+CHOSEN_CLOSE_REASONS = (CloseReason.TALKED, CloseReason.DECLINED, CloseReason.NOT_REACHED)
+"""The reasons a staff member may choose; the others follow from an outcome."""
+MAX_BOOKING_AHEAD = timedelta(days=366)
 NO_TIME = N_("Choose the day and time of the consultation, from now on and within a year.")
 
 
 class NoVoicemail(Refused):
-    """They said no voicemail, so none can be noted (promise G3)."""
+    """The person refused voicemail, so none can be recorded (promise G3)."""
 
     sentence = N_("They said no voicemail. It cannot be noted that one was left.")
 
 
 class NotAgreed(Refused):
-    """They never said yes to this channel."""
+    """The person never consented to this channel."""
 
     sentence = N_("They did not agree to this way of contact, so nothing can be noted for it.")
 
 
-class DoesNotFit(Refused):
-    """The outcome cannot happen on that channel."""
+class OutcomeNotPossible(Refused):
+    """The outcome is not possible on this channel."""
 
     sentence = N_("That cannot happen on this way of contact.")
 
 
-class SaidOtherwise(Refused):
-    """The same page was sent before with another outcome."""
+class PageAlreadyUsed(Refused):
+    """The same page was submitted before with another outcome."""
 
     sentence = N_("This page has already been used to note something else. Look at “So far”.")
 
@@ -66,100 +69,102 @@ def log(
     instance: Instance,
     booked_for: datetime | None = None,
 ) -> Attempt:
-    """Note one outcome, end our hold, and do what follows from it.
+    """Record one outcome, release the member's claim, and apply the effects on the lead.
 
-    `attempt_id` is born with the page, so a page sent twice notes once. Needs our hold, except for
-    what the person did (ALWAYS). Raises Held, NotHeld, Closed, Changed, NoVoicemail, NotAgreed,
-    DoesNotFit, SaidOtherwise (all 409) and Unprocessable on `booked_for`.
+    `attempt_id` is created with the page, so a page submitted twice records one attempt. The member must have
+    claimed the lead, except for ALWAYS_ALLOWED. Raises ClaimedByAnother, NotClaimed, AlreadyClosed,
+    ChangedMeanwhile, NoVoicemail, NotAgreed, OutcomeNotPossible, PageAlreadyUsed (all 409) and Unprocessable
+    on `booked_for`.
     """
     require(member, Permission.LOG_OUTCOME)
     act = LeadAct(session, lead, member, instance)
     attempt = Attempt(
         id=attempt_id, lead_id=lead.id, staff_id=member.id, channel=channel, outcome=outcome, at=act.now
     )
-    before = _first(act, attempt, booked_for)
-    if before:
-        return before
-    if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all the leads it ends, in one order
-        claims.lock(session, lead)
-    standing, was = eligibility.contact_status(session, lead), undo.snapshot(lead)
+    if earlier := _insert_once(act, attempt, booked_for):
+        return earlier
+    if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all leads that it ends, in a fixed order
+        claims.lock_lead(session, lead)
+    contact_status, snapshot = eligibility.contact_status(session, lead), undo.snapshot(lead)
     if outcome is Outcome.THEY_CALLED_US and booked_for and lead.version != version:
         raise ChangedMeanwhile  # another time may have been agreed meanwhile
-    if outcome not in ALWAYS:
-        _check(act, attempt, standing, version)
-    relied_on = standing.consents.get(CONTACT_KINDS[channel])
+    if outcome not in ALWAYS_ALLOWED:
+        _check(act, attempt, contact_status, version)
+    relied_on = contact_status.consents.get(CONTACT_KINDS[channel])
     attempt.consent_event_id = relied_on.id if relied_on else None
     act.record(Action.ATTEMPT_LOGGED, channel=channel, outcome=outcome)
-    _follow(act, attempt, standing, _appointment(act, outcome, booked_for))
-    undo.save_undo(act, was, attempt)
+    _apply_outcome(act, attempt, contact_status, _appointment(act, outcome, booked_for))
+    undo.save_undo(act, snapshot, attempt)
     return attempt
 
 
-def _first(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> Attempt | None:
-    """Take the page's id. The attempt it was used for before, or None when this is the first."""
+def _insert_once(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> Attempt | None:
+    """Insert the attempt. Returns the earlier one with the same id, or None when this is the first."""
     try:
         with act.session.begin_nested():
             act.session.add(attempt)
     except IntegrityError:
-        before = act.session.get(Attempt, attempt.id)
-        if before is None:
+        earlier = act.session.get(Attempt, attempt.id)
+        if earlier is None:
             raise NotFound from None
-        if before.undone_at and before.lead_id == attempt.lead_id:
+        if earlier.undone_at and earlier.lead_id == attempt.lead_id:
             raise ChangedMeanwhile from None
-        if _said(before) != _said(attempt) or _another_time(act, attempt, booked_for):
-            raise SaidOtherwise from None
-        return before
+        if _identity_of(earlier) != _identity_of(attempt) or _books_another_time(act, attempt, booked_for):
+            raise PageAlreadyUsed from None
+        return earlier
     return None
 
 
-def _said(attempt: Attempt) -> tuple[uuid.UUID, Outcome, Channel]:
+def _identity_of(attempt: Attempt) -> tuple[uuid.UUID, Outcome, Channel]:
     return attempt.lead_id, attempt.outcome, attempt.channel
 
 
-def _another_time(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> bool:
+def _books_another_time(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> bool:
     return attempt.outcome is Outcome.BOOKED and act.lead.booked_for != booked_for
 
 
-def _check(act: LeadAct, attempt: Attempt, standing: ContactStatus, version: int) -> None:
+def _check(act: LeadAct, attempt: Attempt, contact_status: ContactStatus, version: int) -> None:
     claims.refuse_if_claimed(act)
     if act.lead.version != version:
         raise ChangedMeanwhile
     if act.lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.require_claim(act)
-    _check_channel(attempt.outcome, attempt.channel, standing)
+    _check_channel(attempt.outcome, attempt.channel, contact_status)
 
 
-def _check_channel(outcome: Outcome, channel: Channel, standing: ContactStatus) -> None:
-    """They must have agreed once: a withdrawal in the middle of a call does not undo the call."""
-    answer = standing.consents.get(CONTACT_KINDS[channel])
+def _check_channel(outcome: Outcome, channel: Channel, contact_status: ContactStatus) -> None:
+    """Check that the channel was consented to once: a withdrawal during a call does not undo the call."""
+    answer = contact_status.consents.get(CONTACT_KINDS[channel])
     if answer is None or answer.state is State.REFUSED:
         raise NotAgreed
     if outcome in (MESSAGES_ONLY if channel is Channel.CALL else CALLS_ONLY):
-        raise DoesNotFit
-    if outcome is Outcome.VOICEMAIL_LEFT and not standing.voicemail:
+        raise OutcomeNotPossible
+    if outcome is Outcome.VOICEMAIL_LEFT and not contact_status.voicemail:
         raise NoVoicemail
 
 
 def _appointment(act: LeadAct, outcome: Outcome, booked_for: datetime | None) -> datetime | None:
-    """The time of the consultation: needed when one was booked, possible when they called us."""
+    """Return the time of the consultation: required when booked, optional when the person called us."""
     if outcome is Outcome.THEY_CALLED_US and booked_for is None:
         return None
     if outcome not in (Outcome.BOOKED, Outcome.THEY_CALLED_US):
         return None
-    if booked_for is None or not act.now < booked_for < act.now + FURTHEST:
+    if booked_for is None or not act.now < booked_for < act.now + MAX_BOOKING_AHEAD:
         raise Unprocessable({"booked_for": [NO_TIME]}, NO_TIME)
     return booked_for
 
 
-def _follow(act: LeadAct, attempt: Attempt, standing: ContactStatus, booked_for: datetime | None) -> None:
-    """What an outcome changes. The promise is kept by the first try, whatever came of it."""
+def _apply_outcome(
+    act: LeadAct, attempt: Attempt, contact_status: ContactStatus, booked_for: datetime | None
+) -> None:
+    """Apply the outcome to the lead. The first attempt keeps the promise, whatever its outcome."""
     lead = act.lead
-    if attempt.outcome is Outcome.ASKED_TO_STOP:  # locks before anything of a lead is written
+    if attempt.outcome is Outcome.ASKED_TO_STOP:  # takes its locks before any lead is written
         suppression.stop(
             act.session, lead, actor=act.member.actor, method=Method.STAFF, instance=act.instance
         )
-    touch(lead)
+    mark_changed(lead)
     lead.first_contact_at = lead.first_contact_at or attempt.at
     if lead.claimed_by == act.member.id:
         lead.claimed_by = lead.claimed_until = None
@@ -169,39 +174,42 @@ def _follow(act: LeadAct, attempt: Attempt, standing: ContactStatus, booked_for:
         lead.status, lead.booked_for = LeadStatus.BOOKED, booked_for
     elif lead.status is LeadStatus.NEW:
         lead.status = LeadStatus.TRYING
-    _end(act, attempt, standing)
+    _close_if_final(act, attempt, contact_status)
 
 
-def _end(act: LeadAct, attempt: Attempt, standing: ContactStatus) -> None:
-    """Close where the outcome is the end of it."""
-    if attempt.outcome in CLOSES:
-        act.close(CLOSES[attempt.outcome])
-    elif _used_up(act, attempt, standing):
+def _close_if_final(act: LeadAct, attempt: Attempt, contact_status: ContactStatus) -> None:
+    """Close the lead where the outcome is final."""
+    if attempt.outcome in CLOSE_REASON_BY_OUTCOME:
+        act.close(CLOSE_REASON_BY_OUTCOME[attempt.outcome])
+    elif _is_last_try(act, attempt, contact_status):
         act.close(CloseReason.NOT_REACHED)
     if attempt.outcome is Outcome.WRONG_NUMBER:
-        _suppress_wrong(act, attempt.channel)
+        _suppress_wrong_contact(act, attempt.channel)
 
 
-def _used_up(act: LeadAct, attempt: Attempt, standing: ContactStatus) -> bool:
-    """Whether this unanswered call was the last try we may make: then we leave them in peace.
+def _is_last_try(act: LeadAct, attempt: Attempt, contact_status: ContactStatus) -> bool:
+    """Return whether this unanswered call was the last attempt allowed.
 
-    Another channel they agreed to, with tries left, keeps the lead open: they asked for that too.
+    Another channel with consent and attempts left keeps the lead open.
     """
     if attempt.outcome not in CALLS_ONLY or act.lead.status is not LeadStatus.TRYING:
         return False
-    return last_call(standing, act.instance)
+    return last_call(contact_status, act.instance)
 
 
-def last_call(standing: ContactStatus, instance: Instance, *, coming: int = 0) -> bool:
-    """Whether no try is left on any channel; `coming` counts calls that are still to be noted."""
-    most = instance.clinic.contact.at_most
-    usable = [each for each in standing.channels if each not in standing.suppressed]
+def last_call(contact_status: ContactStatus, instance: Instance, *, coming: int = 0) -> bool:
+    """Return whether no attempt is left on any channel; `coming` adds calls that are not recorded yet."""
+    limit = instance.clinic.contact.at_most
+    usable = [each for each in contact_status.channels if each not in contact_status.suppressed]
     calls = {Channel.CALL: coming}
-    return all(standing.tried(each) + calls.get(each, 0) >= most(each) for each in usable)
+    return all(contact_status.tried(each) + calls.get(each, 0) >= limit(each) for each in usable)
 
 
-def _suppress_wrong(act: LeadAct, channel: Channel) -> None:
-    """The number or address is somebody else's, who never asked for anything: forget it at once (OC-15)."""
+def _suppress_wrong_contact(act: LeadAct, channel: Channel) -> None:
+    """Suppress the number or address and make the lead due for erasure: it belongs to a third party.
+
+    That person never consented to anything, so their contact data is not kept.
+    """
     kind, index = (
         ("email", act.lead.email_index) if channel is Channel.EMAIL else ("phone", act.lead.phone_index)
     )
@@ -214,15 +222,15 @@ def _suppress_wrong(act: LeadAct, channel: Channel) -> None:
 def close(
     session: Session, lead: Lead, *, reason: CloseReason, member: Member, version: int, instance: Instance
 ) -> None:
-    """Close by hand, for one of BY_HAND. Closing again for the same reason changes nothing.
+    """Close the lead manually for one of CHOSEN_CLOSE_REASONS; a second time for the same changes nothing.
 
-    Raises Held when a colleague holds the lead, Changed, Closed.
+    Raises ClaimedByAnother, ChangedMeanwhile and AlreadyClosed (409).
     """
     require(member, Permission.CLOSE_LEAD)
     act = LeadAct(session, lead, member, instance)
-    if reason not in BY_HAND:
+    if reason not in CHOSEN_CLOSE_REASONS:
         raise Refused
-    claims.lock(session, lead)
+    claims.lock_lead(session, lead)
     if lead.status is LeadStatus.CLOSED:
         if lead.close_reason is not reason:
             raise AlreadyClosed if lead.version == version else ChangedMeanwhile
@@ -230,6 +238,6 @@ def close(
     claims.refuse_if_claimed(act)
     if lead.version != version:
         raise ChangedMeanwhile
-    was = undo.snapshot(lead)
+    snapshot = undo.snapshot(lead)
     act.close(reason)
-    undo.save_undo(act, was)
+    undo.save_undo(act, snapshot)

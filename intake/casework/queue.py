@@ -1,6 +1,8 @@
-"""The queue: who waits, in the order of broken and soonest promise, and who may be called this minute.
+"""The queue of leads, ordered by promise, and the hand-over page between two shifts.
 
-Every page costs the same few statements, however many leads stand on it.
+A page takes a fixed number of statements, however many leads are on it. Both pages are masked. They only
+read, in a read-only transaction; the view then calls `record_queue_read` or `record_handover` in a writing
+one.
 """
 
 import uuid
@@ -19,31 +21,31 @@ from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action
 from intake.audit.service import PageStart
 from intake.calling.availability import local
-from intake.casework.queue_rows import Group, Row, rows_of
+from intake.casework.queue_rows import Group, QueueRow, load_rows
 from intake.conf.clinic import Channel
 from intake.consent.models import ConsentEvent, State
 from intake.core.errors import NotFound
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
 from intake.leads.eligibility import CONTACT_KINDS
-from intake.leads.models import Lead, LeadStatus, waiting
+from intake.leads.models import Lead, LeadStatus, is_waiting
 
-PAGE = 100
-MOST_COUNTED = 1000
-"""Nobody needs to know how many more there are; counting them all would cost more the more there are."""
-_Vocabulary = TypeVar("_Vocabulary", bound=StrEnum)
+PAGE_SIZE = 100
+COUNT_LIMIT = 1000
+"""Counting stops here, so that the cost of a page does not grow with the table."""
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class Show(StrEnum):
-    """Which leads: those still to be reached, those with an appointment, or the closed ones."""
+    """Which leads are listed: open, booked or closed ones."""
 
     OPEN = "open"
     BOOKED = "booked"
     CLOSED = "closed"
 
 
-class HeldBy(StrEnum):
-    """Who holds them."""
+class ClaimedBy(StrEnum):
+    """Filter by claim: the member's own, or unclaimed."""
 
     ME = "me"
     NOBODY = "nobody"
@@ -53,59 +55,59 @@ _STATUSES = {Show.BOOKED: LeadStatus.BOOKED, Show.CLOSED: LeadStatus.CLOSED}
 
 
 @dataclass(frozen=True)
-class Filters:
-    """What an address may ask for; nothing in it is about anybody."""
+class QueueFilters:
+    """The filters of a queue page, as in its query string; none of them identifies a person."""
 
     show: Show = Show.OPEN
     language: str | None = None
     channel: Channel | None = None
-    held: HeldBy | None = None
+    claimed: ClaimedBy | None = None
 
     @classmethod
-    def read(cls, words: Mapping[str, str]) -> Self:
-        """The filters that an address names. A word that names none filters nothing."""
-        language = words.get("language")
+    def read(cls, args: Mapping[str, str]) -> Self:
+        """Parse a query string; unknown values are ignored."""
+        language = args.get("language")
         return cls(
-            show=_word(Show, words.get("show")) or Show.OPEN,
+            show=_choice(Show, args.get("show")) or Show.OPEN,
             language=language if language in LANGUAGES else None,
-            channel=_word(Channel, words.get("channel")),
-            held=_word(HeldBy, words.get("held")),
+            channel=_choice(Channel, args.get("channel")),
+            claimed=_choice(ClaimedBy, args.get("held")),
         )
 
     @property
-    def words(self) -> dict[str, str]:
-        """As an address carries them; what filters nothing is left out."""
-        chosen = {"language": self.language, "channel": self.channel, "held": self.held}
+    def query(self) -> dict[str, str]:
+        """The filters as query parameters; those that are not set are left out."""
+        values = {"language": self.language, "channel": self.channel, "held": self.claimed}
         show = {} if self.show is Show.OPEN else {"show": self.show.value}
-        return show | {name: str(value) for name, value in chosen.items() if value}
+        return show | {name: str(value) for name, value in values.items() if value}
 
 
-def _word(vocabulary: type[_Vocabulary], word: str | None) -> _Vocabulary | None:
-    return vocabulary(word) if word in set(vocabulary) else None
+def _choice(choices: type[_Choice], word: str | None) -> _Choice | None:
+    return choices(word) if word in set(choices) else None
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows in order, how many there are in all, where it and where the next one begin.
+    """One page of the queue: its rows in order, the total, and where this page and the next one begin.
 
-    `total` stops at 1,000; `beyond` says that there are more.
+    `total` stops at COUNT_LIMIT; `beyond` says that there may be more. `mine`: the member's claimed leads.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[QueueRow]
     total: int
     after: PageStart | None
-    filters: Filters
+    filters: QueueFilters
     now: datetime
-    mine: Sequence[Row] = field(default=())
+    mine: Sequence[QueueRow] = field(default=())
     begins: PageStart | None = None
 
     @property
     def beyond(self) -> bool:
-        """Whether there are more than were counted."""
-        return self.total >= MOST_COUNTED
+        """Whether counting stopped at the limit."""
+        return self.total >= COUNT_LIMIT
 
-    def of(self, group: Group) -> list[Row]:
-        """The rows under one heading; those nobody has tried yet come first."""
+    def of(self, group: Group) -> list[QueueRow]:
+        """Return the rows of one group; those without an attempt come first."""
         rows = [row for row in self.rows if row.group == group]
         return sorted(rows, key=lambda row: row.lead.status is not LeadStatus.NEW)
 
@@ -113,30 +115,29 @@ class Page:
 def page(
     session: Session,
     *,
-    filters: Filters,
+    filters: QueueFilters,
     after: PageStart | None = None,
     limit: int | None = None,
     member: Member,
     instance: Instance,
 ) -> Page:
-    """Up to `limit` (100) leads by promise, soonest first; the closed ones latest first.
+    """Return up to `limit` (100) leads by promise, soonest first; closed ones by closing time, latest first.
 
-    Only reads, so that nobody who writes has to wait for it; whoever shows it calls `record` before.
-    Raises NotAllowed without the permission.
+    Only reads. Raises NotAllowed without the permission.
     """
     require(member, Permission.LIST_LEADS)
-    wanted = _wanted(filters, member, instance.clock())
-    size = limit or PAGE
-    found = session.scalars(_after(wanted, filters, after).limit(size + 1)).all()
+    statement = _matching(filters, member, instance.clock())
+    size = limit or PAGE_SIZE
+    found = session.scalars(_sorted_from(statement, filters, after).limit(size + 1)).all()
     leads = found[:size]
-    counted = wanted.with_only_columns(Lead.id).limit(MOST_COUNTED).subquery()
+    counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
     total = session.scalar(select(func.count()).select_from(counted)) or 0
-    mine = session.scalars(_held_by(member, instance.clock())).all()
-    rows = {row.lead.id: row for row in rows_of(session, {*leads, *mine}, instance=instance)}
+    mine = session.scalars(_claimed_by(member, instance.clock())).all()
+    rows = {row.lead.id: row for row in load_rows(session, {*leads, *mine}, instance=instance)}
     return Page(
         rows=[rows[lead.id] for lead in leads],
         total=total,
-        after=_spot(leads[-1], filters) if len(found) > size else None,
+        after=_page_start_of(leads[-1], filters) if len(found) > size else None,
         filters=filters,
         now=instance.clock(),
         mine=[rows[lead.id] for lead in mine],
@@ -144,35 +145,35 @@ def page(
     )
 
 
-def _wanted(filters: Filters, member: Member, now: datetime) -> Select[Lead]:
+def _matching(filters: QueueFilters, member: Member, now: datetime) -> Select[Lead]:
     shown = _STATUSES.get(filters.show)
-    wanted = select(Lead).where(Lead.status == shown if shown else waiting())
-    if not shown:  # what is only kept by a legal hold is nobody's work any more
-        wanted = wanted.where(Lead.purge_after > now)
+    statement = select(Lead).where(Lead.status == shown if shown else is_waiting())
+    if not shown:  # leads kept only by a legal hold need no more work
+        statement = statement.where(Lead.purge_after > now)
     if filters.language:
-        wanted = wanted.where(Lead.language == filters.language)
+        statement = statement.where(Lead.language == filters.language)
     if filters.channel:
-        wanted = wanted.where(_agreed_to(filters.channel))
-    if filters.held is HeldBy.ME:
-        wanted = wanted.where(Lead.id.in_(_held_by(member, now).with_only_columns(Lead.id)))
-    if filters.held is HeldBy.NOBODY:
-        wanted = wanted.where(or_(Lead.claimed_by.is_(None), Lead.claimed_until <= now))
-    return wanted
+        statement = statement.where(_agreed_to(filters.channel))
+    if filters.claimed is ClaimedBy.ME:
+        statement = statement.where(Lead.id.in_(_claimed_by(member, now).with_only_columns(Lead.id)))
+    if filters.claimed is ClaimedBy.NOBODY:
+        statement = statement.where(or_(Lead.claimed_by.is_(None), Lead.claimed_until <= now))
+    return statement
 
 
-def held(now: datetime) -> ColumnElement[bool]:
-    """Whether somebody holds it right now."""
+def is_claimed(now: datetime) -> ColumnElement[bool]:
+    """SQL condition: the lead is claimed at `now`."""
     return and_(Lead.claimed_by.is_not(None), Lead.claimed_until > now)
 
 
-def _held_by(member: Member, now: datetime) -> Select[Lead]:
-    return select(Lead).where(held(now), Lead.claimed_by == member.id).order_by(Lead.claimed_until)
+def _claimed_by(member: Member, now: datetime) -> Select[Lead]:
+    return select(Lead).where(is_claimed(now), Lead.claimed_by == member.id).order_by(Lead.claimed_until)
 
 
 def _agreed_to(channel: Channel) -> ColumnElement[bool]:
-    """The last answer to the channel's statement was yes."""
+    """SQL condition: the latest answer to the channel's statement is consent."""
     later = aliased(ConsentEvent)
-    overtaken = exists().where(
+    superseded = exists().where(
         later.lead_id == ConsentEvent.lead_id,
         later.kind == ConsentEvent.kind,
         later.state != State.GIVEN,
@@ -182,26 +183,26 @@ def _agreed_to(channel: Channel) -> ColumnElement[bool]:
         ConsentEvent.lead_id == Lead.id,
         ConsentEvent.kind == CONTACT_KINDS[channel],
         ConsentEvent.state == State.GIVEN,
-        ~overtaken,
+        ~superseded,
     )
 
 
-def _after(wanted: Select[Lead], filters: Filters, after: PageStart | None) -> Select[Lead]:
-    """Sorted, and from the spot on: a page costs the same wherever it begins."""
+def _sorted_from(statement: Select[Lead], filters: QueueFilters, after: PageStart | None) -> Select[Lead]:
+    """Sort, and start at `after` by comparison instead of OFFSET: any page costs the same."""
     if filters.show is Show.CLOSED:
-        ordered = wanted.order_by(Lead.closed_at.desc(), Lead.id.desc())
-        return ordered.where(after.before(Lead.closed_at, Lead.id)) if after else ordered
-    ordered = wanted.order_by(Lead.promise_at, Lead.id)
-    return ordered.where(after.behind(Lead.promise_at, Lead.id)) if after else ordered
+        ordered = statement.order_by(Lead.closed_at.desc(), Lead.id.desc())
+        return ordered.where(after.older(Lead.closed_at, Lead.id)) if after else ordered
+    ordered = statement.order_by(Lead.promise_at, Lead.id)
+    return ordered.where(after.newer(Lead.promise_at, Lead.id)) if after else ordered
 
 
-def _spot(lead: Lead, filters: Filters) -> PageStart:
+def _page_start_of(lead: Lead, filters: QueueFilters) -> PageStart:
     closed = lead.closed_at if filters.show is Show.CLOSED else None
     return PageStart(closed or lead.promise_at, lead.id)
 
 
 def one(session: Session, lead_id: uuid.UUID, *, member: Member) -> Lead:
-    """The lead, if there is one and `member` may see leads. Raises NotFound, for both alike."""
+    """Return the lead. Raises NotFound for an unknown one, and likewise when `member` may not view leads."""
     lead = session.get(Lead, lead_id) if Permission.VIEW_LEAD in member.permissions else None
     if lead is None:
         raise NotFound
@@ -209,7 +210,7 @@ def one(session: Session, lead_id: uuid.UUID, *, member: Member) -> Lead:
 
 
 def record_queue_read(session: Session, page: Page, *, member: Member, instance: Instance) -> None:
-    """Note in the log that `member` sees this page of the queue, as a count."""
+    """Record in the audit log that `member` read this page of the queue: the number of rows only."""
     audit.record(
         session,
         Action.LEADS_LISTED,
@@ -220,19 +221,17 @@ def record_queue_read(session: Session, page: Page, *, member: Member, instance:
     )
 
 
-# --- The hand-over: what the next shift has to know, in one look, masked like the queue.
-
-AHEAD = timedelta(hours=4)
-"""How far ahead a promise is of interest: half a shift."""
-MOST = 50
-"""So many of each kind; more than that is the queue's business."""
+HANDOVER_AHEAD = timedelta(hours=4)
+"""How far ahead the hand-over lists promises that are due: half a shift."""
+HANDOVER_LIMIT = 50
+"""Leads listed per kind on the hand-over page."""
 
 
-class Loose(StrEnum):
-    """What may be forgotten between two shifts, in the order of the page."""
+class HandoverKind(StrEnum):
+    """What the next shift has to take care of, in the order of the page."""
 
-    HELD = "held"
-    LOOKED_AT = "looked_at"
+    CLAIMED = "held"
+    OPENED = "looked_at"
     BROKEN = "broken"
     DUE = "due"
     TODAY = "today"
@@ -240,16 +239,16 @@ class Loose(StrEnum):
 
 @dataclass(frozen=True)
 class Handover:
-    """What is left, by kind. `more` names the kinds of which not all are shown."""
+    """Rows by kind. `more`: kinds with more leads than listed. `mine`: number of the member's claims."""
 
-    rows: Mapping[Loose, Sequence[Row]]
-    more: frozenset[Loose]
+    rows: Mapping[HandoverKind, Sequence[QueueRow]]
+    more: frozenset[HandoverKind]
     mine: int
     now: datetime
 
     @property
     def nothing(self) -> bool:
-        """Whether everything is done."""
+        """Whether there is nothing to hand over."""
         return not any(self.rows.values())
 
     @property
@@ -259,52 +258,52 @@ class Handover:
 
 
 def handover(session: Session, *, member: Member, instance: Instance) -> Handover:
-    """What is left to say to the next shift, soonest first.
+    """Return the hand-over page, soonest first.
 
-    Who holds what, what was looked at without an outcome, which promises are broken or due within four
-    hours, and today's consultations on the clinic's clock. Only reads; whoever shows it calls `record`.
-    Raises NotAllowed without the permission.
+    Claimed leads, leads opened without an outcome, promises broken or due within four hours, and today's
+    consultations on the clinic's clock. Only reads. Raises NotAllowed without the permission.
     """
     require(member, Permission.LIST_LEADS)
     now = instance.clock()
     found = {
-        kind: session.scalars(wanted.limit(MOST + 1)).all() for kind, wanted in _handover_query(now, instance)
+        kind: session.scalars(statement.limit(HANDOVER_LIMIT + 1)).all()
+        for kind, statement in _handover_query(now, instance)
     }
-    shown = {kind: leads[:MOST] for kind, leads in found.items()}
+    shown = {kind: leads[:HANDOVER_LIMIT] for kind, leads in found.items()}
     leads = {lead for each in shown.values() for lead in each}
-    rows = {row.lead.id: row for row in rows_of(session, leads, instance=instance)}
+    rows = {row.lead.id: row for row in load_rows(session, leads, instance=instance)}
     return Handover(
         rows={kind: [rows[lead.id] for lead in each] for kind, each in shown.items()},
-        more=frozenset(kind for kind, each in found.items() if len(each) > MOST),
-        mine=sum(lead.claimed_by == member.id for lead in found[Loose.HELD]),
+        more=frozenset(kind for kind, each in found.items() if len(each) > HANDOVER_LIMIT),
+        mine=sum(lead.claimed_by == member.id for lead in found[HandoverKind.CLAIMED]),
         now=now,
     )
 
 
-def _handover_query(now: datetime, instance: Instance) -> Iterator[tuple[Loose, Select[Lead]]]:
+def _handover_query(now: datetime, instance: Instance) -> Iterator[tuple[HandoverKind, Select[Lead]]]:
     new = select(Lead).where(Lead.status == LeadStatus.NEW).order_by(Lead.promise_at, Lead.id)
     begins, ends = _today(now, instance.clinic.time_zone)
-    yield Loose.HELD, select(Lead).where(held(now)).order_by(Lead.claimed_until)
-    yield Loose.LOOKED_AT, _looked_at(now)
-    yield Loose.BROKEN, new.where(Lead.promise_at <= now)
-    yield Loose.DUE, new.where(Lead.promise_at > now, Lead.promise_at <= now + AHEAD)
+    yield HandoverKind.CLAIMED, select(Lead).where(is_claimed(now)).order_by(Lead.claimed_until)
+    yield HandoverKind.OPENED, _opened_without_outcome(now)
+    yield HandoverKind.BROKEN, new.where(Lead.promise_at <= now)
+    yield HandoverKind.DUE, new.where(Lead.promise_at > now, Lead.promise_at <= now + HANDOVER_AHEAD)
     yield (
-        Loose.TODAY,
+        HandoverKind.TODAY,
         select(Lead)
         .where(Lead.booked_for >= begins, Lead.booked_for < ends, Lead.status == LeadStatus.BOOKED)
         .order_by(Lead.booked_for),
     )
 
 
-def _looked_at(now: datetime) -> Select[Lead]:
-    """Opened by a hold or a reveal that ended without an outcome (decisions.md 12)."""
+def _opened_without_outcome(now: datetime) -> Select[Lead]:
+    """Leads opened by a claim or a reveal that ended without an outcome."""
     opened = Lead.opened_at.is_not(None), Lead.first_contact_at.is_(None), Lead.closed_at.is_(None)
-    free = not_(held(now))
+    free = not_(is_claimed(now))
     return select(Lead).where(*opened, free).order_by(Lead.opened_at, Lead.id)
 
 
 def _today(now: datetime, zone: str) -> tuple[datetime, datetime]:
-    """When the clinic's day begins and ends; a day of 23 or 25 hours is one day too."""
+    """Return the start and end of the clinic's calendar day: 23, 24 or 25 hours."""
     day = local(now, zone).date()
     begins, ends = (
         datetime.combine(each, time.min, ZoneInfo(zone)).astimezone(UTC)
@@ -314,7 +313,7 @@ def _today(now: datetime, zone: str) -> tuple[datetime, datetime]:
 
 
 def record_handover(session: Session, page: Handover, *, member: Member, instance: Instance) -> None:
-    """Note in the log that `member` sees the hand-over, as a count."""
+    """Record in the audit log that `member` read the hand-over: the number of rows only."""
     audit.record(
         session,
         Action.LEADS_LISTED,

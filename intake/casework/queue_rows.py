@@ -1,4 +1,4 @@
-"""Leads as staff see them in a list: masked, with the gate's answer; many at once in a few statements."""
+"""Leads as rows of a list: masked, with the gate's verdict, loaded in a fixed number of statements."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -15,11 +15,11 @@ from intake.instance import Instance
 from intake.leads import eligibility, reveal
 from intake.leads.eligibility import ContactStatus
 from intake.leads.models import Lead, LeadStatus
-from intake.leads.reveal import Masked
+from intake.leads.reveal import MaskedContact
 
 
 class Group(StrEnum):
-    """Under which heading a row stands, in this order."""
+    """The heading under which a row is listed, in this order."""
 
     BROKEN = "broken"
     NOW = "now"
@@ -29,53 +29,61 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One lead as the queue shows it: masked, with the gate's answer on the channel that opens first."""
+class QueueRow:
+    """One lead as the queue shows it: masked, with the gate's verdict on its best channel."""
 
     lead: Lead
-    masked: Masked
-    standing: ContactStatus
+    masked: MaskedContact
+    contact_status: ContactStatus
     channel: Channel
     verdict: Verdict
     group: Group
     holder: str | None
 
 
-def rows_of(session: Session, leads: Collection[Lead], *, instance: Instance) -> list[Row]:
-    """The leads as rows: their keys, consents, tries, suppressions and holders in one statement each."""
-    several = list(leads)
-    if not several:
+def load_rows(session: Session, leads: Collection[Lead], *, instance: Instance) -> list[QueueRow]:
+    """Load the leads as rows; keys, consents, attempts, suppressions and claims take one statement each."""
+    leads = list(leads)
+    if not leads:
         return []
-    masked = reveal.masked_of(session, several, instance=instance)
-    standings = eligibility.contact_statuses(session, several)
-    names = names_of(session, {lead.claimed_by for lead in several if lead.claimed_by})
-    return [_row(lead, masked[lead.id], standings[lead.id], names, instance) for lead in several]
+    masked = reveal.mask_leads(session, leads, instance=instance)
+    statuses = eligibility.contact_statuses(session, leads)
+    names = names_of(session, {lead.claimed_by for lead in leads if lead.claimed_by})
+    return [_row(lead, masked[lead.id], statuses[lead.id], names, instance) for lead in leads]
 
 
 def _row(
-    lead: Lead, masked: Masked, standing: ContactStatus, names: Mapping[uuid.UUID, str], instance: Instance
-) -> Row:
+    lead: Lead,
+    masked: MaskedContact,
+    standing: ContactStatus,
+    names: Mapping[uuid.UUID, str],
+    instance: Instance,
+) -> QueueRow:
     now = instance.clock()
-    channel, verdict = opens_first(standing, instance)
-    held = lead.claimed_by if lead.claimed_until and lead.claimed_until > now else None
+    channel, verdict = best_channel(contact_status, instance)
+    claimed_by = lead.claimed_by if lead.claimed_until and lead.claimed_until > now else None
     group = _group(lead, allowed=verdict.allowed, now=now)
-    return Row(lead, masked, standing, channel, verdict, group, names.get(held) if held else None)
+    return QueueRow(
+        lead, masked, contact_status, channel, verdict, group, names.get(claimed_by) if claimed_by else None
+    )
 
 
-def opens_first(standing: ContactStatus, instance: Instance) -> tuple[Channel, Verdict]:
-    """The channel to use now, else the one that opens first; without any consent, calls."""
-    verdicts = [(each, standing.verdict(each, instance)) for each in standing.channels or (Channel.CALL,)]
-    return min(verdicts, key=lambda each: (not each[1].allowed, _opening(each[1])))
+def best_channel(contact_status: ContactStatus, instance: Instance) -> tuple[Channel, Verdict]:
+    """Return the channel that may be used now, else the one that opens first; without any consent, calls."""
+    verdicts = [
+        (each, contact_status.verdict(each, instance)) for each in contact_status.channels or (Channel.CALL,)
+    ]
+    return min(verdicts, key=lambda each: (not each[1].allowed, _opening_order(each[1])))
 
 
-def _opening(verdict: Verdict) -> float:
+def _opening_order(verdict: Verdict) -> float:
     if verdict.allowed:
         return 0.0
     return verdict.opens_at.timestamp() if verdict.opens_at else float("inf")
 
 
 def _group(lead: Lead, *, allowed: bool, now: datetime) -> Group:
-    """A promise is broken when its time has come and nobody has tried."""
+    """Return the group; a promise is broken when its time has passed without an attempt."""
     if lead.status is LeadStatus.CLOSED:
         return Group.CLOSED
     if lead.status is LeadStatus.BOOKED:

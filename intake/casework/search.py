@@ -1,4 +1,7 @@
-"""Finding a lead by its whole reference, number or address; never by a name, never by a part (AC-07)."""
+"""Exact search for leads by a whole reference, phone number or email address.
+
+Names and parts are not searched: numbers and addresses are found by blind index, and names have none.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +14,7 @@ from sqlalchemy.orm import Session
 from intake import audit
 from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action
-from intake.casework.queue_rows import Row, rows_of
+from intake.casework.queue_rows import QueueRow, load_rows
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
@@ -20,14 +23,14 @@ from intake.leads.models import Lead
 from intake.leads.submission import REFERENCE_BYTES
 from intake.security import crypto
 
-MOST = 50
+MAX_RESULTS = 50
 _REFERENCE_LENGTH = REFERENCE_BYTES * 8 // 5
-WHAT_TO_TYPE = N_("Type a whole reference, phone number or email address.")
-WHOM_TO_STOP = N_("Type a whole phone number or email address.")
+NOT_A_TERM = N_("Type a whole reference, phone number or email address.")
+NOT_A_CONTACT = N_("Type a whole phone number or email address.")
 
 
 class TermKind(StrEnum):
-    """What somebody typed."""
+    """What a search term is."""
 
     REFERENCE = "reference"
     PHONE = "phone"
@@ -36,38 +39,40 @@ class TermKind(StrEnum):
 
 @dataclass(frozen=True)
 class Term:
-    """What was typed, in the one form we look it up in; it never reaches a log."""
+    """A search term in normal form. Its value is kept out of `repr`, so that it reaches no log."""
 
     kind: TermKind
     value: str = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Found:
-    """The leads behind a term, masked, newest first."""
+class SearchResult:
+    """The leads found for a term, masked, newest first."""
 
     kind: TermKind
-    rows: Sequence[Row]
+    rows: Sequence[QueueRow]
 
 
-def find(session: Session, *, term: str, member: Member, instance: Instance) -> Found:
-    """Look `term` up exactly. Recorded as kind and hit or miss, never the term (decisions.md 12).
+def find(session: Session, *, term: str, member: Member, instance: Instance) -> SearchResult:
+    """Look `term` up exactly; returns at most 50 leads.
 
-    Raises NotAllowed, and Unprocessable on `term` when it is none of the three.
+    The audit log records the kind of the term and whether there was a hit, not the term.
+
+    Raises NotAllowed, and Unprocessable on `term` when it is none of the three kinds.
     """
     require(member, Permission.FIND_LEAD)
-    sought = read_term(term)
-    wanted = select(Lead).where(_matching(sought, instance)).order_by(Lead.asked_at.desc()).limit(MOST)
-    rows = rows_of(session, session.scalars(wanted).all(), instance=instance)
+    parsed = read_term(term)
+    wanted = select(Lead).where(_matching(parsed, instance)).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
+    rows = load_rows(session, session.scalars(wanted).all(), instance=instance)
     audit.record(
         session,
         Action.LEADS_SEARCHED,
         keyring=instance.keyring,
         at=instance.clock(),
         actor=member.actor,
-        details={"kind": sought.kind.value, "hit": bool(rows)},
+        details={"kind": parsed.kind.value, "hit": bool(rows)},
     )
-    return Found(sought.kind, rows)
+    return SearchResult(parsed.kind, rows)
 
 
 def _matching(term: Term, instance: Instance) -> ColumnElement[bool]:
@@ -77,18 +82,18 @@ def _matching(term: Term, instance: Instance) -> ColumnElement[bool]:
     return (Lead.phone_index if term.kind is TermKind.PHONE else Lead.email_index) == index
 
 
-def read_term(words: str) -> Term:
-    """What `words` are, as we look them up. Raises Unprocessable on `term`."""
-    reference = crypto.read_crockford(words)
-    if len(reference) == _REFERENCE_LENGTH and set(reference) <= set(crypto.CROCKFORD) and "@" not in words:
+def read_term(text: str) -> Term:
+    """Parse a reference, phone number or email address. Raises Unprocessable on `term`."""
+    reference = crypto.normalise_crockford(text)
+    if len(reference) == _REFERENCE_LENGTH and set(reference) <= set(crypto.CROCKFORD) and "@" not in text:
         return Term(TermKind.REFERENCE, reference)
-    return read_contact(words, WHAT_TO_TYPE)
+    return read_contact(text, NOT_A_TERM)
 
 
-def read_contact(words: str, sentence: str = WHOM_TO_STOP) -> Term:
-    """A number or an address, as we look it up. Raises Unprocessable on `term` with `sentence`."""
-    kind, read = (TermKind.EMAIL, form.clean_email) if "@" in words else (TermKind.PHONE, form.clean_phone)
+def read_contact(text: str, sentence: str = NOT_A_CONTACT) -> Term:
+    """Parse a phone number or email address. Raises Unprocessable on `term` with `sentence`."""
+    kind, clean = (TermKind.EMAIL, form.clean_email) if "@" in text else (TermKind.PHONE, form.clean_phone)
     try:
-        return Term(kind, read(words))
+        return Term(kind, clean(text))
     except ValidationError:
         raise Unprocessable({"term": [sentence]}, sentence) from None

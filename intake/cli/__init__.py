@@ -1,4 +1,4 @@
-"""The operator's door: one command per act, English on a terminal, nothing personal in arguments.
+"""Command line of the operator: output in English, no personal data in arguments.
 
 Exit code 0: done; 1: refused, with one line on standard error saying why; 2: wrong usage.
 """
@@ -36,11 +36,11 @@ MODULES = {
     "outbox": "mail", "receipt": "audit", "relay": "run", "restore": "database", "serve": "run",
     "staff": "accounts",
 }  # fmt: skip
-"""Commands that live in a module of another name."""
+"""Modules of the commands that are not in a module of their own name."""
 
 
 class IntakeGroup(click.Group):
-    """Loads a command's module when it is called for, and renders expected failures as one line."""
+    """Imports a command's module on demand, and prints an expected failure as one line on standard error."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -60,19 +60,19 @@ class IntakeGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except IntakeError as refused:
-            click.echo(f"intake: {one_line(refused)}", err=True)
+        except IntakeError as error:
+            click.echo(f"intake: {one_line(error)}", err=True)
             raise click.exceptions.Exit(1) from None
 
 
-def one_line(refused: IntakeError) -> str:
-    """The failure's sentence, with what is to be put right where it names fields."""
-    if isinstance(refused, Unavailable) and refused.sentence == Unavailable.sentence:
+def one_line(error: IntakeError) -> str:
+    """The message of an expected failure on one line, with the problems by field or setting."""
+    if isinstance(error, Unavailable) and error.sentence == Unavailable.sentence:
         return DATABASE_DOWN
-    words = refused.problems if isinstance(refused, SettingsError) else (refused.sentence,)
-    if isinstance(refused, Unprocessable):
-        words += tuple(f"{field}: {' '.join(sentences)}" for field, sentences in refused.problems.items())
-    return " ".join(" ".join(words).split())
+    parts = error.problems if isinstance(error, SettingsError) else (error.sentence,)
+    if isinstance(error, Unprocessable):
+        parts += tuple(f"{field}: {' '.join(sentences)}" for field, sentences in error.problems.items())
+    return " ".join(" ".join(parts).split())
 
 
 @click.group(

@@ -1,4 +1,7 @@
-"""`intake staff`: accounts. Addresses and passwords are asked for, so that none stands in a process list."""
+"""`intake staff`: accounts.
+
+Addresses and passwords are prompted for, so that none shows in a process list.
+"""
 
 import click
 import segno
@@ -7,10 +10,10 @@ from rich.table import Table
 
 from intake.accounts import dev_account, invitations, service
 from intake.accounts.models import Role
-from intake.accounts.service import Added
+from intake.accounts.service import NewAccount
 from intake.audit import Actor
-from intake.cli.context import load_settings, opened
-from intake.core.clock import ahead
+from intake.cli.context import load_settings, open_instance
+from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.leads import claims
@@ -35,17 +38,19 @@ def staff_command() -> None:
 def add(*, roles: tuple[str, ...], choose_password: bool) -> None:
     """Add an account for one human being; asks for the address and the name."""
     email, name = click.prompt("Email address"), click.prompt("Name")
-    chosen = click.prompt("Password", hide_input=True, confirmation_prompt=True) if choose_password else None
-    with opened() as instance, instance.database.transaction() as session:
+    password = (
+        click.prompt("Password", hide_input=True, confirmation_prompt=True) if choose_password else None
+    )
+    with open_instance() as instance, instance.database.transaction() as session:
         added = service.add(
             session,
             instance=instance,
             email=email,
             name=name,
             roles=frozenset(map(Role, roles)) or frozenset(Role),
-            password=chosen,
+            password=password,
         )
-    _hand_over(added, show_password=chosen is None)
+    _print_credentials(added, show_password=password is None)
 
 
 @staff_command.command()
@@ -53,9 +58,9 @@ def add(*, roles: tuple[str, ...], choose_password: bool) -> None:
 def invite(*, roles: tuple[str, ...]) -> None:
     """Add an account and show a link with which its owner chooses password and second factor."""
     email, name = click.prompt("Email address"), click.prompt("Name")
-    with opened() as instance, instance.database.transaction() as session:
-        chosen = frozenset(map(Role, roles)) or frozenset(Role)
-        invited = invitations.invite(session, instance=instance, email=email, name=name, roles=chosen)
+    with open_instance() as instance, instance.database.transaction() as session:
+        granted = frozenset(map(Role, roles)) or frozenset(Role)
+        invited = invitations.invite(session, instance=instance, email=email, name=name, roles=granted)
     click.echo("\nHand this link over; it is shown only now, works once, and ends in 72 hours.\n")
     click.echo(f"{instance.settings.base_url}/join#{invited.token}")
 
@@ -64,15 +69,15 @@ def invite(*, roles: tuple[str, ...]) -> None:
 def reset() -> None:
     """Give an account a new password, second factor and recovery codes; sessions and passkeys end."""
     email = click.prompt("Email address")
-    with opened() as instance, instance.database.transaction() as session:
+    with open_instance() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
         added = service.reset(session, instance=instance, staff_id=member.id)
-        claims.release_all_of(session, staff_id=member.id, actor=Actor.system(), instance=instance)
-    _hand_over(added, show_password=True)
+        claims.release_all_of_account(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+    _print_credentials(added, show_password=True)
 
 
-def _hand_over(added: Added, *, show_password: bool) -> None:
-    """Show what the account's owner needs, once; nothing of it is kept where it could be read again."""
+def _print_credentials(added: NewAccount, *, show_password: bool) -> None:
+    """Print the credentials of a new account; they are stored only hashed or sealed and not shown again."""
     click.echo("\nHand this over in person; it is shown only now.\n")
     if show_password:
         click.echo(f"Password: {added.password}\n")
@@ -96,20 +101,22 @@ def enable() -> None:
     _change("enable", "The account is open.")
 
 
-def _change(verb: str, done: str) -> None:
+def _change(verb: str, message: str) -> None:
     email = click.prompt("Email address")
-    with opened() as instance, instance.database.transaction() as session:
+    with open_instance() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
         getattr(service, verb)(session, instance=instance, staff_id=member.id)
         if verb == "disable":
-            claims.release_all_of(session, staff_id=member.id, actor=Actor.system(), instance=instance)
-    click.echo(done)
+            claims.release_all_of_account(
+                session, staff_id=member.id, actor=Actor.system(), instance=instance
+            )
+    click.echo(message)
 
 
 @staff_command.command("list")
 def list_accounts() -> None:
     """List the accounts with their roles."""
-    with opened() as instance:
+    with open_instance() as instance:
         _print_table(instance)
 
 
@@ -127,10 +134,10 @@ def _print_table(instance: Instance) -> None:
 @staff_command.command()
 def code() -> None:
     """Print the current sign-in code of the first account; in development only."""
-    loaded = load_settings()
-    if not loaded.development:
+    settings = load_settings()
+    if not settings.development:
         raise Refused("A sign-in code is shown in development only.")
-    account = dev_account.read_dev_account(loaded)
+    account = dev_account.read_dev_account(settings)
     if not account:
         raise Refused("There is no first account here: start `intake run` once.")
-    click.echo(account.code(ahead(loaded.time_shift)()))
+    click.echo(account.code(clock_ahead(settings.time_shift)()))

@@ -1,4 +1,4 @@
-"""`intake audit`: what the log proves, and its last events."""
+"""`intake audit`, `consent`, `evidence` and `receipt`: verifying and showing what the service can prove."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,8 +11,8 @@ from rich.table import Table
 from intake import audit
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent, Verification, export
-from intake.audit.chain import anchors_in
-from intake.cli.context import opened
+from intake.audit.chain import load_anchors
+from intake.cli.context import open_instance
 from intake.consent import receipt
 from intake.consent.statements import Statement
 from intake.core.errors import Refused
@@ -25,7 +25,10 @@ from intake.reports.compliance import ComplianceReport, Figure, FigureState
 from intake.web.desk.privacy import HTML, JSON, as_html
 from intake.web.headers import POLICIES
 
-_SHORT = 60
+_LONGEST_DETAILS = 60
+OURS = "This receipt is ours and unaltered."
+NOT_OURS = "This is no receipt of ours, or it was altered."
+_OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @click.group("audit")
@@ -43,7 +46,7 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.option("--anchors", multiple=True, type=_FILE, help="Compare with the anchors in a saved mail, too.")
 def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
     """Check every event, the chain and the proof of consent; exit code 1 when something is wrong."""
-    with opened(ready=saved is None) as instance:
+    with open_instance(ready=saved is None) as instance:
         found = read_saved(instance, saved, anchors) if saved else integrity.verify(instance, more=anchors)
         now = instance.clock()
     _print_verification(found, now)
@@ -53,8 +56,8 @@ def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
 
 
 def read_saved(instance: Instance, saved: Path, anchors: Sequence[Path]) -> Verification:
-    """What a saved log proves, with the anchors of other files beside the one it carries."""
-    more = [each for path in anchors for each in anchors_in(path) or ()]
+    """Verify a log saved from the desk, with the anchors of further files besides its own."""
+    more = [each for path in anchors for each in load_anchors(path) or ()]
     with saved.open(encoding="utf-8", errors="replace") as lines:
         return export.verify(lines, keyring=instance.keyring, anchors=more)
 
@@ -75,8 +78,8 @@ def _print_verification(found: Verification, now: datetime) -> None:
 @click.option("-n", "--last", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 def show(last: int) -> None:
     """Print the last events, newest first. That somebody looked is itself an event."""
-    with opened() as instance, instance.database.transaction() as session:
-        events = audit.newest(session, limit=last)
+    with open_instance() as instance, instance.database.transaction() as session:
+        events = audit.newest_events(session, limit=last)
         audit.record(
             session,
             Action.AUDIT_READ,
@@ -96,12 +99,9 @@ def _print_table(events: Sequence[AuditEvent]) -> None:
             f"staff {str(each.actor_id)[:8]}" if each.actor_id else each.actor_kind.value,
             each.action,
             str(each.about)[:8] if each.about else "",
-            each.details if len(each.details) <= _SHORT else f"{each.details[:_SHORT]}…",
+            each.details if len(each.details) <= _LONGEST_DETAILS else f"{each.details[:_LONGEST_DETAILS]}…",
         )
     Console(width=120).print(table)
-
-
-# --- `intake consent`: the words people agree to.
 
 
 @click.group("consent")
@@ -113,7 +113,7 @@ def consent_command() -> None:
 @click.option("--words", is_flag=True, help="Print the words too, as a person sees them.")
 def show_statements(*, words: bool) -> None:
     """List the statements in force in each language with version and digest."""
-    with opened(ready=False) as instance:
+    with open_instance(ready=False) as instance:
         for language in LANGUAGES:
             statements = list(instance.statements.in_force(language).values())
             _print_statements(statements, language)
@@ -136,17 +136,12 @@ def _print_wording(statements: list[Statement]) -> None:
     click.echo()
 
 
-# --- `intake evidence`: what can be shown to whoever has to judge this service.
-
-_OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
-
-
 @click.command("evidence")
 @click.option("--json", "machine", is_flag=True, help="Print it as JSON.")
 @click.option("--html", "page", type=_OUT, help="Write it as a page to print into FILE, and print nothing.")
 def evidence_command(*, machine: bool, page: Path | None) -> None:
     """Tell what the service can show of itself, each figure with its date; open findings stand first."""
-    with opened() as instance:
+    with open_instance() as instance:
         report = compliance.gather(instance, policies=POLICIES)
         if page:
             _write_report(page, report, instance)
@@ -159,11 +154,11 @@ def evidence_command(*, machine: bool, page: Path | None) -> None:
 
 def _write_report(path: Path, report: ComplianceReport, instance: Instance) -> None:
     with create_app(instance).test_request_context("/"):
-        words = as_html(report)
+        page = as_html(report)
     try:
-        path.write_text(words, encoding="utf-8")
-    except OSError as wrong:
-        raise Refused(f"The report could not be written to {path}: {wrong.strerror}.") from None
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"The report could not be written to {path}: {error.strerror}.") from None
     click.echo(f"Written to {path}.")
 
 
@@ -197,11 +192,11 @@ def _print_report(report: ComplianceReport) -> None:
 
 
 def _report_line(figure: Figure) -> str:
-    value = "not known" if figure.standing is FigureState.NOT_KNOWN else _report_value(figure)
+    value = "not known" if figure.state is FigureState.NOT_KNOWN else _report_value(figure)
     name = f"{figure.label} {figure.item}".strip()
     detail = f" ({figure.detail})" if figure.detail and figure.detail != value else ""
     at = f", as of {_report_moment(figure.at)}" if figure.at and figure.at != figure.value else ""
-    mark = " [open]" if figure.standing is FigureState.OPEN else ""
+    mark = " [open]" if figure.state is FigureState.OPEN else ""
     return f"{name}: {value}{detail}{at}{mark}"
 
 
@@ -217,12 +212,6 @@ def _report_moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-# --- `intake receipt`: whether a file that somebody shows us is a receipt of ours.
-
-OURS = "This receipt is ours and unaltered."
-NOT_OURS = "This is no receipt of ours, or it was altered."
-
-
 @click.group("receipt")
 def receipt_command() -> None:
     """Tell whether a receipt is ours and unaltered."""
@@ -234,10 +223,10 @@ def verify_receipt(file: Path) -> None:
     """Say whether FILE is a receipt of ours and unaltered; exit code 1 when it is not."""
     try:
         with file.open("rb") as source:
-            content = source.read(receipt.LONGEST + 1)
+            content = source.read(receipt.MAX_BYTES + 1)
     except OSError:
         raise Refused("The file cannot be read.") from None
-    with opened(ready=False) as instance:
+    with open_instance(ready=False) as instance:
         ours = receipt.verify(content, instance.keyring.app_secrets(receipt.PURPOSE))
     if not ours:
         raise Refused(NOT_OURS)

@@ -1,4 +1,4 @@
-"""What every command starts with: settings, logs, an instance, and closing it again."""
+"""What every command needs: settings, logging, and an instance that is closed at the end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,15 @@ from intake.instance import Instance
 
 
 def load_settings() -> Settings:
-    """The settings, with logs told how much to say. Raises SettingsError."""
+    """Load the settings and configure logging by them. Raises SettingsError."""
     loaded = settings.load()
     logging.configure(loaded.log_level)
     return loaded
 
 
 @contextmanager
-def opened(*, ready: bool = True) -> Iterator[Instance]:
-    """An instance for one command. `ready`: refuse a database that is not of this version."""
+def open_instance(*, ready: bool = True) -> Iterator[Instance]:
+    """An instance for one command. Raises SettingsError, and Refused when `ready` and the database is not."""
     loaded = load_settings()
     try:
         instance = Instance.from_settings(loaded)

@@ -1,4 +1,4 @@
-"""`intake db`: the migrations."""
+"""`intake db`, `backup` and `restore`: migrations, backups, and restoring them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import click
 
 from intake import backup, monitoring
-from intake.backup import Restored
-from intake.cli.context import opened
+from intake.backup import RestoreResult
+from intake.cli.context import open_instance
 from intake.core.errors import Refused
 from intake.db.migrate import MigrationState, migration_state
 from intake.db.migrate import upgrade as run_migrations
 from intake.instance import Instance
 from intake.privacy import erasure_ledger
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEXT = "Restored. Run `intake doctor`, then start the web server and the relay."
 
 
 @click.group("db")
@@ -23,30 +26,27 @@ def db_command() -> None:
 @db_command.command()
 def upgrade() -> None:
     """Run the migrations that are missing. Safe to repeat; take a backup first."""
-    with opened(ready=False) as instance:
-        click.echo("The database is up to date." if bring_up(instance) else "Nothing to do.")
+    with open_instance(ready=False) as instance:
+        click.echo("The database is up to date." if upgrade_database(instance) else "Nothing to do.")
 
 
-def bring_up(instance: Instance) -> bool:
-    """Run what is missing; True when something was. Raises Refused for a newer version's database."""
-    where = migration_state(instance.database)
-    if where is MigrationState.AHEAD:
+def upgrade_database(instance: Instance) -> bool:
+    """Run missing migrations; True when there were any. Raises Refused for a database of a newer version."""
+    state = migration_state(instance.database)
+    if state is MigrationState.AHEAD:
         raise Refused("The database was made by a newer version: start that one instead.")
-    if where is MigrationState.BEHIND:
+    if state is MigrationState.BEHIND:
         run_migrations(instance.database)
-    return where is MigrationState.BEHIND
+    return state is MigrationState.BEHIND
 
 
 @db_command.command()
 def check() -> None:
     """Say whether the database answers and is of this version; exit code 1 when not."""
-    with opened(ready=False) as instance:
+    with open_instance(ready=False) as instance:
         monitoring.require_ready(instance)
         for each in monitoring.ready(instance):
             click.echo(each.sentence)
-
-
-# --- `intake backup`: one encrypted copy, while everything runs.
 
 
 @click.command("backup")
@@ -57,21 +57,16 @@ def backup_command(*, to: Path | None, keep: int | None) -> None:
 
     In a folder only the newest INTAKE_BACKUP_KEEP stay. Nothing has to be stopped.
     """
-    with opened() as instance:
+    with open_instance() as instance:
         taken = backup.take(instance, to.absolute() if to else None, keep=keep)
     click.echo(f"{taken.path}: {taken.size:,} bytes, encrypted.")
     if taken.pruned:
         click.echo(f"{taken.pruned} older deleted.")
 
 
-# --- `intake restore`: bringing a backup back, and trying out whether it could be.
-
-_File = click.Path(path_type=Path, dir_okay=False)
-
-
 @click.command("restore")
-@click.argument("file", type=_File, required=False)
-@click.option("--ledger", "copies", type=_File, multiple=True, help="A copy of erasures.log kept outside.")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--ledger", "copies", type=_FILE, multiple=True, help="A copy of erasures.log kept outside.")
 @click.option("--test", is_flag=True, help="Do it all in memory and write nothing; without FILE, the newest.")
 @click.option("--despite-faults", is_flag=True, help="Restore although something in it does not hold.")
 def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, despite_faults: bool) -> None:
@@ -80,11 +75,11 @@ def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, 
     Erasures, stops and withdrawals that came after the backup are done again: from the copy of the
     ledger in it, in the data folder, beside it, and from every --ledger.
     """
-    with opened(ready=test) as instance:
+    with open_instance(ready=test) as instance:
         path = file or (backup.newest(instance) if test else None)
         if path is None:
             raise Refused("Say which backup: FILE is missing, and INTAKE_BACKUP_DIR holds none to try out.")
-        newer = [*copies, *_print_found(instance, path)]
+        newer = [*copies, *_ledger_copies(instance, path)]
         if test:
             restored = backup.rehearse(instance, path, newer=newer)
         else:
@@ -93,32 +88,30 @@ def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, 
     click.echo("Tried out in memory: it can be brought back." if test else _NEXT)
 
 
-_NEXT = "Restored. Run `intake doctor`, then start the web server and the relay."
+def _ledger_copies(instance: Instance, path: Path) -> list[Path]:
+    """The copies of the ledger in the data folder and beside the backup, where they exist."""
+    paths = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
+    return [each for each in dict.fromkeys(paths) if each.is_file()]
 
 
-def _print_found(instance: Instance, path: Path) -> list[Path]:
-    """The copies of the ledger that are where we keep them."""
-    kept = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
-    return [each for each in dict.fromkeys(kept) if each.is_file()]
-
-
-def _print_outcome(path: Path, newer: Sequence[Path], restored: Restored) -> None:
-    again = restored.replayed
+def _print_outcome(path: Path, newer: Sequence[Path], restored: RestoreResult) -> None:
+    replayed = restored.replayed
     click.echo(f"{path}: taken {restored.taken_at:%Y-%m-%d %H:%M} UTC by version {restored.version}.")
     click.echo(f"Ledger: the copy in it{''.join(f', {each}' for each in newer)}.")
-    click.echo(f"{_count_rows(restored.leads, 'request')} kept, {again.erased} erased again.")
+    click.echo(f"{_count(restored.leads, 'request')} kept, {replayed.erased} erased again.")
     click.echo(
-        f"{again.stopped} put on the do-not-contact list again, {again.withdrawn} permissions ended again."
+        f"{replayed.stopped} put on the do-not-contact list again, "
+        f"{replayed.withdrawn} permissions ended again."
     )
     click.echo("Everybody has to sign in anew.")
-    if again.held_back:
+    if replayed.unsent:
         click.echo(
-            f"{again.held_back} mails that were on their way may have left already and were held back: "
+            f"{replayed.unsent} mails that were on their way may have left already and were held back: "
             "`intake outbox resend` sends them."
         )
     for fault in restored.faults:
         click.echo(fault)
 
 
-def _count_rows(number: int, thing: str) -> str:
+def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,4 +1,4 @@
-"""`intake doctor`: what is wrong, and by which setting to put it right."""
+"""`intake doctor`: runs every health check, and names the setting that corrects a fault."""
 
 import click
 from rich.console import Console
@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intake import monitoring
-from intake.cli.context import opened
+from intake.cli.context import open_instance
 from intake.core.errors import SettingsError
 from intake.monitoring import Check, State
 
@@ -16,30 +16,30 @@ _STYLE = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "bold red"}
 @click.command("doctor")
 def doctor_command() -> None:
     """Say what is wrong, by the name of the setting; exit code 1 when something is red."""
-    found = _found()
-    _print(found)
-    if not monitoring.is_well(found):
+    checks = _run_checks()
+    _print(checks)
+    if not monitoring.is_well(checks):
         raise click.exceptions.Exit(1)
 
 
-def _found() -> list[Check]:
-    """Every check, or every wrong setting when that is why nothing else can be looked at."""
+def _run_checks() -> list[Check]:
+    """Every check, or one red check for each wrong setting when the settings cannot be loaded."""
     try:
-        with opened(ready=False) as instance:
+        with open_instance(ready=False) as instance:
             return monitoring.doctor(instance)
-    except SettingsError as wrong:
-        return [Check("settings", State.RED, problem) for problem in wrong.problems]
+    except SettingsError as error:
+        return [Check("settings", State.RED, problem) for problem in error.problems]
 
 
-def _print(found: list[Check]) -> None:
-    """Worst last: next to the prompt, where a small terminal still shows it."""
+def _print(checks: list[Check]) -> None:
+    """Print the checks, the worst last: next to the prompt, where a small terminal shows it."""
     table = Table("", "check", "what was found, and what to do", box=None, pad_edge=False)
-    for check in sorted(found, key=lambda each: list(State).index(each.state)):
-        words = Text(check.sentence)
+    for check in sorted(checks, key=lambda each: list(State).index(each.state)):
+        text = Text(check.sentence)
         if check.what_to_do:
-            words.append(f"\n{check.what_to_do}", style="bold")
-        table.add_row(Text(check.state.value, style=_STYLE[check.state]), check.name, words)
+            text.append(f"\n{check.what_to_do}", style="bold")
+        table.add_row(Text(check.state.value, style=_STYLE[check.state]), check.name, text)
     Console().print(table)
-    reds = sum(check.state is State.RED for check in found)
-    ambers = sum(check.state is State.AMBER for check in found)
-    click.echo(f"\n{reds} red, {ambers} amber, {len(found) - reds - ambers} green.")
+    reds = sum(check.state is State.RED for check in checks)
+    ambers = sum(check.state is State.AMBER for check in checks)
+    click.echo(f"\n{reds} red, {ambers} amber, {len(checks) - reds - ambers} green.")

@@ -1,17 +1,17 @@
-"""`intake keys`: making the secrets, and moving everything to a new sealing key."""
+"""`intake keys`: generating secrets, and rotating the sealing key."""
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from intake.cli.context import opened
+from intake.cli.context import open_instance
 from intake.conf.secrets import BACKUP_KEY, SECRETS, new_secret
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.leads import key_rotation
-from intake.leads.key_rotation import Rotated
+from intake.leads.key_rotation import RotationResult
 
-_MADE = (*SECRETS, BACKUP_KEY)
+_SECRET_NAMES = (*SECRETS, BACKUP_KEY)
 
 
 @click.group("keys")
@@ -20,7 +20,7 @@ def keys_command() -> None:
 
 
 @keys_command.command()
-@click.option("--only", type=click.Choice(_MADE), help="Print this one alone, as a bare value.")
+@click.option("--only", type=click.Choice(_SECRET_NAMES), help="Print this one alone, as a bare value.")
 @click.option(
     "--id", "key_id", default="k1", show_default=True, help="Id of the sealing key; never reuse one."
 )
@@ -33,7 +33,7 @@ def new(*, only: str | None, key_id: str) -> None:
     if only:
         click.echo(new_secret(only, key_id=key_id))
         return
-    for name in _MADE:
+    for name in _SECRET_NAMES:
         click.echo(f"INTAKE_{name.upper()}={new_secret(name, key_id=key_id)}")
 
 
@@ -46,24 +46,24 @@ def rotate(*, check: bool, batch: int) -> None:
     Put the new key in front, restart every process, then run this. It may be stopped at any moment and
     run again. Nothing is moved with --check.
     """
-    with opened() as instance:
+    with open_instance() as instance:
         rotated = None if check else _rotate(instance, batch)
         with instance.database.reading() as session:
-            counts = key_rotation.rows_by_key(session, instance.keyring)
+            counts = key_rotation.count_rows_by_key(session, instance.keyring)
     for key_id, rows in counts.items():
-        click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_note(key_id, instance)}")
+        click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_remark(key_id, instance)}")
     if rotated:
-        _conclude(rotated)
+        _print_outcome(rotated)
 
 
-def _note(key_id: str, instance: Instance) -> str:
+def _remark(key_id: str, instance: Instance) -> str:
     ids = instance.keyring.sealing_ids
     if key_id not in ids:
         return ", but INTAKE_SEALING_KEYS does not hold this key"
     return " (new ones are wrapped with it)" if key_id == ids[0] else ""
 
 
-def _rotate(instance: Instance, batch: int) -> Rotated:
+def _rotate(instance: Instance, batch: int) -> RotationResult:
     columns = (TextColumn("Moving"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Moving", total=None)
@@ -74,16 +74,16 @@ def _rotate(instance: Instance, batch: int) -> Rotated:
         )
 
 
-def _conclude(rotated: Rotated) -> None:
-    click.echo(f"{rotated.moved} moved.")
-    if rotated.unopenable:
+def _print_outcome(rotated: RotationResult) -> None:
+    click.echo(f"{rotated.rewrapped} moved.")
+    if rotated.undecryptable:
         raise Refused(
-            f"{rotated.unopenable} rows do not open with any key and were left alone: keep every key, and "
+            f"{rotated.undecryptable} rows do not open with any key and were left alone: keep every key, and "
             "see “A lost key” in the documentation of operations."
         )
-    if rotated.free:
+    if rotated.unused:
         click.echo(
-            f"Nothing stands on {', '.join(rotated.free)} any more: it may now be removed from "
+            f"Nothing stands on {', '.join(rotated.unused)} any more: it may now be removed from "
             "INTAKE_SEALING_KEYS. Keep it as long as the oldest backup that was made with it."
         )
     else:

@@ -1,4 +1,8 @@
-"""`intake leads`: ending by hand what the relay ends by itself."""
+"""`intake leads purge`, which the relay also runs by itself, and `intake demo`, which submits made-up leads.
+
+Demo leads pass the same validation and submission as those of the form. Names are neutral, numbers are those
+reserved for fiction (555-0100 to 555-0199), addresses are at example.org: no real person can be reached.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 
-from intake.cli.context import opened
+from intake.cli.context import open_instance
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
 from intake.core.i18n import LANGUAGES, translate
@@ -16,7 +20,7 @@ from intake.instance import Instance
 from intake.leads import form, form_token
 from intake.leads.submission import submit
 from intake.privacy import retention
-from intake.privacy.retention import Preview, Purged
+from intake.privacy.retention import PurgeResult, RetentionPreview
 
 
 @click.group("leads")
@@ -28,35 +32,37 @@ def leads_command() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say how many would go and why, and how many are held.")
 def purge(*, dry_run: bool) -> None:
     """Erase for good every request whose time is over; the relay does it by itself every hour."""
-    with opened() as instance:
+    with open_instance() as instance:
         if dry_run:
-            _print_purged(_previewed(instance), instance)
+            _print_preview(_preview(instance), instance)
             return
-        found = _purge(instance)
-    click.echo(f"{_counted(found.count)} erased.")
-    if found.failed:
-        raise Refused(f"Not erased, though due: {found.failed}. Run `intake doctor`, then try again.")
+        purged = _purge(instance)
+    click.echo(f"{_counted(purged.count)} erased.")
+    if purged.failed:
+        raise Refused(f"Not erased, though due: {purged.failed}. Run `intake doctor`, then try again.")
 
 
-def _previewed(instance: Instance) -> Preview:
+def _preview(instance: Instance) -> RetentionPreview:
     with instance.database.reading() as session:
         return retention.preview(session, until=instance.clock())
 
 
-def _print_purged(found: Preview, instance: Instance) -> None:
-    """Counts by reason; nothing about anybody."""
-    click.echo(f"{_counted(found.count)} due. Nothing was changed.")
-    kept = instance.clinic.retention
-    days = {"open_days": kept.open_days, "closed_days": kept.closed_days}
-    for why, count in found.due.items():
+def _print_preview(preview: RetentionPreview, instance: Instance) -> None:
+    """Print counts by reason; no personal data."""
+    click.echo(f"{_counted(preview.count)} due. Nothing was changed.")
+    days = {
+        "open_days": instance.clinic.retention.open_days,
+        "closed_days": instance.clinic.retention.closed_days,
+    }
+    for why, count in preview.due.items():
         click.echo(f"  {count} because {translate(why.sentence, 'en', **days)}.")
-    if found.kept:
-        click.echo(f"{_counted(found.kept)} held back for a legal reason.")
-    for reason, count in found.held.items():
+    if preview.kept:
+        click.echo(f"{_counted(preview.kept)} held back for a legal reason.")
+    for reason, count in preview.held.items():
         click.echo(f"  {count} held: {translate(reason.sentence, 'en')}.")
 
 
-def _purge(instance: Instance) -> Purged:
+def _purge(instance: Instance) -> PurgeResult:
     columns = (TextColumn("Erasing"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Erasing", total=None)
@@ -68,10 +74,6 @@ def _purge(instance: Instance) -> Purged:
 def _counted(number: int) -> str:
     return "1 request is" if number == 1 else f"{number} requests are"
 
-
-# --- `intake demo`: made-up leads through the real door, for looking at a desk that is not empty.
-# Names are neutral, numbers are those set aside for fiction (555-0100 to 555-0199), addresses are at
-# example.org: nobody can be reached by any of it.
 
 MOST_REQUESTS = 500
 NAMES = ("Alex", "Sam", "Jordan", "Ariel", "Robin", "Noel", "Camila", "Dana", "Luz", "Kim", "Andrea", "Rene")
@@ -88,8 +90,8 @@ CHANNELS: tuple[tuple[Channel, ...], ...] = (
 WINDOWS = (("any",), ("weekday_morning",), ("any",), ("weekday_afternoon", "weekday_morning"), ("any",))
 ASKING_FOR = ("self", "", "other", "self", "", "professional")
 SPAN = timedelta(hours=12)
-"""How far back the leads are spread. The linker looks one day behind its newest event, no further."""
-_READING = timedelta(minutes=2)
+"""How far back the leads are spread; the chain links events up to one day before its newest one."""
+_FILL_TIME = timedelta(minutes=2)
 
 
 @click.command("demo")
@@ -98,16 +100,16 @@ _READING = timedelta(minutes=2)
 )
 def demo_command(count: int) -> None:
     """Fill a development instance with made-up leads, as if they came in over the last twelve hours."""
-    with opened() as instance:
+    with open_instance() as instance:
         if not instance.settings.development:
             raise Refused("Made-up leads belong in development only: INTAKE_MODE is production here.")
         for number in track(range(count), description="Leads"):
-            _submit(_at_its_moment(instance, number, count), number)
+            _submit(_with_clock_at(instance, number, count), number)
     click.echo(f"{count} leads were added.")
 
 
-def _at_its_moment(instance: Instance, number: int, count: int) -> Instance:
-    """The same instance at the time when lead `number` of `count` comes in; the last comes now."""
+def _with_clock_at(instance: Instance, number: int, count: int) -> Instance:
+    """The instance with its clock at the time of lead `number` of `count`; the last one is submitted now."""
     moment = instance.clock() - SPAN * (count - 1 - number) / count
     return replace(instance, clock=lambda: moment)
 
@@ -115,17 +117,17 @@ def _at_its_moment(instance: Instance, number: int, count: int) -> Instance:
 def _submit(instance: Instance, number: int) -> None:
     now = instance.clock()
     language = LANGUAGES[number % 3 == 2]  # noqa: PLR2004  every third in Spanish
-    token = form_token.new_token(language=language, statements=instance.statements, now=now - _READING)
-    request = form.read_form(answers(number), token=token, clinic=instance.clinic, now=now)
-    with instance.database.transaction(taking_in=True) as session:
+    token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
+    request = form.read_form(form_data(number), token=token, clinic=instance.clinic, now=now)
+    with instance.database.transaction(use_reserve=False) as session:
         submit(session, request, instance=instance)
 
 
-def answers(number: int) -> Mapping[str, Sequence[str]]:
-    """What the made-up person number so-and-so types and ticks, as a form sends it."""
+def form_data(number: int) -> Mapping[str, Sequence[str]]:
+    """Form data of made-up person `number`, as a browser would send it."""
     name, (region, area) = NAMES[number % len(NAMES)], PLACES[number % len(PLACES)]
     channels = CHANNELS[number % len(CHANNELS)]
-    typed = {
+    data = {
         "preferred_name": [name],
         "channels": [channel.value for channel in channels],
         "windows": list(WINDOWS[number % len(WINDOWS)]),
@@ -135,9 +137,9 @@ def answers(number: int) -> Mapping[str, Sequence[str]]:
         "consent_use": [form.YES],
     }
     if {Channel.CALL, Channel.TEXT} & set(channels):
-        typed["phone"] = [f"({area}) 555-{100 + number % 100:04}"]
+        data["phone"] = [f"({area}) 555-{100 + number % 100:04}"]
     if Channel.CALL in channels:
-        typed["voicemail"] = [form.VOICEMAIL_YES if number % 2 else form.VOICEMAIL_NO]
+        data["voicemail"] = [form.VOICEMAIL_YES if number % 2 else form.VOICEMAIL_NO]
     if Channel.EMAIL in channels:
-        typed["email"] = [f"{name.lower()}.{number}@example.org"]
-    return typed
+        data["email"] = [f"{name.lower()}.{number}@example.org"]
+    return data

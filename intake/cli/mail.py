@@ -1,4 +1,4 @@
-"""`intake mail`: whether a notice would arrive."""
+"""`intake mail`, which tests the mail server, and `intake outbox`, which shows and resends refused mail."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from intake import audit, outbox
 from intake.audit import Action, Actor
-from intake.cli.context import opened
+from intake.cli.context import open_instance
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
@@ -24,7 +24,7 @@ def mail_command() -> None:
 @mail_command.command("test")
 def send_test() -> None:
     """Send the constant test mail to every recipient of notices, at once; exit code 1 when one fails."""
-    with opened() as instance:
+    with open_instance() as instance:
         failures = _send_to_all(instance)
         with instance.database.transaction() as session:
             audit.record(
@@ -40,7 +40,7 @@ def send_test() -> None:
 
 
 def _send_to_all(instance: Instance) -> list[str]:
-    """The codes of what went wrong, one for each recipient that was not reached."""
+    """Send the test mail to each recipient; returns the error code of each one that was not accepted."""
     failures = []
     recipients = instance.clinic.notices.recipients
     with open_mailer(instance.settings).batch() as send:
@@ -55,9 +55,6 @@ def _send_to_all(instance: Instance) -> list[str]:
     return failures
 
 
-# --- `intake outbox`: what was refused for good, and sending it again.
-
-
 @click.group("outbox")
 def outbox_command() -> None:
     """See and send again what was refused."""
@@ -66,10 +63,10 @@ def outbox_command() -> None:
 @outbox_command.command()
 def show() -> None:
     """Say how many messages wait, and list those that were refused for good."""
-    with opened() as instance, instance.database.reading() as session:
-        now = outbox.status(session, at=instance.clock())
+    with open_instance() as instance, instance.database.reading() as session:
+        status = outbox.status(session, at=instance.clock())
         dead = outbox.dead_letters(session)
-    click.echo(f"{now.waiting} on their way, {now.dead} refused for good.")
+    click.echo(f"{status.waiting} on their way, {status.dead} refused for good.")
     if dead:
         table = Table("message", "mail", "since (UTC)", "tries", "why", box=None, pad_edge=False)
         for each in dead:
@@ -81,7 +78,7 @@ def show() -> None:
 @outbox_command.command()
 def resend() -> None:
     """Give every message that was refused for good a new start; the relay sends them."""
-    with opened() as instance, instance.database.transaction() as session:
+    with open_instance() as instance, instance.database.transaction() as session:
         dead = outbox.dead_letters(session)
         for each in dead:
             outbox.resend(

@@ -1,4 +1,8 @@
-"""`intake run`: the whole service in one terminal, for development or a small clinic."""
+"""`intake run`, `relay` and `serve`: the processes of the service.
+
+`run` starts the web server and the relay in one terminal, for development or a small clinic, and prints
+where to look, how to sign in and how to stop.
+"""
 
 import contextlib
 import http.client
@@ -17,11 +21,11 @@ from intake.app import create_app, write_fallback_pages
 from intake.calling.availability import contactable
 from intake.calling.hours import Window
 from intake.calling.promise import MINUTE, open_now
-from intake.cli.context import load_settings, opened
-from intake.cli.database import bring_up
+from intake.cli.context import load_settings, open_instance
+from intake.cli.database import upgrade_database
 from intake.conf.clinic import Channel
-from intake.conf.settings import EVERYWHERE, Settings
-from intake.core.clock import ahead
+from intake.conf.settings import ALL_INTERFACES, Settings
+from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.jobs import alerts, scheduler
@@ -36,48 +40,47 @@ from intake.server.supervisor import (
     terminal_gone,
     until_stdin_closes,
 )
-from intake.server.wsgi import inherited, listen, serve
+from intake.server.wsgi import inherited_socket, listen, serve
 
-# --- What a terminal says once everything runs: where to look, how to sign in, how to stop.
+READY_SECONDS = 60.0
+_TIMEOUT_SECONDS = 5
+_MINUTES_AFTER_OPENING = 15
 
-_SECONDS = 5
-_INTO_THE_MORNING = 15
 
-
-def answers(settings: Settings) -> bool:
-    """Whether the web server answers on its own address."""
-    host = "localhost" if settings.host in EVERYWHERE else settings.host
+def web_server_answers(settings: Settings) -> bool:
+    """Whether the web server answers /healthz on its own address within 5 seconds."""
+    host = "localhost" if settings.host in ALL_INTERFACES else settings.host
     name = urlsplit(settings.base_url).netloc
     try:
-        with closing(http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)) as line:
-            line.request("GET", "/healthz", headers={"Host": name})
-            return line.getresponse().status == http.HTTPStatus.OK
+        with closing(http.client.HTTPConnection(host, settings.port, timeout=_TIMEOUT_SECONDS)) as connection:
+            connection.request("GET", "/healthz", headers={"Host": name})
+            return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 
 
 def greeting(settings: Settings, account: DevAccount | None, hours: Sequence[str] = ()) -> str:
-    """The whole greeting; `hours` are lines about a clinic that is closed."""
+    """The text that `intake run` prints once it is ready; `hours` are the lines about a closed clinic."""
     lines = [("The form", f"{settings.base_url}/"), ("The desk", f"{settings.base_url}/desk")]
     if settings.development and not settings.smtp_host:
         lines.append(("The mailbox", f"{settings.base_url}/dev/mail"))
     lines.append(("", ""))
     lines += _how_to_sign_in(settings, account)
     if hours:
-        lines += [("", ""), *(("" if place else "Closed now", line) for place, line in enumerate(hours))]
+        lines += [("", ""), *(("" if index else "Closed now", line) for index, line in enumerate(hours))]
     lines += [("", ""), ("Kept in", str(settings.data_dir)), ("To stop", "press Ctrl-C")]
     shown = (f"  {_bold(f'{name:<12}')} {value}" if value else "" for name, value in lines)
     return "\n".join(["", *shown, ""])
 
 
-def _bold(words: str) -> str:
-    return click.style(words, bold=True) if words.strip() else words
+def _bold(text: str) -> str:
+    return click.style(text, bold=True) if text.strip() else text
 
 
-def while_closed(instance: Instance) -> list[str]:
-    """How to try the desk although the clinic is closed; nothing while it is open.
+def closed_notice(instance: Instance) -> list[str]:
+    """Lines that say how to try the desk while the clinic is closed; empty while it is open.
 
-    Nobody can open the contact gate, but in development the clock may run ahead to a weekday morning.
+    No setting opens the contact gate, but in development the clock can be shifted to a weekday morning.
     """
     now, clinic = instance.clock(), instance.clinic
     opening = open_now(clinic, now, "en")
@@ -92,19 +95,21 @@ def while_closed(instance: Instance) -> list[str]:
         channel=Channel.CALL,
         start=now,
     )
-    told = [f"The clinic {opening.sentence[0].lower()}{opening.sentence[1:]}; until then no number is shown."]
+    lines = [
+        f"The clinic {opening.sentence[0].lower()}{opening.sentence[1:]}; until then no number is shown."
+    ]
     if mornings:
-        ahead_by = (mornings[0].start - now) // MINUTE + _INTO_THE_MORNING + instance.settings.time_shift
-        told += [
+        ahead_by = (mornings[0].start - now) // MINUTE + _MINUTES_AFTER_OPENING + instance.settings.time_shift
+        lines += [
             "To try the desk as on a weekday morning, stop and start again with",
             f"INTAKE_TIME_SHIFT={ahead_by} make run",
         ]
-    return told
+    return lines
 
 
 def _how_to_sign_in(settings: Settings, account: DevAccount | None) -> list[tuple[str, str]]:
     if account:
-        code = account.code(ahead(settings.time_shift)())
+        code = account.code(clock_ahead(settings.time_shift)())
         return [
             ("Sign in as", account.email),
             ("Password", account.password),
@@ -118,9 +123,6 @@ def _how_to_sign_in(settings: Settings, account: DevAccount | None) -> list[tupl
     return [("Sign in", "with an account of yours; `intake staff add` makes one")]
 
 
-READY_SECONDS = 60.0
-
-
 @click.command("run")
 @click.option("--stop-with-parent", is_flag=True, help="Also stop when whatever started this has ended.")
 def run_command(*, stop_with_parent: bool) -> None:
@@ -129,28 +131,28 @@ def run_command(*, stop_with_parent: bool) -> None:
     Brings the database up to date first. In development the first start adds an account to try the
     desk with and tells how to sign in.
     """
-    ends = [terminal_gone(), *([parent_gone()] if stop_with_parent else [])]
-    loaded = load_settings()
+    stop_conditions = [terminal_gone(), *([parent_gone()] if stop_with_parent else [])]
+    settings = load_settings()
     stop = stop_on_signals()
-    with listen(loaded) as listener:
-        account, hours = _prepared()
-        hand_down = listener.fileno()
-        logs = loaded.data_dir / "logs"
-        web = Child("web", "serve", "--socket", str(hand_down), log=logs / "web.log", hand_down=[hand_down])
+    with listen(settings) as listener:
+        account, hours = _prepare()
+        descriptor = listener.fileno()
+        logs = settings.data_dir / "logs"
+        web = Child("web", "serve", "--socket", str(descriptor), log=logs / "web.log", pass_fds=[descriptor])
         relay = Child("relay", "relay", log=logs / "relay.log")
-        _run([web, relay], lambda: greeting(loaded, account, hours), loaded, stop, ends)
-    _print_greeting("Stopped.")
+        _run([web, relay], lambda: greeting(settings, account, hours), settings, stop, stop_conditions)
+    _print("Stopped.")
 
 
-def _prepared() -> tuple[DevAccount | None, list[str]]:
-    """Bring the database up to date; in development the account to try the desk with, and its hours."""
-    with opened(ready=False) as instance:
-        bring_up(instance)
+def _prepare() -> tuple[DevAccount | None, list[str]]:
+    """Migrate the database; in development returns the first account and the notice of a closed clinic."""
+    with open_instance(ready=False) as instance:
+        upgrade_database(instance)
         if not instance.settings.development:
             return None, []
         with instance.database.transaction() as session:
             account = dev_account.ensure_dev_account(session, instance=instance)
-        return account, while_closed(instance)
+        return account, closed_notice(instance)
 
 
 def _run(
@@ -158,10 +160,10 @@ def _run(
     greet: Callable[[], str],
     settings: Settings,
     stop: Event,
-    ends: Sequence[Callable[[], bool]],
+    stop_conditions: Sequence[Callable[[], bool]],
 ) -> None:
     def watch() -> None:
-        if any(gone() for gone in ends):
+        if any(condition() for condition in stop_conditions):
             stop.set()
         for child in children:
             for line in child.new_lines():
@@ -169,8 +171,8 @@ def _run(
 
     try:
         if _until_ready(children, settings, stop, watch):
-            _print_greeting(greet())
-        keep_running(children, stop, _print_greeting, watch)
+            _print(greet())
+        keep_running(children, stop, _print, watch)
     finally:
         end_all(children)
 
@@ -185,7 +187,7 @@ def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: 
     deadline = time.monotonic() + READY_SECONDS
     while not stop.wait(TICK):
         watch()
-        if answers(settings):
+        if web_server_answers(settings):
             return True
         for child in children:
             if not child.running:
@@ -196,17 +198,14 @@ def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: 
 
 
 def _print_problems(child: Child, line: str) -> None:
-    """Errors are told here too; everything else stands in the log alone."""
+    """Print errors on the terminal as well; other lines are only in the log file."""
     if '"level": "error"' in line or '"level": "critical"' in line or not line.startswith("{"):
-        _print_greeting(f"{child.name}: {line}", err=True)
+        _print(f"{child.name}: {line}", err=True)
 
 
-def _print_greeting(words: str, *, err: bool = False) -> None:
+def _print(text: str, *, err: bool = False) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
-        click.echo(words, err=err)
-
-
-# --- `intake relay`: what runs by itself.
+        click.echo(text, err=err)
 
 
 @click.command("relay")
@@ -219,12 +218,9 @@ def relay_command(*, until_stdin_closes: bool) -> None:
     stop = stop_on_signals()
     if until_stdin_closes:
         stop_with_stdin(stop)
-    with opened() as instance:
+    with open_instance() as instance:
         alerts.run_watch(instance, stop)
         scheduler.run(instance, stop)
-
-
-# --- `intake serve`: the web server, one process or several over one socket.
 
 
 @click.command("serve")
@@ -237,38 +233,37 @@ def serve_command(*, processes: int | None, descriptor: int | None, until_stdin_
     Requests that were taken on are finished first, for up to eight seconds. Refuses to start on a
     database that is not of this version: run `intake db upgrade` first.
     """
-    loaded = load_settings()
+    settings = load_settings()
     stop = stop_on_signals()
     if until_stdin_closes:
         stop_with_stdin(stop)
-    many = processes or loaded.web_processes
-    with listen(loaded) if descriptor is None else inherited(descriptor) as listener:
-        if many == 1:
-            _serve_here(listener, stop)
+    count = processes or settings.web_processes
+    with listen(settings) if descriptor is None else inherited_socket(descriptor) as listener:
+        if count == 1:
+            _serve_in_process(listener, stop)
         else:
-            _serve_in_many(listener, stop, many)
+            _serve_in_children(listener, stop, count)
 
 
-def _serve_here(listener: socket.socket, stop: Event) -> None:
-
-    with opened() as instance:
+def _serve_in_process(listener: socket.socket, stop: Event) -> None:
+    with open_instance() as instance:
         app = create_app(instance)
         pages = write_fallback_pages(app)
         alerts.run_watch(instance, stop)
         serve(app, listener, instance.settings, stop, pages)
 
 
-def _serve_in_many(listener: socket.socket, stop: Event, processes: int) -> None:
-    """Processes of one thing each, so that one core is not all there is.
+def _serve_in_children(listener: socket.socket, stop: Event, processes: int) -> None:
+    """Serve from several processes over one socket, so that more than one core is used.
 
-    SQLite takes part: its writers queue on one file for all processes of a machine, so a second
-    process shares out rendering and sealing (tests/cli/test_serve.py holds this).
+    Works with SQLite too: the writer lock covers all processes of a machine, so a second process takes its
+    share of rendering and sealing (tests/cli/test_serve.py).
     """
-    with opened():
-        pass  # refuse here and once, not in every process again and again
-    hand_down = listener.fileno()
+    with open_instance():
+        pass  # refuse once, here, and not in every process
+    descriptor = listener.fileno()
     children = [
-        Child("web", "serve", "--processes", "1", "--socket", str(hand_down), hand_down=[hand_down])
+        Child("web", "serve", "--processes", "1", "--socket", str(descriptor), pass_fds=[descriptor])
         for _ in range(processes)
     ]
-    keep_running(children, stop, lambda words: click.echo(words, err=True))
+    keep_running(children, stop, lambda text: click.echo(text, err=True))

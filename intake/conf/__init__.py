@@ -1,1 +1,1 @@
-"""Every setting, every secret and the clinic's own file."""
+"""Settings, secrets, and the clinic's configuration file."""

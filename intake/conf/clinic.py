@@ -1,4 +1,4 @@
-"""Who we are: `clinic.toml` as typed, frozen objects. Everything about the clinic an operator changes."""
+"""`clinic.toml` as typed, frozen objects: everything about the clinic that an operator configures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,14 +13,15 @@ from intake.conf import toml_schema
 from intake.conf.toml_schema import Section, Span
 from intake.core.i18n import N_
 
-Day = date  # an article has a `date` of its own
+ArticleDate = date  # an article has a `date` of its own
 PAIR = 2
 OPENING = toml_schema.hours_or("closed")
-EARLIEST, LATEST = time(8), time(21)  # no operator may widen the federal hours (OC-04)
+EARLIEST, LATEST = time(8), time(21)
+"""Federal calling hours (47 CFR 64.1200(c)(1)), which no operator may widen."""
 
 
 class Channel(StrEnum):
-    """A way to reach a person. Each has its own consent and its own limits."""
+    """A channel of contact, each with its own consent and its own limits."""
 
     CALL = "call"
     TEXT = "text"
@@ -28,7 +29,7 @@ class Channel(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In a word or two (message id)."""
+        """The label (message id)."""
         return _CHANNELS[self]
 
 
@@ -37,13 +38,13 @@ _CHANNELS = {Channel.CALL: N_("Phone call"), Channel.TEXT: N_("Text message"), C
 
 @dataclass(frozen=True, kw_only=True)
 class Bilingual(Section):
-    """The same words in both languages: `words["es"]`."""
+    """A text in both languages: `text["es"]`."""
 
-    en: Annotated[str, toml_schema.WORDS]
-    es: Annotated[str, toml_schema.WORDS]
+    en: Annotated[str, toml_schema.TEXT]
+    es: Annotated[str, toml_schema.TEXT]
 
     def __getitem__(self, language: str) -> str:
-        """The words in `language`. Raises KeyError for one we do not speak."""
+        """The text in `language`. Raises KeyError for an unsupported one."""
         return {"en": self.en, "es": self.es}[language]
 
 
@@ -72,14 +73,14 @@ class Week(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Holiday(Bilingual):
-    """A day on which the clinic is closed whatever the weekday."""
+    """A day on which the clinic is closed."""
 
     on: Annotated[date, toml_schema.DATE]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contact(Section):
-    """How soon, how often and at which hours of the person's day we get in touch."""
+    """How soon, how often and at which hours of the person's local day the clinic gets in touch."""
 
     response_minutes: Annotated[int, toml_schema.whole_number(5, 2880)]
     calls_at_most: Annotated[int, toml_schema.whole_number(1, 6)]
@@ -91,7 +92,7 @@ class Contact(Section):
     call_until: Annotated[time, toml_schema.CLOCK]
 
     def at_most(self, channel: Channel) -> int:
-        """How often one request may be followed up on `channel` in all."""
+        """The maximum number of contacts on `channel` for one request."""
         return {
             Channel.CALL: self.calls_at_most,
             Channel.TEXT: self.texts_at_most,
@@ -109,7 +110,7 @@ class Contact(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Retention(Section):
-    """How long what is kept."""
+    """Retention periods."""
 
     open_days: Annotated[int, toml_schema.whole_number(1, 180)]
     closed_days: Annotated[int, toml_schema.whole_number(1, 180)]
@@ -120,7 +121,7 @@ class Retention(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Notices(Section):
-    """Who hears that a request waits, and who else when nobody opens it or something breaks."""
+    """Who is notified of new requests, and who when one is not opened or a health check fails."""
 
     recipients: tuple[Annotated[str, toml_schema.ADDRESS], ...]
     second_contacts: tuple[Annotated[str, toml_schema.ADDRESS], ...]
@@ -142,9 +143,9 @@ class Notices(Section):
 class Article(Section):
     """One of the two articles shown as outside reading."""
 
-    title: Annotated[str, toml_schema.WORDS]
-    publisher: Annotated[str, toml_schema.WORDS]
-    date: Annotated[Day | None, toml_schema.DATE] = None
+    title: Annotated[str, toml_schema.TEXT]
+    publisher: Annotated[str, toml_schema.TEXT]
+    date: Annotated[ArticleDate | None, toml_schema.DATE] = None
     url: Annotated[str, toml_schema.HTTPS]
     language: Annotated[str, toml_schema.LANGUAGE]
     summary: Bilingual
@@ -157,8 +158,8 @@ class Lifeline(Section):
     call: Annotated[str, toml_schema.HELP_LINE]
     text: Annotated[str, toml_schema.HELP_LINE]
     chat: Annotated[str, toml_schema.HTTPS]
-    spanish_press: Annotated[str, toml_schema.WORDS]
-    spanish_text: Annotated[str, toml_schema.WORDS]
+    spanish_press: Annotated[str, toml_schema.TEXT]
+    spanish_text: Annotated[str, toml_schema.TEXT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ class Treatment(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Crisis(Section):
-    """Help right now, on every page, and the day somebody last tried these numbers (CR-03)."""
+    """Crisis help for every page, and the day on which these numbers were last verified by calling."""
 
     verified_on: Annotated[date, toml_schema.DATE]
     emergency: Annotated[str, toml_schema.HELP_LINE]
@@ -181,9 +182,9 @@ class Crisis(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Privacy(Section):
-    """Whom to ask about privacy, and which companies run our computers."""
+    """The privacy contact, and the companies that process data for the clinic."""
 
-    contact_name: Annotated[str, toml_schema.WORDS]
+    contact_name: Annotated[str, toml_schema.TEXT]
     contact_role: Bilingual
     contact_email: Annotated[str, toml_schema.ADDRESS]
     processors: tuple[Bilingual, ...]
@@ -191,9 +192,9 @@ class Privacy(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Review(Section):
-    """Who checked a text and when; both are absent until somebody has."""
+    """Who reviewed a text and when; both are absent until it was reviewed."""
 
-    by: Annotated[str | None, toml_schema.WORDS] = None
+    by: Annotated[str | None, toml_schema.TEXT] = None
     on: Annotated[date | None, toml_schema.DATE] = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -203,7 +204,7 @@ class Review(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TextsReviewed(Section):
-    """The texts that somebody with the right knowledge has to sign."""
+    """The texts that an expert has to review."""
 
     spanish: Review
     crisis: Review
@@ -212,7 +213,7 @@ class TextsReviewed(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Embed(Section):
-    """The sites that may show our form in a frame; empty: none."""
+    """The origins that may embed the form in a frame; empty: none."""
 
     origins: tuple[Annotated[str, toml_schema.ORIGIN], ...]
 
@@ -221,9 +222,9 @@ class Embed(Section):
 class Clinic(Section):
     """The whole of `clinic.toml`."""
 
-    name: Annotated[str, toml_schema.WORDS]
-    legal_name: Annotated[str, toml_schema.WORDS]
-    address: tuple[Annotated[str, toml_schema.WORDS], ...]
+    name: Annotated[str, toml_schema.TEXT]
+    legal_name: Annotated[str, toml_schema.TEXT]
+    address: tuple[Annotated[str, toml_schema.TEXT], ...]
     phone: Annotated[str, toml_schema.PHONE]
     email: Annotated[str, toml_schema.ADDRESS]
     calls_from: Annotated[str, toml_schema.PHONE]
@@ -244,7 +245,7 @@ class Clinic(Section):
     embed: Embed
 
     def open_on(self, day: date) -> tuple[Span, ...]:
-        """The hours of one day on the clinic's clock; none on a holiday."""
+        """The opening hours of a day in the clinic's time zone; empty on a holiday."""
         return () if self.holiday_on(day) else self.hours.days[day.weekday()]
 
     def holiday_on(self, day: date) -> Holiday | None:
@@ -263,18 +264,14 @@ class Clinic(Section):
 
 
 def load(path: Path) -> Clinic:
-    """The clinic of `path`, articles in their fixed order. Raises SettingsError with all problems."""
+    """Load `clinic.toml`, with the articles in their fixed order. Raises SettingsError with all problems."""
     clinic = toml_schema.load(path, Clinic)
-    return replace(clinic, articles=tuple(sorted(clinic.articles, key=_age)))
+    # By date, the undated first, and never by what an article says: neither view is put in front.
+    return replace(clinic, articles=tuple(sorted(clinic.articles, key=lambda each: each.date or date.min)))
 
 
-def _age(article: Article) -> date:
-    """By date, the undated first: never by what an article says (CR-09)."""
-    return article.date or date.min
-
-
-def shown(number: str) -> str:
-    """A number as people write it: `(305) 555-0142`. One that is written so already stays as it is."""
+def format_phone(number: str) -> str:
+    """A phone number for display: `(305) 555-0142`. One without `+`, such as 988, stays as it is."""
     if not number.startswith("+"):
         return number
     parsed = phonenumbers.parse(number)
@@ -282,8 +279,8 @@ def shown(number: str) -> str:
     return str(phonenumbers.format_number(parsed, getattr(phonenumbers.PhoneNumberFormat, style)))
 
 
-def dialled(number: str) -> str:
-    """A number for a `tel:` or `sms:` link: `911`, `+18006624357`."""
+def dialable_number(number: str) -> str:
+    """A phone number for a `tel:` or `sms:` link: `911`, `+18006624357`."""
     if number.startswith("+") or number.isdigit():
         return number
     parsed = phonenumbers.parse(number, "US")

@@ -1,7 +1,7 @@
-"""The secrets: how they are written, checked and made.
+"""The secret keys: parse, check and generate them.
 
-They are independent (a compromise of one surrenders one thing), 32 random bytes each, written in
-base64. `sealing_keys` is a list of `id:key`, `app_keys` a list; the newest stands first.
+The keys are independent, so that a compromised one discloses one kind of data only. Each has 32 random
+bytes in base64. `sealing_keys` is a list of `id:key`, `app_keys` a list; the newest is first.
 """
 
 import base64
@@ -14,27 +14,27 @@ from pathlib import Path
 
 SECRETS = ("sealing_keys", "index_key", "chain_key", "app_keys")
 BACKUP_KEY = "backup_key"
-"""The fifth, for backups alone: whoever has it can read a backup, but no sealed value in it."""
+"""Encrypts backups; with it alone a backup can be read, but no sealed value in it."""
 LENGTH = 32
-_LEAST_DISTINCT = 10
-"""32 random bytes practically never repeat so much; placeholders and typed-in text do."""
+_MIN_DISTINCT_BYTES = 10
+"""A key of 32 random bytes has practically always more distinct bytes; a placeholder has fewer."""
 
 
 def parse_key(written: str) -> bytes:
-    """The 32 bytes of one key in base64. Raises ValueError with a reason that holds no key."""
+    """Decode one base64 key to its 32 bytes. Raises ValueError with a reason that does not quote the key."""
     try:
         key = base64.b64decode(written.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("is not base64.") from None
     if len(key) != LENGTH:
         raise ValueError(f"must be {LENGTH} bytes in base64; make one with `intake keys new`.")
-    if len(set(key)) < _LEAST_DISTINCT:
+    if len(set(key)) < _MIN_DISTINCT_BYTES:
         raise ValueError("looks like a placeholder; make one with `intake keys new`.")
     return key
 
 
 def parse_sealing_keys(written: str) -> dict[str, bytes]:
-    """Key ids to keys, in the order written: the first one seals, all of them open."""
+    """Key ids to keys as configured: the first one seals, all of them open. Raises ValueError."""
     keys: dict[str, bytes] = {}
     for part in written.split(","):
         key_id, colon, key = part.strip().partition(":")
@@ -47,12 +47,12 @@ def parse_sealing_keys(written: str) -> dict[str, bytes]:
 
 
 def parse_app_keys(written: str) -> list[bytes]:
-    """The keys in the order written, newest first."""
+    """The keys as configured, newest first. Raises ValueError."""
     return [parse_key(part) for part in written.split(",")]
 
 
 def check_secrets(written: Mapping[str, str | None]) -> list[str]:
-    """What is wrong with the four secrets, by name; empty when they may be used."""
+    """The problems of the given secrets, with the name of the setting; empty when they are valid."""
     problems: list[str] = []
     seen: dict[bytes, str] = {}
     for name, value in written.items():
@@ -80,15 +80,15 @@ def _parsed(name: str, value: str | None, problems: list[str]) -> list[bytes]:
 
 
 def new_secret(name: str, *, key_id: str = "k1") -> str:
-    """A fresh value for one of SECRETS, as it is written in a setting."""
+    """A new random value for one of SECRETS, as it is configured."""
     key = base64.urlsafe_b64encode(secrets.token_bytes(LENGTH)).decode()
     return f"{key_id}:{key}" if name == "sealing_keys" else key
 
 
 def development_secret(folder: Path, name: str) -> str:
-    """The development key kept in `folder`, made on first use; readable by its owner alone.
+    """The development key stored in `folder`, created on first use; readable by its owner only.
 
-    Two processes may come at once: the file is linked into place whole, and the first one wins.
+    Safe for concurrent processes: the complete file is linked into place, and the first one wins.
     """
     path = folder / name
     if not path.exists():
@@ -101,7 +101,7 @@ def development_secret(folder: Path, name: str) -> str:
         try:
             os.link(draft, path)
         except FileExistsError:
-            pass  # somebody else was first: theirs is the key
+            pass  # another process was first; its key is used
         finally:
             draft.unlink()
     return path.read_text().strip()

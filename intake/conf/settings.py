@@ -1,9 +1,9 @@
-"""Every knob of a running service: name, type, default and one sentence of help.
+"""Every setting of the service: name, type, default and one sentence of help.
 
-A value comes from the file that `INTAKE_<NAME>_FILE` names, else from `INTAKE_<NAME>`, else from
-`intake.toml` in the configuration folder, else from the default here; an empty one counts as not
-given. What is wrong is told all at once and by name, never by value (reliability.md J12): a secret
-must not reach a terminal or a log.
+A value comes from the file named by `INTAKE_<NAME>_FILE`, else from `INTAKE_<NAME>`, else from
+`intake.toml` in the configuration folder, else from the default here; an empty one counts as not given.
+All problems are reported at once, by name and never by value: a secret must not reach a terminal or a
+log.
 """
 
 import os
@@ -26,26 +26,26 @@ from intake.core.paths import CONFIG, default_data_dir
 
 PREFIX = "INTAKE_"
 FOR_TESTS = "INTAKE_TEST_"
-"""Names that only the test suite reads; a service ignores them."""
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+"""Prefix of names that only the test suite reads; the service ignores them."""
+ALL_INTERFACES = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound
 
 
 class Mode(StrEnum):
-    """How careful the service must be."""
+    """Production, or development with plain http and caught mail."""
 
     PRODUCTION = "production"
     DEVELOPMENT = "development"
 
 
 class Outbound(StrEnum):
-    """Whether this machine may ask other sites something by itself."""
+    """Whether the service may send requests to other sites."""
 
     NO = "no"
     YES = "yes"
 
 
 class Tls(StrEnum):
-    """How the connection to the mail server is protected."""
+    """Encryption of the connection to a mail server."""
 
     STARTTLS = "starttls"
     IMPLICIT = "implicit"
@@ -53,17 +53,17 @@ class Tls(StrEnum):
 
 
 def setting(default: Any, doc: str, *, secret: bool = False, shown: bool = False) -> Any:
-    """One setting: its default (None: must be given in production) and its help.
+    """Declare a setting with its default (None: required in production) and its help.
 
-    `shown`: its words may stand on a page of the desk. Of words that are not said to be so a page tells only
-    that they are set; so a new setting is hidden until somebody has thought about it.
+    `shown`: a text value may appear on the desk's settings page. Of other text values that page says only
+    whether they are set, so a new setting is hidden by default.
     """
     return field(default=default, metadata={"help": doc, "shown": shown}, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All settings of one instance, checked. Secrets do not show in its repr."""
+    """All settings of one instance, validated. Secrets are left out of its repr."""
 
     mode: Mode = setting(Mode.PRODUCTION, "production, or development (plain http, caught mail, /dev/mail).")
     host: str = setting("127.0.0.1", "Address the web server listens on.", shown=True)
@@ -127,10 +127,10 @@ class Settings:
 
     @classmethod
     def may_be_shown(cls, name: str) -> bool:
-        """Whether a setting's value may stand on a page: a number, a word of a closed list, or said so."""
-        knob_ = next(each for each in fields(cls) if each.name == name)
-        closed = isinstance(knob_.type, type) and issubclass(knob_.type, int | StrEnum)
-        return knob_.repr and (closed or bool(knob_.metadata["shown"]))
+        """Whether a page may show a setting's value: a number, an enum, or a text declared as `shown`."""
+        declared = next(each for each in fields(cls) if each.name == name)
+        closed = isinstance(declared.type, type) and issubclass(declared.type, int | StrEnum)
+        return declared.repr and (closed or bool(declared.metadata["shown"]))
 
     @property
     def development(self) -> bool:
@@ -139,12 +139,12 @@ class Settings:
 
     @property
     def secure(self) -> bool:
-        """True when the public address is https, which decides the cookies' Secure and __Host-."""
+        """True when the public address is https, so that cookies are Secure with the __Host- prefix."""
         return self.base_url.startswith("https://")
 
     @property
     def anchor_path(self) -> Path:
-        """The file that says how far the audit chain had come; in the data folder unless set elsewhere."""
+        """The file of the audit chain's anchors; in the data folder unless configured."""
         return Path(self.anchor_file) if self.anchor_file else self.data_dir / "anchors.log"
 
     @property
@@ -154,10 +154,10 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises SettingsError with every problem at once."""
+    """Load and validate the settings of this process. Raises SettingsError with every problem."""
     problems = _unknown_names()
     values = _read(problems)
-    _fill(values, problems)
+    _fill_defaults(values, problems)
     optional = {BACKUP_KEY: values[BACKUP_KEY]} if values[BACKUP_KEY] else {}
     problems += check_secrets({name: values[name] for name in SECRETS} | optional)
     problems += [f"{PREFIX}{name}: {why}" for name, why in validators.problems_in(values)]
@@ -167,24 +167,24 @@ def load() -> Settings:
 
 
 def _unknown_names() -> list[str]:
-    """A misspelt name would otherwise be ignored, and its default used, without a word."""
+    """Problems of unknown `INTAKE_` variables: a misspelt name would silently leave the default in use."""
     known = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
     known |= {f"{name}_FILE" for name in known}
     given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(FOR_TESTS)}
-    return [f"{name}: is not a setting.{_meant(name, known)}" for name in sorted(given - known)]
+    return [f"{name}: is not a setting.{_suggestion(name, known)}" for name in sorted(given - known)]
 
 
-def _meant(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-    return f" Did you mean {near[0]}?" if near else ""
+def _suggestion(name: str, known: set[str]) -> str:
+    matches = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+    return f" Did you mean {matches[0]}?" if matches else ""
 
 
 def _read(problems: list[str]) -> dict[str, Any]:
     env = FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
-    knobs = {each.name: each for each in fields(Settings)}
-    folder = _one(env, knobs.pop("config_dir"), {}, problems).expanduser().absolute()
-    written = _toml(folder, problems)
-    values = {name: _one(env, each, written, problems) for name, each in knobs.items()}
+    declared_fields = {each.name: each for each in fields(Settings)}
+    folder = _setting_value(env, declared_fields.pop("config_dir"), {}, problems).expanduser().absolute()
+    from_file = _toml(folder, problems)
+    values = {name: _setting_value(env, each, from_file, problems) for name, each in declared_fields.items()}
     return values | {"config_dir": folder}
 
 
@@ -208,39 +208,41 @@ def _misplaced(key: str) -> str:
     return "is not a setting."
 
 
-def _one(env: FileAwareEnv, knob_: "Field[Any]", written: Mapping[str, object], problems: list[str]) -> Any:
-    name = knob_.name.upper()
+def _setting_value(
+    env: FileAwareEnv, declared: "Field[Any]", from_file: Mapping[str, object], problems: list[str]
+) -> Any:
+    name = declared.name.upper()
     try:
         given = env.str(name, None)
     except (EnvError, ValueError, OSError):
         problems.append(f"{PREFIX}{name}_FILE: must name a readable file.")
-        return knob_.default
-    value = given or written.get(knob_.name, knob_.default)
+        return declared.default
+    value = given or from_file.get(declared.name, declared.default)
     try:
-        return _as(knob_.type, value)
+        return _convert(declared.type, value)
     except (ValueError, TypeError):
-        source = PREFIX + name if given else f"intake.toml: {knob_.name}"
-        problems.append(f"{source}: {_wanted(knob_.type)}")
-        return knob_.default
+        source = PREFIX + name if given else f"intake.toml: {declared.name}"
+        problems.append(f"{source}: {_expected(declared.type)}")
+        return declared.default
 
 
-def _as(kind: Any, value: Any) -> Any:
+def _convert(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if kind is int:
-        return _whole(value)
+        return _whole_number(value)
     if not isinstance(value, str | Path):
         raise TypeError
     return kind(value)
 
 
-def _whole(value: Any) -> int:
+def _whole_number(value: Any) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
         raise ValueError
     return int(value)
 
 
-def _wanted(kind: Any) -> str:
+def _expected(kind: Any) -> str:
     if kind is int:
         return "must be a whole number."
     if isinstance(kind, type) and issubclass(kind, StrEnum):
@@ -248,12 +250,12 @@ def _wanted(kind: Any) -> str:
     return "must be text."
 
 
-def _fill(values: dict[str, Any], problems: list[str]) -> None:
-    """The defaults that depend on other settings."""
+def _fill_defaults(values: dict[str, Any], problems: list[str]) -> None:
+    """Fill in defaults that depend on other settings."""
     values["data_dir"] = (values["data_dir"] or default_data_dir()).expanduser().absolute()
     values["database_url"] = _database_url(values["database_url"], values["data_dir"])
     if values["mode"] is Mode.DEVELOPMENT:
-        values["base_url"] = values["base_url"] or _own_address(values["host"], values["port"])
+        values["base_url"] = values["base_url"] or _local_address(values["host"], values["port"])
         values["mail_from"] = values["mail_from"] or "intake@example.org"
         _make_secrets(values, problems)
     values["base_url"] = (values["base_url"] or "").rstrip("/")
@@ -268,14 +270,14 @@ def _database_url(given: str | None, folder: Path) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given)
 
 
-def _own_address(host: str, port: int) -> str:
-    if host in EVERYWHERE:
+def _local_address(host: str, port: int) -> str:
+    if host in ALL_INTERFACES:
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _make_secrets(values: dict[str, Any], problems: list[str]) -> None:
-    """Development keys that were not given are made once and kept in the data folder."""
+    """Generate missing development keys once, and store them in the data folder."""
     try:
         for name in SECRETS:
             values[name] = values[name] or development_secret(values["data_dir"] / "keys", name)

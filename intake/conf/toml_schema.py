@@ -1,8 +1,9 @@
-"""Reading a configuration file: TOML in, typed and frozen objects out, every problem told at once.
+"""Load a TOML file into typed, frozen dataclasses, and report every problem at once.
 
-A `Section` is one TOML table. The annotation of a field says how it is written: `Annotated[str, PHONE]`
-is checked by the rule PHONE, another Section is a table inside the table, `tuple[..., ...]` is a list.
-One marshmallow schema is made of all that. Problems name the key and how to write it, never the value.
+A `Section` is one TOML table. A field's annotation says how it is validated: `Annotated[str, PHONE]` by
+the rule PHONE, another Section as a nested table, `tuple[..., ...]` as a list. A marshmallow schema is
+derived from them. Problems name the key and how to write it, never the value. The rules for single
+values are at the end of the module.
 """
 
 import re
@@ -24,7 +25,7 @@ from marshmallow import fields as keys
 from intake.core.errors import SettingsError
 from intake.core.i18n import LANGUAGES
 
-SELF = "_schema"  # marshmallow's name for what concerns a table as a whole
+SELF = "_schema"  # marshmallow's key for errors of a table as a whole
 UNKNOWN = "is not a key we know here. Check its spelling, or take it out."
 TABLE = "must be a table of keys, not a single value."
 LIST = "must be a list in square brackets."
@@ -32,19 +33,19 @@ LIST = "must be a list in square brackets."
 S = TypeVar("S", bound="Section")
 
 
-class Wrong(ValueError):
-    """A value breaks a rule in a way that has its own sentence."""
+class RuleViolation(ValueError):
+    """A value breaks a rule; the message replaces the rule's general one."""
 
 
 class Rule(NamedTuple):
-    """How one value is written. `parse` gives what we keep, or raises ValueError."""
+    """How one value is written (`wanted`, for messages); `parse` returns it, or raises ValueError."""
 
     wanted: str
     parse: Callable[[Any], Any]
 
 
 class Section:
-    """One TOML table as a frozen object. `problems` tells what makes no sense within it."""
+    """A TOML table as a frozen dataclass. `problems` validates across its keys."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """(key, what to do); an empty key means the table as a whole."""
@@ -52,12 +53,12 @@ class Section:
 
 
 def load(path: Path, section: type[S]) -> S:
-    """The file as one `section`. Raises SettingsError with every wrong key of the file."""
+    """Load `path` as `section`. Raises SettingsError with every problem of the file."""
     try:
-        found: S = _schema_of(section)().load(_toml(path))
+        loaded: S = _schema_of(section)().load(_toml(path))
     except ValidationError as wrong:
         raise SettingsError([f"{path.name}: {line}" for line in _lines(wrong.messages)]) from None
-    return found
+    return loaded
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -78,17 +79,17 @@ def _lines(messages: Any, at: tuple[str, ...] = ()) -> Iterator[str]:
         return
     for key, inner in messages.items():
         step = () if key == SELF else (str(key + 1) if isinstance(key, int) else str(key),)
-        yield from _lines(_keyed(inner), at + step)
+        yield from _lines(_join_key_and_value(inner), at + step)
 
 
-def _keyed(messages: Any) -> Any:
-    """A table with free keys reports `key` and `value` apart; the reader sees one."""
+def _join_key_and_value(messages: Any) -> Any:
+    """Join the errors that marshmallow reports separately for `key` and `value` of a Dict."""
     if isinstance(messages, Mapping) and messages and set(messages) <= {"key", "value"}:
         return {SELF: messages["key"]} if "key" in messages else messages["value"]
     return messages
 
 
-class _Shaped(Schema):
+class _SectionSchema(Schema):
     section: type[Section]
 
     class Meta:
@@ -97,84 +98,82 @@ class _Shaped(Schema):
 
     @post_load
     def build(self, values: dict[str, Any], **_: Any) -> Section:
-        """The frozen object, once every value alone is right."""
-        made = self.section(**values)
+        """Build the dataclass once every single value is valid. Raises ValidationError from `problems`."""
+        section = self.section(**values)
         wrong: dict[Any, Any] = {}
-        for key, sentence in made.problems():
+        for key, sentence in section.problems():
             wrong.setdefault(key or SELF, []).append(sentence)
         if wrong:
             raise ValidationError(wrong)
-        return made
+        return section
 
 
 def _schema_of(section: type[Section]) -> type[Schema]:
-    """A schema with one field per field of the dataclass; all required that have no default."""
+    """A schema with one field per field of the dataclass; those without a default are required."""
     hints = get_type_hints(section, include_extras=True)
-    made: dict[str, Any] = {
+    schema_fields: dict[str, Any] = {
         each.name: _field(hints[each.name], required=each.default is MISSING)
         for each in fields(cast("Any", section))
     }
     extra = {"section": section, "error_messages": {"unknown": UNKNOWN, "type": TABLE}}
-    return type("Shape", (_Shaped,), made | extra)
+    return type("SectionSchema", (_SectionSchema,), schema_fields | extra)
 
 
 def _field(hint: Any, *, required: bool = True) -> keys.Field[Any]:
     if get_origin(hint) is Annotated:
-        return _Written(get_args(hint)[1], required=required)
+        return _RuleField(get_args(hint)[1], required=required)
     if get_origin(hint) is tuple:
-        return _Many(_field(get_args(hint)[0]), required=required, error_messages=_said(LIST))
+        return _TupleField(_field(get_args(hint)[0]), required=required, error_messages=_error_messages(LIST))
     if get_origin(hint) is Mapping:
         key, value = get_args(hint)
-        return keys.Dict(_field(key), _field(value), required=required, error_messages=_said(TABLE))
-    return keys.Nested(_schema_of(hint), required=required, error_messages=_said(TABLE))
+        return keys.Dict(_field(key), _field(value), required=required, error_messages=_error_messages(TABLE))
+    return keys.Nested(_schema_of(hint), required=required, error_messages=_error_messages(TABLE))
 
 
-def _said(wanted: str) -> dict[str, Any]:
+def _error_messages(wanted: str) -> dict[str, Any]:
     return {"required": f"is missing: it {wanted}", "null": wanted, "invalid": wanted, "type": wanted}
 
 
-class _Written(keys.Field[Any]):
-    """One value under a Rule."""
+class _RuleField(keys.Field[Any]):
+    """A marshmallow field that validates with a Rule."""
 
     def __init__(self, rule: Rule, *, required: bool) -> None:
         self.rule = rule
-        super().__init__(required=required, error_messages=_said(rule.wanted))
+        super().__init__(required=required, error_messages=_error_messages(rule.wanted))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
         try:
             return self.rule.parse(value)
-        except Wrong as wrong:
+        except RuleViolation as wrong:
             raise ValidationError(str(wrong)) from None
         except (ValueError, TypeError, AttributeError):
             raise ValidationError(self.rule.wanted) from None
 
 
-class _Many(keys.List[Any]):
-    """A list that is frozen once read."""
+class _TupleField(keys.List[Any]):
+    """A marshmallow list that becomes a tuple."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         return tuple(super()._deserialize(value, attr, data, **kwargs))
 
 
-# --- How the values of the configuration files are written: one Rule each, with its sentence.
-
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 _REGION = re.compile(r"US-[A-Z]{2}")
 _SHORT_NUMBER = re.compile(r"\d{3,6}")
-_LONGEST = 1000
+_MAX_LENGTH = 1000
 _ZONES = frozenset(available_timezones())
 
 
 class Span(NamedTuple):
-    """A part of a day on the clock of some zone, from `opens` up to but without `closes`."""
+    """A part of a day in local time, from `opens` up to but without `closes`."""
 
     opens: time
     closes: time
 
 
-def _is_words(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _LONGEST:
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _MAX_LENGTH:
         raise ValueError
     return value.strip()
 
@@ -199,7 +198,7 @@ def _zone(value: Any) -> str:
 
 
 def _phone(value: Any) -> str:
-    """E.164. Possible is enough: numbers kept for examples are not assigned to anybody."""
+    """E.164. A possible number is enough, since numbers reserved for examples are not assigned."""
     if not re.fullmatch(r"\+\d{8,15}", value) or not _possible(value, None):
         raise ValueError
     return str(value)
@@ -220,7 +219,7 @@ def _possible(number: str, region: str | None) -> bool:
 
 def _address(value: Any) -> str:
     try:
-        return validate_email(_is_words(value), check_deliverability=False).normalized
+        return validate_email(_text(value), check_deliverability=False).normalized
     except EmailNotValidError:
         raise ValueError from None
 
@@ -235,7 +234,7 @@ def _matching(pattern: "re.Pattern[str]") -> Any:
 
 
 def _https(value: Any) -> str:
-    parts = urlsplit(_is_words(value))
+    parts = urlsplit(_text(value))
     plain = parts.scheme == "https" and not parts.username and not parts.password
     if not plain or " " in value or not _DOMAIN.fullmatch(parts.hostname or ""):
         raise ValueError
@@ -254,14 +253,14 @@ def _spans(value: Any, none: str) -> tuple[Span, ...]:
         return ()
     found = tuple(Span(*map(_clock, part.strip().split("-"))) for part in value.split(","))
     if any(span.opens >= span.closes for span in found):
-        raise Wrong("must open before it closes, within one day.")
+        raise RuleViolation("must open before it closes, within one day.")
     if any(before.closes > after.opens for before, after in pairwise(found)):
-        raise Wrong("has parts that overlap or are not in order.")
+        raise RuleViolation("has parts that overlap or are not in order.")
     return found
 
 
 def whole_number(least: int, most: int) -> Rule:
-    """A whole number between two bounds, both allowed."""
+    """A whole number from `least` to `most`, both included."""
 
     def parse(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -272,7 +271,7 @@ def whole_number(least: int, most: int) -> Rule:
 
 
 def one_of(choices: Collection[str]) -> Rule:
-    """One word of a few."""
+    """One of `choices`."""
 
     def parse(value: Any) -> str:
         if value not in choices:
@@ -283,12 +282,12 @@ def one_of(choices: Collection[str]) -> Rule:
 
 
 def hours_or(none: str) -> Rule:
-    """Hours of one day, or the word for a day without any."""
+    """Hours of one day, or the word `none` for a day without any."""
     wanted = f'must be "{none}", or hours like "09:00-18:00" or "09:00-12:00, 14:00-18:00".'
     return Rule(wanted, lambda value: _spans(value, none))
 
 
-WORDS = Rule("must be words in quotes, on one line and not empty.", _is_words)
+TEXT = Rule("must be words in quotes, on one line and not empty.", _text)
 CLOCK = Rule('must be a time of day in quotes, like "09:00".', _clock)
 DATE = Rule("must be a real date without quotes, like 2026-11-03.", _date)
 ZONE = Rule('must be the name of a time zone in quotes, like "America/New_York".', _zone)

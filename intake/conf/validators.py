@@ -1,6 +1,6 @@
-"""What must hold within and between settings before a service may start.
+"""Validation of single settings and of settings that depend on each other.
 
-Every rule answers with the name of a setting and what to do, never with the value.
+Every rule yields the name of a setting and what to do, never the value.
 """
 
 import os
@@ -28,19 +28,19 @@ RANGES = {
 PATHS = ("data_dir", "config_dir", "anchor_file", "backup_dir", "smtp_ca_file", "alarm_smtp_ca_file")
 MIN_TOKEN = 16
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What no log, page or line on a terminal can show as it is."""
+"""Control characters and surrogates, which no log, page or terminal can show as they are."""
 _BARE_ADDRESS = r"[^@\s<>(),;:\"\\]+@[A-Za-z0-9.-]+"
 Problems = Iterator[tuple[str, str]]
 
 
 def problems_in(values: Mapping[str, Any]) -> Problems:
-    """The rules that `values` break, as (name without prefix, what to do)."""
+    """The problems of `values` as pairs (name without prefix, what to do)."""
     for rule in _RULES:
         yield from rule(values)
 
 
-IN_USE = "database.lock"
-"""A data folder that holds this file has worked: if it can only be read now, there are pages to serve."""
+DATABASE_LOCK = "database.lock"
+"""The writer lock's file. With it a read-only data folder has been in use, and there are pages to serve."""
 
 
 def _ranges(values: Mapping[str, Any]) -> Problems:
@@ -69,14 +69,14 @@ def _paths(values: Mapping[str, Any]) -> Problems:
 def _folders(values: Mapping[str, Any]) -> Problems:
     if not os.access(values["config_dir"] / ".", os.F_OK):
         yield "CONFIG_DIR", "must be a folder that holds clinic.toml, calling_hours.toml and consent/."
-    if not _writable(values["data_dir"]) and not os.access(values["data_dir"] / IN_USE, os.F_OK):
+    if not _writable(values["data_dir"]) and not os.access(values["data_dir"] / DATABASE_LOCK, os.F_OK):
         yield "DATA_DIR", "must be a folder that this account can write to or make."
 
 
 def _writable(folder: Path) -> bool:
-    """Whether `folder` can be written, or made in the nearest folder above it that exists."""
-    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Whether `folder` is writable, or can be created in its nearest existing parent."""
+    existing = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _anchors(values: Mapping[str, Any]) -> Problems:
@@ -88,19 +88,19 @@ def _anchors(values: Mapping[str, Any]) -> Problems:
 
 
 def _public_address(values: Mapping[str, Any]) -> Problems:
-    written = values["base_url"]
-    if not written:
+    base_url = values["base_url"]
+    if not base_url:
         yield "BASE_URL", "is missing: the public address, like https://intake.example.org."
         return
-    address = _bare(written)
+    address = _origin_parts(base_url)
     if not address:
         yield "BASE_URL", "must be http(s)://name[:port] and nothing more."
     elif _in_production(values) and address.scheme == "http" and address.hostname not in LOOPBACK:
         yield "BASE_URL", "must be https in production, except on this machine itself."
 
 
-def _bare(url: str) -> SplitResult | None:
-    """The parts of an address that has a scheme, a host and perhaps a port, else None."""
+def _origin_parts(url: str) -> SplitResult | None:
+    """The parts of a URL that has a scheme, a host and an optional port only, else None."""
     if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?", url):
         return None
     try:
@@ -144,12 +144,12 @@ def _database(values: Mapping[str, Any]) -> Problems:
             "DATABASE_URL",
             "must name the SQLite file and nothing else; a ? in its path is written %3F, a % %25.",
         )
-    elif _in_production(values) and _open_to_the_network(url):
+    elif _in_production(values) and _is_unverified_remote(url):
         yield "DATABASE_URL", "must ask for sslmode=verify-full when PostgreSQL is elsewhere."
 
 
 def _backups(values: Mapping[str, Any]) -> Problems:
-    """That the folder is not there now is told by health: a disk that is away must not stop a start."""
+    """Rules for backups. A missing folder fails a health check: an absent disk must not prevent a start."""
     folder = values["backup_dir"]
     if folder and not Path(folder).is_absolute():
         yield "BACKUP_DIR", "must be the whole path of a folder."
@@ -164,8 +164,8 @@ def _parsed(url: str) -> URL | None:
         return None
 
 
-def _open_to_the_network(url: URL) -> bool:
-    """True for a PostgreSQL elsewhere whose certificate is not verified (compliance.md ST-05)."""
+def _is_unverified_remote(url: URL) -> bool:
+    """True for PostgreSQL on another host without certificate verification (cf. 45 CFR 164.312(e))."""
     if url.drivername == "sqlite":
         return False
     hosts = url.normalized_query.get("host", ()) or (url.host or "",)

@@ -1,1 +1,1 @@
-"""What was agreed to, in which words, and the proof of it."""
+"""Consent: statements, the answers to them, receipts, and the proof of both."""

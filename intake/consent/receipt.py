@@ -1,8 +1,8 @@
-"""The receipt: what was asked, allowed and refused, in which words, signed by this instance.
+"""The receipt of a request: consent given and refused, with the statements, signed by this instance.
 
-As text to read (`receipt_text.py`) and as JSON after ISO/IEC TS 27560 (`receipt_record.py`). It holds
-contact masked only. Its signature says whether a file is ours and unaltered. The text carries the
-private code, because it is the one thing to keep; the JSON, made to be handed on, does not.
+Two forms: text to read, and JSON after ISO/IEC TS 27560 in the vocabulary of W3C's DPV. Contact data is
+masked in both. The signature proves that a file is from this instance and unaltered. The text contains the
+private code, because the person has to keep it; the JSON, which is made to be handed to others, does not.
 """
 
 import hmac
@@ -15,20 +15,20 @@ from datetime import datetime
 from textwrap import fill, wrap
 from typing import Any
 
-from intake.conf.clinic import Channel, Clinic, shown
+from intake.conf.clinic import Channel, Clinic, format_phone
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.consent.service import Shown
+from intake.consent.service import AnsweredStatement
 from intake.core.i18n import N_, translate
 from intake.security import crypto
 
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#receipt-record"
 PURPOSE = "receipt"
-"""What the keys that sign a receipt are derived for."""
-MARK = "intake-receipt-1"
-LONGEST = 1_000_000
-"""More bytes than any receipt of ours has."""
+"""The purpose from which the signing keys are derived."""
+FORMAT = "intake-receipt-1"
+MAX_BYTES = 1_000_000
+"""Larger files are refused without being read; no receipt is as large."""
 ALGORITHM = "HMAC-SHA256"
-_SIGNED = re.compile(rf"(?P<said>.*)\n{MARK} (?P<signature>[0-9a-f]{{64}})\s*", re.DOTALL)
+_SIGNED = re.compile(rf"(?P<signed>.*)\n{FORMAT} (?P<signature>[0-9a-f]{{64}})\s*", re.DOTALL)
 
 NAMES = {
     Kind.USE: N_("Use of what you typed"),
@@ -44,11 +44,11 @@ EXPIRED_ANSWER = N_("Ran out")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Particulars:
-    """What a receipt is made of; contact is masked before it comes here.
+class ReceiptData:
+    """The content of a receipt; contact data is already masked.
 
-    `asked`, `times`, `place`, `promise` and `kept` are words in `language`, `promise` empty when none
-    holds any more; `tell` says a moment on the person's clock.
+    `asked`, `times`, `place`, `promise` and `kept_until` are texts in `language`; `promise` is empty when
+    none is pending. `format_moment` formats a moment in the person's time zone.
     """
 
     reference: str
@@ -62,16 +62,16 @@ class Particulars:
     times: str
     place: str
     promise: str
-    kept: str
+    kept_until: str
     expires_at: datetime
     purge_after: datetime
-    answers: Sequence[Shown]
-    tell: Callable[[datetime], str]
+    answers: Sequence[AnsweredStatement]
+    format_moment: Callable[[datetime], str]
 
 
 @dataclass(frozen=True)
-class Issue:
-    """Who issues a receipt, where and when, and with which keys it is signed, the newest last."""
+class Issuer:
+    """The issuer of a receipt: clinic, base URL, time, and the signing keys, the newest last."""
 
     clinic: Clinic
     base_url: str
@@ -79,84 +79,82 @@ class Issue:
     secrets: Sequence[bytes]
 
     def address(self, path: str, language: str) -> str:
-        """A public page in `language`."""
+        """Return the URL of a public page in `language`."""
         return f"{self.base_url}{'/es' if language == 'es' else ''}{path}"
 
-    def sign(self, said: bytes) -> str:
-        """The signature of what a receipt says, with the newest key."""
-        return _signature(self.secrets[-1], said)
+    def sign(self, signed_bytes: bytes) -> str:
+        """Return the signature of a receipt's content, in hex, with the newest key."""
+        return _signature(self.secrets[-1], signed_bytes)
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """A finished file."""
+    """A receipt as a file."""
 
     filename: str
     mimetype: str
     content: bytes
 
 
-def _signature(secret: bytes, said: bytes) -> str:
-    return hmac.digest(secret, MARK.encode() + b"\n" + said, "sha256").hex()
+def _signature(secret: bytes, signed_bytes: bytes) -> str:
+    return hmac.digest(secret, FORMAT.encode() + b"\n" + signed_bytes, "sha256").hex()
 
 
-def signed_text(said: str, issue: Issue) -> Receipt:
-    """`said` with its signature as the last line."""
-    body = said.strip()
-    content = f"{body}\n{MARK} {issue.sign(body.encode())}\n"
+def signed_text(text: str, issuer: Issuer) -> Receipt:
+    """Return `text` with its signature as the last line."""
+    body = text.strip()
+    content = f"{body}\n{FORMAT} {issuer.sign(body.encode())}\n"
     return Receipt("receipt.txt", "text/plain; charset=utf-8", content.encode())
 
 
-def signed_record(record: Mapping[str, Any], issue: Issue) -> Receipt:
-    """`record` with its signature beside what it signs."""
-    signature = {"algorithm": ALGORITHM, "value": issue.sign(canonical(record))}
-    words = json.dumps({**record, "signature": signature}, indent=2, ensure_ascii=False)
-    return Receipt("receipt.json", "application/json", words.encode() + b"\n")
+def signed_record(record: Mapping[str, Any], issuer: Issuer) -> Receipt:
+    """Return `record` as JSON with its signature as one more key."""
+    signature = {"algorithm": ALGORITHM, "value": issuer.sign(canonical(record))}
+    text = json.dumps({**record, "signature": signature}, indent=2, ensure_ascii=False)
+    return Receipt("receipt.json", "application/json", text.encode() + b"\n")
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
-    """The bytes that are signed of a record: whatever its spaces and the order of its keys."""
+    """Return the bytes of a record that are signed; independent of whitespace and the order of keys."""
     return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
 
 
 def verify(content: bytes, secrets: Sequence[bytes]) -> bool:
-    """Whether a file is a receipt of ours and says what it said. Line ends may have changed on its way."""
-    if len(content) > LONGEST:
+    """Return whether a file is an unaltered receipt of this instance. Line ends may have changed."""
+    if len(content) > MAX_BYTES:
         return False
     try:
-        words = content.decode("utf-8-sig").replace("\r\n", "\n").strip()
-        said, signature = _record_in(words) if words.startswith("{") else _text_in(words)
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").strip()
+        signed_bytes, signature = _parse_record(text) if text.startswith("{") else _parse_text(text)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-    written = signature.encode("utf-8", "replace")
-    return any([crypto.same(_signature(each, said).encode(), written) for each in secrets])  # noqa: C419  all are tried
+    given = signature.encode("utf-8", "replace")
+    return any([crypto.constant_time_equal(_signature(each, signed_bytes).encode(), given) for each in secrets])  # noqa: C419  all are compared, in constant time
 
 
-def _text_in(words: str) -> tuple[bytes, str]:
-    found = _SIGNED.fullmatch(words)
+def _parse_text(text: str) -> tuple[bytes, str]:
+    found = _SIGNED.fullmatch(text)
     if found is None:
         raise ValueError
-    return found["said"].encode(), found["signature"]
+    return found["signed"].encode(), found["signature"]
 
 
-def _record_in(words: str) -> tuple[bytes, str]:
-    record = json.loads(words, object_pairs_hook=_once)
-    beside = record.pop("signature")
-    signature = beside["value"]
-    if beside != {"algorithm": ALGORITHM, "value": signature} or not isinstance(signature, str):
+def _parse_record(text: str) -> tuple[bytes, str]:
+    record = json.loads(text, object_pairs_hook=_unique_keys)
+    entry = record.pop("signature")
+    signature = entry["value"]
+    if entry != {"algorithm": ALGORITHM, "value": signature} or not isinstance(signature, str):
         raise TypeError
     return canonical(record), signature
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands twice could show one thing to people and another to us."""
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Reject duplicate keys: other readers may take another one of them than this one."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError
     return found
 
-
-# --- The receipt as JSON: every field that ISO/IEC TS 27560 demands, in the words of W3C's DPV.
 
 STATUS = {
     State.GIVEN: "dpv:ConsentGiven",
@@ -183,90 +181,90 @@ _RIGHTS = (
 )
 
 
-def receipt_record(held: Particulars, issue: Issue) -> Receipt:
-    """One consent record for each answer, in the order given, signed. The private code is not in it."""
+def receipt_record(data: ReceiptData, issuer: Issuer) -> Receipt:
+    """Return the receipt as signed JSON: one consent record per answer, without the private code."""
     return signed_record(
         {
             "schema_version": SCHEMA,
             "receipt_id": str(uuid.uuid4()),
-            "created": issue.at.isoformat(),
-            "consents": [_consent(each, held, issue) for each in held.answers],
+            "created": issuer.at.isoformat(),
+            "consents": [_consent(each, data, issuer) for each in data.answers],
         },
-        issue,
+        issuer,
     )
 
 
-def _consent(each: Shown, held: Particulars, issue: Issue) -> dict[str, Any]:
-    event, words = each.event, each.statement
+def _consent(each: AnsweredStatement, data: ReceiptData, issuer: Issuer) -> dict[str, Any]:
+    event, statement = each.event, each.statement
     return {
         "record_id": str(event.id),
-        "data_subject": held.reference,
+        "data_subject": data.reference,
         "notice": {
-            "url": issue.address("/", words.language),
-            "version": f"{words.kind}.{words.version}",
-            "hash": f"sha256:{words.digest}",
-            "words": words.body,
+            "url": issuer.address("/", statement.language),
+            "version": f"{statement.kind}.{statement.version}",
+            "hash": f"sha256:{statement.digest}",
+            "words": statement.body,
         },
-        "language": words.language,
+        "language": statement.language,
         "process": {
-            "name": translate(N_("Answering a request to be contacted"), held.language),
+            "name": translate(N_("Answering a request to be contacted"), data.language),
             "operations": ["dpv:Collect", "dpv:Store", "dpv:Use", "dpv:Erase"],
         },
         "purpose": {
             "type": "dpv:CommunicationManagement",
-            "name": translate(NAMES[event.kind], held.language),
+            "name": translate(NAMES[event.kind], data.language),
         },
-        "personal_data": _kept_about(event.kind, held),
-        "storage_conditions": _storage(held, issue),
-        "controller": _controller(held.language, issue),
-        "recipients": [each[held.language] for each in issue.clinic.privacy.processors] or ["none"],
+        "personal_data": _personal_data(event.kind, data),
+        "storage_conditions": _storage(data, issuer),
+        "controller": _controller(data.language, issuer),
+        "recipients": [each[data.language] for each in issuer.clinic.privacy.processors] or ["none"],
         "consent_change": {
-            "online": issue.address("/manage", held.language),
-            "phone": shown(issue.clinic.phone),
+            "online": issuer.address("/manage", data.language),
+            "phone": format_phone(issuer.clinic.phone),
             "needs": translate(N_("Your private code, or your reference and the same number or address."),
-                               held.language),
+                               data.language),
         },
-        "jurisdiction": sorted({issue.clinic.region, held.region}),
-        "rights": [translate(right, held.language) for right in _RIGHTS],
+        "jurisdiction": sorted({issuer.clinic.region, data.region}),
+        "rights": [translate(right, data.language) for right in _RIGHTS],
         "consent_type": "dpv:ExplicitlyExpressedConsent",
-        "consent_status": _status(event, held.expires_at, issue.at),
+        "consent_status": _status(event, data.expires_at, issuer.at),
         "event_time": event.at.isoformat(),
-        "event_duration": _duration(event, held.expires_at),
+        "event_duration": _duration(event, data.expires_at),
         "expressed_by": {"entity": "dpv:DataSubject", "method": event.method.value},
     }  # fmt: skip
 
 
-def _kept_about(kind: Kind, held: Particulars) -> list[dict[str, Any]]:
-    """Contact is masked; that somebody asked at all tells of their health, and is marked so."""
-    masked = {"pd:Name": held.name, "pd:TelephoneNumber": held.phone, "pd:EmailAddress": held.email}
-    masked |= {"pd:Language": held.language, "pd:Location": held.region}
-    told: list[dict[str, Any]] = [
+def _personal_data(kind: Kind, data: ReceiptData) -> list[dict[str, Any]]:
+    """Return the data categories, contact masked. The request itself reveals health data and is marked so."""
+    masked = {"pd:Name": data.name, "pd:TelephoneNumber": data.phone, "pd:EmailAddress": data.email}
+    masked |= {"pd:Language": data.language, "pd:Location": data.region}
+    categories: list[dict[str, Any]] = [
         {"type": each, "sensitive": False} | ({"value": masked[each]} if masked.get(each) else {})
         for each in TYPES[kind]
     ]
     if kind in (Kind.USE, Kind.ARTICLE):
-        told.append({"type": "pd:Health", "sensitive": True, "inferred": True})
-    return told
+        categories.append({"type": "pd:Health", "sensitive": True, "inferred": True})
+    return categories
 
 
-def _storage(held: Particulars, issue: Issue) -> dict[str, str]:
+def _storage(data: ReceiptData, issuer: Issuer) -> dict[str, str]:
     return {
-        "place": issue.clinic.region,
-        "duration": f"P{issue.clinic.retention.open_days}D",
-        "until": held.purge_after.isoformat(),
+        "place": issuer.clinic.region,
+        "duration": f"P{issuer.clinic.retention.open_days}D",
+        "until": data.purge_after.isoformat(),
         "protection": "dpv:EncryptionAtRest",
     }
 
 
-def _controller(language: str, issue: Issue) -> dict[str, Any]:
-    clinic = issue.clinic
+def _controller(language: str, issuer: Issuer) -> dict[str, Any]:
+    clinic = issuer.clinic
     return {
         "name": clinic.legal_name,
-        "identifier": issue.base_url,
+        "identifier": issuer.base_url,
         "role": "dpv:DataController",
         "address": ", ".join(clinic.address),
         "contact": {
-            "phone": shown(clinic.phone),
+            "phone": format_phone(clinic.phone),
             "email": clinic.email,
             "privacy": f"{clinic.privacy.contact_name}, {clinic.privacy.contact_role[language]}, "
             f"{clinic.privacy.contact_email}",
@@ -279,13 +277,11 @@ def _status(event: ConsentEvent, expires_at: datetime, at: datetime) -> str:
 
 
 def _duration(event: ConsentEvent, expires_at: datetime) -> str:
-    """How long the answer holds: a yes until it runs out, a no from then on."""
+    """Return the duration of the answer in ISO 8601: of consent until it expires, of others none."""
     if event.state is not State.GIVEN:
         return "P0D"
     return f"P{max(0, (expires_at - event.at).days)}D"
 
-
-# --- The receipt as text: to read, to print, to keep where only its owner can open it.
 
 WIDTH = 76
 _CHANGE = N_(
@@ -296,28 +292,30 @@ _WORDS = N_("The words were:")
 _KEEP = N_("We keep your request until %(day)s, or until you erase it.")
 
 
-def receipt_text(held: Particulars, issue: Issue) -> Receipt:
-    """The receipt in the language of the request, signed in its last line."""
-    parts = [*_head(held, issue), *_request(held), *_agreed(held, issue), *_foot(held, issue)]
-    return signed_text("\n\n".join(parts), issue)
+def receipt_text(data: ReceiptData, issuer: Issuer) -> Receipt:
+    """Return the receipt as text in the language of the request; its last line is the signature."""
+    parts = [*_header(data, issuer), *_request_details(data), *_answers(data, issuer), *_footer(data, issuer)]
+    return signed_text("\n\n".join(parts), issuer)
 
 
-def _said(held: Particulars, msgid: str, **values: object) -> str:
+def _paragraph(data: ReceiptData, msgid: str, **values: object) -> str:
     return fill(
-        translate(msgid, held.language, **values), WIDTH, break_long_words=False, break_on_hyphens=False
+        translate(msgid, data.language, **values), WIDTH, break_long_words=False, break_on_hyphens=False
     )
 
 
-def _head(held: Particulars, issue: Issue) -> Iterator[str]:
-    yield _said(held, N_("Your request to %(clinic)s"), clinic=issue.clinic.name)
-    yield _said(held, N_("Keep this file where only you can open it. It shows that you asked for a call."))
+def _header(data: ReceiptData, issuer: Issuer) -> Iterator[str]:
+    yield _paragraph(data, N_("Your request to %(clinic)s"), clinic=issuer.clinic.name)
+    yield _paragraph(
+        data, N_("Keep this file where only you can open it. It shows that you asked for a call.")
+    )
     yield "\n".join(
         (
-            _said(held, N_("Your reference, to say on the phone")) + ":",
-            "  " + _in_fours(held.reference),
-            _said(held, N_("Your private code, to see or change your request")) + ":",
-            "  " + _in_fours(held.code),
-            _said(held, N_("Tell it to nobody. We will never ask for it in a call.")),
+            _paragraph(data, N_("Your reference, to say on the phone")) + ":",
+            "  " + _in_fours(data.reference),
+            _paragraph(data, N_("Your private code, to see or change your request")) + ":",
+            "  " + _in_fours(data.code),
+            _paragraph(data, N_("Tell it to nobody. We will never ask for it in a call.")),
         )
     )
 
@@ -326,55 +324,55 @@ def _in_fours(letters: str) -> str:
     return " ".join(wrap(letters, 4))
 
 
-def _request(held: Particulars) -> Iterator[str]:
-    yield "\n".join(fill(words, WIDTH) for words in (held.asked, held.promise) if words)
+def _request_details(data: ReceiptData) -> Iterator[str]:
+    yield "\n".join(fill(text, WIDTH) for text in (data.asked, data.promise) if text)
     lines = {
-        N_("Name"): held.name,
-        N_("Phone number"): held.phone,
-        N_("Email"): held.email,
-        N_("Safe times"): held.times,
-        N_("Where"): held.place,
+        N_("Name"): data.name,
+        N_("Phone number"): data.phone,
+        N_("Email"): data.email,
+        N_("Safe times"): data.times,
+        N_("Where"): data.place,
     }
-    yield "\n".join(f"{translate(name, held.language)}: {words}" for name, words in lines.items() if words)
-    yield _said(
-        held, N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
+    yield "\n".join(f"{translate(name, data.language)}: {value}" for name, value in lines.items() if value)
+    yield _paragraph(
+        data, N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
     )
-    yield _said(held, _KEEP, day=held.kept)
+    yield _paragraph(data, _KEEP, day=data.kept_until)
 
 
-def _agreed(held: Particulars, issue: Issue) -> Iterator[str]:
-    yield _heading(held, N_("What you agreed to"))
-    for each in held.answers:
-        yield _answer(held, each, issue)
+def _answers(data: ReceiptData, issuer: Issuer) -> Iterator[str]:
+    yield _heading(data, N_("What you agreed to"))
+    for each in data.answers:
+        yield _answer(data, each, issuer)
 
 
-def _answer(held: Particulars, each: Shown, issue: Issue) -> str:
+def _answer(data: ReceiptData, each: AnsweredStatement, issuer: Issuer) -> str:
     statement, event = each.statement, each.event
-    over = event.state is State.GIVEN and held.expires_at <= issue.at
-    named, answer = (translate(words, held.language) for words in (NAMES[event.kind], ANSWERS[event.state]))
-    answer = translate(EXPIRED_ANSWER, held.language) if over else answer
+    over = event.state is State.GIVEN and data.expires_at <= issuer.at
+    named, answer = (translate(msgid, data.language) for msgid in (NAMES[event.kind], ANSWERS[event.state]))
+    answer = translate(EXPIRED_ANSWER, data.language) if over else answer
     quoted = [fill(f"“{paragraph}”", WIDTH) for paragraph in statement.body.split("\n\n")]
     version = f"{statement.kind}.{statement.version}.{statement.language} sha256:{statement.digest}"
-    words = f"{held.tell(event.at)} {translate(_WORDS, held.language)}"
-    return "\n".join((f"{named}: {answer}", fill(words, WIDTH), *quoted, version))
+    introduction = f"{data.format_moment(event.at)} {translate(_WORDS, data.language)}"
+    return "\n".join((f"{named}: {answer}", fill(introduction, WIDTH), *quoted, version))
 
 
-def _heading(held: Particulars, msgid: str) -> str:
-    words = translate(msgid, held.language)
-    return f"{words}\n{'-' * len(words)}"
+def _heading(data: ReceiptData, msgid: str) -> str:
+    title = translate(msgid, data.language)
+    return f"{title}\n{'-' * len(title)}"
 
 
-def _foot(held: Particulars, issue: Issue) -> Iterator[str]:
-    clinic, phone = issue.clinic, shown(issue.clinic.phone)
-    yield _heading(held, N_("If you change your mind"))
-    yield _said(held, _CHANGE, address=issue.address("/manage", held.language), phone=phone)
-    yield _heading(held, N_("Who we are"))
-    yield "\n".join((clinic.legal_name, *clinic.address, clinic.licence[held.language], phone, clinic.email))
+def _footer(data: ReceiptData, issuer: Issuer) -> Iterator[str]:
+    clinic, phone = issuer.clinic, format_phone(issuer.clinic.phone)
+    yield _heading(data, N_("If you change your mind"))
+    yield _paragraph(data, _CHANGE, address=issuer.address("/manage", data.language), phone=phone)
+    yield _heading(data, N_("Who we are"))
+    yield "\n".join((clinic.legal_name, *clinic.address, clinic.licence[data.language], phone, clinic.email))
     yield "\n".join(
         (
-            _said(held, N_("Questions about privacy: %(name)s, %(email)s"),
+            _paragraph(data, N_("Questions about privacy: %(name)s, %(email)s"),
                   name=clinic.privacy.contact_name, email=clinic.privacy.contact_email),
-            issue.address("/privacy", held.language),
+            issuer.address("/privacy", data.language),
         )
     )  # fmt: skip
-    yield _said(held, N_("The last line shows us whether this file is ours and unaltered."))
+    yield _paragraph(data, N_("The last line shows us whether this file is ours and unaltered."))

@@ -1,4 +1,9 @@
-"""Recording answers, withdrawing them, and reading what holds now; `verify` is in proof.py."""
+"""Recording and withdrawing consent, reading what is in force, and verifying the proof.
+
+The audit event of an act carries the MACs of the consent events it wrote. A consent event that was removed is
+therefore missed by the audit log, and one that was inserted is in no audit event. A statement is identified
+by the digest of its text and stored with the first answer to it.
+"""
 
 import json
 import uuid
@@ -10,29 +15,29 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake.audit.chain import UNREADABLE, raise_unless_unreadable
+from intake.audit.chain import UNREADABLE, reraise_database_failure
 from intake.audit.models import Actor, AuditEvent
 from intake.consent.models import ConsentEvent, ConsentStatement, Kind, Method, State
 from intake.consent.statements import Statement, Statements, digest_of
-from intake.security.crypto import Keyring, same
+from intake.security.crypto import Keyring, constant_time_equal
 
 __all__ = [
-    "Shown",
+    "AnsweredStatement",
+    "answers_of",
     "canonical",
     "current",
     "current_of",
     "macs",
     "publish",
     "record",
-    "shown",
     "verify_proof",
     "withdraw",
 ]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One answer together with the words it was given to."""
+class AnsweredStatement:
+    """One answer together with the statement it was given to."""
 
     event: ConsentEvent
     statement: ConsentStatement
@@ -51,10 +56,10 @@ def record(
     statements: Statements,
     contact_indexes: Mapping[Kind, bytes | None],
 ) -> dict[Kind, ConsentEvent]:
-    """Write one event per answer to the statements in force, flushed so that a lead may point at them.
+    """Add one event per answer to the statements in force. Flushes, so that a lead can reference them.
 
-    `contact_indexes` are the keyed hashes of the number or address an answer covers: all that is left
-    to answer "did the holder of this number agree?" after the lead is erased (WR-07).
+    `contact_indexes`: the blind index of the number or address that an answer covers. After the lead is
+    erased, it still answers whether the holder of a given number had consented.
     """
     in_force = statements.in_force(language)
     publish(session, (in_force[kind] for kind in answers), at=at)
@@ -74,11 +79,11 @@ def record(
         )
         for kind, state in answers.items()
     }
-    return _signed(session, events, keyring)
+    return _authenticate_and_add(session, events, keyring)
 
 
 def publish(session: Session, statements: Iterable[Statement], *, at: datetime) -> None:
-    """Store the words of each statement once, by digest, so that proof outlives the folder."""
+    """Store the text of each statement once, by digest: the proof must not need the files. Flushes."""
     wanted = {each.digest: each for each in statements}
     known = set(session.scalars(select(ConsentStatement.digest).where(ConsentStatement.digest.in_(wanted))))
     session.add_all(
@@ -106,29 +111,36 @@ def withdraw(
     at: datetime,
     keyring: Keyring,
 ) -> dict[Kind, ConsentEvent]:
-    """Take back what is given among `kinds`, to the very words it was given to. Nothing given: nothing."""
-    holding = current(session, lead_id)
-    given = {kind: holding[kind] for kind in kinds if kind in holding and holding[kind].state is State.GIVEN}
+    """Withdraw the consents given among `kinds`, each for the statement it was given to. Flushes.
+
+    Returns the new events; empty when none of `kinds` was given.
+    """
+    in_force = current(session, lead_id)
+    given = {
+        kind: in_force[kind] for kind in kinds if kind in in_force and in_force[kind].state is State.GIVEN
+    }
     events = {
         kind: ConsentEvent(
             id=uuid.uuid4(),
             lead_id=lead_id,
             kind=kind,
             state=State.WITHDRAWN,
-            statement=before.statement,
-            language=before.language,
+            statement=earlier.statement,
+            language=earlier.language,
             method=method,
             actor_kind=actor.kind,
             actor_id=actor.staff_id,
-            at=max(at, before.at),  # a clock that was set back must not undo what somebody took back
-            contact_index=before.contact_index,
+            at=max(at, earlier.at),  # a clock that was set back must not undo a withdrawal
+            contact_index=earlier.contact_index,
         )
-        for kind, before in given.items()
+        for kind, earlier in given.items()
     }
-    return _signed(session, events, keyring)
+    return _authenticate_and_add(session, events, keyring)
 
 
-def _signed(session: Session, events: dict[Kind, ConsentEvent], keyring: Keyring) -> dict[Kind, ConsentEvent]:
+def _authenticate_and_add(
+    session: Session, events: dict[Kind, ConsentEvent], keyring: Keyring
+) -> dict[Kind, ConsentEvent]:
     for event in events.values():
         event.mac = keyring.mac("consent-event", canonical(event))
     session.add_all(events.values())
@@ -137,36 +149,32 @@ def _signed(session: Session, events: dict[Kind, ConsentEvent], keyring: Keyring
 
 
 def macs(events: Iterable[ConsentEvent]) -> list[str]:
-    """The events' MACs in hex: what the audit event of the act carries (decisions.md 10)."""
+    """Return the events' MACs in hex, sorted; the audit event of the act carries them."""
     return sorted(event.mac.hex() for event in events)
 
 
 def current(session: Session, lead_id: uuid.UUID) -> dict[Kind, ConsentEvent]:
-    """The newest event of each kind: what holds now."""
+    """Return the newest event of each kind for a lead."""
     return current_of(session, [lead_id]).get(lead_id, {})
 
 
 def current_of(session: Session, lead_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[Kind, ConsentEvent]]:
-    """The same for many leads in one statement."""
+    """Return `current` for many leads, in one statement."""
     found: dict[uuid.UUID, dict[Kind, ConsentEvent]] = {}
     for event in session.scalars(select(ConsentEvent).where(ConsentEvent.lead_id.in_(lead_ids))):
-        holding = found.setdefault(event.lead_id, {})
-        if event.kind not in holding or _newer(event, holding[event.kind]):
-            holding[event.kind] = event
+        latest = found.setdefault(event.lead_id, {})
+        if event.kind not in latest or _sort_key(event) > _sort_key(latest[event.kind]):
+            latest[event.kind] = event
     return found
 
 
-def _newer(event: ConsentEvent, than: ConsentEvent) -> bool:
-    return _moment(event) > _moment(than)
-
-
-def _moment(event: ConsentEvent) -> tuple[datetime, bool]:
-    """Later comes after; at the same moment a withdrawal does."""
+def _sort_key(event: ConsentEvent) -> tuple[datetime, bool]:
+    """Order by time; at the same moment a withdrawal comes last."""
     return event.at, event.state is State.WITHDRAWN
 
 
-def shown(session: Session, lead_id: uuid.UUID) -> list[Shown]:
-    """Every answer of a lead in the order given, each with its words as they were shown."""
+def answers_of(session: Session, lead_id: uuid.UUID) -> list[AnsweredStatement]:
+    """Return every answer of a lead in the order given, each with the statement as it was shown."""
     rows = session.execute(
         select(ConsentEvent, ConsentStatement)
         .join(ConsentStatement, ConsentStatement.digest == ConsentEvent.statement)
@@ -175,22 +183,13 @@ def shown(session: Session, lead_id: uuid.UUID) -> list[Shown]:
     )
     order = list(Kind)
     return sorted(
-        (Shown(event, statement) for event, statement in rows),
-        key=lambda each: (*_moment(each.event), order.index(each.event.kind)),
+        (AnsweredStatement(event, statement) for event, statement in rows),
+        key=lambda each: (*_sort_key(each.event), order.index(each.event.kind)),
     )
 
 
-# --- The proof of consent: what an event's seal is made of, and whether all that was said still stands.
-# The audit event of an act carries the seals of the consent events it wrote (decisions.md 10), so an event
-# that was removed is missed there, and one that was put in is missed in the log. A statement is named by
-# the digest of its words, and is stored with the first answer to it.
-
-Answered = dict[str, set[datetime]]
-"""When each statement was answered, by its digest."""
-
-
 def canonical(event: ConsentEvent) -> bytes:
-    """The bytes an event's MAC is made of: every column, in a fixed order."""
+    """Return the bytes that an event's MAC covers: every column, in a fixed order."""
     index = event.contact_index.hex() if event.contact_index else ""
     parts = (
         event.id,
@@ -209,42 +208,42 @@ def canonical(event: ConsentEvent) -> bytes:
 
 
 def verify_proof(session: Session, *, keyring: Keyring) -> list[str]:
-    """What is wrong with the proof: events and statements changed, put in, or missing. Names each."""
+    """Return a sentence for each event or statement changed, inserted or removed; empty when intact."""
     problems: list[str] = []
     try:
-        problems += _carried(session)
-        problems += _events(session, keyring)
-        problems += _statements(session)
-    except UNREADABLE as wrong:  # a word, a moment or an id that is none any more
-        raise_unless_unreadable(wrong)
+        problems += _unmatched_events(session)
+        problems += _changed_events(session, keyring)
+        problems += _statement_problems(session)
+    except UNREADABLE as error:  # a value that no longer is of its type
+        reraise_database_failure(error)
         problems.append("an entry of the consent proof can no longer be read, so it was changed.")
     return problems
 
 
-def _events(session: Session, keyring: Keyring) -> Iterator[str]:
+def _changed_events(session: Session, keyring: Keyring) -> Iterator[str]:
     for event in session.scalars(select(ConsentEvent).execution_options(yield_per=1000)):
-        if not same(event.mac, keyring.mac("consent-event", canonical(event))):
+        if not constant_time_equal(event.mac, keyring.mac("consent-event", canonical(event))):
             yield f"consent event {event.id} was changed."
 
 
-def _carried(session: Session) -> Iterator[str]:
-    """Each event of the table stands in one audit event, and each that the log carries in the table."""
+def _unmatched_events(session: Session) -> Iterator[str]:
+    """Compare the table with the audit log: each event must be in both."""
     rows = session.execute(select(ConsentEvent.id, ConsentEvent.mac))
-    there = [(row.id, row.mac.hex()) for row in rows]
-    problems, logged = _logged(session)
+    stored = [(row.id, row.mac.hex()) for row in rows]
+    problems, logged = _logged_macs(session)
     yield from problems
-    yield from (f"consent event {row} stands in no audit event." for row, mac in there if mac not in logged)
-    missing = Counter(event for mac, event in logged.items() if mac not in {mac for _, mac in there})
+    yield from (f"consent event {row} stands in no audit event." for row, mac in stored if mac not in logged)
+    missing = Counter(event for mac, event in logged.items() if mac not in {mac for _, mac in stored})
     for event, count in missing.items():
         yield f"{count} consent events that audit event {event} carries are missing."
 
 
-def _logged(session: Session) -> tuple[list[str], Mapping[str, uuid.UUID]]:
-    """What is wrong with the log's details, and which audit event carries which consent event."""
+def _logged_macs(session: Session) -> tuple[list[str], Mapping[str, uuid.UUID]]:
+    """Return problems of the log's details, and the id of the audit event by the MAC that it carries."""
     problems: list[str] = []
     found: dict[str, uuid.UUID] = {}
-    carrying = select(AuditEvent.id, AuditEvent.details).where(AuditEvent.details.contains('"consents"'))
-    for event, details in session.execute(carrying):
+    statement = select(AuditEvent.id, AuditEvent.details).where(AuditEvent.details.contains('"consents"'))
+    for event, details in session.execute(statement):
         try:
             found |= {str(mac): event for mac in json.loads(details)["consents"]}
         except (ValueError, TypeError, KeyError):
@@ -252,21 +251,21 @@ def _logged(session: Session) -> tuple[list[str], Mapping[str, uuid.UUID]]:
     return problems, found
 
 
-def _statements(session: Session) -> Iterator[str]:
-    answered: Answered = {}
+def _statement_problems(session: Session) -> Iterator[str]:
+    answered: dict[str, set[datetime]] = {}  # the moments of the answers, by digest of the statement
     for digest, at in session.execute(select(ConsentEvent.statement, ConsentEvent.at)):
         answered.setdefault(digest, set()).add(at)
-    there = set()
+    stored = set()
     for statement in session.scalars(select(ConsentStatement)):
-        there.add(statement.digest)
-        yield from _doubts(statement, answered.get(statement.digest, set()))
-    yield from (f"statement {digest} is missing." for digest in sorted(set(answered) - there))
+        stored.add(statement.digest)
+        yield from _check_statement(statement, answered.get(statement.digest, set()))
+    yield from (f"statement {digest} is missing." for digest in sorted(set(answered) - stored))
 
 
-def _doubts(statement: ConsentStatement, answered: set[datetime]) -> Iterator[str]:
-    """A statement's digest is that of its words, and it was stored in the moment of an answer to it."""
-    words = digest_of(statement.kind, statement.version, statement.language, statement.body)
-    if words != statement.digest:
+def _check_statement(statement: ConsentStatement, answered: set[datetime]) -> Iterator[str]:
+    """Check that the digest is that of the text, and that it was stored at the moment of an answer."""
+    digest = digest_of(statement.kind, statement.version, statement.language, statement.body)
+    if digest != statement.digest:
         yield f"statement {statement.digest} was changed."
     elif not answered:
         yield f"statement {statement.digest} stands there without any answer to it."

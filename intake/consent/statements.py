@@ -1,8 +1,8 @@
 """The statements in force: `config/consent/<kind>.<version>.<language>.txt`, with clinic values.
 
-The first paragraph of a file is the label beside the box, the rest is the help below it. Published
-files never change; a new wording is a file with the next version. The digest is made of the words as
-they are rendered, because that is what a person read (decisions.md 9).
+The first paragraph of a file is the label of the checkbox, the rest is the help text below it. Published
+files never change; a new wording is a file with the next version. The digest covers the text as rendered,
+because that is what the person read.
 """
 
 import re
@@ -20,13 +20,13 @@ _NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{
 
 
 def digest_of(kind: Kind, version: int, language: str, body: str) -> str:
-    """SHA-256 of the words as they are shown, in hex."""
+    """Return the SHA-256 of a statement as shown, in hex."""
     return digest(f"{kind}.{version}.{language}\n{body}")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement as a person sees it."""
+    """One statement as shown to a person."""
 
     kind: Kind
     version: int
@@ -36,17 +36,17 @@ class Statement:
 
     @property
     def body(self) -> str:
-        """All words shown, label first."""
+        """The full text shown, label first."""
         return f"{self.label}\n\n{self.help}".strip()
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the words, in hex."""
+        """The SHA-256 of the statement, in hex."""
         return digest_of(self.kind, self.version, self.language, self.body)
 
 
 class Statements:
-    """All versions of all statements; `in_force` is the newest of each kind."""
+    """All versions of all statements; the newest of each kind is in force."""
 
     def __init__(self, every: Iterable[Statement]) -> None:
         self.every = tuple(every)
@@ -55,11 +55,11 @@ class Statements:
             self._newest[statement.language, statement.kind] = statement
 
     def in_force(self, language: str) -> Mapping[Kind, Statement]:
-        """The newest statement of each kind in `language`."""
+        """Return the newest statement of each kind in `language`."""
         return {kind: self._newest[language, kind] for kind in Kind}
 
     def digests(self, language: str) -> dict[str, str]:
-        """Kind to digest of what is in force: what a form carries to say which words it showed."""
+        """Return the digests in force by kind; a form carries them to tell which statements it showed."""
         return {kind.value: each.digest for kind, each in self.in_force(language).items()}
 
 
@@ -69,14 +69,14 @@ def load(folder: Path, clinic: Clinic) -> Statements:
     every = [
         statement
         for path in sorted(folder.glob("*.txt"))
-        if (statement := _read(path, _values(clinic), problems))
+        if (statement := _read(path, _template_values(clinic), problems))
     ]
-    there = {(each.kind, each.language) for each in every}
+    found = {(each.kind, each.language) for each in every}
     problems += [
         f"consent/{kind}.1.{language}.txt: is missing."
         for kind in Kind
         for language in LANGUAGES
-        if (kind, language) not in there
+        if (kind, language) not in found
     ]
     if problems:
         raise SettingsError(problems)
@@ -89,21 +89,23 @@ def _read(path: Path, values: Mapping[str, Mapping[str, object]], problems: list
         problems.append(f"consent/{path.name}: must be named <kind>.<version>.<language>.txt.")
         return None
     try:
-        words = path.read_text(encoding="utf-8").strip().format_map(values[name["language"]])
-    except (OSError, ValueError, KeyError, IndexError) as wrong:
-        problems.append(f"consent/{path.name}: cannot be used ({type(wrong).__name__}).")
+        text = path.read_text(encoding="utf-8").strip().format_map(values[name["language"]])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        problems.append(f"consent/{path.name}: cannot be used ({type(error).__name__}).")
         return None
-    label, _, rest = words.partition("\n\n")
-    return Statement(Kind(name["kind"]), int(name["version"]), name["language"], _line(label), _line(rest))
+    label, _, rest = text.partition("\n\n")
+    return Statement(
+        Kind(name["kind"]), int(name["version"]), name["language"], _unwrap(label), _unwrap(rest)
+    )
 
 
-def _line(words: str) -> str:
-    """A paragraph on one line; how a file is wrapped must not change its digest."""
-    return " ".join(words.split())
+def _unwrap(paragraph: str) -> str:
+    """Join the lines of a paragraph, so that wrapping a file differently does not change its digest."""
+    return " ".join(paragraph.split())
 
 
-def _values(clinic: Clinic) -> dict[str, dict[str, object]]:
-    """What a statement may name in braces, per language."""
+def _template_values(clinic: Clinic) -> dict[str, dict[str, object]]:
+    """Return the values that a statement may use in braces, by language."""
     return {
         language: {
             "clinic": clinic.name,

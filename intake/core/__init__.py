@@ -1,1 +1,1 @@
-"""Leaves that know nobody: clock, errors, languages, logging, paths, durable files."""
+"""Modules without dependencies on the rest: clock, errors, languages, logging, paths, durable files."""

@@ -1,4 +1,4 @@
-"""The one clock. Everything stored is UTC; whoever needs the time is handed this."""
+"""The clock. Everything stored is UTC; code that needs the time takes a `Clock`, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,11 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
-def ahead(minutes: int) -> Clock:
-    """A clock that runs `minutes` ahead of the real one; with 0 the real one itself."""
+def clock_ahead(minutes: int) -> Clock:
+    """A clock that runs `minutes` ahead of the system clock; `now` itself for 0."""
     shift = timedelta(minutes=minutes)
     return (lambda: now() + shift) if minutes else now

@@ -1,18 +1,18 @@
-"""The expected failures: each carries its HTTP status and a sentence that may be shown to anybody.
+"""Expected failures: each carries its HTTP status and a public sentence.
 
     IntakeError
     ├── SettingsError          the service may not start; lists every problem, never a value
-    ├── Unreadable       400   we cannot make sense of what was sent
-    ├── NotSignedIn      401   sign in first
-    ├── NotAllowed       403   this account may not do that
-    ├── NotFound         404   nothing here, or nothing of yours (the same answer)
-    ├── Refused          409   understood, but not now: the sentence says why
-    ├── Unprocessable    422   something to put right; `problems` names the fields
-    ├── TooMany          429   too often; never used to turn a person asking away
-    └── Unavailable      503   something of ours is down
+    ├── Unreadable       400   the request cannot be parsed
+    ├── NotSignedIn      401   no active session
+    ├── NotAllowed       403   the account lacks the permission
+    ├── NotFound         404   does not exist, or may not be seen (the same answer)
+    ├── Refused          409   not possible in the present state; the sentence says why
+    ├── Unprocessable    422   invalid input; `problems` names the fields
+    ├── TooMany          429   rate limit; never used to turn away a person asking for a call
+    └── Unavailable      503   a part of the service is down
 
-One handler per door renders them (law 4): a page, a problem document, or one line on stderr.
-Sentences are English message ids; the door translates them.
+One handler per interface renders them: a page, a problem document, or one line on stderr. Sentences
+are English message ids, which that handler translates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ class IntakeError(Exception):
 
     @property
     def code(self) -> str:
-        """The machine's name for this failure, like `NotFound`."""
+        """The name of the class, such as `NotFound`, for logs and machines."""
         return type(self).__name__
 
 
 class SettingsError(IntakeError):
-    """The service may not start. Names every wrong setting or key at once, never a value."""
+    """The service may not start. `problems` names every wrong setting or key, never a value."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -43,42 +43,42 @@ class SettingsError(IntakeError):
 
 
 class Unreadable(IntakeError):
-    """What was sent could not be understood at all."""
+    """The request could not be parsed."""
 
     status = 400
     sentence = "We could not read what was sent."
 
 
 class NotSignedIn(IntakeError):
-    """The page needs a signed-in staff member."""
+    """The request needs a signed-in staff member."""
 
     status = 401
     sentence = "Sign in first."
 
 
 class NotAllowed(IntakeError):
-    """The account lacks the permission, or the request did not come from our own page."""
+    """The account lacks the permission, or the request failed the CSRF check."""
 
     status = 403
     sentence = "Your account may not do this."
 
 
 class NotFound(IntakeError):
-    """Nothing there, or nothing this account may see: the same answer for both."""
+    """The object does not exist, or this account may not see it: the same answer for both."""
 
     status = 404
     sentence = "There is no such page here."
 
 
 class Refused(IntakeError):
-    """Understood, but it cannot be done as things stand; the sentence says why."""
+    """The act is not possible in the present state; the sentence says why."""
 
     status = 409
     sentence = "That cannot be done now."
 
 
 class Unprocessable(IntakeError):
-    """Something has to be put right. `problems` maps a field to its sentences (English ids)."""
+    """Invalid input. `problems` maps the name of a field to its sentences (message ids)."""
 
     status = 422
     sentence = "Something needs to be put right."
@@ -89,7 +89,7 @@ class Unprocessable(IntakeError):
 
 
 class TooMany(IntakeError):
-    """Too often from one place. `retry_after` is in seconds."""
+    """A rate limit was exceeded. `retry_after` is in seconds."""
 
     status = 429
     sentence = "That was too many tries. Wait a little, then try again."
@@ -100,7 +100,7 @@ class TooMany(IntakeError):
 
 
 class Unavailable(IntakeError):
-    """Something of ours is down; nothing was kept."""
+    """A part of the service, such as the database, is down; nothing was stored."""
 
     status = 503
     sentence = "Something on our side is not working."

@@ -1,4 +1,4 @@
-"""Two languages, string for string: catalogues from `locales/*.po`, compiled in memory.
+"""Translations for English and Spanish: catalogues from `locales/*.po`, compiled in memory.
 
 English is the message id itself. A `.mo` file never exists, so it can never be out of date.
 """
@@ -25,11 +25,11 @@ _NOON = 12
 _PARTS_OF_DAY = ((12, "de la mañana"), (20, "de la tarde"), (24, "de la noche"))
 
 current_language: ContextVar[str] = ContextVar("language", default=DEFAULT)
-"""The language this piece of work speaks; a door sets it once per request."""
+"""The language of the current request, command or message."""
 
 
 def N_(msgid: str) -> str:  # noqa: N802  the customary name that string extraction looks for
-    """Mark a string for translation where it is only stored; it is translated when it is shown."""
+    """Mark a string for extraction without translating it; it is translated when it is shown."""
     return msgid
 
 
@@ -49,24 +49,24 @@ def catalogue(language: str) -> NullTranslations:
 
 
 def gettext(msgid: str) -> str:
-    """The sentence in the language in use; an empty id stays empty."""
+    """The translation in the current language; an empty id stays empty."""
     return catalogue(current_language.get()).gettext(msgid) if msgid else ""
 
 
 def ngettext(one: str, many: str, n: int) -> str:
-    """The sentence for `n` things in the language in use."""
+    """The singular or plural for `n` in the current language."""
     return catalogue(current_language.get()).ngettext(one, many, n)
 
 
 def translate(msgid: str, language: str | None = None, **values: object) -> str:
-    """The sentence in `language` (default: the one in use), with `%(name)s` filled from `values`."""
-    words = catalogue(language or current_language.get()).gettext(msgid) if msgid else ""
-    return words % values if values else words
+    """The translation in `language` (default: the current one), with `%(name)s` filled from `values`."""
+    sentence = catalogue(language or current_language.get()).gettext(msgid) if msgid else ""
+    return sentence % values if values else sentence
 
 
 @contextmanager
 def using_language(language: str) -> "Iterator[None]":
-    """Speak `language` inside the block, then return to the one before."""
+    """Set the current language for the block."""
     token = current_language.set(language)
     try:
         yield
@@ -75,12 +75,12 @@ def using_language(language: str) -> "Iterator[None]":
 
 
 def hour_phrase(at: time, language: str | None = None) -> str:
-    """A time of day as people say it: 9 am, 12 noon, 5:30 pm; 9 de la mañana, 12 del mediodía."""
-    spoken = language or current_language.get()
+    """A time of day as it is spoken: 9 am, 12 noon, 5:30 pm; 9 de la mañana, 12 del mediodía."""
+    language = language or current_language.get()
     figure = f"{at.hour % 12 or 12}" + (f":{at.minute:02}" if at.minute else "")
     if at == time(12):
-        return f"{figure} {'noon' if spoken == 'en' else 'del mediodía'}"
-    if spoken == "en":
+        return f"{figure} {'noon' if language == 'en' else 'del mediodía'}"
+    if language == "en":
         return f"{figure} {'am' if at.hour < _NOON else 'pm'}"
-    part = next(words for until, words in _PARTS_OF_DAY if at.hour < until)
+    part = next(phrase for until, phrase in _PARTS_OF_DAY if at.hour < until)
     return f"{figure} {part}"

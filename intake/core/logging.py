@@ -1,7 +1,7 @@
-"""Logs: one JSON event a line, on standard error, with nothing in it about anybody.
+"""Structured logs: one JSON event per line on standard error, without personal data.
 
-The rule is by shape: an event is a name and a few closed keys. What is not on the list is dropped
-and named in `dropped`, so that a careless line loses its words instead of telling them.
+An event has a name and keys from a closed list. Any other key is dropped and named in `dropped`, so
+that a careless log call loses its values instead of disclosing them.
 """
 
 import logging
@@ -23,8 +23,8 @@ _NOISY = ("waitress", "waitress.queue", "sqlalchemy", "alembic", "werkzeug", "as
 
 
 def configure(level: str = "INFO") -> None:
-    """Send our events and the libraries' warnings to standard error in one form."""
-    logging.basicConfig(handlers=[_Plain()], level=logging.WARNING, force=True)
+    """Set up structlog, and send the libraries' warnings through it."""
+    logging.basicConfig(handlers=[_LibraryWarnings()], level=logging.WARNING, force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
@@ -35,13 +35,13 @@ def configure(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _NullStream(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _SafeStream(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 
 
 def only_allowed(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keep the closed keys; say which others were dropped."""
+    """Structlog processor: drop keys that are not in ALLOWED, and list them in `dropped`."""
     extra = sorted(set(event) - ALLOWED)
     for key in extra:
         del event[key]
@@ -50,32 +50,32 @@ def only_allowed(_logger: object, _method: str, event: MutableMapping[str, Any])
     return event
 
 
-class _NullStream:
-    """A stream that fails nobody: where a log cannot be written (the disk is full), its lines are lost.
+class _SafeStream:
+    """A stream that ignores write errors: on a full disk log lines are lost.
 
-    A line about a failure must not become a second failure, which would cost a person the page that says
-    whom to call (promise P4).
+    Logging a failure must not become a second failure, which would cost the person asking the error page
+    with the phone number (promise P4).
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, words: str) -> int:
-        """Write what can be written."""
+    def write(self, text: str) -> int:
+        """Write, ignoring errors. Returns the length of `text`."""
         with suppress(OSError, ValueError):
-            self._stream.write(words)
-        return len(words)
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        """Hand over what can be handed over."""
+        """Flush, ignoring errors."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
 
-class _Plain(logging.Handler):
-    """The libraries' own warnings: where they came from and of what kind, never their text.
+class _LibraryWarnings(logging.Handler):
+    """Logs where a library's warning came from and its exception type, never its text.
 
-    Their text may quote a request, a statement with its values or an address.
+    The text may quote a request, an SQL statement with its values or an address.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -1,11 +1,11 @@
-"""Where templates, migrations and shipped configuration stand: in a checkout or inside a wheel."""
+"""Paths of templates, migrations and shipped configuration, in a checkout and in an installed wheel."""
 
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 ROOT = _PACKAGE if (_PACKAGE / "templates").is_dir() else _PACKAGE.parent
-"""A wheel carries `templates/` inside the package; a checkout has them beside it."""
+"""A wheel has `templates/` inside the package, a checkout beside it."""
 
 TEMPLATES = ROOT / "templates"
 MIGRATIONS = ROOT / "migrations"
@@ -17,5 +17,5 @@ IN_CHECKOUT = ROOT != _PACKAGE
 
 
 def default_data_dir() -> Path:
-    """`var/` in the checkout, so that every command finds the same data; else `var/` where we stand."""
+    """`var/` in the checkout, whatever the working directory; of a wheel `var/` in the working directory."""
     return (ROOT if IN_CHECKOUT else Path.cwd()) / "var"

@@ -1,1 +1,1 @@
-"""The database: engine, types, SQLite's writer lock, migrations, snapshots."""
+"""The database: engine, column types, SQLite's writer lock, migrations, snapshots."""

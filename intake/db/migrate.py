@@ -1,4 +1,4 @@
-"""Bringing the database to the newest migration, and saying where it stands."""
+"""Run Alembic migrations, and compare the database's revision with this version's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +23,16 @@ class MigrationState(StrEnum):
 
 
 def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration; no alembic.ini, the same folder in a checkout and in a wheel."""
-    made = Config()
-    made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # else a reference
-    made.set_main_option("revision_environment", "true")
-    made.attributes["connection"] = connection
-    return made
+    """Alembic's configuration without an alembic.ini; works in a checkout and in a wheel."""
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # no interpolation
+    alembic.set_main_option("revision_environment", "true")
+    alembic.attributes["connection"] = connection
+    return alembic
 
 
 def upgrade(database: Database, *, to: str = "head") -> None:
-    """Run the migrations that are missing, each in a transaction. Safe to run twice, or twice at once."""
+    """Run the missing migrations, each in a transaction. Idempotent, also when run concurrently."""
     with _connected(database) as connection:
         command.upgrade(config(connection), to)
 
@@ -44,28 +44,28 @@ def downgrade(database: Database, *, to: str) -> None:
 
 
 def migration_state(database: Database) -> MigrationState:
-    """Where the database stands. Raises Unavailable when it cannot be asked."""
+    """How the database's revision compares with this version's migrations. Raises Unavailable."""
     script = ScriptDirectory.from_config(config())
     with database.reading() as session:
-        here = MigrationContext.configure(session.connection()).get_current_revision()
-    if here == script.get_current_head():
+        current = MigrationContext.configure(session.connection()).get_current_revision()
+    if current == script.get_current_head():
         return MigrationState.CURRENT
     known = {revision.revision for revision in script.walk_revisions()}
-    return MigrationState.BEHIND if here is None or here in known else MigrationState.AHEAD
+    return MigrationState.BEHIND if current is None or current in known else MigrationState.AHEAD
 
 
 def revisions() -> frozenset[str]:
-    """Every revision that this version knows."""
+    """Every revision id known to this version."""
     script = ScriptDirectory.from_config(config())
-    return frozenset(each.revision for each in script.walk_revisions())
+    return frozenset(revision.revision for revision in script.walk_revisions())
 
 
 @contextmanager
 def _connected(database: Database) -> Iterator[Connection]:
     """A connection for migrations.
 
-    On SQLite foreign keys are off, or a batch migration of a parent would delete its children
-    (dependencies.md, fact 3); they are checked before the end.
+    On SQLite foreign keys are off: Alembic's batch mode drops and recreates a table, which would delete
+    the rows that refer to it. They are checked before the end. Raises RuntimeError when one is violated.
     """
     with database.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection:
         if database.sqlite:
@@ -78,4 +78,4 @@ def _connected(database: Database) -> Iterator[Connection]:
                 raise RuntimeError("the migration broke a foreign key")
         finally:
             connection.rollback()
-            connection.invalidate()  # its pragmas are not those of the pool
+            connection.invalidate()  # its pragmas differ from those of the pool

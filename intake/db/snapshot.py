@@ -1,4 +1,4 @@
-"""The state of one moment, however long it is read, and a database that never touches a disk."""
+"""A consistent snapshot for long reads, and an in-memory database."""
 
 import sqlite3
 import uuid
@@ -13,26 +13,26 @@ from intake.db.engine import Database
 
 @contextmanager
 def snapshot(database: Database, *, lock: Path) -> Iterator[Session]:
-    """A session that sees one moment and keeps nobody from writing.
+    """A session on a consistent snapshot of the database that does not block writers while it is read.
 
-    PostgreSQL holds a moment by itself. SQLite is copied into memory while its writers wait in their
-    line, since a long reader would keep them from committing (decisions.md 25); a copy on the disk would
-    leave behind what is erased tomorrow. Raises Unavailable.
+    PostgreSQL: a read-only REPEATABLE READ transaction. SQLite: a copy in memory, taken under the writer
+    lock, since a long reader would keep writers from committing; a copy on disk would leave behind data
+    that is erased later. Raises Unavailable.
     """
     if not database.sqlite:
         with _repeatable(database) as session:
             yield session
         return
-    with in_memory(lock) as (copy, keeper):
-        with database.between_writers(), closing(database.engine.raw_connection()) as source:
-            source.driver_connection.backup(keeper)  # type: ignore[union-attr]
+    with in_memory(lock) as (copy, connection):
+        with database.pause_writers(), closing(database.engine.raw_connection()) as source:
+            source.driver_connection.backup(connection)  # type: ignore[union-attr]
         with copy.reading() as session:
             yield session
 
 
 @contextmanager
 def _repeatable(database: Database) -> Iterator[Session]:
-    """What is read stays as it was when the first question was asked."""
+    """A read-only REPEATABLE READ transaction: every statement sees the state of the first one."""
     with database.reading() as session:
         session.connection(
             execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -42,14 +42,11 @@ def _repeatable(database: Database) -> Iterator[Session]:
 
 @contextmanager
 def in_memory(lock: Path) -> Iterator[tuple[Database, sqlite3.Connection]]:
-    """An empty SQLite database in the memory of this process, gone with the block, and one connection to it.
-
-    The connection keeps it alive while others come and go.
-    """
+    """An empty in-memory SQLite database for the block, and the connection that keeps it alive."""
     name = f"file:intake-{uuid.uuid4()}?mode=memory&cache=shared"
-    with closing(sqlite3.connect(name, uri=True)) as keeper:
+    with closing(sqlite3.connect(name, uri=True)) as connection:
         database = Database(f"sqlite:///{name}&uri=true", lock=lock)
         try:
-            yield database, keeper
+            yield database, connection
         finally:
             database.close()

@@ -1,8 +1,14 @@
-"""The line in which writers wait for a SQLite file: one lock per machine, and an end to the waiting.
+"""Write lock for a SQLite file, shared by every thread and process on this machine, and its disk reserve.
 
-A writer that is stuck must not take everybody with it: each wait has an end, and once one has come to
-it, the next ones hardly wait at all until a writer gets through again. So the threads of a web server
-stay free to say what to do instead (promise P4).
+SQLite has no fair queue of its own: `BEGIN IMMEDIATE` polls, and a busy writer can starve the rest.
+Waiting is bounded. After one timeout the next writers wait for a fraction of a second only, until a
+writer succeeds again, so that a stuck process costs others an error page and not every thread of the web
+server, which must stay free to show the clinic's phone number (promise P4).
+
+The disk reserve: even a deletion needs disk space, since SQLite writes a page to its journal before it
+changes it. A file beside the database occupies some, which a writer on a full disk gets for the
+duration of its transaction. A new request gets none of it: it is refused with the phone number on the
+page, while stopping contact, erasing and notifying staff go on.
 """
 
 import fcntl
@@ -15,64 +21,64 @@ from pathlib import Path
 
 from intake.core.errors import Unavailable
 
-PATIENCE, IMPATIENCE = 5.0, 0.2
-"""Seconds to wait for a turn: usually, and while the line does not move."""
-_STUCK_FOR = 30.0
-_LOOK_EVERY = 0.002
+TIMEOUT, STALLED_TIMEOUT = 5.0, 0.2
+"""Seconds to wait for the lock: usually, and while writers are stalled."""
+_STALLED_FOR = 30.0
+_POLL_INTERVAL = 0.002
+RESERVE_SIZE = 4 * 1024 * 1024
+"""Bytes; enough for some thousand stops and erasures, each of which stores a few pages of proof."""
+RESERVE_THRESHOLD = 1024 * 1024
+"""Bytes; with this much free disk space, a transaction does not need the reserve."""
 
 
 class WriterLock:
-    """The line before one file. Every thread and process of this machine that writes stands in it."""
+    """An exclusive lock on `path`, fair enough and with a bounded wait."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ours = threading.Lock()
-        self._pause = threading.Event()  # never set; unlike a sleep it stands a clock that is set meanwhile
-        self._stuck_until = 0.0
+        self._thread_lock = threading.Lock()
+        self._pause = threading.Event()  # never set; unlike a sleep, safe from changes of the system clock
+        self._stalled_until = 0.0
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the lock inside the block. Raises Unavailable when the turn does not come, or cannot."""
-        until = time.monotonic() + (IMPATIENCE if time.monotonic() < self._stuck_until else PATIENCE)
-        if not self._ours.acquire(timeout=until - time.monotonic()):
-            self.stuck()
+    def acquire(self) -> Iterator[None]:
+        """Hold the lock for the block. Raises Unavailable on a timeout, or when the file cannot be opened."""
+        until = time.monotonic() + (STALLED_TIMEOUT if time.monotonic() < self._stalled_until else TIMEOUT)
+        if not self._thread_lock.acquire(timeout=until - time.monotonic()):
+            self.mark_stalled()
             raise Unavailable
         try:
-            with self._locked(until):
+            with self._file_lock(until):
                 yield
         finally:
-            self._ours.release()
+            self._thread_lock.release()
 
-    def stuck(self) -> None:
-        """Remember that the line does not move."""
-        self._stuck_until = time.monotonic() + _STUCK_FOR
+    def mark_stalled(self) -> None:
+        """Shorten the wait of the next writers, for 30 seconds or until `mark_progress`."""
+        self._stalled_until = time.monotonic() + _STALLED_FOR
 
-    def moves(self) -> None:
-        """Remember that a writer has got through."""
-        self._stuck_until = 0.0
+    def mark_progress(self) -> None:
+        """Record that a writer succeeded: the usual timeout applies again."""
+        self._stalled_until = 0.0
 
     @contextmanager
-    def _locked(self, until: float) -> Iterator[None]:
-        descriptor = self._opened()
+    def _file_lock(self, until: float) -> Iterator[None]:
         try:
-            while not _taken(descriptor):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as failure:  # a read-only folder, a full disk, too many open files
+            raise Unavailable from failure
+        try:
+            while not _try_lock(descriptor):
                 if time.monotonic() > until:
-                    self.stuck()
+                    self.mark_stalled()
                     raise Unavailable
-                self._pause.wait(_LOOK_EVERY)
+                self._pause.wait(_POLL_INTERVAL)
             yield
         finally:
             os.close(descriptor)
 
-    def _opened(self) -> int:
-        """A folder that may only be read, a disk without room for one file more, too many files open."""
-        try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as closed:
-            raise Unavailable from closed
 
-
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -80,48 +86,37 @@ def _taken(descriptor: int) -> bool:
     return True
 
 
-# --- Room on the disk that is held for a full one, so that whoever wants out gets out.
-# Even a deletion needs room: SQLite writes a page to its journal before it changes it. So a file beside
-# the database holds some, and a writer on a full disk is lent it for its transaction. Requests that are
-# taken in get none of it: they are refused, with the phone on the page, while stopping, erasing and
-# telling staff go on (reliability.md, J1).
-
-SIZE = 4 * 1024 * 1024
-"""Some thousand stops and erasures: each keeps a few pages of proof."""
-ENOUGH = 1024 * 1024
-"""With this much free, a transaction needs nothing of ours."""
-
-
 class DiskReserve:
-    """The file that holds it. Where nothing can be held (a folder that may only be read), nothing is."""
+    """A file that occupies disk space for a full disk. Without write access there is no reserve."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @property
-    def held(self) -> int:
-        """How many bytes are held now."""
+    def size(self) -> int:
+        """Bytes that the reserve occupies now."""
         with suppress(OSError):
             return self._path.stat().st_size
         return 0
 
-    def keep(self) -> None:
-        """Hold SIZE bytes; on a small disk less, so that it is not us who fill it."""
-        if self.held < SIZE:
-            self._hold(min(SIZE, self._free() // 4))
+    def refill(self) -> None:
+        """Allocate RESERVE_SIZE bytes, but never more than a quarter of the free disk space."""
+        if self.size < RESERVE_SIZE:
+            self._allocate(min(RESERVE_SIZE, self._free() // 4))
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Inside the block the room is free. The caller is the only writer, so nobody else takes it."""
-        held = self.held if self._free() < ENOUGH else 0
-        if not held:
+    def release_during(self) -> Iterator[None]:
+        """Free the reserve for the block when the disk is full. The caller holds the writer lock."""
+        size = self.size if self._free() < RESERVE_THRESHOLD else 0
+        if not size:
             yield
             return
-        self._give()
+        with suppress(OSError):
+            os.truncate(self._path, 0)
         try:
             yield
         finally:
-            self._hold(min(held, self._free()))
+            self._allocate(min(size, self._free()))
 
     def _free(self) -> int:
         try:
@@ -130,12 +125,8 @@ class DiskReserve:
             return 0
         return disk.f_bavail * disk.f_frsize
 
-    def _give(self) -> None:
-        with suppress(OSError):
-            os.truncate(self._path, 0)
-
-    def _hold(self, size: int) -> None:
-        if size <= self.held:
+    def _allocate(self, size: int) -> None:
+        if size <= self.size:
             return
         with suppress(OSError):
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,1 +1,1 @@
-"""What runs by itself: the scheduler, its table of jobs, alerts and the canary submission."""
+"""Background jobs: the scheduler, its table of jobs, alerts and the canary submission."""

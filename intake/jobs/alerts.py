@@ -1,8 +1,8 @@
-"""Telling somebody outside when the service is not well, by a second mail server where there is one (N2).
+"""Alarm mail to the second contacts when health stays red, by a second mail server where one is set (N2).
 
-The watch runs beside every web and relay process, so that a dead relay is told of by the web and the
-other way round. It needs neither the database nor the outbox, which may be what is wrong: what it
-remembers stands in a file of the data folder, one for all processes of a machine.
+The watch runs in every web and relay process, so that the web reports a dead relay and the other way round.
+It needs neither the database nor the outbox, which may be what fails: its state is a file in the data
+folder, shared by all processes of a machine.
 """
 
 import fcntl
@@ -11,11 +11,11 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import IO
+from typing import IO, Self
 
 import structlog
 
@@ -29,38 +29,52 @@ from intake.outbox.messages import render
 
 log = structlog.get_logger()
 
-EVERY = timedelta(minutes=1)
-PATIENCE = timedelta(minutes=5)
-"""A restart or an upgrade is not worth a mail."""
-REPEAT = timedelta(hours=4)
+CHECK_INTERVAL = timedelta(minutes=1)
+GRACE_PERIOD = timedelta(minutes=5)
+"""How long health must be red before a mail is sent: a restart or an upgrade takes less."""
+REPEAT_AFTER = timedelta(hours=4)
 FILE = "alarm.json"
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What is known from the last look; the moments are ISO 8601, None: not so."""
+class WatchState:
+    """Result of the last check and the last mail; the timestamps are ISO 8601, None where there is none."""
 
-    looked_at: str | None = None
+    checked_at: str | None = None
     red_since: str | None = None
-    told_at: str | None = None
+    alerted_at: str | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse what `to_json` wrote. Raises ValueError, AttributeError or TypeError for anything else."""
+        stored = json.loads(text)
+        state = cls(stored.get("looked_at"), stored.get("red_since"), stored.get("told_at"))
+        for moment in filter(None, vars(state).values()):
+            datetime.fromisoformat(moment)
+        return state
+
+    def to_json(self) -> str:
+        """As stored in alarm.json, whose keys are those of earlier releases (docs/formats.md)."""
+        stored = {"looked_at": self.checked_at, "red_since": self.red_since, "told_at": self.alerted_at}
+        return json.dumps(stored)
 
 
 def run_watch(instance: Instance, stop: Event) -> Thread:
-    """Look every minute, in a thread that ends with the process or when `stop` is set."""
+    """Check health every minute, in a thread that ends with the process or when `stop` is set."""
     mailer = open_mailer(second_mail_server(instance.settings))
 
-    def look_again_and_again() -> None:
-        own = Memory()
-        while not stop.wait(EVERY.total_seconds()):
-            own = look(instance, mailer, own)
+    def watch() -> None:
+        state = WatchState()
+        while not stop.wait(CHECK_INTERVAL.total_seconds()):
+            state = check_once(instance, mailer, state)
 
-    thread = Thread(target=look_again_and_again, name="alarm", daemon=True)
+    thread = Thread(target=watch, name="alarm", daemon=True)
     thread.start()
     return thread
 
 
 def second_mail_server(settings: Settings) -> Settings:
-    """The settings with the second mail server in the place of the first, where one is set."""
+    """The settings with INTAKE_ALARM_SMTP_* in place of INTAKE_SMTP_*, where they are set."""
     if not settings.alarm_smtp_host:
         return settings
     changes = {
@@ -71,42 +85,42 @@ def second_mail_server(settings: Settings) -> Settings:
     return replace(settings, **changes)
 
 
-def look(instance: Instance, mailer: Mailer, own: Memory | None = None) -> Memory:
-    """Look once, unless another process of this machine just did; tell when it has been red for long.
+def check_once(instance: Instance, mailer: Mailer, state: WatchState | None = None) -> WatchState:
+    """Check health, unless another process of this machine just did, and send a mail when one is due.
 
-    Returns what is known now, to be handed in with the next look: a disk that is full is worth an alarm,
-    and the file forgets on it. A mail that is not accepted is tried again with the next look. Raises
-    nothing: a watch that ends is worse than one that is wrong once.
+    Returns the new state, to be passed to the next call: on a full disk the file cannot keep it. A mail
+    that is not accepted is tried again by the next call. Raises nothing, so that one failure does not end
+    the watch.
     """
-    memory = own or Memory()
+    state = state or WatchState()
     try:
-        with _remembered(instance.settings.data_dir / FILE) as file:
-            memory, now = max(memory, _read(file), key=_age), instance.clock()
-            if _since(memory.looked_at, now) >= EVERY / 2:
-                memory = _looked(instance, mailer, memory, now)
-                _write(file, memory)
-    except Exception as failure:  # noqa: BLE001  whatever it is, there is a next look
-        _not_kept(failure)
-    return memory
+        with _locked_file(instance.settings.data_dir / FILE) as file:
+            state, now = max(state, _read(file), key=_last_check), instance.clock()
+            if _since(state.checked_at, now) >= CHECK_INTERVAL / 2:
+                state = _check(instance, mailer, state, now)
+                _write(file, state)
+    except Exception as failure:  # noqa: BLE001  the next check may succeed
+        _log_failure(failure)
+    return state
 
 
-def _age(memory: Memory) -> str:
-    return memory.looked_at or ""
+def _last_check(state: WatchState) -> str:
+    return state.checked_at or ""
 
 
-def _looked(instance: Instance, mailer: Mailer, memory: Memory, now: datetime) -> Memory:
-    seen = replace(memory, looked_at=now.isoformat())
-    if _well(instance):
-        told = memory.told_at and _tell(instance, mailer, Mail.WELL_AGAIN)
-        return replace(seen, red_since=None, told_at=None if told else memory.told_at)
-    seen = replace(seen, red_since=memory.red_since or now.isoformat())
-    long_enough = _since(seen.red_since, now) >= PATIENCE and _since(memory.told_at, now) >= REPEAT
-    if long_enough and _tell(instance, mailer, Mail.ALARM):
-        return replace(seen, told_at=now.isoformat())
-    return seen
+def _check(instance: Instance, mailer: Mailer, state: WatchState, now: datetime) -> WatchState:
+    checked = replace(state, checked_at=now.isoformat())
+    if _is_well(instance):
+        accepted = state.alerted_at and _send_to_all(instance, mailer, Mail.WELL_AGAIN)
+        return replace(checked, red_since=None, alerted_at=None if accepted else state.alerted_at)
+    checked = replace(checked, red_since=state.red_since or now.isoformat())
+    due = _since(checked.red_since, now) >= GRACE_PERIOD and _since(state.alerted_at, now) >= REPEAT_AFTER
+    if due and _send_to_all(instance, mailer, Mail.ALARM):
+        return replace(checked, alerted_at=now.isoformat())
+    return checked
 
 
-def _well(instance: Instance) -> bool:
+def _is_well(instance: Instance) -> bool:
     try:
         return monitoring.is_well(monitoring.run_checks(instance))
     except (Unavailable, OSError):
@@ -114,25 +128,27 @@ def _well(instance: Instance) -> bool:
 
 
 def _since(moment: str | None, now: datetime) -> timedelta:
-    """How long ago; for ever when it never was, or stands in times to come."""
+    """Time since `moment`; `timedelta.max` when it is None or in the future."""
     if moment is None or (age := now - datetime.fromisoformat(moment)) < timedelta():
         return timedelta.max
     return age
 
 
-def _tell(instance: Instance, mailer: Mailer, mail: Mail) -> bool:
-    """One constant mail to every second contact; True when at least one was accepted."""
-    accepted = [_sent(instance, mailer, mail, to) for to in instance.clinic.notices.second_contacts]
+def _send_to_all(instance: Instance, mailer: Mailer, mail: Mail) -> bool:
+    """Send one constant mail to each second contact; True when at least one was accepted."""
+    accepted = [
+        _send(instance, mailer, mail, recipient) for recipient in instance.clinic.notices.second_contacts
+    ]
     log.warning("alarm_told" if any(accepted) else "alarm_not_told", kind=mail.value)
     return any(accepted)
 
 
-def _sent(instance: Instance, mailer: Mailer, mail: Mail, recipient: str) -> bool:
-    message = OutboxMessage(id=uuid.uuid4(), mail=mail, recipient=recipient)
-    letter = render(message, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
+def _send(instance: Instance, mailer: Mailer, mail: Mail, recipient: str) -> bool:
+    row = OutboxMessage(id=uuid.uuid4(), mail=mail, recipient=recipient)
+    message = render(row, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
     try:
         with mailer.batch() as send:
-            send(letter)
+            send(message)
     except NotSent as failure:
         log.warning("alarm_failed", error=failure.code)
         return False
@@ -140,40 +156,37 @@ def _sent(instance: Instance, mailer: Mailer, mail: Mail, recipient: str) -> boo
 
 
 @contextmanager
-def _remembered(path: Path) -> Iterator[IO[str] | None]:
-    """The file of all processes of this machine, ours alone meanwhile; None where there can be none."""
-    with ExitStack() as opened:
+def _locked_file(path: Path) -> Iterator[IO[str] | None]:
+    """The state file, locked against the other processes of this machine; None where it cannot be opened."""
+    with ExitStack() as stack:
         file = None
         try:
             path.touch(mode=0o600)
-            file = opened.enter_context(path.open("r+", encoding="utf-8"))
+            file = stack.enter_context(path.open("r+", encoding="utf-8"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as failure:
-            _not_kept(failure)
+            _log_failure(failure)
         yield file
 
 
-def _read(file: IO[str] | None) -> Memory:
+def _read(file: IO[str] | None) -> WatchState:
     try:
-        memory = Memory(**json.loads((file and file.read()) or "{}"))
-        for moment in filter(None, vars(memory).values()):
-            datetime.fromisoformat(moment)
-    except (OSError, ValueError, TypeError):
-        return Memory()  # half written when the power went: begin anew
-    return memory
+        return WatchState.from_json((file and file.read()) or "{}")
+    except (OSError, ValueError, TypeError, AttributeError):
+        return WatchState()  # partly written at a power cut: start anew
 
 
-def _write(file: IO[str] | None, memory: Memory) -> None:
-    """Over what stands there and shortened after it, so that a full disk has the room already."""
+def _write(file: IO[str] | None, state: WatchState) -> None:
+    """Overwrite in place, then truncate, so that a full disk needs no new block."""
     if file is None:
         return
     try:
-        words = json.dumps(asdict(memory)).encode()
-        os.pwrite(file.fileno(), words, 0)
-        os.ftruncate(file.fileno(), len(words))
+        content = state.to_json().encode()
+        os.pwrite(file.fileno(), content, 0)
+        os.ftruncate(file.fileno(), len(content))
     except OSError as failure:
-        _not_kept(failure)
+        _log_failure(failure)
 
 
-def _not_kept(failure: Exception) -> None:
+def _log_failure(failure: Exception) -> None:
     log.warning("alarm_failed", error=type(failure).__name__)

@@ -1,6 +1,6 @@
-"""Proof that the door still opens: the real way of a request, taken back, and one real mail a day.
+"""Canaries: a request through the whole submission path, rolled back, and one real mail a day.
 
-What is wrong here would otherwise be noticed by the person whose request was refused.
+A defect found here would otherwise be found by the person whose request is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,10 @@ from intake.leads.submission import submit
 from intake.monitoring.response_time_checks import HEARTBEAT
 from intake.outbox import Mail, OutboxMessage
 
-ROUND = HEARTBEAT
+JOB = HEARTBEAT
 DAY = timedelta(days=1)
-_READING = timedelta(minutes=1)
+_FILL_TIME = timedelta(minutes=1)
+"""Age of the form token: a form that is sent at once is suspected to come from a machine."""
 _ANSWERS: Mapping[str, Sequence[str]] = {
     "preferred_name": ["Heartbeat"],
     "channels": [Channel.EMAIL.value],
@@ -32,26 +33,26 @@ _ANSWERS: Mapping[str, Sequence[str]] = {
 
 
 class _RolledBack(Exception):
-    """Ends the transaction so that nothing of it stays."""
+    """Raised to roll the transaction back."""
 
 
 def canary_submission(instance: Instance) -> int:
-    """Read, check, seal and write one request in each language, and take it back. Nothing is ever kept.
+    """Parse, validate, seal and write one request in each language, and roll it back; nothing is stored.
 
-    Raises whatever would have met a person. Returns how many ways were tried.
+    Raises what a person would have met. Returns how many languages were tried.
     """
     for language in LANGUAGES:
-        _try(instance, language)
+        _submit_and_roll_back(instance, language)
     return len(LANGUAGES)
 
 
-def _try(instance: Instance, language: str) -> None:
+def _submit_and_roll_back(instance: Instance, language: str) -> None:
     now = instance.clock()
-    token = form_token.new_token(language=language, statements=instance.statements, now=now - _READING)
+    token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
     answers = {**_ANSWERS, "region": [instance.clinic.region]}
     request = form.read_form(answers, token=token, clinic=instance.clinic, now=now)
     try:
-        with instance.database.transaction(taking_in=True) as session:
+        with instance.database.transaction(use_reserve=False) as session:
             submit(session, request, instance=instance)
             raise _RolledBack
     except _RolledBack:
@@ -59,7 +60,7 @@ def _try(instance: Instance, language: str) -> None:
 
 
 def daily_mail(instance: Instance) -> int:
-    """Write one constant mail to the second contacts when the last was written a day ago or longer."""
+    """Enqueue a constant mail to the second contacts if the last one is a day old. Returns how many."""
     now = instance.clock()
     with instance.database.transaction() as session:
         newest = session.scalar(
@@ -67,5 +68,5 @@ def daily_mail(instance: Instance) -> int:
         )
         if newest and now - DAY < newest <= now:
             return 0
-        to = instance.clinic.notices.second_contacts
-        return len(outbox.enqueue(session, Mail.DAILY, clinic_recipients=to, at=now))
+        recipients = instance.clinic.notices.second_contacts
+        return len(outbox.enqueue(session, Mail.DAILY, clinic_recipients=recipients, at=now))

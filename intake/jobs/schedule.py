@@ -1,4 +1,4 @@
-"""The table of what runs by itself, and the small acts that belong to no other room."""
+"""The table of background jobs, and the small jobs that belong to no other package."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,68 +22,76 @@ from intake.outbox.mailer import open_mailer
 from intake.outbox.messages import anchor_message
 from intake.privacy import erasure_ledger, retention
 
-_LINKS = 1000
+_LINK_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Job:
-    """One thing that runs by itself. `act` says how many things it dealt with; it may run twice.
+    """A job of the scheduler, due every `every`.
 
-    `does` says on the desk what it is for (message id).
+    `run` returns how many things it processed; it must be safe to run twice. `description` says on the desk
+    what the job is for (message id).
     """
 
     name: str
     every: timedelta
-    act: Callable[[Instance], int]
-    does: str = ""
+    run: Callable[[Instance], int]
+    description: str = ""
 
 
 def link(instance: Instance) -> int:
-    """Give every audit event its place in the chain, a thousand to a transaction."""
+    """Link all unlinked audit events to the chain, a thousand per transaction. Returns how many."""
     linked = 0
     while True:
         with instance.database.transaction() as session:
-            count = audit.link(session, keyring=instance.keyring, at=instance.clock(), limit=_LINKS)
+            count = audit.link(session, keyring=instance.keyring, at=instance.clock(), limit=_LINK_BATCH)
         linked += count
-        if count < _LINKS:
+        if count < _LINK_BATCH:
             return linked
 
 
 def anchor(instance: Instance) -> int:
-    """Write down outside the database how far the chain has come, when it has moved or a day is over."""
-    taken = _anchor(instance)
-    return int(taken is not None and chain.keep_anchor(instance.settings.anchor_path, taken))
+    """Append an anchor of the chain to INTAKE_ANCHOR_FILE if it moved or a day has passed. Returns 1 or 0."""
+    taken = _take_anchor(instance)
+    return int(taken is not None and chain.append_anchor(instance.settings.anchor_path, taken))
 
 
 def mail_anchor(instance: Instance) -> int:
-    """Send the same to the address that is set for it, at once: the database has no say in this mail.
+    """Mail an anchor to INTAKE_ANCHOR_MAIL_TO, directly: a forged database must not be able to hold it back.
 
-    Raises NotSent; the round is then made again soon.
+    Returns 1 when it was sent, 0 when there is no address or no chain. Raises NotSent; the job then runs
+    again soon.
     """
-    recipient, taken = instance.settings.anchor_mail_to, _anchor(instance)
+    recipient, taken = instance.settings.anchor_mail_to, _take_anchor(instance)
     if not recipient or taken is None:
         return 0
-    letter = anchor_message(taken, recipient=recipient, settings=instance.settings, at=instance.clock())
+    message = anchor_message(taken, recipient=recipient, settings=instance.settings, at=instance.clock())
     with open_mailer(instance.settings).batch() as send:
-        send(letter)
+        send(message)
     return 1
 
 
-def _anchor(instance: Instance) -> Anchor | None:
+def _take_anchor(instance: Instance) -> Anchor | None:
     with instance.database.reading() as session:
         return chain.take_anchor(session, keyring=instance.keyring, at=instance.clock())
 
 
 def verify(instance: Instance) -> int:
-    """Verify the whole log, also where nobody ever asks for it; how it ended shows in health."""
+    """Verify the whole audit log and record the outcome for the health checks.
+
+    Returns 1 when it is intact.
+    """
     return int(integrity.verify_and_note(instance, actor=Actor.system()).intact)
 
 
 def sweep(instance: Instance) -> int:
-    """Write the notices of new leads that have none; there are none unless rows were lost (A12)."""
-    told = exists().where(OutboxMessage.lead_id == Lead.id, OutboxMessage.mail == Mail.NEW_LEAD)
+    """Enqueue the notice of each new lead that has none (only lost rows leave one without).
+
+    Returns how many.
+    """
+    has_notice = exists().where(OutboxMessage.lead_id == Lead.id, OutboxMessage.mail == Mail.NEW_LEAD)
     with instance.database.transaction() as session:
-        missing = session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW, ~told)).all()
+        missing = session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW, ~has_notice)).all()
         for lead_id in missing:
             outbox.enqueue(
                 session,
@@ -96,15 +104,15 @@ def sweep(instance: Instance) -> int:
 
 
 def forget_submissions(instance: Instance) -> int:
-    """Delete the used form tokens that are older than the clinic keeps them (decisions.md 3)."""
+    """Delete used form tokens older than the clinic keeps them (docs/decisions/0004-a-page-sent-twice.md)."""
     before = instance.clock() - timedelta(days=instance.clinic.retention.submission_days)
     with instance.database.transaction() as session:
-        done = session.execute(delete(Submission).where(Submission.received_at < before))
-    return cast("CursorResult[Any]", done).rowcount
+        deleted = session.execute(delete(Submission).where(Submission.received_at < before))
+    return cast("CursorResult[Any]", deleted).rowcount
 
 
 def forget_sessions(instance: Instance) -> int:
-    """Delete the sessions of staff that can never stand again."""
+    """Delete the staff sessions that have ended or expired. Returns how many."""
     with instance.database.transaction() as session:
         return sessions.delete_ended(session, instance=instance)
 
@@ -126,7 +134,7 @@ JOBS = (
     ),
     Job("sweep", timedelta(minutes=15), sweep, N_("Writes the notice of a new request that has none.")),
     Job(
-        canary.ROUND,
+        canary.JOB,
         timedelta(minutes=5),
         canary.canary_submission,
         N_("Sends a request through the real door and takes it back."),
@@ -138,7 +146,7 @@ JOBS = (
         N_("Writes one constant mail a day, which the mail server has to accept."),
     ),
     Job(
-        reminders.ROUND,
+        reminders.JOB,
         timedelta(minutes=5),
         reminders.remind,
         N_("Reminds the second contacts of requests that nobody has opened."),
@@ -156,9 +164,9 @@ JOBS = (
         N_("Forgets the sessions of staff that are over."),
     ),
     Job(
-        retention.ROUND,
+        retention.JOB,
         timedelta(hours=1),
-        retention.purge_when_sure,
+        retention.purge_unless_clock_jumped,
         N_("Erases the requests whose time is over."),
     ),
     Job(

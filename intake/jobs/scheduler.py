@@ -1,7 +1,7 @@
-"""What runs by itself: the table of rounds, one lease row each, and the relay's loop.
+"""The scheduler: runs the jobs that are due, one lease row each, and is the main loop of a relay process.
 
-However many relays run on however many machines, a round is made by one of them at a time; a round
-whose relay died is made by another when the lease has run out.
+However many relays run on however many machines, a job is run by one of them at a time. A job whose relay
+died is run by another one when the lease has expired.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.jobs.schedule import JOBS, Job
+from intake.monitoring.checks import DELIVERY_NAME
 from intake.outbox import sender
 from intake.outbox.mailer import Mailer, open_mailer
 from intake.outbox.models import JobLease
@@ -25,20 +26,23 @@ from intake.outbox.models import JobLease
 log = structlog.get_logger()
 
 LEASE = timedelta(minutes=5)
-AGAIN = timedelta(minutes=1)
-"""A round that failed is tried again this soon, if it is not due sooner anyway."""
-BEAT = timedelta(seconds=15)
-MISSED = 3
-"""A round is late when it has not succeeded for this many times its interval, and LEASE on top."""
-BUSY, IDLE, LONGEST_WAIT = 1.0, 2.0, 30.0
+RETRY_AFTER = timedelta(minutes=1)
+"""A job that failed is due again after this, if its interval is not shorter anyway."""
+HEARTBEAT_INTERVAL = timedelta(seconds=15)
+MISSED_RUNS = 3
+"""A job is late when it has not succeeded for this many times its interval, and LEASE on top."""
+BUSY_PAUSE, IDLE_PAUSE, MAX_PAUSE = 1.0, 2.0, 30.0
+"""Seconds between two turns of the loop: after work, without work, and at most while something fails."""
 BATCH = 20
+"""Messages delivered in one turn of the loop."""
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How a round stands. `succeeded_at` is None when it never ran well, `due_at` where nothing is planned.
+    """State of a job. `succeeded_at` is None when it never succeeded, `due_at` where nothing is scheduled.
 
-    `does`: what it is for (message id). `leased_until`: somebody began it and has so long to end it.
+    `description` says what it is for (message id). `leased_until`: until then a relay that started it may
+    run it.
     """
 
     name: str
@@ -48,91 +52,93 @@ class JobStatus:
     last_error: str | None
     due_at: datetime | None = None
     leased_until: datetime | None = None
-    does: str = ""
+    description: str = ""
 
     def running(self, at: datetime) -> bool:
-        """True while somebody makes it; whoever died over it does not count for longer than the lease."""
+        """True while a relay runs it; a relay that died counts until its lease expires."""
         return self.leased_until is not None and self.leased_until > at
 
     def late(self, at: datetime) -> bool:
-        """True when it should have succeeded by now, when it never did, or did in times to come."""
-        good = self.succeeded_at
-        return good is None or not good - LEASE <= at <= good + self.every * MISSED + LEASE
+        """True when it should have succeeded by now, never did, or did in the future (a wrong clock)."""
+        last = self.succeeded_at
+        return last is None or not last - LEASE <= at <= last + self.every * MISSED_RUNS + LEASE
 
 
-NOTICES = "notices"
-"""The heartbeat of delivery itself: no lease, since any number of relays may deliver."""
-DELIVERY = Job(NOTICES, BEAT, lambda _: 0, N_("Sends the mail that is due."))
+DELIVERY = Job(DELIVERY_NAME, HEARTBEAT_INTERVAL, lambda _: 0, N_("Sends the mail that is due."))
+"""Delivery itself, for its status.
+
+Its row is a heartbeat and no lease, since any number of relays may deliver.
+"""
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """How an act ended: what it dealt with, or the class name of what went wrong."""
+    """Outcome of a run: `count` of things processed, or the class name of the exception."""
 
     count: int = 0
     error: str | None = None
 
 
 def status(session: Session) -> list[JobStatus]:
-    """How every round stands, the heartbeat first; a round that never ran is there as well."""
+    """The status of delivery, then of every job, also of one that never ran."""
     rows = {row.name: row for row in session.scalars(select(JobLease))}
-    delivery = replace(_status(DELIVERY, rows.get(NOTICES)), due_at=None)  # whenever a mail is due
-    return [delivery, *(_status(each, rows.get(each.name)) for each in JOBS)]
+    delivery = replace(_status(DELIVERY, rows.get(DELIVERY_NAME)), due_at=None)  # whenever mail is due
+    return [delivery, *(_status(job, rows.get(job.name)) for job in JOBS)]
 
 
-def _status(each: Job, row: JobLease | None) -> JobStatus:
+def _status(job: Job, row: JobLease | None) -> JobStatus:
     if row is None:
-        return JobStatus(each.name, each.every, None, None, None, does=each.does)
+        return JobStatus(job.name, job.every, None, None, None, description=job.description)
     return JobStatus(
-        each.name,
-        each.every,
+        job.name,
+        job.every,
         row.succeeded_at,
         row.ended_at,
         row.last_error,
         due_at=row.due_at,
         leased_until=row.leased_until,
-        does=each.does,
+        description=job.description,
     )
 
 
 def run(instance: Instance, stop: Event, *, mailer: Mailer | None = None) -> None:
-    """The life of a relay process: deliver, make the rounds, rest; until `stop` is set.
+    """Main loop of a relay process: deliver mail, run the jobs that are due, pause; until `stop` is set.
 
-    Finishes the mail in hand before it stops. Nothing that goes wrong ends it: a broken database is
-    waited out, longer each time up to half a minute, and told once when it breaks and once when it
-    is back.
+    Finishes the message being sent before it stops. No exception ends the loop: while the database fails, the
+    pauses double up to MAX_PAUSE seconds; the failure is logged once when it begins and once when it is over.
     """
     mailer = mailer or open_mailer(instance.settings)
-    trouble, failures = None, 0
+    last_error, failures = None, 0
     while not stop.is_set():
-        ended = _turn(instance, mailer, stop)
-        if ended.error != trouble:
-            log.warning("relay_in_trouble" if ended.error else "relay_well_again", error=ended.error)
-        trouble, failures = ended.error, failures + 1 if ended.error else 0
-        stop.wait(_rest(ended, failures))
+        result = run_once(instance, mailer, stop)
+        if result.error != last_error:
+            log.warning("relay_in_trouble" if result.error else "relay_well_again", error=result.error)
+        last_error, failures = result.error, failures + 1 if result.error else 0
+        stop.wait(_pause(result, failures))
 
 
-def _rest(ended: JobResult, failures: int) -> float:
+def _pause(result: JobResult, failures: int) -> float:
+    """Seconds until the next turn."""
     if failures:
-        return float(min(1 << min(failures, 10), LONGEST_WAIT))
-    return BUSY if ended.count else IDLE
+        return float(min(1 << min(failures, 10), MAX_PAUSE))
+    return BUSY_PAUSE if result.count else IDLE_PAUSE
 
 
-def _turn(instance: Instance, mailer: Mailer, stop: Event) -> JobResult:
-    """One turn of the loop. A failed delivery does not keep the rounds from being made; a stop does."""
-    instance.database.keep_reserve()
+def run_once(instance: Instance, mailer: Mailer, stop: Event) -> JobResult:
+    """One turn of the loop. The jobs run also after a failed delivery, but not after a stop."""
+    instance.database.refill_reserve()
     delivered = _attempt(lambda: _deliver(instance, mailer, stop))
     if stop.is_set():
         return delivered
-    made = _attempt(lambda: _beat(instance, delivered) + run_due(instance))
-    return JobResult(delivered.count + made.count, delivered.error or made.error)
+    jobs = _attempt(lambda: _record_heartbeat(instance, delivered) + run_due(instance))
+    return JobResult(delivered.count + jobs.count, delivered.error or jobs.error)
 
 
-def _attempt(act: Callable[[], int]) -> JobResult:
+def _attempt(function: Callable[[], int]) -> JobResult:
     try:
-        return JobResult(count=act())
-    except Exception as wrong:  # noqa: BLE001  the relay must outlive whatever this is
-        return JobResult(error=type(wrong).__name__)
+        return JobResult(count=function())
+    except Exception as error:  # noqa: BLE001  the relay must survive any defect of a job
+        return JobResult(error=type(error).__name__)
 
 
 def _deliver(instance: Instance, mailer: Mailer, stop: Event) -> int:
@@ -147,90 +153,88 @@ def _deliver(instance: Instance, mailer: Mailer, stop: Event) -> int:
     ).total
 
 
-def run_due(instance: Instance, *, rounds: Sequence[Job] = JOBS) -> int:
-    """Make every round that is due and that nobody else is making; returns what they dealt with.
+def run_due(instance: Instance, *, jobs: Sequence[Job] = JOBS) -> int:
+    """Run every job that is due and that no other relay is running; returns the sum of their counts.
 
-    A round that fails is logged by its class name, keeps it in `last_error` and is tried again soon;
-    the others are made all the same. Raises Unavailable when the database is.
+    A job that fails is logged with the class name of its exception, stores it in `last_error` and is due
+    again after RETRY_AFTER; the others run all the same. Raises Unavailable when the database is.
     """
-    return sum(_run_job(instance, each) for each in _due(instance, rounds))
+    return sum(_run_job(instance, job) for job in _due(instance, jobs))
 
 
-def _due(instance: Instance, rounds: Sequence[Job]) -> list[Job]:
-    """A look without the writers' lock, since mostly nothing is due."""
+def _due(instance: Instance, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs that look due, read without the writer lock, since mostly none is."""
     with instance.database.reading() as session:
         rows = {row.name: row for row in session.scalars(select(JobLease))}
     at = instance.clock()
-    return [each for each in rounds if _is_due(each, rows.get(each.name), at)]
+    return [job for job in jobs if _is_due(job, rows.get(job.name), at)]
 
 
-def _is_due(each: Job, row: JobLease | None, at: datetime) -> bool:
+def _is_due(job: Job, row: JobLease | None, at: datetime) -> bool:
     return row is None or all(
-        moment is None or moment <= at or moment > at + each.every + LEASE  # too far off: a wrong clock
+        moment is None or moment <= at or moment > at + job.every + LEASE  # too far ahead: a wrong clock
         for moment in (row.due_at, row.leased_until)
     )
 
 
-def _run_job(instance: Instance, each: Job) -> int:
-    generation = _claim(instance, each)
+def _run_job(instance: Instance, job: Job) -> int:
+    generation = _acquire(instance, job)
     if generation is None:
         return 0
-    ended = _attempt(lambda: each.act(instance))
-    if ended.error:
-        log.error("round_failed", name=each.name, error=ended.error)
-    _finish(instance, each, generation, ended)
-    return ended.count
+    result = _attempt(lambda: job.run(instance))
+    if result.error:
+        log.error("round_failed", name=job.name, error=result.error)
+    _release(instance, job, generation, result)
+    return result.count
 
 
-def _claim(instance: Instance, each: Job) -> int | None:
-    """The generation under which the round is ours to make, committed; None when it is not."""
+def _acquire(instance: Instance, job: Job) -> int | None:
+    """Take the lease of the job, committed; returns its generation, None when the job is not due any more."""
     at = instance.clock()
     with suppress(IntegrityError), instance.database.transaction() as session:
-        row = session.get(JobLease, each.name, with_for_update=True)
-        if not _is_due(each, row, at):
+        row = session.get(JobLease, job.name, with_for_update=True)
+        if not _is_due(job, row, at):
             return None
-        row = row or _first(session, each.name, at)
+        row = row or _new_lease(session, job.name, at)
         row.generation += 1
         row.started_at, row.leased_until = at, at + LEASE
         return row.generation
-    return None  # another relay wrote the very first lease in the same moment
+    return None  # another relay inserted the first lease at the same moment
 
 
-def _first(session: Session, name: str, at: datetime) -> JobLease:
+def _new_lease(session: Session, name: str, at: datetime) -> JobLease:
     row = JobLease(name=name, due_at=at, generation=0)
     session.add(row)
     return row
 
 
-def _finish(instance: Instance, each: Job, generation: int, ended: JobResult) -> None:
-    """Write down how the round ended, if it is still ours."""
+def _release(instance: Instance, job: Job, generation: int, result: JobResult) -> None:
+    """Release the lease and store the result, unless another relay has taken the lease meanwhile."""
     at = instance.clock()
-    wait = min(each.every, AGAIN) if ended.error else each.every
+    wait = min(job.every, RETRY_AFTER) if result.error else job.every
     with instance.database.transaction() as session:
-        row = session.get(JobLease, each.name, with_for_update=True)
+        row = session.get(JobLease, job.name, with_for_update=True)
         if row and row.generation == generation:
             row.due_at, row.leased_until = at + wait, None
-            _write_down(row, ended, at)
+            _store_result(row, result, at)
 
 
-def _beat(instance: Instance, delivered: JobResult) -> int:
-    """Write down that delivery runs, when the last word on it is old or was another one."""
+def _record_heartbeat(instance: Instance, delivered: JobResult) -> int:
+    """Store that delivery runs, at most once per HEARTBEAT_INTERVAL unless its error changes. Returns 0."""
     at = instance.clock()
     with instance.database.reading() as session:
-        row = session.get(JobLease, NOTICES)
-        if row and row.last_error == delivered.error and _fresh(row.ended_at, at):
+        row = session.get(JobLease, DELIVERY_NAME)
+        recent = row and row.ended_at and row.ended_at <= at < row.ended_at + HEARTBEAT_INTERVAL
+        if row and recent and row.last_error == delivered.error:
             return 0
     with suppress(IntegrityError), instance.database.transaction() as session:
-        row = session.get(JobLease, NOTICES, with_for_update=True) or _first(session, NOTICES, at)
-        _write_down(row, delivered, at)
+        row = session.get(JobLease, DELIVERY_NAME, with_for_update=True)
+        row = row or _new_lease(session, DELIVERY_NAME, at)
+        _store_result(row, delivered, at)
     return 0
 
 
-def _fresh(written: datetime | None, at: datetime) -> bool:
-    return written is not None and written <= at < written + BEAT
-
-
-def _write_down(row: JobLease, ended: JobResult, at: datetime) -> None:
-    row.ended_at, row.last_error = at, ended.error
-    if ended.error is None:
+def _store_result(row: JobLease, result: JobResult, at: datetime) -> None:
+    row.ended_at, row.last_error = at, result.error
+    if result.error is None:
         row.succeeded_at = at

@@ -1,4 +1,8 @@
-"""Holding a lead: a short lease, so that two people never call the same person."""
+"""Claims: a short lease on a lead for one staff member, so that two of them never call the same person.
+
+A claim ends by itself after `CLAIM_DURATION`, when it is released or revoked, and when the lead is closed.
+`LeadAct` is what every act of a staff member on a lead shares: session, lead, member, clock, audit record.
+"""
 
 import uuid
 from dataclasses import dataclass
@@ -15,28 +19,30 @@ from intake.accounts.permissions import Member, Permission, require
 from intake.audit import Action, Actor
 from intake.core.errors import NotFound, Refused
 from intake.core.i18n import N_
-from intake.db.engine import Instant
+from intake.db.types import Instant
 from intake.instance import Instance
-from intake.leads.models import CloseReason, Lead, LeadStatus, waiting
+from intake.leads.models import CloseReason, Lead, LeadStatus, is_waiting
 
-# --- One staff member acting on one lead, in one transaction: what every act records and how it ends a lead.
+CLAIM_DURATION = timedelta(minutes=20)
+ASSIGNMENT_DURATION = timedelta(hours=1)
+"""How long an assigned lead waits for its assignee. Their own first act turns it into a usual claim."""
 
 
 class ChangedMeanwhile(Refused):
-    """Somebody acted on the lead since the page was made."""
+    """The lead was changed after the page that sent this form was rendered (409)."""
 
     sentence = N_("Something has changed since this page was loaded. Look at “So far”, then say it again.")
 
 
 class AlreadyClosed(Refused):
-    """The lead is closed; only what the person did can still be noted."""
+    """The lead is closed (409); only what the person did themselves can still be logged."""
 
     sentence = N_("This request is closed. Nothing was noted.")
 
 
 @dataclass(frozen=True)
 class LeadAct:
-    """Who acts on what."""
+    """A staff member acting on one lead, in the caller's transaction."""
 
     session: Session
     lead: Lead
@@ -45,11 +51,11 @@ class LeadAct:
 
     @property
     def now(self) -> datetime:
-        """The moment of the act."""
+        """The current time (UTC)."""
         return self.instance.clock()
 
     def record(self, action: Action, **details: str) -> None:
-        """One audit event about the lead, with closed words only."""
+        """Append one audit event about the lead. `details` hold values of closed lists only, no free text."""
         audit.record(
             self.session,
             action,
@@ -61,27 +67,25 @@ class LeadAct:
         )
 
     def close(self, reason: CloseReason) -> None:
-        """End the lead and its hold. It is never kept longer than it would have been open."""
+        """Close the lead, end its claim and record it.
+
+        It is kept for `closed_days` from now at most, and never longer than it would have been kept open.
+        """
         lead, now = self.lead, self.now
         lead.status, lead.close_reason, lead.closed_at = LeadStatus.CLOSED, reason, now
         lead.claimed_by = lead.claimed_until = None
-        kept = now + timedelta(days=self.instance.clinic.retention.closed_days)
-        lead.purge_after = min(lead.purge_after, kept)
+        closed_until = now + timedelta(days=self.instance.clinic.retention.closed_days)
+        lead.purge_after = min(lead.purge_after, closed_until)
         self.record(Action.LEAD_CLOSED, reason=reason)
 
 
-def touch(lead: Lead) -> None:
-    """Make the lead a new version although none of its columns may change: pages shown before are stale."""
+def mark_changed(lead: Lead) -> None:
+    """Let the next flush increase the version of the lead, so that forms of older pages are refused."""
     flag_modified(lead, "windows")
 
 
-CLAIM_FOR = timedelta(minutes=20)
-ASSIGNED_FOR = timedelta(hours=1)
-"""So long a request waits for the person it was handed to; their own first act makes a usual hold of it."""
-
-
 class ClaimedByAnother(Refused):
-    """A colleague holds the lead: `by` is their name, `until` when the hold ends by itself."""
+    """A colleague has claimed the lead (409): `by` is their name, `until` when the claim expires."""
 
     sentence = N_("A colleague holds this request. You can read it, not act on it.")
 
@@ -91,13 +95,16 @@ class ClaimedByAnother(Refused):
 
 
 class NotClaimed(Refused):
-    """The act needs a hold that this staff member does not have."""
+    """The act needs a claim that this staff member does not have (409)."""
 
     sentence = N_("Hold this request first; then say how it went.")
 
 
 def claim(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
-    """Hold `lead` for 20 minutes, counted anew when it is ours. Raises NotAllowed, Held or Closed."""
+    """Claim `lead` for 20 minutes, or extend the claim that `member` has, and record it.
+
+    Raises NotAllowed, ClaimedByAnother, AlreadyClosed.
+    """
     require(member, Permission.CLAIM_LEAD)
     act = LeadAct(session, lead, member, instance)
     acquire(act)
@@ -105,58 +112,54 @@ def claim(session: Session, lead: Lead, *, member: Member, instance: Instance) -
 
 
 def release(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
-    """End our own hold. What is not ours, or no longer, is left as it is and nothing is recorded."""
-    ours = update(Lead).where(Lead.id == lead.id, Lead.claimed_by == member.id)
-    if _change(session, lead, ours.values(claimed_by=None, claimed_until=None)):
+    """Release the claim of `member`. Without one, nothing is changed and nothing is recorded."""
+    own = update(Lead).where(Lead.id == lead.id, Lead.claimed_by == member.id)
+    if _update_if(session, lead, own.values(claimed_by=None, claimed_until=None)):
         LeadAct(session, lead, member, instance).record(Action.CLAIM_GIVEN_BACK)
 
 
 def release_all(session: Session, *, member: Member, instance: Instance) -> int:
-    """End every hold of ours that lasts, for the end of a shift. Returns how many there were."""
+    """Release every unexpired claim of `member`, for the end of a shift. Returns how many there were."""
     now = instance.clock()
-    ours = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == member.id).order_by(Lead.id)
-    leads = session.scalars(ours).all()
+    claimed = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == member.id).order_by(Lead.id)
+    leads = session.scalars(claimed).all()
     for lead in leads:
         release(session, lead, member=member, instance=instance)
     return len(leads)
 
 
-def release_all_of(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
-    """End every hold of an account that was closed, so that colleagues can take over. Returns how many."""
-    held = session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
-    theirs = update(Lead).where(Lead.claimed_by == staff_id)
-    ended = theirs.values(claimed_by=None, claimed_until=None)
-    session.execute(ended.execution_options(synchronize_session=False))
-    for lead_id in held:
-        audit.record(
-            session,
-            Action.CLAIM_GIVEN_BACK,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=actor,
-            about=lead_id,
-        )
-    return len(held)
+def release_all_of_account(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
+    """Release every claim of an account that is disabled. Returns how many there were."""
+    lead_ids = session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
+    released = update(Lead).where(Lead.claimed_by == staff_id).values(claimed_by=None, claimed_until=None)
+    session.execute(released.execution_options(synchronize_session=False))
+    keyring, now = instance.keyring, instance.clock()
+    for lead_id in lead_ids:
+        audit.record(session, Action.CLAIM_GIVEN_BACK, keyring=keyring, at=now, actor=actor, about=lead_id)
+    return len(lead_ids)
 
 
 def acquire(act: LeadAct) -> None:
-    """The hold itself, without an event of its own: for an act that records itself (a reveal).
+    """Claim the lead of `act` without an audit event, for an act that records itself (a reveal).
 
-    One conditional UPDATE decides, so that of two at once one wins. Whoever asked twice is one person:
-    a colleague's hold on the other request counts. Raises Held or Closed.
+    One conditional UPDATE decides, so that of two staff members at once one wins. Leads with the same number
+    or address are one person: a colleague's claim on another of them counts. Sets `opened_at` at the first
+    claim. Raises ClaimedByAnother, AlreadyClosed.
     """
     elsewhere = claimed_elsewhere(act)
     if elsewhere:
-        raise ClaimedByAnother(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
-    free = update(Lead).where(
-        Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _end_claim_for(act.member, act.now)
+        raise ClaimedByAnother(
+            act.session.get_one(StaffMember, elsewhere.claimed_by).name, _claim_end(elsewhere)
+        )
+    claimable = update(Lead).where(
+        Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _claimable_by(act.member, act.now)
     )
     values = {
         "claimed_by": act.member.id,
-        "claimed_until": act.now + CLAIM_FOR,
+        "claimed_until": act.now + CLAIM_DURATION,
         "opened_at": func.coalesce(Lead.opened_at, literal(act.now, Instant)),
     }
-    if _change(act.session, act.lead, free.values(values)):
+    if _update_if(act.session, act.lead, claimable.values(values)):
         return
     if act.lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
@@ -165,45 +168,51 @@ def acquire(act: LeadAct) -> None:
 
 
 def assign(act: LeadAct, to: Member, *, version: int) -> None:
-    """Hold a free, open lead for `to`, for an hour. Raises Held, and Changed when it is not as it was.
+    """Claim an unclaimed, waiting lead for the staff member `to`, for an hour, and record it.
 
-    It does not count as opened before `to` opens it, so that it still escalates when they do not (N2).
-    One conditional UPDATE decides, as in `take`: nobody loses a hold by it.
+    The lead counts as opened only when `to` opens it, so that it still escalates if they do not (promise N2).
+    One conditional UPDATE decides, as in `acquire`: no colleague loses a claim by it. Raises
+    ClaimedByAnother, and ChangedMeanwhile unless the lead still has `version` and is waiting and unclaimed.
     """
-    theirs = LeadAct(act.session, act.lead, to, act.instance)
-    elsewhere = claimed_elsewhere(theirs)
+    elsewhere = claimed_elsewhere(LeadAct(act.session, act.lead, to, act.instance))
     if elsewhere:
-        raise ClaimedByAnother(act.session.get_one(StaffMember, elsewhere.claimed_by).name, _end(elsewhere))
-    free = or_(Lead.claimed_by.is_(None), Lead.claimed_until <= act.now)
-    as_it_was = Lead.id == act.lead.id, Lead.version == version, waiting(), Lead.purge_after > act.now
-    handing = update(Lead).where(*as_it_was, free)
-    if not _change(
-        act.session, act.lead, handing.values(claimed_by=to.id, claimed_until=act.now + ASSIGNED_FOR)
+        raise ClaimedByAnother(
+            act.session.get_one(StaffMember, elsewhere.claimed_by).name, _claim_end(elsewhere)
+        )
+    unclaimed = or_(Lead.claimed_by.is_(None), Lead.claimed_until <= act.now)
+    unchanged = Lead.id == act.lead.id, Lead.version == version, is_waiting(), Lead.purge_after > act.now
+    assignment = update(Lead).where(*unchanged, unclaimed)
+    if not _update_if(
+        act.session,
+        act.lead,
+        assignment.values(claimed_by=to.id, claimed_until=act.now + ASSIGNMENT_DURATION),
     ):
         raise ChangedMeanwhile
     act.record(Action.CLAIM_HANDED, to=str(to.id))
 
 
-def revoke(act: LeadAct, *, holder: uuid.UUID) -> None:
-    """End the hold of `holder`, and of nobody else. Raises Changed when they no longer hold the lead."""
-    theirs = update(Lead).where(
-        Lead.id == act.lead.id, Lead.claimed_by == holder, Lead.claimed_until > act.now
+def revoke(act: LeadAct, *, claimant: uuid.UUID) -> None:
+    """End the claim of the account `claimant` and record it. Raises ChangedMeanwhile if there is none."""
+    claimed = update(Lead).where(
+        Lead.id == act.lead.id, Lead.claimed_by == claimant, Lead.claimed_until > act.now
     )
-    if not _change(act.session, act.lead, theirs.values(claimed_by=None, claimed_until=None)):
+    if not _update_if(act.session, act.lead, claimed.values(claimed_by=None, claimed_until=None)):
         raise ChangedMeanwhile
-    act.record(Action.CLAIM_TAKEN_BACK, **{"from": str(holder)})
+    act.record(Action.CLAIM_TAKEN_BACK, **{"from": str(claimant)})
 
 
 def claimed_elsewhere(act: LeadAct) -> Lead | None:
-    """Another request with the same number or address that a colleague holds; all of them are locked."""
+    """Another lead of the person that a colleague has claimed, or None. Locks all leads of the person."""
     locked = select(Lead).where(same_contact(act.lead)).order_by(Lead.id).with_for_update(key_share=True)
     others = act.session.scalars(locked.execution_options(populate_existing=True)).all()
-    holds = (each for each in others if each.id != act.lead.id and not _end_claim(each, act.member, act.now))
-    return next(holds, None)
+    claimed = (
+        each for each in others if each.id != act.lead.id and not _is_claimable(each, act.member, act.now)
+    )
+    return next(claimed, None)
 
 
 def same_contact(lead: Lead) -> ColumnElement[bool]:
-    """The requests that reach the same person: this one, and those with its number or address."""
+    """Condition for the leads of the same person: `lead` itself, and those with its number or address."""
     return or_(
         Lead.id == lead.id,
         *(Lead.phone_index == index for index in (lead.phone_index,) if index),
@@ -211,50 +220,50 @@ def same_contact(lead: Lead) -> ColumnElement[bool]:
     )
 
 
-def _end_claim(lead: Lead, member: Member, now: datetime) -> bool:
-    return lead.claimed_by in (None, member.id) or _end(lead) <= now
+def _is_claimable(lead: Lead, member: Member, now: datetime) -> bool:
+    return lead.claimed_by in (None, member.id) or _claim_end(lead) <= now
 
 
-def _end(lead: Lead) -> datetime:
+def _claim_end(lead: Lead) -> datetime:
     return lead.claimed_until or datetime.min.replace(tzinfo=UTC)
 
 
-def _change(session: Session, lead: Lead, statement: Update) -> bool:
-    """Run a conditional UPDATE; whether it met its conditions. A hold is no new version of a lead."""
+def _update_if(session: Session, lead: Lead, statement: Update) -> bool:
+    """Run a conditional UPDATE and reload `lead`; whether a row matched. It does not change the version."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     session.refresh(lead)
     return bool(cast("CursorResult[Any]", result).rowcount)
 
 
-def _end_claim_for(member: Member, now: datetime) -> ColumnElement[bool]:
+def _claimable_by(member: Member, now: datetime) -> ColumnElement[bool]:
     return or_(Lead.claimed_by.is_(None), Lead.claimed_by == member.id, Lead.claimed_until <= now)
 
 
 def refuse_if_claimed(act: LeadAct) -> None:
-    """Raise Held when a colleague holds the lead right now."""
+    """Raise ClaimedByAnother when a colleague has an unexpired claim on the lead."""
     lead = act.lead
-    if not _end_claim(lead, act.member, act.now):
-        raise ClaimedByAnother(act.session.get_one(StaffMember, lead.claimed_by).name, _end(lead))
+    if not _is_claimable(lead, act.member, act.now):
+        raise ClaimedByAnother(act.session.get_one(StaffMember, lead.claimed_by).name, _claim_end(lead))
 
 
 def require_claim(act: LeadAct) -> None:
-    """Raise unless we hold the lead.
+    """Raise ClaimedByAnother or NotClaimed unless the staff member has claimed the lead.
 
-    A hold that ran out while talking still counts until somebody else takes the lead: whoever was
-    on the phone for half an hour may still say how it went.
+    An expired claim still counts until a colleague claims the lead, so that an outcome can be logged after
+    a phone call of half an hour.
     """
     refuse_if_claimed(act)
     if act.lead.claimed_by != act.member.id:
         raise NotClaimed
 
 
-def mine(lead: Lead, *, member: Member, now: datetime) -> bool:
-    """Whether `member` holds the lead right now."""
+def is_claimed_by(lead: Lead, *, member: Member, now: datetime) -> bool:
+    """Whether `member` has an unexpired claim on the lead."""
     return lead.claimed_by == member.id and lead.claimed_until is not None and lead.claimed_until > now
 
 
-def lock(session: Session, lead: Lead) -> None:
-    """Make others who change `lead` wait until this transaction ends, and read it as it is now."""
+def lock_lead(session: Session, lead: Lead) -> None:
+    """Lock the row of `lead` until the transaction ends and reload it. Raises NotFound if it was erased."""
     locked = select(Lead).where(Lead.id == lead.id).with_for_update(key_share=True)
     if session.scalars(locked.execution_options(populate_existing=True)).first() is None:
         raise NotFound

@@ -1,4 +1,7 @@
-"""What the contact gate must know of a lead, gathered for one or for many in a few statements."""
+"""Whether a lead may be contacted: loads the input of the contact gate, for one lead or many at once.
+
+Also recomputes the promise (by when the person should hear from us) of a lead that is stored already.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,13 +22,14 @@ from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome
 
-RECENTLY = timedelta(days=1)
+SHARED_ATTEMPTS_FROM = timedelta(days=1)
+"""From how long before a lead was sent the attempts on other leads of the same person count for it."""
 CONTACT_KINDS = {Channel.CALL: Kind.CALL, Channel.TEXT: Kind.TEXT, Channel.EMAIL: Kind.EMAIL}
 
 
 @dataclass(frozen=True)
 class ContactStatus:
-    """What holds for one lead: the answers, the tries, and which of its channels are suppressed."""
+    """What decides on contact with one lead: latest consents, attempts (`tries`), suppressed channels."""
 
     lead: Lead
     consents: Mapping[Kind, ConsentEvent]
@@ -33,12 +37,12 @@ class ContactStatus:
     suppressed: frozenset[Channel]
 
     def given(self, kind: Kind) -> bool:
-        """Whether the latest answer to a statement is yes."""
+        """Whether consent of this kind is given: the latest answer is yes."""
         return kind in self.consents and self.consents[kind].state is State.GIVEN
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """The channels they said yes to, in our order."""
+        """The channels with consent, in the order of `Channel`."""
         return tuple(each for each in Channel if self.given(CONTACT_KINDS[each]))
 
     @property
@@ -47,11 +51,11 @@ class ContactStatus:
         return self.given(Kind.VOICEMAIL)
 
     def tried(self, channel: Channel) -> int:
-        """How often we have tried a channel."""
-        return sum(tried is channel for tried, _ in self.tries)
+        """The number of attempts on a channel."""
+        return sum(each is channel for each, _ in self.tries)
 
     def facts(self, channel: Channel) -> GateFacts:
-        """What the gate asks for on one channel: the number and the address are suppressed apart."""
+        """The input of the contact gate for one channel. Number and address are suppressed separately."""
         return GateFacts(
             region=self.lead.region,
             time_zone=self.lead.time_zone,
@@ -70,7 +74,7 @@ class ContactStatus:
         return self.consents[kind].state.value if kind in self.consents else None
 
     def verdict(self, channel: Channel, instance: Instance) -> Verdict:
-        """The gate's answer now."""
+        """The answer of the contact gate for one channel now."""
         return may_contact(
             facts=self.facts(channel),
             channel=channel,
@@ -81,53 +85,62 @@ class ContactStatus:
 
 
 def contact_status(session: Session, lead: Lead) -> ContactStatus:
-    """What holds for `lead` now."""
+    """The contact status of one lead."""
     return contact_statuses(session, [lead])[lead.id]
 
 
 def contact_statuses(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, ContactStatus]:
-    """The same for many leads in three statements."""
+    """The contact status of many leads by id, in three statements."""
     consents = consent.current_of(session, [lead.id for lead in leads])
-    tries = _tries(session, leads)
+    tries = _attempts_by_lead(session, leads)
     indexes = [index for lead in leads for index in (lead.phone_index, lead.email_index)]
-    listed = suppression.suppressed(session, indexes)
+    suppressed = suppression.suppressed(session, indexes)
     return {
         lead.id: ContactStatus(
-            lead, consents.get(lead.id, {}), tries.get(lead.id, ()), _suppressed_channels(lead, listed)
+            lead, consents.get(lead.id, {}), tries.get(lead.id, ()), _suppressed_channels(lead, suppressed)
         )
         for lead in leads
     }
 
 
-def _suppressed_channels(lead: Lead, listed: set[bytes]) -> frozenset[Channel]:
-    by_phone = {Channel.CALL, Channel.TEXT} if lead.phone_index in listed else set()
-    by_email = {Channel.EMAIL} if lead.email_index in listed else set()
+def _suppressed_channels(lead: Lead, suppressed: set[bytes]) -> frozenset[Channel]:
+    by_phone = {Channel.CALL, Channel.TEXT} if lead.phone_index in suppressed else set()
+    by_email = {Channel.EMAIL} if lead.email_index in suppressed else set()
     return frozenset(by_phone | by_email)
 
 
-def _tries(session: Session, leads: Sequence[Lead]) -> dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]]:
-    """What we did and has not been undone; a call from them is no try of ours.
+def _attempts_by_lead(
+    session: Session, leads: Sequence[Lead]
+) -> dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]]:
+    """The attempts that count for each lead, oldest first, without undone ones and calls from the person.
 
-    Whoever asked twice is one person: a try on another request with the same number or address counts
-    too, from the day before this request was sent. What was tried before that, the new yes outweighs.
+    Leads with the same number or address are one person: an attempt on another of them counts too, from
+    `SHARED_ATTEMPTS_FROM` before the lead was sent. Earlier ones do not: the person has consented again.
     """
     found: dict[uuid.UUID, tuple[tuple[Channel, datetime], ...]] = {lead.id: () for lead in leads}
-    for of, attempt in session.execute(_attempts(leads)):
+    for attempted, attempt in session.execute(_select_attempts(leads)):
         for lead in leads:
-            if of.id == lead.id or _same_person(of, lead, attempt):
+            if attempted.id == lead.id or _same_person(attempted, lead, attempt):
                 found[lead.id] = (*found[lead.id], (attempt.channel, attempt.at))
     return found
 
 
-def _same_person(of: Lead, lead: Lead, attempt: Attempt) -> bool:
+def _same_person(attempted: Lead, lead: Lead, attempt: Attempt) -> bool:
     index = "email_index" if attempt.channel is Channel.EMAIL else "phone_index"
-    reached = getattr(of, index)
-    return reached is not None and reached == getattr(lead, index) and attempt.at > lead.asked_at - RECENTLY
+    reached = getattr(attempted, index)
+    return (
+        reached is not None
+        and reached == getattr(lead, index)
+        and attempt.at > lead.asked_at - SHARED_ATTEMPTS_FROM
+    )
 
 
-def _attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
+def _select_attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
     indexes = {index for lead in leads for index in (lead.phone_index, lead.email_index) if index}
-    since = min((lead.asked_at for lead in leads), default=datetime.max.replace(tzinfo=UTC)) - RECENTLY
+    since = (
+        min((lead.asked_at for lead in leads), default=datetime.max.replace(tzinfo=UTC))
+        - SHARED_ATTEMPTS_FROM
+    )
     shared = or_(Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
     own = Lead.id.in_([lead.id for lead in leads])
     return (
@@ -143,28 +156,28 @@ def _attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
 
 
 def gate_facts(session: Session, lead: Lead, *, channel: Channel) -> GateFacts:
-    """What the gate must know of `lead` to judge `channel`: consents, suppression, tries not undone."""
+    """The input of the contact gate for `lead` on `channel`: consents, suppression, attempts."""
     return contact_status(session, lead).facts(channel)
 
 
 def verdict(session: Session, lead: Lead, *, channel: Channel, instance: Instance) -> Verdict:
-    """May `lead` be contacted on `channel` now?"""
+    """Whether `lead` may be contacted on `channel` now, and if not, why."""
     return contact_status(session, lead).verdict(channel, instance)
 
 
 def verdicts(session: Session, lead: Lead, *, instance: Instance) -> dict[Channel, Verdict]:
-    """The gate's answer for every channel."""
-    found = contact_status(session, lead)
-    return {channel: found.verdict(channel, instance) for channel in Channel}
+    """The answer of the contact gate for every channel."""
+    status = contact_status(session, lead)
+    return {channel: status.verdict(channel, instance) for channel in Channel}
 
 
-# --- By when a request that is held already should hear from us, counted for what holds now.
-
-
-def promise_of(
+def promise_for_lead(
     session: Session, lead: Lead, *, instance: Instance, since: datetime, clinic: Clinic | None = None
 ) -> datetime:
-    """When `response_minutes` of contactable time have passed since `since`. Raises NoTimeWithin14Days."""
+    """By when a stored lead is promised contact, from its consents, windows and region as they are now.
+
+    That is `response_minutes` of contactable time after `since`. Raises NoTimeWithin14Days.
+    """
     return promise_for(
         clinic or instance.clinic,
         instance.hours,

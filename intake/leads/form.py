@@ -1,7 +1,7 @@
-"""One schema for every request, whichever door it came through (law 6).
+"""The form schema: validates and normalises a submission, whether the person or staff filled in the form.
 
-What is asked is what stands here and nothing else (promise P2): an answer to a question that was not
-asked is refused. Every sentence says what to type or tick; none says that something is wrong with it.
+A field that is not declared here is refused (promise P2). Every error message says what to type or tick;
+none says that something is wrong. Names, numbers and addresses have a validator of their own (`clean_…`).
 """
 
 import re
@@ -26,11 +26,10 @@ from intake.core.i18n import N_
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
 
-# --- How a name, a phone number and an email address are read from what somebody typed.
-
 COUNTRY = "US"
-"""Where a number without a country code is: the states we ask for are all there."""
-SHORT = 3
+"""The region of a phone number without a country code: the form only asks for states of the USA."""
+SHORT_NUMBER_DIGITS = 3
+"""A number of so few digits is a service or emergency number."""
 LONGEST_NAME, LONGEST_PHONE, LONGEST_EMAIL = 80, 40, 254
 
 NAME = N_("Type the name you would like us to use. A first name is enough.")
@@ -42,100 +41,107 @@ PHONE_SHORT = N_("Type your own phone number with the area code. We cannot call 
 EMAIL = N_("Type your email address, like name@example.org.")
 
 _NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-_TURNS_TEXT_AROUND = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = "\u200c\u200d"
-_PILE = re.compile("m{5}")
-"""More marks on one letter than any language writes."""
-_REPLACED = "\ufffd"
-"""What stands where bytes could not be read."""
+_STACKED_MARKS = re.compile("m{5}")
+"""More combining marks (see `_marks`) on one letter than any language writes."""
+_REPLACEMENT_CHARACTER = "\ufffd"
+"""What a decoder puts in place of bytes that are no UTF-8."""
 
 
 def clean_name(value: object) -> str:
     """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type."""
-    found = _visible(unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else ""
-    if not all(map(_belongs_in_a_name, found)) or _PILE.search(_marks(found)):
+    found = _without_invisible(unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else ""
+    if not all(map(_is_allowed_in_name, found)) or _STACKED_MARKS.search(_marks(found)):
         raise ValidationError(NAME_ONE_LINE)
-    if not any(letter.isalnum() for letter in found):
+    if not any(map(str.isalnum, found)):
         raise ValidationError(NAME)
     if len(found) > LONGEST_NAME:
         raise ValidationError(NAME_IS_LONG)
     return found
 
 
-def _visible(words: str) -> str:
-    """Without what nobody sees or types on purpose; the joiners that some scripts need stay."""
+def _without_invisible(text: str) -> str:
+    """`text` without format characters (Cf) except joiners, which some scripts need, and bidi controls."""
     return "".join(
         each
-        for each in words
-        if unicodedata.category(each) != "Cf" or each in _JOINERS or each in _TURNS_TEXT_AROUND
+        for each in text
+        if unicodedata.category(each) != "Cf" or each in _JOINERS or each in _BIDI_CONTROLS
     )
 
 
-def _marks(words: str) -> str:
-    return "".join("m" if unicodedata.category(each) == "Mn" else " " for each in words)
+def _marks(text: str) -> str:
+    """`m` for each combining mark of `text`, a space for every other character."""
+    return "".join("m" if unicodedata.category(each) == "Mn" else " " for each in text)
 
 
-def _belongs_in_a_name(letter: str) -> bool:
-    turns = letter in _TURNS_TEXT_AROUND or letter == _REPLACED
-    return not turns and unicodedata.category(letter) not in _NOT_FOR_NAMES
+def _is_allowed_in_name(character: str) -> bool:
+    if character in _BIDI_CONTROLS or character == _REPLACEMENT_CHARACTER:
+        return False
+    return unicodedata.category(character) not in _NOT_FOR_NAMES
 
 
 def clean_phone(value: object) -> str:
-    """A number in E.164. Possible is enough, known to be assigned is not asked for (FX-09)."""
-    written = unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else ""
-    if not 0 < len(written) <= LONGEST_PHONE:
+    """A phone number in E.164. Raises ValidationError with what to type.
+
+    A possible number is enough; whether it is assigned is not checked.
+    """
+    typed = unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else ""
+    if not 0 < len(typed) <= LONGEST_PHONE:
         raise ValidationError(PHONE)
-    number = _parse_phone(written)
+    number = _parse_phone(typed)
     if number.extension:
         raise ValidationError(PHONE_EXTENSION)
-    if _is_short(written, number):
+    if _is_short(typed, number):
         raise ValidationError(PHONE_SHORT)
-    if any(map(str.isalpha, written)) or not _is_possible(number):
+    if any(map(str.isalpha, typed)) or not _is_possible(number):
         raise ValidationError(PHONE)
     return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
 
 
-def _parse_phone(written: str) -> PhoneNumber:
+def _parse_phone(typed: str) -> PhoneNumber:
     try:
-        return phonenumbers.parse(written, COUNTRY)
+        return phonenumbers.parse(typed, COUNTRY)
     except NumberParseException:
         raise ValidationError(PHONE) from None
 
 
-def _is_short(written: str, number: PhoneNumber) -> bool:
-    """A number like 911 or 988; one that only lost its area code is not meant."""
-    if len(str(number.national_number)) <= SHORT or connects_to_emergency_number(written, COUNTRY):
+def _is_short(typed: str, number: PhoneNumber) -> bool:
+    """Whether it is a short number like 911 or 988, rather than a number without its area code."""
+    if len(str(number.national_number)) <= SHORT_NUMBER_DIGITS or connects_to_emergency_number(
+        typed, COUNTRY
+    ):
         return True
     return _is_possible(number) and bool(is_valid_short_number(number))
 
 
 def _is_possible(number: PhoneNumber) -> bool:
-    """With its area code: a number that only works within a town is not enough."""
+    """Whether the number has a valid length with its area code; local-only numbers are not possible."""
     return bool(phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE)
 
 
 def clean_email(value: object) -> str:
-    """An address that can be written to, in small letters. Asks no name server."""
-    written = value.strip() if isinstance(value, str) else ""
-    if not 0 < len(written) <= LONGEST_EMAIL:
+    """A valid email address in lower case. Makes no DNS query. Raises ValidationError with what to type."""
+    typed = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(typed) <= LONGEST_EMAIL:
         raise ValidationError(EMAIL)
     try:
-        return str(validate_email(written, check_deliverability=False).normalized).lower()
+        return str(validate_email(typed, check_deliverability=False).normalized).lower()
     except (EmailNotValidError, UnicodeError):
         raise ValidationError(EMAIL) from None
 
 
 YES = "yes"
 VOICEMAIL_NO, VOICEMAIL_YES = "no", "name_and_number"
-WHOLE = "form"
-"""The key of a problem that belongs to no single question."""
-LISTS = frozenset({"channels", "windows"})
-TOKEN, TRAP = "token", "website"
-"""What travels with the answers. No person sees the trap; whoever fills it is marked, never refused."""
+WHOLE_FORM = "form"
+"""The key of an error that belongs to no single field."""
+MULTI_VALUED = frozenset({"channels", "windows"})
+TOKEN, HONEYPOT = "token", "website"
+"""Fields sent with the answers. The honeypot is hidden; a filled one marks the lead and never refuses it."""
 ZONE_NAMES = {
     option.zone: names_of_zone(option.zone).option for region in REGIONS for option in options_of(region)
 }
-"""Every zone that a split state asks about, and its common name (message id)."""
+"""The time zones asked about in states with more than one, with their common names (message ids)."""
 
 CHANNELS = N_("Tick at least one way for us to contact you.")
 VOICEMAIL = N_("Choose “No” or “Yes” for voicemail.")
@@ -146,16 +152,16 @@ ASKING_FOR = N_("Choose one of the answers, or leave it empty.")
 ADULT = N_("Tick this box if you are 18 or older. If you are younger, we have other help for you.")
 CONSENT_USE = N_("Tick this box to let us use what you typed. Without it we may not contact you.")
 TELL_ARTICLE = N_("Tick this box, or leave it empty.")
-ONCE = N_("Please give one answer here.")
+ONE_ANSWER = N_("Please give one answer here.")
 NOT_ASKED = N_("Something was sent that we do not ask for. Please check your answers and send again.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What somebody asks of us, checked and in one form: phone in E.164, email in small letters.
+    """A validated and normalised submission: phone in E.164, email in lower case.
 
-    `article` is the title of the article they came from, and None where they did not tell or the page
-    did not know; `time_zone` is None where the state has one only, or they gave no answer.
+    `article`: title of the article the person came from; None if not ticked or unknown to the page.
+    `time_zone`: None where the state has only one, or without an answer.
     """
 
     preferred_name: str
@@ -174,9 +180,9 @@ class Request:
     suspected: Suspicion | None
 
     def canonical(self) -> dict[str, Any]:
-        """The answers alone, always written the same way: what tells a repeat from a correction."""
+        """The answers in a canonical form for JSON, to tell a repeated submission from a correction."""
         answers = {name: getattr(self, name) for name in _ANSWERS}
-        return {name: sorted(value) if name in LISTS else value for name, value in answers.items()}
+        return {name: sorted(value) if name in MULTI_VALUED else value for name, value in answers.items()}
 
     def __repr__(self) -> str:
         return "<Request, sealed>"
@@ -191,15 +197,14 @@ def read_form(
     token: FormToken,
     clinic: Clinic,
     now: datetime,
-    crowded: bool = False,
+    over_limit: bool = False,
 ) -> Request:
-    """The request in a form's answers, each a list as the form sent it. `token` was read before.
+    """Validate a form: `answers` has the list of values of each field, `token` is validated already.
 
-    `crowded`: more came from that place lately than one place sends; that only marks. Raises
-    Unprocessable with the sentences for each question that has to be answered anew.
+    `over_limit`: the client address has sent more than the rate limit; that only marks the lead as
+    suspected. Raises Unprocessable with the messages by field, in the order of the page.
     """
-    asked = {key: list(values) for key, values in answers.items() if key not in (TOKEN, TRAP)}
-    found = _checked(asked)
+    found = _load({key: list(values) for key, values in answers.items() if key not in (TOKEN, HONEYPOT)})
     return Request(
         preferred_name=found["preferred_name"],
         channels=found["channels"],
@@ -208,101 +213,107 @@ def read_form(
         voicemail=found["voicemail"] == VOICEMAIL_YES,
         windows=found["windows"],
         region=found["region"],
-        time_zone=_zone_in(found["region"], found["time_zone"]),
+        time_zone=_time_zone(found["region"], found["time_zone"]),
         asking_for=AskingFor(found["asking_for"]) if found["asking_for"] else None,
         tell_article=bool(found["tell_article"]),
         language=token.language,
-        article=_article(clinic, token) if found["tell_article"] else None,
+        article=_article_title(clinic, token) if found["tell_article"] else None,
         token=token,
-        suspected=_suspected(answers, token, now, crowded=crowded),
+        suspected=_suspected(answers, token, now, over_limit=over_limit),
     )
 
 
-def _checked(asked: Mapping[str, list[str]]) -> dict[str, Any]:
-    twice = {key: [ONCE] for key, values in asked.items() if key not in LISTS and len(values) > 1}
-    single = {key: values if key in LISTS else next(iter(values), "") for key, values in asked.items()}
+def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The values of the schema. Raises Unprocessable, also when a single-valued field was sent twice."""
+    repeated = {
+        key: [ONE_ANSWER] for key, values in answers.items() if key not in MULTI_VALUED and len(values) > 1
+    }
+    single = {
+        key: values if key in MULTI_VALUED else next(iter(values), "") for key, values in answers.items()
+    }
     try:
         found: dict[str, Any] = _Form().load(single)
     except ValidationError as wrong:
-        raise Unprocessable(_in_order(wrong.messages_dict | twice)) from None
-    if twice:
-        raise Unprocessable(_in_order(twice))
+        raise Unprocessable(_ordered_messages(wrong.messages_dict | repeated)) from None
+    if repeated:
+        raise Unprocessable(_ordered_messages(repeated))
     return found
 
 
-def _in_order(messages: Mapping[str, Any]) -> dict[str, list[str]]:
-    """In the order of the page. A name that we did not ask for is not repeated to anybody."""
-    known = {name: list(messages[name]) for name in _Form.questions() if name in messages}
-    return known if len(known) == len(messages) else {**known, WHOLE: [NOT_ASKED]}
+def _ordered_messages(messages: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Messages by field in the order of the page. The name of an unknown field is not echoed."""
+    known = {name: list(messages[name]) for name in _Form.field_names() if name in messages}
+    return known if len(known) == len(messages) else {**known, WHOLE_FORM: [NOT_ASKED]}
 
 
-def _zone_in(region: str, zone: str) -> str | None:
-    """`zone`, or the zone of `region` that goes by its name; None for one left over from another state."""
+def _time_zone(region: str, zone: str) -> str | None:
+    """`zone`, or the zone of `region` with the same common name; None for a zone of another state."""
     own = {option.zone: option.zone for option in options_of(region)}
     by_name = {option.name: option.zone for option in options_of(region)}
     return own.get(zone) or by_name.get(ZONE_NAMES.get(zone, ""))
 
 
-def _article(clinic: Clinic, token: FormToken) -> str | None:
-    place = place_of(token.article, clinic)
-    return clinic.articles[place].title if place is not None else None
+def _article_title(clinic: Clinic, token: FormToken) -> str | None:
+    position = article_position(token.article, clinic)
+    return clinic.articles[position].title if position is not None else None
 
 
-def place_of(number: str | None, clinic: Clinic) -> int | None:
-    """Where in the pair the article with this public number ("1", "2") stands; None for any other."""
-    numbers = [str(place + 1) for place in range(len(clinic.articles))]
+def article_position(number: str | None, clinic: Clinic) -> int | None:
+    """Index in `clinic.articles` of the article with this public number ("1", "2"); None for any other."""
+    numbers = [str(position + 1) for position in range(len(clinic.articles))]
     return numbers.index(number) if number in numbers else None
 
 
 def _suspected(
-    answers: Mapping[str, Sequence[str]], token: FormToken, now: datetime, *, crowded: bool
+    answers: Mapping[str, Sequence[str]], token: FormToken, now: datetime, *, over_limit: bool
 ) -> Suspicion | None:
-    if any(answers.get(TRAP, ())):
+    if any(answers.get(HONEYPOT, ())):
         return Suspicion.HONEYPOT
-    return Suspicion.TOO_FAST if crowded or token.too_fast(now) else None
+    return Suspicion.TOO_FAST if over_limit or token.too_fast(now) else None
 
 
-def _question(read: Callable[[Any], Any], wanted: str, **more: Any) -> Any:
-    """One question: how its answer is read, and what to do where there is none."""
-    said: dict[str, Any] = {"required": wanted, "null": wanted, "validator_failed": wanted}
-    return fields.Function(deserialize=read, required="load_default" not in more, error_messages=said, **more)
+def _field(deserialize: Callable[[Any], Any], message: str, **options: Any) -> Any:
+    """A field with one error message, required unless `load_default` is among `options`."""
+    messages: dict[str, Any] = {"required": message, "null": message, "validator_failed": message}
+    required = "load_default" not in options
+    return fields.Function(deserialize=deserialize, required=required, error_messages=messages, **options)
 
 
-def _one_of(values: Collection[str], wanted: str, **more: Any) -> Any:
-    def read(value: Any) -> str:
+def _one_of(values: Collection[str], message: str, **options: Any) -> Any:
+    def deserialize(value: Any) -> str:
         if not isinstance(value, str) or value not in values:
-            raise ValidationError(wanted)
+            raise ValidationError(message)
         return value
 
-    return _question(read, wanted, **more)
+    return _field(deserialize, message, **options)
 
 
-def _some_of(kind: type[StrEnum], wanted: str) -> Any:
-    def read(values: Any) -> frozenset[StrEnum]:
+def _some_of(kind: type[StrEnum], message: str) -> Any:
+    def deserialize(values: Any) -> frozenset[StrEnum]:
         known = {each.value: each for each in kind}
         if not isinstance(values, list) or not values or any(each not in known for each in values):
-            raise ValidationError(wanted)
+            raise ValidationError(message)
         if len(set(values)) < len(values):
-            raise ValidationError(ONCE)
+            raise ValidationError(ONE_ANSWER)
         chosen = frozenset(known[each] for each in values)
         return frozenset({Window.ANY}) if Window.ANY in chosen else chosen
 
-    return _question(read, wanted)
+    return _field(deserialize, message)
 
 
 class _Form(Schema):
-    """The questions in the order of the page."""
+    """The fields in the order of the page."""
 
     class Meta:
         unknown = RAISE
 
     error_messages = {"unknown": NOT_ASKED, "type": NOT_ASKED}  # noqa: RUF012  marshmallow reads it per class
 
-    preferred_name = _question(clean_name, NAME)
+    preferred_name = _field(clean_name, NAME)
     channels = _some_of(Channel, CHANNELS)
     voicemail = _one_of((VOICEMAIL_NO, VOICEMAIL_YES), VOICEMAIL, load_default=VOICEMAIL_NO)
-    phone = _question(clean_phone, PHONE, load_default=None)
-    email = _question(clean_email, EMAIL, load_default=None)
+    phone = _field(clean_phone, PHONE, load_default=None)
+    email = _field(clean_email, EMAIL, load_default=None)
     windows = _some_of(Window, WINDOWS)
     region = _one_of(REGIONS, REGION)
     time_zone = _one_of(("", *ZONE_NAMES), TIME_ZONE, load_default="")
@@ -312,19 +323,19 @@ class _Form(Schema):
     tell_article = _one_of(("", YES), TELL_ARTICLE, load_default="")
 
     @classmethod
-    def questions(cls) -> tuple[str, ...]:
-        """The names of the questions, from top to bottom."""
+    def field_names(cls) -> tuple[str, ...]:
+        """The names of the fields in the order of the page."""
         return tuple(cls._declared_fields)
 
     @pre_load
-    def only_what_is_ticked(self, asked: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """A detail whose tick is empty is not looked at: its box may hold an old answer."""
-        ticked = asked.get("channels") or ()
-        details = {
+    def drop_unticked(self, answers: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Drop the number, address and voicemail answer of channels that are not ticked: they may be old."""
+        ticked = answers.get("channels") or ()
+        needed = {
             "phone": Channel.CALL in ticked or Channel.TEXT in ticked,
             "email": Channel.EMAIL in ticked,
         }
-        kept = {key: value for key, value in asked.items() if details.get(key, True)}
+        kept = {key: value for key, value in answers.items() if needed.get(key, True)}
         if Channel.CALL not in ticked:
             kept.pop("voicemail", None)
-        return kept | {key: asked.get(key, "") for key, wanted in details.items() if wanted}
+        return kept | {key: answers.get(key, "") for key, is_needed in needed.items() if is_needed}

@@ -1,7 +1,8 @@
-"""The form's token: signed, cookieless, one per page (decisions.md 2).
+"""The form token: a signed hidden field, one per rendered form, in place of a cookie.
 
-It is the idempotency key, the time trap and the memory of which words were on the page, in one.
-Nobody can make one without our keys; one that was stolen tells nothing and finds nothing.
+It is the idempotency key of the submission, the clock of the time trap, and says which statements were on
+the page (docs/decisions/0004-a-page-sent-twice.md). It cannot be made without our keys, and a stolen one
+reveals nothing and opens nothing.
 """
 
 import hashlib
@@ -20,28 +21,28 @@ from intake.security import crypto
 from intake.security.crypto import Keyring
 
 PURPOSE = "form-token"
-HUMAN_SECONDS = 3
-"""Nobody reads the page, answers and sends in less."""
-_DIGEST = 16
-_LONGEST = 1024
-_AHEAD = timedelta(minutes=5)
+MIN_FILL_SECONDS = 3
+"""A form sent sooner was not read and filled in by a person."""
+_DIGEST_LENGTH = 16
+_MAX_LENGTH = 1024
+_CLOCK_SKEW = timedelta(minutes=5)
 
 
 class TokenError(Unprocessable):
-    """The page has to come back with a fresh token; every word stays."""
+    """The token is refused (422): the page is rendered again with a new token and all answers kept."""
 
     def __init__(self) -> None:
         super().__init__({})
 
 
-class Forged(TokenError):
-    """Not ours, damaged, or missing."""
+class InvalidToken(TokenError):
+    """The token is missing, damaged, or not signed by us."""
 
     sentence = N_("Nothing is lost. Please check what you typed, and send it once more.")
 
 
-class Stale(TokenError):
-    """Ours, but older than we remember what was sent. `token` is what it said."""
+class ExpiredToken(TokenError):
+    """The token is older than used tokens are remembered (`submission_days`). `token` is its content."""
 
     sentence = N_("This page was open for a long time. Please check what you typed, and send it once more.")
 
@@ -51,7 +52,7 @@ class Stale(TokenError):
 
 
 class StatementsChanged(TokenError):
-    """Our words are not the ones that were shown: what was ticked was ticked for other words."""
+    """The statements in force are not those on the page: the ticks belong to another wording."""
 
     sentence = N_(
         "The words that you agree to have changed. Please read them, tick again what is right for you, "
@@ -65,9 +66,10 @@ class StatementsChanged(TokenError):
 
 @dataclass(frozen=True)
 class FormToken:
-    """What one page remembers. `follows`: the hash of the used token whose request this one corrects.
+    """Content of a form token. `statements`: `statements_digest` of the page; `article`: its public number.
 
-    `again`: the person has been through this page before, so how fast they send says nothing.
+    `follows`: hash of the used token whose request this one corrects. `redisplayed`: the form was shown
+    again with its answers, so that the time taken to send it says nothing.
     """
 
     nonce: str
@@ -76,59 +78,59 @@ class FormToken:
     statements: str
     article: str | None = None
     follows: str | None = None
-    again: bool = False
+    redisplayed: bool = False
 
     def too_fast(self, now: datetime) -> bool:
-        """Whether the page came back sooner than a person can fill it."""
-        return not self.again and now - self.issued_at < timedelta(seconds=HUMAN_SECONDS)
+        """Whether the form was sent sooner than a person can fill it in."""
+        return not self.redisplayed and now - self.issued_at < timedelta(seconds=MIN_FILL_SECONDS)
 
-    def showing(self, language: str, statements: Statements) -> Self:
-        """The token for the same page with the words of now in `language`."""
-        return replace(self, language=language, statements=shown(statements, language))
+    def with_statements(self, language: str, statements: Statements) -> Self:
+        """A copy for the same page with the statements in force in `language`."""
+        return replace(self, language=language, statements=statements_digest(statements, language))
 
-    def once_more(self, **changes: Any) -> Self:
-        """The token for the same page shown again."""
-        return replace(self, again=True, **changes)
+    def for_redisplay(self, **changes: Any) -> Self:
+        """A copy, with `changes`, for the same page shown again."""
+        return replace(self, redisplayed=True, **changes)
 
 
 def new_token(
     *, language: str, statements: Statements, now: datetime, article: str | None = None
 ) -> FormToken:
-    """A token for a page nobody has seen yet."""
+    """A token for a new form."""
     return FormToken(
         nonce=crypto.token(),
         issued_at=now.replace(microsecond=0),
         language=language,
-        statements=shown(statements, language),
+        statements=statements_digest(statements, language),
         article=article,
     )
 
 
-def shown(statements: Statements, language: str) -> str:
-    """A short digest of all the words that a page in `language` shows now."""
+def statements_digest(statements: Statements, language: str) -> str:
+    """A short digest of all statements that a page in `language` shows now."""
     digests = sorted(statements.digests(language).items())
-    return crypto.digest("\n".join(f"{kind} {each}" for kind, each in digests))[:_DIGEST]
+    return crypto.digest("\n".join(f"{kind} {each}" for kind, each in digests))[:_DIGEST_LENGTH]
 
 
 def sign(token: FormToken, *, keyring: Keyring) -> str:
-    """The token as the page carries it."""
-    words: dict[str, Any] = {
+    """The signed token, as text for the hidden field."""
+    payload: dict[str, Any] = {
         "n": token.nonce,
         "t": int(token.issued_at.timestamp()),
         "l": token.language,
         "s": token.statements,
     }
     if token.article:
-        words["a"] = token.article
+        payload["a"] = token.article
     if token.follows:
-        words["f"] = token.follows
-    if token.again:
-        words["g"] = 1
-    return str(_serializer(keyring.app_secrets(PURPOSE)).dumps(words))
+        payload["f"] = token.follows
+    if token.redisplayed:
+        payload["g"] = 1
+    return str(_serializer(keyring.app_secrets(PURPOSE)).dumps(payload))
 
 
-def read(
-    written: str,
+def validate(
+    text: str,
     *,
     language: str,
     statements: Statements,
@@ -136,38 +138,38 @@ def read(
     retention: Retention,
     now: datetime,
 ) -> FormToken:
-    """The token of a page that was sent. Raises Forged, Stale or StatementsChanged (all 422)."""
-    token = peek(written, keyring=keyring)
+    """The token of a form that was sent. Raises InvalidToken, ExpiredToken or StatementsChanged (all 422)."""
+    token = unsign(text, keyring=keyring)
     age = now - token.issued_at
-    if age > timedelta(days=retention.submission_days) or age < -_AHEAD:
-        raise Stale(token)
-    if (token.language, token.statements) != (language, shown(statements, language)):
+    if age > timedelta(days=retention.submission_days) or age < -_CLOCK_SKEW:
+        raise ExpiredToken(token)
+    if (token.language, token.statements) != (language, statements_digest(statements, language)):
         raise StatementsChanged(token)
     return token
 
 
-def peek(written: str, *, keyring: Keyring) -> FormToken:
-    """The token whatever its age and its words, for a page that only changes its language. Raises Forged."""
+def unsign(text: str, *, keyring: Keyring) -> FormToken:
+    """The token with its signature verified, but not its age and statements. Raises InvalidToken."""
     try:
-        if len(written) > _LONGEST:
-            raise Forged
-        return _told(_serializer(keyring.app_secrets(PURPOSE)).loads(written))
+        if len(text) > _MAX_LENGTH:
+            raise InvalidToken
+        return _from_payload(_serializer(keyring.app_secrets(PURPOSE)).loads(text))
     except (BadData, KeyError, TypeError, ValueError, OverflowError):
-        raise Forged from None
+        raise InvalidToken from None
 
 
-def _told(words: Any) -> FormToken:
-    """We signed it, so its shape is ours; an older version of ours may have had another."""
-    if words["l"] not in LANGUAGES:
+def _from_payload(payload: Any) -> FormToken:
+    """The token of a verified payload. Raises KeyError or ValueError on the shape of another release."""
+    if payload["l"] not in LANGUAGES:
         raise ValueError
     return FormToken(
-        nonce=str(words["n"]),
-        issued_at=datetime.fromtimestamp(words["t"], UTC),
-        language=words["l"],
-        statements=str(words["s"]),
-        article=words.get("a"),
-        follows=words.get("f"),
-        again=bool(words.get("g")),
+        nonce=str(payload["n"]),
+        issued_at=datetime.fromtimestamp(payload["t"], UTC),
+        language=payload["l"],
+        statements=str(payload["s"]),
+        article=payload.get("a"),
+        follows=payload.get("f"),
+        redisplayed=bool(payload.get("g")),
     )
 
 

@@ -1,4 +1,4 @@
-"""What has happened to a lead so far, told from the audit log: who, what and when, newest first."""
+"""The history of a lead, built from the audit log: who did what and when, newest first."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,29 +9,29 @@ from typing import Any
 from intake.audit import Action, AuditEvent, service
 from intake.leads.models import Lead
 
-AGAIN = "again"
-"""The `kind` of a reveal event that only shows once more what this hold has revealed already."""
-_UNTOLD = frozenset({Action.LEAD_VIEWED, Action.LEADS_LISTED})
-_LOGGED = frozenset({Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED})
+REPEATED = "again"
+"""The `kind` of a reveal event that only shows again what was revealed earlier in the same claim."""
+_OMITTED = frozenset({Action.LEAD_VIEWED, Action.LEADS_LISTED})
+_OUTCOME_LOGGED = frozenset({Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED})
 UNDOES: Mapping[str, str] = {
     Action.ATTEMPT_UNDONE: Action.ATTEMPT_LOGGED,
     Action.LEAD_REOPENED: Action.LEAD_CLOSED,
 }
-"""Which act each undoing takes back."""
-_NEXT = frozenset({Action.LEAD_REVEALED, Action.CLAIM_TAKEN, Action.CLAIM_HANDED})
-ENDS = frozenset({Action.CLAIM_GIVEN_BACK, Action.CLAIM_TAKEN_BACK})
-"""What ends a hold before its time, without a word on how it went."""
-_WHOM = {Action.CLAIM_HANDED: "to", Action.CLAIM_TAKEN_BACK: "from"}
-"""Whom an act of a supervisor is about, by the name of its detail."""
+"""The action that each undo action undoes."""
+_CLAIM_STARTS = frozenset({Action.LEAD_REVEALED, Action.CLAIM_TAKEN, Action.CLAIM_HANDED})
+CLAIM_ENDS = frozenset({Action.CLAIM_GIVEN_BACK, Action.CLAIM_TAKEN_BACK})
+"""What ends a claim early without logging an outcome."""
+_COLLEAGUE_DETAIL = {Action.CLAIM_HANDED: "to", Action.CLAIM_TAKEN_BACK: "from"}
+"""The detail that names the colleague a supervisor assigned the lead to or revoked it from."""
 _SETTLED = frozenset({Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED})
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One act. `by` is None for the person and for the service itself.
+    """One event of the history. `by` is None for the person and for the service itself.
 
-    `undone`: it was taken back later. `nothing_logged`: somebody looked, and the hold ended
-    without an outcome (decisions.md 12).
+    `undone`: it was undone later. `nothing_logged`: contact details were revealed and the claim ended
+    without an outcome.
     """
 
     id: uuid.UUID
@@ -43,15 +43,18 @@ class HistoryEntry:
     undone: bool
 
     @property
-    def whom(self) -> uuid.UUID | None:
-        """The colleague a request was handed to, or taken back from."""
-        return _whom(self.action, self.details)
+    def colleague_id(self) -> uuid.UUID | None:
+        """The colleague the lead was assigned to or revoked from, if any."""
+        return _colleague_id(self.action, self.details)
 
 
 def build_history(events: Sequence[AuditEvent], lead: Lead, *, now: datetime) -> list[HistoryEntry]:
-    """The acts worth telling, newest first like `events`; looking without revealing is none."""
-    worth = [event for event in events if event.action not in _UNTOLD and not shows_again(event)]
-    undone = {len(worth) - 1 - place for place in taken_back([event.action for event in reversed(worth)])}
+    """The entries to show, newest first like `events`, without views and repeated reveals."""
+    entries = [event for event in events if event.action not in _OMITTED and not is_repeated_reveal(event)]
+    undone = {
+        len(entries) - 1 - position
+        for position in undone_positions([event.action for event in reversed(entries)])
+    }
     return [
         HistoryEntry(
             event.id,
@@ -59,65 +62,67 @@ def build_history(events: Sequence[AuditEvent], lead: Lead, *, now: datetime) ->
             event.actor_id,
             event.action,
             service.details_of(event),
-            _nothing_logged(event, worth[:place], lead, now),
-            place in undone,
+            _nothing_logged(event, entries[:position], lead, now),
+            position in undone,
         )
-        for place, event in enumerate(worth)
+        for position, event in enumerate(entries)
     ]
 
 
-def taken_back(actions: Sequence[str]) -> set[int]:
-    """The places of what was undone, among the acts on one lead from old to new.
+def undone_positions(actions: Sequence[str]) -> set[int]:
+    """The indexes of the undone actions among the `actions` on one lead, oldest first.
 
-    Only the last act can be undone, so each undoing takes back the latest that still stands.
+    Only the last action can be undone, so each undo belongs to the latest one that is not undone yet.
     """
-    standing: dict[str, list[int]] = {action: [] for action in UNDOES.values()}
-    gone: set[int] = set()
-    for place, action in enumerate(actions):
-        if action in standing:
-            standing[action].append(place)
-        elif action in UNDOES and standing[UNDOES[action]]:
-            gone.add(standing[UNDOES[action]].pop())
-    return gone
+    in_force: dict[str, list[int]] = {action: [] for action in UNDOES.values()}
+    undone: set[int] = set()
+    for position, action in enumerate(actions):
+        if action in in_force:
+            in_force[action].append(position)
+        elif action in UNDOES and in_force[UNDOES[action]]:
+            undone.add(in_force[UNDOES[action]].pop())
+    return undone
 
 
-def shows_again(event: AuditEvent) -> bool:
-    """Whether a reveal only repeated what the same hold had shown."""
-    return service.details_of(event).get("kind") == AGAIN
+def is_repeated_reveal(event: AuditEvent) -> bool:
+    """Whether the event is a reveal that only showed again what the same claim had revealed."""
+    return service.details_of(event).get("kind") == REPEATED
 
 
 def _nothing_logged(event: AuditEvent, later: Sequence[AuditEvent], lead: Lead, now: datetime) -> bool:
-    """Whether a reveal was followed by nothing. `later` is newest first; the oldest of it decides."""
+    """Whether the event is a reveal whose claim ended without an outcome. `later` is newest first."""
     if event.action != Action.LEAD_REVEALED:
         return False
     for after in reversed(later):
-        if after.actor_id == event.actor_id and after.action in _LOGGED | {Action.LEAD_REVEALED}:
+        if after.actor_id == event.actor_id and after.action in _OUTCOME_LOGGED | {Action.LEAD_REVEALED}:
             return False
-        if after.action in _NEXT | ENDS:
+        if after.action in _CLAIM_STARTS | CLAIM_ENDS:
             return True
-    held = lead.claimed_by == event.actor_id and lead.claimed_until is not None and lead.claimed_until > now
-    return not held
+    claimed = (
+        lead.claimed_by == event.actor_id and lead.claimed_until is not None and lead.claimed_until > now
+    )
+    return not claimed
 
 
-def whom(event: AuditEvent) -> uuid.UUID | None:
-    """The colleague whom handing over or taking back was about; None for every other act."""
-    return _whom(event.action, service.details_of(event))
+def colleague_id(event: AuditEvent) -> uuid.UUID | None:
+    """The colleague a lead was assigned to or revoked from; None for every other event."""
+    return _colleague_id(event.action, service.details_of(event))
 
 
-def _whom(action: str, details: Mapping[str, Any]) -> uuid.UUID | None:
-    named = details.get(_WHOM.get(Action(action), "")) if action in set(Action) else None
+def _colleague_id(action: str, details: Mapping[str, Any]) -> uuid.UUID | None:
+    named = details.get(_COLLEAGUE_DETAIL.get(Action(action), "")) if action in set(Action) else None
     return uuid.UUID(named) if named else None
 
 
-def taken_back_from(events: Sequence[AuditEvent], staff_id: uuid.UUID) -> AuditEvent | None:
-    """The act that took the lead back from them, while they have not taken it again and nothing came of it.
+def last_revocation(events: Sequence[AuditEvent], staff_id: uuid.UUID) -> AuditEvent | None:
+    """The event that revoked the lead from `staff_id`, unless they claimed it again or an outcome was logged.
 
-    `events` is the lead's log, newest first.
+    `events` are those of the lead, newest first. None when there is no such event.
     """
     for event in events:
-        if event.action == Action.CLAIM_TAKEN_BACK and whom(event) == staff_id:
+        if event.action == Action.CLAIM_TAKEN_BACK and colleague_id(event) == staff_id:
             return event
-        theirs = staff_id in (event.actor_id, whom(event))
-        if event.action in _SETTLED or (theirs and event.action in _NEXT):
+        theirs = staff_id in (event.actor_id, colleague_id(event))
+        if event.action in _SETTLED or (theirs and event.action in _CLAIM_STARTS):
             return None
     return None

@@ -1,8 +1,9 @@
-"""Moving everything that a sealing key wraps to the newest one, while the service goes on (J6).
+"""Key rotation: rewraps every secret under the newest sealing key while the service runs.
 
-What there is to move is told by the columns' type, `Wrapped`: the keys of leads, the second factors of
-staff, and whatever comes later. Each row changes only if it is still as it was read, so a row that is
-erased or reset meanwhile stays so; killed at any row, the rest is done by the next run.
+The columns to rewrap are those of type `Wrapped`: keys of leads, second factors of staff. Each row is
+updated only if it is still as it was read, so one that is erased or reset meanwhile stays so. Rows are
+committed in batches; after a crash the next run does the rest. See
+docs/decisions/0015-rotating-the-sealing-key.md.
 """
 
 import uuid
@@ -18,95 +19,97 @@ from intake.accounts import models as staff
 from intake.audit import Action, Actor, AuditEvent
 from intake.audit.service import details_of
 from intake.core.errors import Refused
-from intake.db.engine import Base, Wrapped
+from intake.db.types import Base, WrappedSecret
 from intake.instance import Instance
 from intake.leads import models as leads
-from intake.security.crypto import UNREADABLE, Keyring, Place, Unopenable, wrapped_start, wrapping_id
+from intake.security.crypto import UNREADABLE, Keyring, Place, UnsealError, wrapped_prefix, wrapping_id
 
 BATCH = 200
-_NEEDED = (leads, staff)  # importing them names their tables
+_TABLES = (leads, staff)  # importing these modules registers their tables
 
 Progress = Callable[[int, int], None]
 """Called after each batch with how many rows are done and how many there are."""
 
 
-class Cell(NamedTuple):
-    """One column of wrapped secrets, with the primary key of its table."""
+class WrappedColumn(NamedTuple):
+    """A column of wrapped secrets, with the primary key of its table."""
 
-    row: "Column[uuid.UUID]"
+    primary_key: "Column[uuid.UUID]"
     column: "Column[bytes]"
 
-    def place(self, row: uuid.UUID) -> Place:
-        """Where the secret of one row belongs."""
-        return Place(self.column.table.name, self.column.name, row)
+    def place(self, row_id: uuid.UUID) -> Place:
+        """The place (table, column, row) that the secret of one row is bound to."""
+        return Place(self.column.table.name, self.column.name, row_id)
 
 
 @dataclass(frozen=True)
-class Rotated:
-    """How a rotation ended: what was moved, what does not open, and the ids that nothing stands on now."""
+class RotationResult:
+    """Counts of rows rewrapped and rows that do not decrypt; the older key ids that are now unused."""
 
-    moved: int
-    unopenable: int
-    free: tuple[str, ...]
+    rewrapped: int
+    undecryptable: int
+    unused: tuple[str, ...]
 
 
-def cells() -> list[Cell]:
-    """Every column that holds secrets under the keyring."""
+def wrapped_columns() -> list[WrappedColumn]:
+    """Every column that holds secrets wrapped by the keyring."""
     tables = Base.metadata.sorted_tables
-    found = [(table, column) for table in tables for column in table.columns if _wrapped(column)]
-    return [Cell(table.primary_key.columns.values()[0], column) for table, column in found]
+    return [
+        WrappedColumn(table.primary_key.columns.values()[0], column)
+        for table in tables
+        for column in table.columns
+        if isinstance(column.type, WrappedSecret)
+    ]
 
 
-def _wrapped(column: "Column[Any]") -> bool:
-    return isinstance(column.type, Wrapped)
-
-
-def rows_by_key(session: Session, keyring: Keyring) -> Mapping[str, int]:
-    """How many rows stand on which key id; every id of the keyring is there, also with 0."""
+def count_rows_by_key(session: Session, keyring: Keyring) -> Mapping[str, int]:
+    """The number of rows wrapped under each key id. Every id of the keyring is included, also with 0."""
     counts = dict.fromkeys(keyring.sealing_ids, 0)
-    for cell in cells():
+    for cell in wrapped_columns():
         for key_id in keyring.sealing_ids:
-            counts[key_id] += _count(session, select(func.count()).where(_begins(cell, key_id)))
-        for wrapped in session.scalars(_on_none_of(cell, keyring.sealing_ids)):
+            counts[key_id] += _count(session, select(func.count()).where(_is_wrapped_under(cell, key_id)))
+        for wrapped in session.scalars(_under_unknown_keys(cell, keyring.sealing_ids)):
             counts[wrapping_id(wrapped)] = counts.get(wrapping_id(wrapped), 0) + 1
     return counts
 
 
-def unopenable(session: Session, keyring: Keyring) -> tuple[int, int]:
-    """How many secrets do not open with these keys, of how many; looks at every one of them."""
-    opens = [
-        _opens(keyring, wrapped, cell.place(row))
-        for cell in cells()
-        for row, wrapped in session.execute(select(cell.row, cell.column).execution_options(yield_per=BATCH))
+def count_undecryptable(session: Session, keyring: Keyring) -> tuple[int, int]:
+    """How many secrets cannot be unwrapped with these keys, and how many there are. Reads every row."""
+    readable = [
+        _can_unwrap(keyring, wrapped, cell.place(row_id))
+        for cell in wrapped_columns()
+        for row_id, wrapped in session.execute(
+            select(cell.primary_key, cell.column).execution_options(yield_per=BATCH)
+        )
     ]
-    return opens.count(False), len(opens)
+    return readable.count(False), len(readable)
 
 
-def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | None = None) -> Rotated:
-    """Wrap everything anew under the first of INTAKE_SEALING_KEYS, `batch` rows to a transaction.
+def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | None = None) -> RotationResult:
+    """Rewrap every secret under the first of INTAKE_SEALING_KEYS, `batch` rows to a transaction.
 
-    Safe beside any number of processes that hold the same keys, and safe to repeat. Raises Refused when
-    the keys stand in a wrong order, when one is missing, or when there is nothing to rotate to.
+    Safe while other processes with the same keys run, and safe to repeat. `on_progress` is called after each
+    batch. Raises Refused when the keys are in a wrong order, one is missing, or there is only one.
     """
     with instance.database.reading() as session:
-        counts = rows_by_key(session, instance.keyring)
-        _refuse_unfit(counts, _retired(session), instance.keyring.sealing_ids)
+        counts = count_rows_by_key(session, instance.keyring)
+        _check_keys(counts, _retired(session), instance.keyring.sealing_ids)
     newest, *older = instance.keyring.sealing_ids
-    of, moved, failed = sum(counts.values()) - counts[newest], 0, 0
-    if of:
-        _note(instance, Action.KEYS_ROTATION_BEGUN, to=newest, **{"from": older})
-    for ours, broken in _batches(instance, batch):
-        moved, failed = moved + ours, failed + broken
+    total, rewrapped, undecryptable = sum(counts.values()) - counts[newest], 0, 0
+    if total:
+        _record(instance, Action.KEYS_ROTATION_BEGUN, to=newest, **{"from": older})
+    for done, failed in _rotate_batches(instance, batch):
+        rewrapped, undecryptable = rewrapped + done, undecryptable + failed
         if on_progress:
-            on_progress(moved + failed, of)
-    if moved:
-        _note(instance, Action.KEYS_ROTATED, to=newest, count=moved)
+            on_progress(rewrapped + undecryptable, total)
+    if rewrapped:
+        _record(instance, Action.KEYS_ROTATED, to=newest, count=rewrapped)
     with instance.database.reading() as session:
-        left = rows_by_key(session, instance.keyring)
-    return Rotated(moved, failed, tuple(key_id for key_id in older if not left[key_id]))
+        left = count_rows_by_key(session, instance.keyring)
+    return RotationResult(rewrapped, undecryptable, tuple(key_id for key_id in older if not left[key_id]))
 
 
-def _refuse_unfit(counts: Mapping[str, int], retired: set[str], ids: Sequence[str]) -> None:
+def _check_keys(counts: Mapping[str, int], retired: set[str], ids: Sequence[str]) -> None:
     newest, *older = ids
     missing = sorted(set(counts) - {*ids, UNREADABLE})
     if missing:
@@ -132,12 +135,12 @@ def _refuse_unfit(counts: Mapping[str, int], retired: set[str], ids: Sequence[st
 
 
 def _retired(session: Session) -> set[str]:
-    """The ids that a rotation has already led away from."""
+    """The key ids that an earlier rotation has replaced."""
     begun = select(AuditEvent).where(AuditEvent.action == Action.KEYS_ROTATION_BEGUN.value)
     return {key_id for event in session.scalars(begun) for key_id in details_of(event).get("from", ())}
 
 
-def _note(instance: Instance, action: Action, **more: audit.Detail) -> None:
+def _record(instance: Instance, action: Action, **details: audit.Detail) -> None:
     with instance.database.transaction() as session:
         audit.record(
             session,
@@ -145,56 +148,66 @@ def _note(instance: Instance, action: Action, **more: audit.Detail) -> None:
             keyring=instance.keyring,
             at=instance.clock(),
             actor=Actor.system(),
-            details=more,
+            details=details,
         )
 
 
-def _batches(instance: Instance, batch: int) -> Iterator[tuple[int, int]]:
-    """Moves what is not on the newest key; yields how many rows of each batch were moved and do not open."""
-    for cell in cells():
+def _rotate_batches(instance: Instance, batch: int) -> Iterator[tuple[int, int]]:
+    """Rewrap what is not under the newest key; yields for each batch how many rows were and could not be."""
+    for cell in wrapped_columns():
         after: uuid.UUID | None = None
         while True:
             with instance.database.transaction() as session:
-                rows = session.execute(_next(cell, instance.keyring, after).limit(batch)).all()
-                moved = [_move(session, cell, row, wrapped, instance.keyring) for row, wrapped in rows]
+                rows = session.execute(_rows_to_rotate(cell, instance.keyring, after).limit(batch)).all()
+                results = [
+                    _rewrap(session, cell, row_id, wrapped, instance.keyring) for row_id, wrapped in rows
+                ]
             if not rows:
                 break
             after = rows[-1][0]
-            yield moved.count(True), moved.count(None)
+            yield results.count(True), results.count(None)
 
 
-def _next(cell: Cell, keyring: Keyring, after: uuid.UUID | None) -> Select[uuid.UUID, bytes]:
-    wanted = select(cell.row, cell.column).where(~_begins(cell, keyring.sealing_ids[0])).order_by(cell.row)
-    return wanted.where(cell.row > after) if after else wanted
+def _rows_to_rotate(
+    cell: WrappedColumn, keyring: Keyring, after: uuid.UUID | None
+) -> Select[uuid.UUID, bytes]:
+    wanted = (
+        select(cell.primary_key, cell.column)
+        .where(~_is_wrapped_under(cell, keyring.sealing_ids[0]))
+        .order_by(cell.primary_key)
+    )
+    return wanted.where(cell.primary_key > after) if after else wanted
 
 
-def _move(session: Session, cell: Cell, row: uuid.UUID, wrapped: bytes, keyring: Keyring) -> bool | None:
-    """True when it was moved, None when it does not open, False when somebody changed it meanwhile."""
+def _rewrap(
+    session: Session, cell: WrappedColumn, row_id: uuid.UUID, wrapped: bytes, keyring: Keyring
+) -> bool | None:
+    """True if rewrapped, None if it cannot be unwrapped, False if the row was changed meanwhile."""
     try:
-        fresh = keyring.rewrapped(wrapped, place=cell.place(row))
-    except Unopenable:
+        rewrapped = keyring.rewrap(wrapped, place=cell.place(row_id))
+    except UnsealError:
         return None
-    still = update(cell.column.table).where(cell.row == row, cell.column == wrapped)
-    done = session.execute(still.values({cell.column.name: fresh}))
-    return cast("CursorResult[Any]", done).rowcount == 1
+    unchanged = update(cell.column.table).where(cell.primary_key == row_id, cell.column == wrapped)
+    result = session.execute(unchanged.values({cell.column.name: rewrapped}))
+    return cast("CursorResult[Any]", result).rowcount == 1
 
 
-def _begins(cell: Cell, key_id: str) -> Any:
-    start = wrapped_start(key_id)
-    return func.substr(cell.column, 1, len(start), type_=Wrapped) == start
+def _is_wrapped_under(cell: WrappedColumn, key_id: str) -> Any:
+    start = wrapped_prefix(key_id)
+    return func.substr(cell.column, 1, len(start), type_=WrappedSecret) == start
 
 
-def _on_none_of(cell: Cell, ids: Sequence[str]) -> Select[Any]:
-    return select(cell.column).where(*(~_begins(cell, key_id) for key_id in ids))
+def _under_unknown_keys(cell: WrappedColumn, ids: Sequence[str]) -> Select[Any]:
+    return select(cell.column).where(*(~_is_wrapped_under(cell, key_id) for key_id in ids))
 
 
 def _count(session: Session, counted: Select[Any]) -> int:
     return session.scalar(counted) or 0
 
 
-def _opens(keyring: Keyring, wrapped: bytes, place: Place) -> bool:
+def _can_unwrap(keyring: Keyring, wrapped: bytes, place: Place) -> bool:
     try:
         keyring.unwrap(wrapped, place=place)
-    except Unopenable:
+    except UnsealError:
         return False
     return True

@@ -1,4 +1,8 @@
-"""The tables of a lead: what is kept of a request, sealed where it names or reaches a person."""
+"""Tables of a lead: the request, its key, attempts, suppressions, erasures and legal holds.
+
+Values that name or reach a person are sealed under the key of the lead. A lead is on legal hold while it has
+a row in `legal_hold`; the row is deleted when the hold is released, or by the retention job after its end.
+"""
 
 import uuid
 from collections.abc import Collection
@@ -13,6 +17,9 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Integer,
+    LargeBinary,
+    Text,
     TypeDecorator,
     bindparam,
     exists,
@@ -24,12 +31,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from intake.conf.clinic import Channel
 from intake.consent.models import Kind, State
 from intake.core.i18n import N_
-from intake.db.engine import Base, Blob, Closed, Count, Identifier, Instant, Words, Wrapped, one_of
+from intake.db.types import Base, EnumText, Identifier, Instant, WrappedSecret, enum_check
 from intake.security.crypto import Sealed
 
 
 class LeadStatus(StrEnum):
-    """Where a lead stands. Claimed, held and suspected are facts beside it (decisions.md 6)."""
+    """The status of a lead. Being claimed, on legal hold or suspected is stored beside it, not in it."""
 
     NEW = "new"
     TRYING = "trying"
@@ -37,9 +44,9 @@ class LeadStatus(StrEnum):
     CLOSED = "closed"
 
 
-_DONE = (LeadStatus.BOOKED, LeadStatus.CLOSED)
+_DONE_STATUSES = (LeadStatus.BOOKED, LeadStatus.CLOSED)
 _WAITING = text("status NOT IN ('booked', 'closed')")
-_LOOKED_AT = text("opened_at IS NOT NULL AND first_contact_at IS NULL AND closed_at IS NULL")
+_OPENED_WITHOUT_CONTACT = text("opened_at IS NOT NULL AND first_contact_at IS NULL AND closed_at IS NULL")
 
 
 class CloseReason(StrEnum):
@@ -54,11 +61,11 @@ class CloseReason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In words, for staff."""
-        return _CLOSED_BECAUSE[self]
+        """The sentence shown to staff (message id)."""
+        return _CLOSE_REASON_SENTENCES[self]
 
 
-_CLOSED_BECAUSE = {
+_CLOSE_REASON_SENTENCES = {
     CloseReason.DECLINED: N_("They decided not to go on."),
     CloseReason.NOT_REACHED: N_("We could not reach them."),
     CloseReason.STOPPED: N_("They asked us to stop."),
@@ -69,7 +76,7 @@ _CLOSED_BECAUSE = {
 
 
 class Outcome(StrEnum):
-    """How one attempt ended, or what else happened that belongs in the story of a lead."""
+    """The outcome of an attempt, or another event that staff log about a lead."""
 
     REACHED = "reached"
     NO_ANSWER = "no_answer"
@@ -85,11 +92,11 @@ class Outcome(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In words, for staff."""
-        return _OUTCOMES[self]
+        """The sentence shown to staff (message id)."""
+        return _OUTCOME_SENTENCES[self]
 
 
-_OUTCOMES = {
+_OUTCOME_SENTENCES = {
     Outcome.REACHED: N_("Talked"),
     Outcome.NO_ANSWER: N_("No answer"),
     Outcome.VOICEMAIL_LEFT: N_("Left a voicemail"),
@@ -112,17 +119,17 @@ class Suspicion(StrEnum):
 
 
 class AskingFor(StrEnum):
-    """For whom somebody asks. Sealed with the contact (decisions.md 6)."""
+    """For whom the person asks. Sealed, as it says something about them."""
 
     SELF = "self"
     OTHER = "other"
     PROFESSIONAL = "professional"
 
 
-class SealedWords(TypeDecorator[Sealed]):
-    """A sealed value as bytes in the database and as a box in Python; loading opens nothing."""
+class SealedText(TypeDecorator[Sealed]):
+    """Column type of a sealed value: bytes in the database, `Sealed` in Python. Loading decrypts nothing."""
 
-    impl = Blob
+    impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
@@ -133,13 +140,13 @@ class SealedWords(TypeDecorator[Sealed]):
 
 
 class Lead(Base):
-    """One request. The composite foreign key is promise C1: no lead without a given consent to use."""
+    """One request. The composite foreign key keeps promise C1: no lead without a given consent to use."""
 
     __tablename__ = "lead"
     __table_args__ = (
-        one_of("status", LeadStatus),
-        one_of("close_reason", CloseReason),
-        one_of("suspected", Suspicion),
+        enum_check("status", LeadStatus),
+        enum_check("close_reason", CloseReason),
+        enum_check("suspected", Suspicion),
         CheckConstraint("use_kind = 'use'", name="use_kind"),
         CheckConstraint("use_state = 'given'", name="use_state"),
         CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed_complete"),
@@ -152,7 +159,13 @@ class Lead(Base):
         Index("ix_lead_status_promise_at_id", "status", "promise_at", "id"),
         Index("ix_lead_waiting", "promise_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_lead_status_closed_at_id", "status", "closed_at", "id"),
-        Index("ix_lead_looked_at", "opened_at", "id", sqlite_where=_LOOKED_AT, postgresql_where=_LOOKED_AT),
+        Index(
+            "ix_lead_looked_at",
+            "opened_at",
+            "id",
+            sqlite_where=_OPENED_WITHOUT_CONTACT,
+            postgresql_where=_OPENED_WITHOUT_CONTACT,
+        ),
         Index("ix_lead_booked_for", "booked_for"),
         Index("ix_lead_claimed_until", "claimed_until"),
         Index("ix_lead_phone_index", "phone_index"),
@@ -162,16 +175,16 @@ class Lead(Base):
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
-    reference: Mapped[str] = mapped_column(Words, unique=True)
-    code_hash: Mapped[bytes] = mapped_column(Blob, unique=True)
-    language: Mapped[str] = mapped_column(Words)
-    region: Mapped[str] = mapped_column(Words)
-    time_zone: Mapped[str | None] = mapped_column(Words)
-    number_zones: Mapped[str] = mapped_column(Words, default="")
-    windows: Mapped[str] = mapped_column(Words)
-    status: Mapped[LeadStatus] = mapped_column(Closed(LeadStatus), default=LeadStatus.NEW)
-    close_reason: Mapped[CloseReason | None] = mapped_column(Closed(CloseReason))
-    suspected: Mapped[Suspicion | None] = mapped_column(Closed(Suspicion))
+    reference: Mapped[str] = mapped_column(Text, unique=True)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    language: Mapped[str] = mapped_column(Text)
+    region: Mapped[str] = mapped_column(Text)
+    time_zone: Mapped[str | None] = mapped_column(Text)
+    number_zones: Mapped[str] = mapped_column(Text, default="")
+    windows: Mapped[str] = mapped_column(Text)
+    status: Mapped[LeadStatus] = mapped_column(EnumText(LeadStatus), default=LeadStatus.NEW)
+    close_reason: Mapped[CloseReason | None] = mapped_column(EnumText(CloseReason))
+    suspected: Mapped[Suspicion | None] = mapped_column(EnumText(Suspicion))
     promise_at: Mapped[datetime] = mapped_column(Instant)
     asked_at: Mapped[datetime] = mapped_column(Instant)
     opened_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -183,67 +196,68 @@ class Lead(Base):
     claimed_until: Mapped[datetime | None] = mapped_column(Instant)
     follows: Mapped[uuid.UUID | None] = mapped_column(Identifier)
     use_event_id: Mapped[uuid.UUID] = mapped_column(Identifier)
-    use_kind: Mapped[Kind] = mapped_column(Closed(Kind), default=Kind.USE)
-    use_state: Mapped[State] = mapped_column(Closed(State), default=State.GIVEN)
-    name: Mapped[Sealed] = mapped_column(SealedWords)
-    phone: Mapped[Sealed | None] = mapped_column(SealedWords)
-    email: Mapped[Sealed | None] = mapped_column(SealedWords)
-    asking_for: Mapped[Sealed | None] = mapped_column(SealedWords)
-    article: Mapped[Sealed | None] = mapped_column(SealedWords)
-    phone_index: Mapped[bytes | None] = mapped_column(Blob)
-    email_index: Mapped[bytes | None] = mapped_column(Blob)
-    version: Mapped[int] = mapped_column(Count, default=1)
-    note: Mapped[Sealed | None] = mapped_column(SealedWords)
+    use_kind: Mapped[Kind] = mapped_column(EnumText(Kind), default=Kind.USE)
+    use_state: Mapped[State] = mapped_column(EnumText(State), default=State.GIVEN)
+    name: Mapped[Sealed] = mapped_column(SealedText)
+    phone: Mapped[Sealed | None] = mapped_column(SealedText)
+    email: Mapped[Sealed | None] = mapped_column(SealedText)
+    asking_for: Mapped[Sealed | None] = mapped_column(SealedText)
+    article: Mapped[Sealed | None] = mapped_column(SealedText)
+    phone_index: Mapped[bytes | None] = mapped_column(LargeBinary)
+    email_index: Mapped[bytes | None] = mapped_column(LargeBinary)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    note: Mapped[Sealed | None] = mapped_column(SealedText)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy reads it per class
 
 
-def waiting() -> ColumnElement[bool]:
-    """Still to be reached, said so that both databases walk the partial index `ix_lead_waiting` in order.
+def is_waiting() -> ColumnElement[bool]:
+    """Condition for leads that are still to be reached, in the form of the partial index `ix_lead_waiting`.
 
-    The words stand in the SQL itself, and NOT IN keeps SQLite from reading two statuses and sorting.
+    Both databases then walk that index in order: the values are literals in the SQL, and NOT IN keeps SQLite
+    from reading two statuses and sorting.
     """
-    words = bindparam("done", _DONE, type_=Lead.status.type, expanding=True, literal_execute=True)
-    return Lead.status.not_in(words)
+    done = bindparam("done", _DONE_STATUSES, type_=Lead.status.type, expanding=True, literal_execute=True)
+    return Lead.status.not_in(done)
 
 
 class LeadKey(Base):
-    """The key of one lead, wrapped by the keyring. Deleting this row is what erasing means."""
+    """The key of one lead, wrapped by the keyring. Without it the sealed values cannot be read."""
 
     __tablename__ = "lead_key"
 
     lead_id: Mapped[uuid.UUID] = mapped_column(
         Identifier, ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
     )
-    wrapped: Mapped[bytes] = mapped_column(Wrapped)
+    wrapped: Mapped[bytes] = mapped_column(WrappedSecret)
 
 
 class Submission(Base):
-    """One form token that was used, so that a page sent again finds its lead (decisions.md 3)."""
+    """A used form token. A form sent again finds its lead by it: docs/decisions/0004-a-page-sent-twice.md."""
 
     __tablename__ = "submission"
 
-    token_hash: Mapped[bytes] = mapped_column(Blob, primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     lead_id: Mapped[uuid.UUID | None] = mapped_column(
         Identifier, ForeignKey("lead.id", ondelete="SET NULL"), index=True
     )
-    content_mac: Mapped[bytes] = mapped_column(Blob)
+    content_mac: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
 class Attempt(Base):
-    """One outcome that staff logged, with the consent it relied on (OC-14)."""
+    """One outcome that staff logged, with the consent that the contact relied on."""
 
     __tablename__ = "attempt"
-    __table_args__ = (one_of("channel", Channel), one_of("outcome", Outcome), {"sqlite_strict": True})
+    __table_args__ = (enum_check("channel", Channel), enum_check("outcome", Outcome), {"sqlite_strict": True})
 
     id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
     lead_id: Mapped[uuid.UUID] = mapped_column(
         Identifier, ForeignKey("lead.id", ondelete="CASCADE"), index=True
     )
     staff_id: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"))
-    channel: Mapped[Channel] = mapped_column(Closed(Channel))
-    outcome: Mapped[Outcome] = mapped_column(Closed(Outcome))
+    channel: Mapped[Channel] = mapped_column(EnumText(Channel))
+    outcome: Mapped[Outcome] = mapped_column(EnumText(Outcome))
     at: Mapped[datetime] = mapped_column(Instant)
     consent_event_id: Mapped[uuid.UUID | None] = mapped_column(Identifier)
     undone_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -258,56 +272,51 @@ class SuppressionReason(StrEnum):
 
 
 class Suppression(Base):
-    """Do not contact: a keyed hash and a reason, nothing that names or reaches anybody (G4)."""
+    """One entry of the suppression list: a keyed hash and a reason, no personal data (promise G4)."""
 
     __tablename__ = "suppression"
     __table_args__ = (
-        one_of("reason", SuppressionReason),
+        enum_check("reason", SuppressionReason),
         Index("ix_suppression_contact_index", "contact_index"),
         {"sqlite_strict": True},
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
-    contact_index: Mapped[bytes] = mapped_column(Blob)
-    reason: Mapped[SuppressionReason] = mapped_column(Closed(SuppressionReason))
+    contact_index: Mapped[bytes] = mapped_column(LargeBinary)
+    reason: Mapped[SuppressionReason] = mapped_column(EnumText(SuppressionReason))
     at: Mapped[datetime] = mapped_column(Instant)
     by: Mapped[uuid.UUID | None] = mapped_column(Identifier)
     lifted_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class ErasureReason(StrEnum):
-    """Why a lead is gone."""
+    """Why a lead was erased."""
 
     ASKED = "asked"
     DUE = "due"
 
 
 class Erasure(Base):
-    """One line of the erasure ledger: that a lead is gone, and nothing about it; never changed.
+    """One entry of the erasure ledger: the id of an erased lead, when and why. Append-only.
 
-    A restored backup brings erased leads back; the ledger's copy outside the database says which
-    (decisions.md 23).
+    A restored backup brings erased leads back; the copy of the ledger outside the database says which
+    (docs/decisions/0011-erasing.md).
     """
 
     __tablename__ = "erasure"
     __table_args__ = (
-        one_of("reason", ErasureReason),
+        enum_check("reason", ErasureReason),
         Index("ix_erasure_erased_at", "erased_at"),
         {"sqlite_strict": True},
     )
 
     lead_id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
     erased_at: Mapped[datetime] = mapped_column(Instant)
-    reason: Mapped[ErasureReason] = mapped_column(Closed(ErasureReason))
-
-
-# --- Legal holds: which requests have to be kept although their time is over, why, and until when (WR-09).
-# A request is held as long as it has a row here. The row goes when the hold is released, or when its last
-# day is over and the round has come by.
+    reason: Mapped[ErasureReason] = mapped_column(EnumText(ErasureReason))
 
 
 class HoldReason(StrEnum):
-    """Why the law makes us keep a request. A closed list: no word about anybody can stand in it."""
+    """Why the law makes us keep a request. A closed list: free text could hold personal data."""
 
     AUTHORITY = "authority"
     CLAIM = "claim"
@@ -316,11 +325,11 @@ class HoldReason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In words, for staff."""
-        return _HOLD_REASONS[self]
+        """The sentence shown to staff (message id)."""
+        return _HOLD_REASON_SENTENCES[self]
 
 
-_HOLD_REASONS = {
+_HOLD_REASON_SENTENCES = {
     HoldReason.AUTHORITY: N_("A court or an authority wants it kept"),
     HoldReason.CLAIM: N_("A legal claim is made, or expected"),
     HoldReason.COMPLAINT: N_("A complaint is being looked into"),
@@ -329,34 +338,34 @@ _HOLD_REASONS = {
 
 
 class LegalHold(Base):
-    """One request that is held. `erase_asked_at`: the person wants it erased, and it waits for the end."""
+    """A legal hold on one lead. `erase_asked_at`: when the person asked for the erasure that it delays."""
 
     __tablename__ = "legal_hold"
-    __table_args__ = (one_of("reason", HoldReason), {"sqlite_strict": True})
+    __table_args__ = (enum_check("reason", HoldReason), {"sqlite_strict": True})
 
     lead_id: Mapped[uuid.UUID] = mapped_column(
         Identifier, ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True
     )
-    reason: Mapped[HoldReason] = mapped_column(Closed(HoldReason))
+    reason: Mapped[HoldReason] = mapped_column(EnumText(HoldReason))
     since: Mapped[datetime] = mapped_column(Instant)
     until: Mapped[datetime] = mapped_column(Instant)
     put_by: Mapped[uuid.UUID] = mapped_column(Identifier, ForeignKey("staff_member.id"))
     erase_asked_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-def legal_hold_of(session: Session, lead_id: uuid.UUID) -> LegalHold | None:
-    """The hold on a request, read anew; None when it has none."""
+def load_legal_hold(session: Session, lead_id: uuid.UUID) -> LegalHold | None:
+    """The legal hold on a lead, reloaded from the database; None without one."""
     return session.get(LegalHold, lead_id, populate_existing=True)
 
 
 def is_on_legal_hold() -> ColumnElement[bool]:
-    """Whether the `Lead` of a statement is held."""
+    """Condition for leads on legal hold, correlated to the `Lead` of the statement."""
     return exists().where(LegalHold.lead_id == Lead.id).correlate(Lead)
 
 
 def references_of(session: Session, lead_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """The references of leads that still exist, in one statement."""
+    """The references of those leads that still exist, by id, in one statement."""
     if not lead_ids:
         return {}
-    named = select(Lead.id, Lead.reference).where(Lead.id.in_(lead_ids))
-    return dict(session.execute(named).all())
+    statement = select(Lead.id, Lead.reference).where(Lead.id.in_(lead_ids))
+    return dict(session.execute(statement).all())

@@ -1,7 +1,7 @@
-"""The scheduling note of a lead: when and how to call, in a few words, sealed like the name.
+"""The scheduling note of a lead: a short text on when and how to call, sealed like the name.
 
-It is for staff who call, and the person who asked sees it with their code. It is not for anything
-about health: the page says so beside the box.
+Staff who may log outcomes read and write it; the person reads it with their private code. It is not for
+health information: the page says so beside the field.
 """
 
 import unicodedata
@@ -17,63 +17,65 @@ from intake.leads import claims
 from intake.leads.claims import AlreadyClosed, LeadAct
 from intake.leads.models import Lead, LeadKey, LeadStatus
 from intake.security import crypto
-from intake.security.crypto import Place, Unopenable
+from intake.security.crypto import Place, UnsealError
 
-LONGEST = 280
+MAX_LENGTH = 280
 TOO_LONG = N_("Make the note shorter: 280 letters at most.")
-PLAIN = N_("Write the note in plain letters and figures.")
+PLAIN_TEXT = N_("Write the note in plain letters and figures.")
 _LINE_ENDS = {"\t", "\n", "\r"}
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 class NoteChanged(Refused):
-    """Somebody else wrote the note since the page was shown; both texts are on the page then."""
+    """A colleague changed the note after the page was rendered (409); the page shows both texts."""
 
     sentence = N_("A colleague changed the note meanwhile. Theirs stands above, yours is still in the box.")
 
 
-def read(typed: str) -> str:
-    """The note on one line, normalised (NFC). Raises Unprocessable on `note`."""
-    words = " ".join(unicodedata.normalize("NFC", typed).split())
-    if any(unicodedata.category(each) in _HIDDEN and each not in _LINE_ENDS for each in typed):
-        raise Unprocessable({"note": [PLAIN]}, PLAIN)
-    if len(words) > LONGEST:
+def clean_note(typed: str) -> str:
+    """`typed` on one line, normalised (NFC). Raises Unprocessable on `note` if too long or not plain text."""
+    text = " ".join(unicodedata.normalize("NFC", typed).split())
+    if any(unicodedata.category(each) in _FORBIDDEN_CATEGORIES and each not in _LINE_ENDS for each in typed):
+        raise Unprocessable({"note": [PLAIN_TEXT]}, PLAIN_TEXT)
+    if len(text) > MAX_LENGTH:
         raise Unprocessable({"note": [TOO_LONG]}, TOO_LONG)
-    return words
+    return text
 
 
-def of(session: Session, lead: Lead, *, instance: Instance) -> str:
-    """What stands in the note; empty when there is none. Recorded by whoever shows it."""
+def open_note(session: Session, lead: Lead, *, instance: Instance) -> str:
+    """The text of the note, empty without one or if it does not decrypt. The caller records the view."""
     if lead.note is None:
         return ""
     try:
-        return crypto.open_sealed(_key(session, lead, instance), lead.note, place=_place(lead))
-    except Unopenable:
+        return crypto.unseal(_key(session, lead, instance), lead.note, place=_place(lead))
+    except UnsealError:
         return ""
 
 
-def mark(lead: Lead, *, instance: Instance) -> str:
-    """What a page carries to tell which note it showed; tells nothing of the words."""
+def note_mac(lead: Lead, *, instance: Instance) -> str:
+    """A keyed digest of the stored note, for a hidden field: tells which note a page showed."""
     return instance.keyring.mac("note", lead.note.box if lead.note else b"").hex()
 
 
-def write(session: Session, lead: Lead, typed: str, *, seen: str, member: Member, instance: Instance) -> None:
-    """Put `typed` in the place of the note; empty removes it. The same words again change nothing.
+def save_note(
+    session: Session, lead: Lead, typed: str, *, seen: str, member: Member, instance: Instance
+) -> None:
+    """Replace the note by `typed` and record it; empty deletes it, an equal text changes nothing.
 
-    `seen` is the `mark` of the note that the page showed. Raises NotAllowed, Held, Closed, NoteChanged
-    when a colleague wrote another since, and Unprocessable on `note`.
+    `seen` is the `note_mac` of the note that the page showed. Raises NotAllowed, ClaimedByAnother,
+    AlreadyClosed, NoteChanged if a colleague saved another since, and Unprocessable on `note`.
     """
     require(member, Permission.LOG_OUTCOME)
-    words, act = read(typed), LeadAct(session, lead, member, instance)
-    session.refresh(lead, with_for_update=True)  # of two at once the second sees what the first wrote
+    text, act = clean_note(typed), LeadAct(session, lead, member, instance)
+    session.refresh(lead, with_for_update=True)  # the second of two concurrent saves sees the first
     if lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.refuse_if_claimed(act)
-    if words == of(session, lead, instance=instance):
+    if text == open_note(session, lead, instance=instance):
         return
-    if not crypto.same(seen.encode(), mark(lead, instance=instance).encode()):
+    if not crypto.constant_time_equal(seen.encode(), note_mac(lead, instance=instance).encode()):
         raise NoteChanged
-    lead.note = crypto.seal(_key(session, lead, instance), words, place=_place(lead)) if words else None
+    lead.note = crypto.seal(_key(session, lead, instance), text, place=_place(lead)) if text else None
     act.record(Action.LEAD_NOTED)
     session.flush()
 

@@ -1,7 +1,8 @@
-"""Nobody is forgotten: a request that nobody opens in time is told of to the second contacts (promise N2).
+"""Reminders: mails the second contacts when leads are not opened in time (promise N2).
 
-Time counts as for the promise: only while the clinic is open and the person may be reached. So a
-request of the night is not late in the morning.
+Time counts as for the promise: only while the clinic is open and the person may be contacted. So a lead of
+the night is not overdue in the morning. Whether staff used the desk during opening hours (`attendance`) is
+read from the audit log.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,25 +16,29 @@ from intake import audit, outbox
 from intake.accounts.models import StaffSession
 from intake.audit import AuditEvent
 from intake.audit.models import ActorKind
-from intake.calling.availability import Interval, on_the_clock
+from intake.calling.availability import Interval, spans_in_zone
 from intake.calling.promise import NoTimeWithin14Days, open_until
 from intake.conf.clinic import Clinic
 from intake.instance import Instance
-from intake.leads.eligibility import promise_of
+from intake.leads.eligibility import promise_for_lead
 from intake.leads.models import Lead, LeadStatus
 from intake.outbox import Mail, OutboxMessage
 
-ROUND = "remind"
-AGAIN = timedelta(hours=1)
-_LOOKED_AT = 500
-"""Of a flood only the oldest are looked at: one late request is reason enough for a mail."""
+JOB = "remind"
+REMIND_EVERY = timedelta(hours=1)
+ATTENDANCE_PERIOD = timedelta(days=7)
+_MAX_LEADS = 500
+"""Only the oldest leads are checked in a flood: one overdue lead is enough for a mail."""
 
 
 def remind(instance: Instance) -> int:
-    """Tell the second contacts, once an hour in opening hours, that requests wait; returns how many do."""
+    """Enqueue a mail to the second contacts if leads are overdue, at most once an hour in opening hours.
+
+    Returns how many leads are overdue.
+    """
     with instance.database.transaction() as session:
-        waiting = unopened(session, instance=instance)
-        if waiting and not _told(session, instance.clock()) and closes_at(instance):
+        waiting = count_unopened(session, instance=instance)
+        if waiting and not _reminded_recently(session, instance.clock()) and closes_at(instance):
             outbox.enqueue(
                 session,
                 Mail.UNOPENED,
@@ -43,98 +48,93 @@ def remind(instance: Instance) -> int:
     return waiting
 
 
-def unopened(session: Session, *, instance: Instance) -> int:
-    """How many requests nobody has opened although `reminder_minutes` of contactable time have passed."""
-    return sum(1 for _ in _late(session, instance))
+def count_unopened(session: Session, *, instance: Instance) -> int:
+    """How many leads are overdue: not opened within `reminder_minutes` of contactable time. At most 500."""
+    return sum(1 for _ in _overdue(session, instance))
 
 
-def _late(session: Session, instance: Instance) -> Iterator[Lead]:
-    patience = timedelta(minutes=instance.clinic.notices.reminder_minutes)
-    now, clinic = instance.clock(), _reminding(instance.clinic)
+def _overdue(session: Session, instance: Instance) -> Iterator[Lead]:
+    threshold = timedelta(minutes=instance.clinic.notices.reminder_minutes)
+    now, clinic = instance.clock(), _with_reminder_minutes(instance.clinic)
     waiting = select(Lead).where(
         Lead.status == LeadStatus.NEW,
         Lead.opened_at.is_(None),
-        Lead.asked_at <= now - patience,
+        Lead.asked_at <= now - threshold,
         Lead.purge_after > now,
     )
-    for lead in session.scalars(waiting.order_by(Lead.asked_at).limit(_LOOKED_AT)):
-        if _due(session, lead, instance, clinic) <= now:
+    for lead in session.scalars(waiting.order_by(Lead.asked_at).limit(_MAX_LEADS)):
+        if _open_by(session, lead, instance, clinic) <= now:
             yield lead
 
 
-def _reminding(clinic: Clinic) -> Clinic:
-    """The same clinic with the reminder's minutes in the place of the promise's."""
+def _with_reminder_minutes(clinic: Clinic) -> Clinic:
+    """A copy of `clinic` with `reminder_minutes` as its `response_minutes`."""
     contact = replace(clinic.contact, response_minutes=clinic.notices.reminder_minutes)
     return replace(clinic, contact=contact)
 
 
-def _due(session: Session, lead: Lead, instance: Instance, clinic: Clinic) -> datetime:
-    """When somebody should have opened it; where nobody may be reached at all, when we promised."""
+def _open_by(session: Session, lead: Lead, instance: Instance, clinic: Clinic) -> datetime:
+    """By when staff should have opened the lead; by the promise if the person cannot be contacted at all."""
     try:
-        return promise_of(session, lead, instance=instance, since=lead.asked_at, clinic=clinic)
+        return promise_for_lead(session, lead, instance=instance, since=lead.asked_at, clinic=clinic)
     except NoTimeWithin14Days:
         return lead.promise_at
 
 
-def _told(session: Session, now: datetime) -> bool:
+def _reminded_recently(session: Session, now: datetime) -> bool:
     last = session.scalar(
         select(func.max(OutboxMessage.created_at)).where(OutboxMessage.mail == Mail.UNOPENED)
     )
-    return last is not None and now - AGAIN < last <= now
+    return last is not None and now - REMIND_EVERY < last <= now
 
 
 def closes_at(instance: Instance) -> datetime | None:
-    """When the clinic closes today; None when it is closed."""
+    """When the clinic closes today; None while it is closed."""
     return open_until(instance.clinic, instance.clock())
 
 
 def is_unattended(session: Session, *, instance: Instance) -> bool:
-    """Whether requests wait unopened in opening hours and nobody has been at the desk for that long.
+    """Whether, in opening hours, leads are overdue and no staff member was active for `reminder_minutes`.
 
-    Then the public page must not promise what nobody is there to keep.
+    The public page must not promise contact then.
     """
     if not closes_at(instance):
         return False
-    seen = session.scalar(select(func.max(StaffSession.seen_at)))
-    patience = timedelta(minutes=instance.clinic.notices.reminder_minutes)
-    if seen and instance.clock() - seen < patience:
+    last_seen = session.scalar(select(func.max(StaffSession.seen_at)))
+    threshold = timedelta(minutes=instance.clinic.notices.reminder_minutes)
+    if last_seen and instance.clock() - last_seen < threshold:
         return False
-    return bool(unopened(session, instance=instance))
+    return bool(count_unopened(session, instance=instance))
 
 
-def counting_from(session: Session, *, instance: Instance) -> datetime:
-    """The moment from which a promise counts: now, or the next opening when nobody is at the desk."""
+def promise_counts_from(session: Session, *, instance: Instance) -> datetime:
+    """From when the promise of a new lead counts: now, or the next opening while the desk is unattended."""
     now = instance.clock()
     return (closes_at(instance) or now) if is_unattended(session, instance=instance) else now
 
 
-# --- Whether somebody was at the desk while the clinic was open, told from the audit log.
-
-BACK = timedelta(days=7)
-
-
 @dataclass(frozen=True)
 class OpenHours:
-    """Hours in which the clinic was open, until now at most, and when staff `first` did something in them."""
+    """One interval of opening hours, ending now at most, and the time of the first staff event in it."""
 
     hours: Interval
     first: datetime | None
 
 
 def attendance(session: Session, *, instance: Instance) -> Sequence[OpenHours]:
-    """The opening hours of the last seven days, latest first, as far as the log reaches back.
+    """The opening hours of the last seven days, latest first, as far as the audit log reaches back.
 
-    They are counted by the hours and holidays of today's `clinic.toml`.
+    Computed from the hours and holidays of today's `clinic.toml`.
     """
-    now, began = instance.clock(), audit.began(session)
+    now, began = instance.clock(), audit.oldest_event_at(session)
     if began is None:
         return []
-    during = Interval(max(began, now - BACK), now)
-    opened = on_the_clock(instance.clinic.time_zone, during, instance.clinic.open_on)
-    return [OpenHours(each, _first(session, each)) for each in reversed(opened)]
+    during = Interval(max(began, now - ATTENDANCE_PERIOD), now)
+    opened = spans_in_zone(instance.clinic.time_zone, during, instance.clinic.open_on)
+    return [OpenHours(each, _first_staff_event(session, each)) for each in reversed(opened)]
 
 
-def _first(session: Session, hours: Interval) -> datetime | None:
+def _first_staff_event(session: Session, hours: Interval) -> datetime | None:
     within = AuditEvent.at >= hours.start, AuditEvent.at <= hours.end
     return session.scalar(
         select(func.min(AuditEvent.at)).where(*within, AuditEvent.actor_kind == ActorKind.STAFF)

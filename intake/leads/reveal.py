@@ -1,4 +1,9 @@
-"""The only place that opens sealed values: masked for the desk, in full after a recorded reveal."""
+"""Reveal: the only module that opens the sealed contact details of a lead.
+
+Masked for lists and lead pages, in full after the contact gate allowed it and the reveal is recorded. A
+mask shows an initial and two figures: enough for colleagues to tell requests apart, not for an onlooker to
+recognise the person. It always has the same number of dots, so that the length does not show.
+"""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -18,27 +23,22 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility
 from intake.leads.claims import LeadAct
-from intake.leads.history import AGAIN, ENDS, shows_again
+from intake.leads.history import CLAIM_ENDS, REPEATED, is_repeated_reveal
 from intake.leads.models import AskingFor, Lead, LeadKey
 from intake.security import crypto
-from intake.security.crypto import Place, Sealed, Unopenable
-
-# --- What may be seen of a name, a number or an address before it is revealed: pure functions.
-# An initial and two figures tell colleagues which request they talk about, and nobody who looks over a
-# shoulder whom it is about. The number of dots is always the same: the length must not show.
+from intake.security.crypto import Place, Sealed, UnsealError
 
 _DOTS = "•••••"
 
 
 def mask_name(name: str) -> str:
     """`R•••••`; only dots when the name is one letter, or holds none."""
-    letter = initial(name)
-    return letter + _DOTS
+    return initial(name) + _DOTS
 
 
 def initial(name: str) -> str:
-    """The first letter or figure, in upper case; empty when it would be the whole name."""
-    first = next((letter for letter in name if letter.isalnum()), "")
+    """The first letter or figure in upper case; empty for a name of one character."""
+    first = next(filter(str.isalnum, name), "")
     return first.upper()[:1] if len(name) > 1 else ""
 
 
@@ -48,33 +48,33 @@ def mask_phone(phone: str) -> str:
 
 
 def mask_email(email: str) -> str:
-    """`r•••••@•••••.org`; the last label stays, because it tells nothing."""
+    """`r•••••@•••••.org`; the top-level domain stays, it identifies no one."""
     local, _, domain = email.rpartition("@")
     first = local[:1] if len(local) > 1 and local[:1].isalnum() else ""
     return f"{first}{_DOTS}@{_DOTS}.{domain.rpartition('.')[2]}"
 
 
-_BREAKS = ENDS | {Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED}
-_HOLDS = frozenset({Action.CLAIM_TAKEN, Action.LEAD_REVEALED})
+_CLAIM_BREAKS = CLAIM_ENDS | {Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED}
+_CLAIM_EXTENSIONS = frozenset({Action.CLAIM_TAKEN, Action.LEAD_REVEALED})
 
 
 @dataclass(frozen=True)
-class Masked:
-    """What may be seen without a reveal; None where nothing was given."""
+class MaskedContact:
+    """Contact details as shown without a reveal; None where not given."""
 
     initial: str
     name: str
     phone: str | None
     email: str | None
 
-    def by(self, channel: Channel) -> str | None:
-        """The masked number or address that a channel uses."""
+    def value_for(self, channel: Channel) -> str | None:
+        """The masked number or address of a channel."""
         return self.email if channel == Channel.EMAIL else self.phone
 
 
 @dataclass(frozen=True)
-class Revealed:
-    """One number or address in full, with what the caller should know; ours to see until `until`."""
+class RevealedContact:
+    """One number or address in full, with what a caller needs; shown until the claim expires at `until`."""
 
     channel: Channel
     name: str
@@ -86,7 +86,7 @@ class Revealed:
 
 @dataclass(frozen=True)
 class OwnDetails:
-    """What a request says, in full, for the person whose it is."""
+    """The sealed values of a lead in full, for the person's own data export."""
 
     name: str
     phone: str | None
@@ -96,43 +96,45 @@ class OwnDetails:
 
 
 class GateShut(Refused):
-    """The contact gate says no. `verdict` has every reason, and when it opens."""
+    """The contact gate refuses (409). `verdict` has every reason, and when contact is allowed again."""
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
         super().__init__(verdict.refusals[0].sentence)
 
 
-class ValueGone(Refused):
-    """The lead's key is gone, or its sealed values were changed."""
+class ContactUnreadable(Refused):
+    """The sealed values cannot be opened (409): the key is missing, or they were tampered with."""
 
     sentence = N_("What this request said can no longer be opened.")
 
 
-def masked(session: Session, lead: Lead, *, instance: Instance) -> Masked:
-    """Initial and last two figures. No audit event of its own: listing and viewing are recorded."""
-    return masked_of(session, [lead], instance=instance)[lead.id]
+def mask_lead(session: Session, lead: Lead, *, instance: Instance) -> MaskedContact:
+    """The masked contact details of one lead. Not recorded: the caller records the list or the view."""
+    return mask_leads(session, [lead], instance=instance)[lead.id]
 
 
-def masked_of(session: Session, leads: Sequence[Lead], *, instance: Instance) -> dict[uuid.UUID, Masked]:
-    """The same for many leads; one statement for all keys."""
-    wrapped = _wrapped(session, [lead.id for lead in leads])
+def mask_leads(
+    session: Session, leads: Sequence[Lead], *, instance: Instance
+) -> dict[uuid.UUID, MaskedContact]:
+    """The masked contact details of many leads by id, with one statement for their keys."""
+    wrapped = _wrapped_keys(session, [lead.id for lead in leads])
     return {lead.id: _mask(lead, wrapped.get(lead.id), instance) for lead in leads}
 
 
-def _wrapped(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, bytes]:
+def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, bytes]:
     keys = select(LeadKey.lead_id, LeadKey.wrapped).where(LeadKey.lead_id.in_(lead_ids))
     return dict(session.execute(keys).all())
 
 
-def _mask(lead: Lead, wrapped: bytes | None, instance: Instance) -> Masked:
+def _mask(lead: Lead, wrapped: bytes | None, instance: Instance) -> MaskedContact:
     try:
         key = _key(lead, wrapped, instance)
-        name = _opened(key, lead, "name") or ""
-        phone, email = _opened(key, lead, "phone"), _opened(key, lead, "email")
-    except Unopenable:
-        return Masked("", mask_name(""), None, None)
-    return Masked(
+        name = _unseal(key, lead, "name") or ""
+        phone, email = _unseal(key, lead, "phone"), _unseal(key, lead, "email")
+    except UnsealError:
+        return MaskedContact("", mask_name(""), None, None)
+    return MaskedContact(
         initial(name),
         mask_name(name),
         mask_phone(phone) if phone else None,
@@ -142,84 +144,95 @@ def _mask(lead: Lead, wrapped: bytes | None, instance: Instance) -> Masked:
 
 def _key(lead: Lead, wrapped: bytes | None, instance: Instance) -> bytes:
     if wrapped is None:
-        raise Unopenable
+        raise UnsealError
     return instance.keyring.unwrap(wrapped, place=Place("lead_key", "wrapped", lead.id))
 
 
-def _opened(key: bytes, lead: Lead, column: str) -> str | None:
+def _unseal(key: bytes, lead: Lead, column: str) -> str | None:
     sealed: Sealed | None = getattr(lead, column)
-    return crypto.open_sealed(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
+    return crypto.unseal(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
 
 
 def own_details(session: Session, lead: Lead, *, instance: Instance) -> OwnDetails:
-    """Everything in full, for its owner alone; the caller has made sure, and recorded it. Raises Gone."""
+    """The sealed values in full, for the person alone: the caller has verified and recorded it.
+
+    Raises ContactUnreadable.
+    """
     try:
-        key = _key(lead, _wrapped(session, [lead.id]).get(lead.id), instance)
-        words = {each: _opened(key, lead, each) for each in ("name", "phone", "email", "article")}
-        asking_for = _opened(key, lead, "asking_for")
-    except Unopenable:
-        raise ValueGone from None
-    asked = AskingFor(asking_for) if asking_for else None
-    return OwnDetails(words["name"] or "", words["phone"], words["email"], asked, words["article"])
+        key = _key(lead, _wrapped_keys(session, [lead.id]).get(lead.id), instance)
+        values = {each: _unseal(key, lead, each) for each in ("name", "phone", "email", "article")}
+        asking_for = _unseal(key, lead, "asking_for")
+    except UnsealError:
+        raise ContactUnreadable from None
+    return OwnDetails(
+        name=values["name"] or "",
+        phone=values["phone"],
+        email=values["email"],
+        asking_for=AskingFor(asking_for) if asking_for else None,
+        article=values["article"],
+    )
 
 
-def reveal(session: Session, lead: Lead, *, channel: Channel, member: Member, instance: Instance) -> Revealed:
-    """Take the hold, ask the gate, record the act, and only then open the value.
+def reveal(
+    session: Session, lead: Lead, *, channel: Channel, member: Member, instance: Instance
+) -> RevealedContact:
+    """Claim the lead, ask the contact gate, record the reveal, and only then open the value of `channel`.
 
-    Raises NotAllowed without the permission, Held or Closed from the hold, GateShut with the gate's
-    own sentences, Gone when nothing can be opened. After a raise the caller's transaction ends, and
-    with it the hold.
+    Raises NotAllowed, ClaimedByAnother, AlreadyClosed, GateShut with the reasons of the gate, and
+    ContactUnreadable. The caller's transaction is rolled back then, and with it the claim.
     """
     require(member, Permission.REVEAL)
     claims.acquire(LeadAct(session, lead, member, instance))
     verdict = eligibility.verdict(session, lead, channel=channel, instance=instance)
     if not verdict.allowed:
         raise GateShut(verdict)
-    return _shown(session, lead, channel, member, instance)
+    return _record_and_open(session, lead, channel, member, instance)
 
 
 def record_reveal(
     session: Session,
     lead: Lead,
     *,
-    story: Sequence[AuditEvent],
-    besides: Revealed | None = None,
+    events: Sequence[AuditEvent],
+    exclude: RevealedContact | None = None,
     member: Member,
     instance: Instance,
-) -> list[Revealed]:
-    """What `member` has revealed in the hold that still lasts, shown once more and recorded each time.
+) -> list[RevealedContact]:
+    """Record and open again what `member` has revealed in their current claim, channel by channel.
 
-    Empty when the hold is over, or a channel's gate has shut meanwhile. `story` is the lead's audit
-    events, newest first; `besides` is left out, because it has just been opened.
+    Empty without an unexpired claim; a channel that the contact gate refuses by now is left out. `events`
+    are the audit events of the lead, newest first; the channel of `exclude` was opened just before.
     """
-    if not claims.mine(lead, member=member, now=instance.clock()):
+    if not claims.is_claimed_by(lead, member=member, now=instance.clock()):
         return []
     verdicts = eligibility.verdicts(session, lead, instance=instance)
-    channels = _revealed_in_this_hold(story, lead, member, instance) - {besides.channel if besides else None}
-    open_still = [each for each in Channel if each in channels and verdicts[each].allowed]
-    return [_shown(session, lead, each, member, instance, kind=AGAIN) for each in open_still]
+    channels = _channels_revealed_in_claim(events, lead, member, instance) - {
+        exclude.channel if exclude else None
+    }
+    allowed = [each for each in Channel if each in channels and verdicts[each].allowed]
+    return [_record_and_open(session, lead, each, member, instance, kind=REPEATED) for each in allowed]
 
 
-def _revealed_in_this_hold(
-    story: Sequence[AuditEvent], lead: Lead, member: Member, instance: Instance
+def _channels_revealed_in_claim(
+    events: Sequence[AuditEvent], lead: Lead, member: Member, instance: Instance
 ) -> set[Channel | None]:
-    """Walk back from the end of the hold; every reveal of ours inside it began it, or made it longer."""
+    """Walk back from the expiry of the claim: each claim or reveal of `member` started or extended it."""
     channels: set[Channel | None] = set()
-    began = lead.claimed_until - claims.CLAIM_FOR if lead.claimed_until else instance.clock()
-    for event in story:
-        if event.action in _BREAKS:
+    started = lead.claimed_until - claims.CLAIM_DURATION if lead.claimed_until else instance.clock()
+    for event in events:
+        if event.action in _CLAIM_BREAKS:
             break
-        if event.action not in _HOLDS or shows_again(event):
+        if event.action not in _CLAIM_EXTENSIONS or is_repeated_reveal(event):
             continue
-        if event.actor_id != member.id or event.at < began:
+        if event.actor_id != member.id or event.at < started:
             break
         channel = service.details_of(event).get("channel")
         channels.add(Channel(channel) if channel else None)
-        began = event.at - claims.CLAIM_FOR
+        started = event.at - claims.CLAIM_DURATION
     return channels
 
 
-def _shown(
+def _record_and_open(
     session: Session,
     lead: Lead,
     channel: Channel,
@@ -227,7 +240,7 @@ def _shown(
     instance: Instance,
     *,
     kind: str | None = None,
-) -> Revealed:
+) -> RevealedContact:
     audit.record(
         session,
         Action.LEAD_REVEALED,
@@ -241,14 +254,16 @@ def _shown(
     return _open(session, lead, channel, instance)
 
 
-def _open(session: Session, lead: Lead, channel: Channel, instance: Instance) -> Revealed:
+def _open(session: Session, lead: Lead, channel: Channel, instance: Instance) -> RevealedContact:
     try:
-        key = _key(lead, _wrapped(session, [lead.id]).get(lead.id), instance)
-        words = {each: _opened(key, lead, each) for each in ("name", "asking_for", "article")}
-        value = _opened(key, lead, "email" if channel is Channel.EMAIL else "phone")
-    except Unopenable:
-        raise ValueGone from None
+        key = _key(lead, _wrapped_keys(session, [lead.id]).get(lead.id), instance)
+        values = {each: _unseal(key, lead, each) for each in ("name", "asking_for", "article")}
+        value = _unseal(key, lead, "email" if channel is Channel.EMAIL else "phone")
+    except UnsealError:
+        raise ContactUnreadable from None
     if not value or not lead.claimed_until:
-        raise ValueGone
-    asking_for = AskingFor(words["asking_for"]) if words["asking_for"] else None
-    return Revealed(channel, words["name"] or "", value, asking_for, words["article"], lead.claimed_until)
+        raise ContactUnreadable
+    asking_for = AskingFor(values["asking_for"]) if values["asking_for"] else None
+    return RevealedContact(
+        channel, values["name"] or "", value, asking_for, values["article"], lead.claimed_until
+    )

@@ -1,8 +1,8 @@
-"""Keeping one request: lead, consent, notice and audit event, all in the caller's transaction.
+"""Submission: stores a validated request as a lead with consents, notice and audit event in one transaction.
 
-The form's token makes it idempotent (decisions.md 1 to 3): the same token with the same words finds
-the first lead, with other words it is told apart as a correction, and after an erasure it finds
-nothing, so that a page sent again never brings a person back.
+The form token makes it idempotent (docs/decisions/0004-a-page-sent-twice.md): the same token with the same
+answers finds the first lead; with other answers the form comes back as a correction; after an erasure it
+finds nothing, so that a form sent again never restores an erased person.
 """
 
 import json
@@ -35,14 +35,14 @@ from intake.outbox.models import Mail
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed
 
-ONE_OF_THE_TWO = "one of the two"
-"""Kept when somebody tells that they read an article and the page does not know which."""
+UNKNOWN_ARTICLE = "one of the two"
+"""Stored as the article when the person read one and the page does not know which."""
 REFERENCE_BYTES = 5  # 40 bits: eight letters and figures, said on the phone in two groups
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """What the confirmation page needs. `repeated`: this page was sent before and found its lead."""
+    """A stored lead with its private code. `repeated`: the form was sent before and found this lead."""
 
     lead: Lead
     code: str
@@ -50,7 +50,7 @@ class Submitted:
 
 
 class AlreadySent(Refused):
-    """The same page was sent before with other words. `follows` tells the next page which one."""
+    """The form was sent before with other answers (409). `follows` is for the token of the correction."""
 
     sentence = N_("You have sent this page before, with other words. Please check, and send it once more.")
 
@@ -60,13 +60,13 @@ class AlreadySent(Refused):
 
 
 class Erased(Refused):
-    """The page was sent before and what it said has been erased since."""
+    """The form was sent before, and its lead has been erased since (409)."""
 
     sentence = N_("We no longer hold this request. If you want us to call, please send it once more.")
 
 
 class RequestEnded(Refused):
-    """The page was sent before, and its request was stopped, corrected or finished since."""
+    """The form was sent before, and its lead has been closed since (409)."""
 
     sentence = N_(
         "This request has ended, and nobody will call. If you want us to call, please send it once more."
@@ -81,15 +81,15 @@ def submit(
     method: Method = Method.WEB_FORM,
     actor: Actor | None = None,
 ) -> Submitted:
-    """Keep `request`, or find the lead that the same page made before.
+    """Store `request` as a lead, or return the lead that the same form token stored before.
 
-    Raises AlreadySent, NoLongerHeld and Ended (all 409), and Unprocessable on `windows` when no promise can
-    be kept within two weeks.
+    In the caller's transaction. Raises AlreadySent, Erased and RequestEnded (all 409), and Unprocessable on
+    `windows` when no promise can be kept within two weeks.
     """
     token_hash = instance.keyring.blind_index("form-token", request.token.nonce)
     mac = _content_mac(request, instance)
     if not _take_token(session, token_hash, mac, instance):
-        return _repeated(session, request, token_hash, mac, instance)
+        return _find_repeated(session, request, token_hash, mac, instance)
     lead = _store(session, request, instance, method, actor or Actor.person())
     session.get_one(Submission, token_hash).lead_id = lead.id
     _supersede(session, request.token.follows, lead, instance)
@@ -98,7 +98,7 @@ def submit(
 
 
 def _take_token(session: Session, token_hash: bytes, mac: bytes, instance: Instance) -> bool:
-    """Take the token. False when it was used; on PostgreSQL this waits for the one who is using it."""
+    """Store the token as used; False if it was already. PostgreSQL waits here for a concurrent submission."""
     if session.get(Submission, token_hash):
         return False
     try:
@@ -109,22 +109,22 @@ def _take_token(session: Session, token_hash: bytes, mac: bytes, instance: Insta
     return True
 
 
-def _repeated(
+def _find_repeated(
     session: Session, request: Request, token_hash: bytes, mac: bytes, instance: Instance
 ) -> Submitted:
-    before = session.get_one(Submission, token_hash)
-    if before.lead_id is None:
+    earlier = session.get_one(Submission, token_hash)
+    if earlier.lead_id is None:
         raise Erased
-    if not crypto.same(before.content_mac, mac):
+    if not crypto.constant_time_equal(earlier.content_mac, mac):
         raise AlreadySent(token_hash.hex())
-    lead = session.get_one(Lead, before.lead_id)
+    lead = session.get_one(Lead, earlier.lead_id)
     if lead.status is LeadStatus.CLOSED:
         raise RequestEnded
     return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=True)
 
 
 def _content_mac(request: Request, instance: Instance) -> bytes:
-    """What tells a repeat from a correction; keyed, so that it does not give the words away."""
+    """A keyed digest of the answers, to tell a repeated submission from a correction."""
     return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
 
 
@@ -134,7 +134,7 @@ def _store(session: Session, request: Request, instance: Instance, method: Metho
     events = consent.record(
         session,
         lead_id=lead_id,
-        answers=answers(request),
+        answers=consent_answers(request),
         language=request.language,
         method=method,
         actor=actor,
@@ -143,7 +143,7 @@ def _store(session: Session, request: Request, instance: Instance, method: Metho
         statements=instance.statements,
         contact_indexes=indexes,
     )
-    lead = _lead(session, request, instance, lead_id, events[Kind.USE].id, indexes)
+    lead = _create_lead(session, request, instance, lead_id, events[Kind.USE].id, indexes)
     outbox.enqueue(
         session, Mail.NEW_LEAD, clinic_recipients=instance.clinic.notices.recipients, at=now, lead_id=lead_id
     )
@@ -159,8 +159,8 @@ def _store(session: Session, request: Request, instance: Instance, method: Metho
     return lead
 
 
-def answers(request: Request) -> dict[Kind, State]:
-    """Every statement that was shown with what was answered; what was not shown has no answer."""
+def consent_answers(request: Request) -> dict[Kind, State]:
+    """The answer to every statement that was shown; one that was not shown has none."""
     given = {Kind.USE: True, Kind.ADULT: True}
     given |= {Kind(channel.value): channel in request.channels for channel in Channel}
     if Channel.CALL in request.channels:
@@ -171,13 +171,13 @@ def answers(request: Request) -> dict[Kind, State]:
 
 
 def contact_indexes(phone: str | None, email: str | None, instance: Instance) -> Mapping[Kind, bytes | None]:
-    """The keyed hashes of the number and the address, by the consent that covers them."""
+    """The blind indexes of the number and the address, by the consent that covers them."""
     by_phone = instance.keyring.blind_index("phone", phone) if phone else None
     by_email = instance.keyring.blind_index("email", email) if email else None
     return {Kind.CALL: by_phone, Kind.TEXT: by_phone, Kind.VOICEMAIL: by_phone, Kind.EMAIL: by_email}
 
 
-def _lead(
+def _create_lead(
     session: Session,
     request: Request,
     instance: Instance,
@@ -189,7 +189,7 @@ def _lead(
     number_zones = zones_of_number(request.phone) if request.phone else ()
     lead = Lead(
         id=lead_id,
-        reference=_reference(session),
+        reference=_new_reference(session),
         code_hash=instance.keyring.blind_index("code", instance.keyring.code_for(request.token.nonce)),
         language=request.language,
         region=request.region,
@@ -205,14 +205,14 @@ def _lead(
             time_zone=request.time_zone,
             number_zones=number_zones,
             windows=request.windows,
-            now=reminders.counting_from(session, instance=instance),
+            now=reminders.promise_counts_from(session, instance=instance),
         ),
         asked_at=now,
         purge_after=now + timedelta(days=instance.clinic.retention.open_days),
         use_event_id=use_event_id,
         phone_index=indexes[Kind.CALL],
         email_index=indexes[Kind.EMAIL],
-        **sealed(request, key, lead_id),
+        **seal_fields(request, key, lead_id),
     )
     session.add(lead)
     session.flush()
@@ -221,23 +221,23 @@ def _lead(
     return lead
 
 
-def sealed(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
-    """The words about a person, each sealed into its own column."""
-    words = {
+def seal_fields(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
+    """The personal values of a request, each sealed for its own column."""
+    values = {
         "name": request.preferred_name,
         "phone": request.phone,
         "email": request.email,
         "asking_for": request.asking_for,
-        "article": (request.article or ONE_OF_THE_TWO) if request.tell_article else None,
+        "article": (request.article or UNKNOWN_ARTICLE) if request.tell_article else None,
     }
     return {
-        column: crypto.seal(key, word, place=Place("lead", column, lead_id)) if word else None
-        for column, word in words.items()
+        column: crypto.seal(key, value, place=Place("lead", column, lead_id)) if value else None
+        for column, value in values.items()
     }
 
 
-def _reference(session: Session) -> str:
-    """Random, and not in use; it tells nothing about how many there are."""
+def _new_reference(session: Session) -> str:
+    """A random reference that is not in use. It does not reveal how many leads there are."""
     while True:
         reference = crypto.crockford(secrets.token_bytes(REFERENCE_BYTES))
         if not session.scalar(select(exists().where(Lead.reference == reference))):
@@ -245,10 +245,10 @@ def _reference(session: Session) -> str:
 
 
 def _supersede(session: Session, follows: str | None, lead: Lead, instance: Instance) -> None:
-    """A correction takes the place of what it corrects, unless somebody has already tried that one."""
+    """Close the lead that `lead` corrects, unless staff have attempted contact on it already."""
     used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
-    before = session.scalars(used.with_for_update()).first()
-    old = _newest_correction(session, before.lead_id) if before and before.lead_id else None
+    earlier = session.scalars(used.with_for_update()).first()
+    old = _newest_correction(session, earlier.lead_id) if earlier and earlier.lead_id else None
     if not old or old.status is not LeadStatus.NEW or _attempted(session, old):
         return
     now = instance.clock()
@@ -267,7 +267,7 @@ def _supersede(session: Session, follows: str | None, lead: Lead, instance: Inst
 
 
 def _newest_correction(session: Session, lead_id: uuid.UUID) -> Lead | None:
-    """The newest correction of a request: a page may be gone back to and corrected more than once."""
+    """The newest correction of a lead: the same form may be corrected more than once."""
     lead = session.get(Lead, lead_id)
     while lead and (later := session.scalars(select(Lead).where(Lead.follows == lead.id)).first()):
         lead = later

@@ -1,7 +1,8 @@
-"""Do not contact: stopping one lead or any number or address, at once and for good (promise G4).
+"""Suppression list (do not contact): stops contact with a lead, a number or an address (promise G4).
 
-What stays is a keyed hash and a reason. A number on the list shuts the contact gate for every lead
-that carries it, today and in future, until they ask again and somebody at the desk confirms (`lift`).
+An entry is a keyed hash and a reason, no personal data. It closes the contact gate for every lead with that
+number or address, now and later, until the person asks again and staff confirm it (`lift`).
+`suppression_page` lists entries without even reading the hash.
 """
 
 import uuid
@@ -24,66 +25,67 @@ from intake.core.errors import NotAllowed, NotFound, Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims
-from intake.leads.claims import AlreadyClosed, LeadAct, touch
+from intake.leads.claims import AlreadyClosed, LeadAct, mark_changed
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
 
-PERMISSIONS = tuple(kind for kind in Kind if kind is not Kind.ADULT)
-"""Everything somebody can take back; being 18 or older is a fact."""
-CONTACT = (Kind.CALL, Kind.TEXT, Kind.EMAIL)
-NOT_SINCE = N_("They have not asked again since contact was stopped.")
-_NEEDS = {
+WITHDRAWABLE = tuple(kind for kind in Kind if kind is not Kind.ADULT)
+"""The consents that can be withdrawn; being 18 or older is a fact, no consent."""
+_CHANNEL_KINDS = (Kind.CALL, Kind.TEXT, Kind.EMAIL)
+PAGE = 50
+NOT_ASKED_AGAIN = N_("They have not asked again since contact was stopped.")
+_LIFT_PERMISSIONS = {
     SuppressionReason.WRONG_NUMBER: Permission.LIFT_ANY,
     SuppressionReason.THIRD_PARTY: Permission.LIFT_ANY,
     SuppressionReason.ASKED: Permission.REVEAL,
 }
-"""Which permission confirms that somebody asked again; the gravest reason first (WR-14)."""
-_WHO = {
+"""The permission that lifting needs, by the reason of the entry, the gravest reason first."""
+_LIFT_REFUSALS = {
     Permission.LIFT_ANY: N_("Only a supervisor may allow contact here."),
     Permission.REVEAL: N_("A coordinator or a supervisor may allow contact here."),
 }
 
 
 @dataclass(frozen=True)
-class ListedStop:
-    """A number or address on the list, by its entries, and when its lead last said yes to its use."""
+class SuppressedContact:
+    """A suppressed number or address of a lead: its entries, and when the lead last consented to its use."""
 
     entries: Sequence[Suppression]
     given_at: datetime
 
     @property
     def stopped_at(self) -> datetime:
-        """When it was last put on the list."""
+        """When it was last added to the list."""
         return max(each.at for each in self.entries)
 
     @property
     def asked_again(self) -> bool:
-        """Whether everything the lead said yes to for it was said after that."""
+        """Whether the consents of the lead for it were given after that."""
         return self.given_at > self.stopped_at
 
     @property
     def reason(self) -> SuppressionReason:
-        """Why it stands there; of several reasons the gravest."""
+        """Why it is suppressed; the gravest of several reasons."""
         reasons = {each.reason for each in self.entries}
-        return next(each for each in _NEEDS if each in reasons)
+        return next(each for each in _LIFT_PERMISSIONS if each in reasons)
 
     @property
-    def needs(self) -> Permission:
-        """What it takes to lift it."""
-        return _NEEDS[self.reason]
+    def required_permission(self) -> Permission:
+        """The permission needed to lift it."""
+        return _LIFT_PERMISSIONS[self.reason]
 
     @property
-    def who(self) -> str:
-        """Who may lift it (message id)."""
-        return _WHO[self.needs]
+    def refusal(self) -> str:
+        """The sentence that says who may lift it (message id)."""
+        return _LIFT_REFUSALS[self.required_permission]
 
 
 def suppressed(session: Session, indexes: Iterable[bytes | None]) -> set[bytes]:
-    """Which of these keyed hashes stand on the list now; one statement for all."""
+    """Those of the blind indexes that are suppressed now, in one statement."""
     return {each.contact_index for each in _entries(session, indexes)}
 
 
 def _entries(session: Session, indexes: Iterable[bytes | None]) -> Sequence[Suppression]:
-    """What the list says now about these keyed hashes."""
+    """The entries in force for these blind indexes."""
     wanted = {index for index in indexes if index}
     live = Suppression.contact_index.in_(wanted), Suppression.lifted_at.is_(None)
     return session.scalars(select(Suppression).where(*live)).all()
@@ -97,42 +99,41 @@ def suppress(
     actor: Actor,
     instance: Instance,
 ) -> int:
-    """Put what is not on the list yet for this reason on it; returns how many that were.
+    """Add the blind indexes that are not on the list yet for this reason; returns how many were added.
 
-    A second reason is kept beside the first: the gravest decides who may lift it. The caller records
-    the act.
+    An index may have one entry for each reason: the gravest decides who may lift it. The caller records it.
     """
-    listed = {each.contact_index for each in _entries(session, indexes) if each.reason is reason}
-    fresh = {index for index in indexes if index} - listed
+    known = {each.contact_index for each in _entries(session, indexes) if each.reason is reason}
+    added = {index for index in indexes if index} - known
     session.add_all(
         Suppression(
             id=uuid.uuid4(), contact_index=index, reason=reason, at=instance.clock(), by=actor.staff_id
         )
-        for index in fresh
+        for index in added
     )
     session.flush()
-    return len(fresh)
+    return len(added)
 
 
 def stop(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> int:
-    """End all contact: with this lead and every other that carries its number or address.
+    """Stop all contact with this lead and every other with its number or address, and suppress both.
 
-    From any status and whoever holds them. What is stopped already stays as it is. Returns how many
-    leads are stopped now. The one act behind every "please stop", whoever hears it.
+    From any status, also when a colleague has claimed a lead; stopped leads stay as they are. Returns how
+    many leads are stopped now. Every request to stop ends here, from the person or from staff.
     """
     return _stop_all(session, indexes_of(lead), also=lead.id, actor=actor, method=method, instance=instance)
 
 
 def indexes_of(lead: Lead) -> list[bytes]:
-    """The keyed hashes of its number and its address."""
+    """The blind indexes of the number and the address of a lead."""
     return [index for index in (lead.phone_index, lead.email_index) if index]
 
 
 def stop_contact(session: Session, *, kind: str, value: str, actor: Actor, instance: Instance) -> int:
-    """The same for any number (`kind` phone, `value` in E.164) or address (`kind` email, in small letters).
+    """Stop all contact with a number (`kind` phone, E.164) or address (`kind` email, lower case); records it.
 
-    Returns how many leads were stopped. Whether that is more than none must not be told to anybody
-    who asks by phone (AC-17). Who may do it is the caller's to check.
+    Returns how many leads were stopped. The caller of this function checks the permission. Staff must not
+    tell on the phone whether there were any: it would reveal that the person has asked for help here.
     """
     index = instance.keyring.blind_index(kind, value)
     audit.record(
@@ -155,35 +156,35 @@ def _stop_all(
     method: Method,
     instance: Instance,
 ) -> int:
-    leads = carrying(session, indexes, also)  # first: what a `lift` at this moment takes off, goes back on
+    leads = lock_leads_with_contact(session, indexes, also)  # first, so that a concurrent `lift` is undone
     suppress(session, indexes, reason=SuppressionReason.ASKED, actor=actor, instance=instance)
     for lead in leads:
         if lead.close_reason is not CloseReason.STOPPED:
-            stop_one(session, lead, actor=actor, method=method, instance=instance)
+            stop_lead(session, lead, actor=actor, method=method, instance=instance)
     session.flush()
     return len(leads)
 
 
-def carrying(
+def lock_leads_with_contact(
     session: Session, indexes: Sequence[bytes], also: uuid.UUID | None, *, erasing: bool = False
 ) -> Sequence[Lead]:
-    """The leads with one of these numbers or addresses, and one more, read anew and locked.
+    """Lock and reload the leads with one of these blind indexes, and the lead with the id `also`.
 
-    In the order of their ids, so that two stops at once never wait for each other: whatever may end in
-    a stop locks this way. `erasing` takes from the start the stronger lock that a deletion needs.
+    Locked in the order of their ids, so that two stops at once cannot deadlock: every act that may end in a
+    stop locks this way. `erasing` takes the stronger lock that a deletion needs from the start.
     """
     wanted = or_(Lead.id == also, Lead.phone_index.in_(indexes), Lead.email_index.in_(indexes))
     locked = select(Lead).where(wanted).order_by(Lead.id).with_for_update(key_share=not erasing)
     return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 
-def stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> None:
-    """End contact with this lead alone, which is locked: permissions, claim, waiting notices."""
+def stop_lead(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> None:
+    """Stop contact with one locked lead and record it: withdraws consents, closes it, cancels its notices."""
     now = instance.clock()
     withdrawn = consent.withdraw(
         session,
         lead_id=lead.id,
-        kinds=PERMISSIONS,
+        kinds=WITHDRAWABLE,
         method=method,
         actor=actor,
         at=now,
@@ -206,43 +207,40 @@ def stop_one(session: Session, lead: Lead, *, actor: Actor, method: Method, inst
     )
 
 
-# --- asked again -------------------------------------------------------------------------------------
-
-
 def lift(session: Session, lead: Lead, *, member: Member, instance: Instance) -> int:
-    """Confirm that somebody on the list has asked again: the gate may open for what they said yes to.
+    """Lift the suppression of the number and address of `lead`, as the person has asked for contact again.
 
-    Only numbers and addresses whose use was agreed to after they were put on the list, and only those
-    that `member` may lift. Opens no value. Returns how many entries were lifted; nothing on the list is
-    nothing to do. Raises NotAllowed, Closed, Held, and Refused when they have not asked since.
+    Only those with a consent newer than their entries, and only those that `member` may lift. Decrypts
+    nothing. Returns how many entries were lifted, 0 if none was suppressed. Raises NotFound, NotAllowed,
+    AlreadyClosed, ClaimedByAnother, and Refused if the person has not asked again.
     """
     require(member, Permission.REVEAL)
-    if lead not in carrying(session, indexes_of(lead), lead.id):
+    if lead not in lock_leads_with_contact(session, indexes_of(lead), lead.id):
         raise NotFound
     act = LeadAct(session, lead, member, instance)
     if lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.refuse_if_claimed(act)
-    return _lift(act, _liftable(_listed(session, lead), member))
+    return _lift(act, _liftable(_suppressed_contacts(session, lead), member))
 
 
-def _liftable(listed: Sequence[ListedStop], member: Member) -> list[ListedStop]:
-    again = [each for each in listed if each.asked_again]
-    if listed and not again:
-        raise Refused(NOT_SINCE)
-    ours = [each for each in again if may(member, each.needs)]
-    if again and not ours:
-        raise NotAllowed(again[0].who)
-    return ours
+def _liftable(contacts: Sequence[SuppressedContact], member: Member) -> list[SuppressedContact]:
+    asked_again = [each for each in contacts if each.asked_again]
+    if contacts and not asked_again:
+        raise Refused(NOT_ASKED_AGAIN)
+    allowed = [each for each in asked_again if may(member, each.required_permission)]
+    if asked_again and not allowed:
+        raise NotAllowed(asked_again[0].refusal)
+    return allowed
 
 
-def _lift(act: LeadAct, listed: Sequence[ListedStop]) -> int:
-    entries = [entry for each in listed for entry in each.entries]
+def _lift(act: LeadAct, contacts: Sequence[SuppressedContact]) -> int:
+    entries = [entry for each in contacts for entry in each.entries]
     if not entries:
         return 0
     for entry in entries:
         entry.lifted_at = act.now
-    touch(act.lead)
+    mark_changed(act.lead)
     audit.record(
         act.session,
         Action.SUPPRESSION_LIFTED,
@@ -250,30 +248,32 @@ def _lift(act: LeadAct, listed: Sequence[ListedStop]) -> int:
         at=act.now,
         actor=act.member.actor,
         about=act.lead.id,
-        details={"reason": ListedStop(entries, act.now).reason.value, "count": len(entries)},
+        details={"reason": SuppressedContact(entries, act.now).reason.value, "count": len(entries)},
     )
     act.session.flush()
     return len(entries)
 
 
-def asked_again(session: Session, lead: Lead) -> list[ListedStop]:
-    """What of an open lead stands on the list although it was agreed to since; empty when it is closed."""
+def suppressions_asked_again(session: Session, lead: Lead) -> list[SuppressedContact]:
+    """The suppressed contacts of an open lead that have a newer consent; empty for a closed lead."""
     if lead.status is LeadStatus.CLOSED:
         return []
-    return [each for each in _listed(session, lead) if each.asked_again]
+    return [each for each in _suppressed_contacts(session, lead) if each.asked_again]
 
 
-def _listed(session: Session, lead: Lead) -> list[ListedStop]:
-    agreed = _agreed(session, lead)
-    entries = _entries(session, agreed)
-    found = {index: [each for each in entries if each.contact_index == index] for index in agreed}
-    return [ListedStop(found[index], at) for index, at in agreed.items() if found[index]]
+def _suppressed_contacts(session: Session, lead: Lead) -> list[SuppressedContact]:
+    given_at = _consented_at(session, lead)
+    entries = _entries(session, given_at)
+    by_index = {index: [each for each in entries if each.contact_index == index] for index in given_at}
+    return [SuppressedContact(by_index[index], at) for index, at in given_at.items() if by_index[index]]
 
 
-def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
-    """Since when each of its numbers and addresses may be used; of two channels the earlier yes counts."""
-    holding = consent.current(session, lead.id)
-    given = [holding[kind] for kind in CONTACT if kind in holding and holding[kind].state is State.GIVEN]
+def _consented_at(session: Session, lead: Lead) -> dict[bytes, datetime]:
+    """When consent was given, by blind index; the earliest of several channels."""
+    current = consent.current(session, lead.id)
+    given = [
+        current[kind] for kind in _CHANNEL_KINDS if kind in current and current[kind].state is State.GIVEN
+    ]
     return {
         index: min(each.at for each in given if each.contact_index == index)
         for index in indexes_of(lead)
@@ -281,28 +281,23 @@ def _agreed(session: Session, lead: Lead) -> dict[bytes, datetime]:
     }
 
 
-# --- The do-not-contact list as a list: when, why, by whom, and whether it was lifted; never who it is.
-
-PAGE = 50
-
-
-class StopStatus(StrEnum):
-    """Which entries are asked for."""
+class SuppressionStatus(StrEnum):
+    """Whether an entry is in force."""
 
     LIVE = "live"
     LIFTED = "lifted"
 
 
-class StopQuery(TypedDict):
-    """Which entries are asked for; None: whichever."""
+class SuppressionFilter(TypedDict):
+    """A filter of `suppression_page`; None for any."""
 
-    standing: StopStatus | None
+    status: SuppressionStatus | None
     reason: SuppressionReason | None
 
 
 @dataclass(frozen=True)
 class SuppressionEntry:
-    """One entry. `by` is None when the person did it, or the service for them."""
+    """One entry of the list. `by`: the staff member who added it, None for the person or the service."""
 
     at: datetime
     reason: SuppressionReason
@@ -312,7 +307,7 @@ class SuppressionEntry:
 
 @dataclass(frozen=True)
 class SuppressionPage:
-    """One page of the list; `after` leads to the next. `live` counts all that hold now."""
+    """One page of the list; `after` is the start of the next. `live` counts all entries in force."""
 
     entries: Sequence[SuppressionEntry]
     after: PageStart | None
@@ -322,21 +317,21 @@ class SuppressionPage:
 def suppression_page(
     session: Session,
     *,
-    standing: StopStatus | None = None,
+    status: SuppressionStatus | None = None,
     reason: SuppressionReason | None = None,
     after: PageStart | None = None,
 ) -> SuppressionPage:
-    """Up to 50 entries, newest first. The keyed hash of the number or address is not even read."""
+    """Up to 50 entries, newest first, without their blind indexes."""
     columns = (Suppression.id, Suppression.at, Suppression.reason, Suppression.by, Suppression.lifted_at)
-    wanted = select(*columns).order_by(Suppression.at.desc(), Suppression.id.desc()).limit(PAGE + 1)
-    if standing:
+    statement = select(*columns).order_by(Suppression.at.desc(), Suppression.id.desc()).limit(PAGE + 1)
+    if status:
         lifted = Suppression.lifted_at.is_not(None)
-        wanted = wanted.where(lifted if standing is StopStatus.LIFTED else ~lifted)
+        statement = statement.where(lifted if status is SuppressionStatus.LIFTED else ~lifted)
     if reason:
-        wanted = wanted.where(Suppression.reason == reason)
+        statement = statement.where(Suppression.reason == reason)
     if after:
-        wanted = wanted.where(after.before(Suppression.at, Suppression.id))
-    rows = session.execute(wanted).all()
+        statement = statement.where(after.older(Suppression.at, Suppression.id))
+    rows = session.execute(statement).all()
     last = rows[PAGE - 1] if len(rows) > PAGE else None
     live = session.scalar(
         select(func.count()).select_from(Suppression).where(Suppression.lifted_at.is_(None))

@@ -1,12 +1,12 @@
-"""What must be true for the service to be well: `doctor`, /readyz, /metrics and the desk's banner ask here.
+"""Health checks: everything that `intake doctor`, /readyz, /metrics and the banner of the desk report.
 
-What stops a start is settings, migrations and a database that would lose something; what only ages
-turns amber or red and never closes the door to a person (decisions.md 21).
+A start is refused only for wrong settings, missing migrations or a database that could lose data. What only
+ages turns amber or red, and never closes the form to the public (docs/decisions/0012-who-watches.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -23,31 +23,31 @@ from intake.monitoring.checks import Check, State
 from intake.outbox.models import JobLease
 
 __all__ = [
-    "NOT_FOR_A_PAGE",
+    "DOCTOR_ONLY",
     "Check",
-    "Figures",
+    "Metrics",
     "State",
     "banner",
-    "checks",
     "doctor",
-    "figures",
+    "is_well",
+    "metrics",
     "ready",
     "require_ready",
-    "well",
+    "run_checks",
 ]
 
-_SURROUNDINGS: tuple[Callable[[Instance], Check], ...] = (
+_ENVIRONMENT_CHECKS: tuple[Callable[[Instance], Check], ...] = (
     monitoring_checks.disk, monitoring_checks.mail, monitoring_checks.crisis_lines, monitoring_checks.texts
 )  # fmt: skip
-_URGENT: tuple[Callable[[Session, Instance], Check], ...] = (
+_URGENT_CHECKS: tuple[Callable[[Session, Instance], Check], ...] = (
     monitoring_checks.relay, monitoring_checks.notices, monitoring_checks.dead_letters,
-    response_time_checks.unopened, response_time_checks.door,
+    response_time_checks.unopened, response_time_checks.canary,
 )  # fmt: skip
-_AT_LEISURE: tuple[Callable[[Instance], Check], ...] = (article_links.article_links,)
-NOT_FOR_A_PAGE = (article_links.ARTICLES_CHECK,)
-"""The names of the checks that only `doctor` makes."""
-_TABLES = (
-    *_URGENT,
+_SLOW_CHECKS: tuple[Callable[[Instance], Check], ...] = (article_links.article_links,)
+DOCTOR_ONLY = (article_links.ARTICLES_CHECK,)
+"""Names of the checks that only `doctor` runs, since they ask other sites."""
+_DATABASE_CHECKS = (
+    *_URGENT_CHECKS,
     monitoring_checks.jobs,
     monitoring_checks.linking,
     integrity.verified,
@@ -61,37 +61,37 @@ _TABLES = (
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Numbers for /metrics; ages are whole seconds. `rounds` is the age of each round's last end."""
+class Metrics:
+    """Numbers for /metrics; ages are whole seconds. `job_ages`: since each job last ended, by its name."""
 
     waiting: int
     dead: int
     oldest_waiting_seconds: int
     leads: Mapping[str, int]
-    rounds: Mapping[str, int]
+    job_ages: Mapping[str, int]
 
 
 def run_checks(instance: Instance) -> list[Check]:
-    """Every check that can be made now; what stands in the tables only when they can be read."""
+    """Every check but the slow ones; those of the database only when it can be read."""
     found = ready(instance)
     readable = is_well(found)
-    found += [check(instance) for check in _SURROUNDINGS]
-    return [*found, *_in_the_tables(instance)] if readable else found
+    found += [check(instance) for check in _ENVIRONMENT_CHECKS]
+    return [*found, *_check_database(instance)] if readable else found
 
 
-def _in_the_tables(instance: Instance) -> list[Check]:
-    """What stands in them; that they cannot be read after all is worth red, not silence."""
+def _check_database(instance: Instance) -> list[Check]:
+    """The checks that read tables; a red check when they cannot be read after all."""
     try:
         with instance.database.reading() as session:
-            found = [check(session, instance) for check in _TABLES]
+            found = [check(session, instance) for check in _DATABASE_CHECKS]
         return [*found, integrity.anchored(instance)]
     except Unavailable as failure:
-        return [_down(failure)]
+        return [_database_down(failure)]
 
 
 def doctor(instance: Instance) -> list[Check]:
-    """Every check there is, also those that ask other machines and may take their time: not for a page."""
-    return [*run_checks(instance), *(check(instance) for check in _AT_LEISURE)]
+    """Every check, also the slow ones that ask other sites; too slow for a page."""
+    return [*run_checks(instance), *(check(instance) for check in _SLOW_CHECKS)]
 
 
 def is_well(found: Sequence[Check]) -> bool:
@@ -100,16 +100,19 @@ def is_well(found: Sequence[Check]) -> bool:
 
 
 def ready(instance: Instance) -> list[Check]:
-    """Whether requests can be served at all: the database answers and is of this version."""
+    """The two checks without which no request can be served: the database answers and is of this version."""
     try:
         with instance.database.reading() as session:
             reached = monitoring_checks.database(session, instance)
         return [reached, monitoring_checks.migrations(instance)]
     except Unavailable as failure:
-        return [_down(failure), Check("migrations", State.RED, gettext("The tables could not be looked at."))]
+        return [
+            _database_down(failure),
+            Check("migrations", State.RED, gettext("The tables could not be looked at.")),
+        ]
 
 
-def _down(failure: Unavailable) -> Check:
+def _database_down(failure: Unavailable) -> Check:
     if isinstance(failure, Damaged):
         todo = gettext("Stop every process, then restore the newest backup.")
         return Check("database", State.RED, gettext("The database is damaged."), todo)
@@ -125,24 +128,24 @@ def require_ready(instance: Instance) -> None:
 
 
 def banner(session: Session, *, instance: Instance) -> list[Check]:
-    """What the desk shows above every page: the few things that mean a person may be forgotten."""
-    found = [check(session, instance) for check in _URGENT]
+    """The urgent checks that are not green, for the banner of the desk: a person may be left waiting."""
+    found = [check(session, instance) for check in _URGENT_CHECKS]
     return [check for check in found if check.state is not State.GREEN]
 
 
-def figures(session: Session, *, at: datetime) -> Figures:
-    """What /metrics tells, straight from the tables, so that it is true for any number of processes."""
+def metrics(session: Session, *, at: datetime) -> Metrics:
+    """The numbers of /metrics, read from the tables, so that they are the same in every process."""
     now = outbox.status(session, at=at)
     by_status = session.execute(select(Lead.status, func.count()).group_by(Lead.status)).all()
     leases = session.scalars(select(JobLease).where(JobLease.ended_at.is_not(None)))
-    return Figures(
+    return Metrics(
         waiting=now.waiting,
         dead=now.dead,
         oldest_waiting_seconds=now.oldest_waiting_seconds,
         leads={status.value: 0 for status in LeadStatus} | {status.value: n for status, n in by_status},
-        rounds={lease.name: _seconds(at - lease.ended_at) for lease in leases if lease.ended_at},
+        job_ages={
+            lease.name: max(0, int((at - lease.ended_at).total_seconds()))
+            for lease in leases
+            if lease.ended_at
+        },
     )
-
-
-def _seconds(age: timedelta) -> int:
-    return max(0, int(age.total_seconds()))

@@ -1,7 +1,7 @@
-"""Whether the two articles still stand where we say: asked of their sites, where that is allowed (P6).
+"""Check that both articles are still at their addresses, by asking their sites, where that is allowed (P6).
 
-Nobody's browser is involved, and nothing about anybody is sent. A site that does not answer is no
-reason to close a door: the check is amber at most.
+No visitor's browser is involved, and nothing about a person is sent. The check is amber at most: a site
+that does not answer is no reason to close the form.
 """
 
 from http import HTTPStatus
@@ -20,32 +20,38 @@ _WITHOUT_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED, HTTP
 
 
 def article_links(instance: Instance) -> Check:
-    """Ask for both pages, one after the other; says by number which of them does not answer, or moved."""
+    """Request both pages, LINK_TIMEOUT seconds each.
+
+    Names by number those that do not answer or have moved.
+    """
     if instance.settings.outbound is Outbound.NO:
-        said = gettext("Not looked at: INTAKE_OUTBOUND allows no question to other sites.")
-        return Check(ARTICLES_CHECK, State.GREEN, said)
-    pair = enumerate(instance.clinic.articles, 1)
-    told = [found for number, each in pair if (found := _link_problem(number, each))]
-    if told:
+        sentence = gettext("Not looked at: INTAKE_OUTBOUND allows no question to other sites.")
+        return Check(ARTICLES_CHECK, State.GREEN, sentence)
+    articles = enumerate(instance.clinic.articles, 1)
+    problems = [problem for number, each in articles if (problem := _link_problem(number, each))]
+    if problems:
         return Check(
-            ARTICLES_CHECK, State.AMBER, " ".join(told), gettext("Look at articles.url in clinic.toml.")
+            ARTICLES_CHECK, State.AMBER, " ".join(problems), gettext("Look at articles.url in clinic.toml.")
         )
     return Check(ARTICLES_CHECK, State.GREEN, gettext("Both articles answer at their addresses."))
 
 
 def _link_problem(number: int, article: Article) -> str:
-    """What is wrong with one article's address, in a sentence; empty when nothing is."""
+    """A sentence on what is wrong with the address of one article; empty when nothing is."""
     try:
-        there = _ask(article.url)
+        url = _final_url(article.url)
     except (URLError, OSError, ValueError) as failure:
-        return translate("Article %(num)s does not answer (%(why)s).", num=number, why=_kind(failure))
-    if there == article.url:
+        return translate("Article %(num)s does not answer (%(why)s).", num=number, why=_code(failure))
+    if url == article.url:
         return ""
     return translate("Article %(num)s has moved to another address.", num=number)
 
 
-def _ask(url: str) -> str:
-    """The address that answered in the end, by HEAD, or by GET where a site knows no HEAD."""
+def _final_url(url: str) -> str:
+    """The address after redirects, asked by HEAD, or by GET where a site does not allow HEAD.
+
+    Raises URLError.
+    """
     try:
         return _open(url, "HEAD")
     except HTTPError as refused:
@@ -55,10 +61,10 @@ def _ask(url: str) -> str:
 
 
 def _open(url: str, method: str) -> str:
-    asked = Request(url, method=method, headers={"User-Agent": "Mozilla/5.0 (link check)"})  # noqa: S310
-    with urlopen(asked, timeout=LINK_TIMEOUT) as answer:  # noqa: S310  https by clinic.toml's own rule
-        return str(answer.url)
+    request = Request(url, method=method, headers={"User-Agent": "Mozilla/5.0 (link check)"})  # noqa: S310
+    with urlopen(request, timeout=LINK_TIMEOUT) as response:  # noqa: S310  https by clinic.toml's own rule
+        return str(response.url)
 
 
-def _kind(failure: Exception) -> str:
+def _code(failure: Exception) -> str:
     return str(failure.code) if isinstance(failure, HTTPError) else type(failure).__name__

@@ -1,4 +1,4 @@
-"""Whether all that was written still stands as it was written: the log, the proof of consent, the anchors."""
+"""Verifying the audit log, the proof of consent and the anchors, and the health checks on the outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from intake.db.snapshot import snapshot
 from intake.instance import Instance
 from intake.monitoring.checks import Check, State, ago
 
-OLD, TOO_OLD = timedelta(days=2), timedelta(days=7)
-UNVERIFIED = timedelta(days=3)
+ANCHOR_OLD, ANCHOR_TOO_OLD = timedelta(days=2), timedelta(days=7)
+UNVERIFIED_AFTER = timedelta(days=3)
 VERIFICATION = "verification"
 LOCK = "verify.lock"
 
 
 @dataclass(frozen=True)
-class Verified:
-    """How a verification of the whole log ended, and of how many events."""
+class VerificationRecord:
+    """Outcome of a verification of the whole log: when, whether it was intact, and the number of events."""
 
     at: datetime
     intact: bool
@@ -33,19 +33,19 @@ class Verified:
 
 
 def verify(instance: Instance, *, more: Sequence[Path] = ()) -> Verification:
-    """Check the whole log, its consent events, and its end against the anchors kept outside.
+    """Verify the whole log, its consent events, and its end against the anchors kept outside the database.
 
-    `more` are further files with anchors, like weekly mails that were saved. A file that is not there, or
-    that holds no anchor, is a note and no problem.
+    `more` are further files with anchors, such as saved weekly mails. A file that is missing or has no
+    anchor adds a note, not a problem. Raises Unavailable when the database is.
     """
     with instance.database.reading() as session:
-        return _verified(session, instance, more)
+        return _verify(session, instance, more)
 
 
 def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
-    """The same of one moment, which keeps nobody from writing; how it ended is itself an event."""
+    """Verify a snapshot, so that writers go on, and record the outcome as an audit event."""
     with snapshot(instance.database, lock=instance.settings.data_dir / LOCK) as session:
-        found = _verified(session, instance, ())
+        found = _verify(session, instance, ())
     with instance.database.transaction() as session:
         audit.record(
             session,
@@ -58,74 +58,84 @@ def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
     return found
 
 
-def _verified(session: Session, instance: Instance, more: Sequence[Path]) -> Verification:
-    kept = {path: chain.anchors_in(path) or [] for path in (instance.settings.anchor_path, *more)}
-    every = [anchor for found in kept.values() for anchor in found]
-    found = audit.verify(session, keyring=instance.keyring, anchors=every)
+def _verify(session: Session, instance: Instance, more: Sequence[Path]) -> Verification:
+    by_file = {path: chain.load_anchors(path) or [] for path in (instance.settings.anchor_path, *more)}
+    anchors = [anchor for each in by_file.values() for anchor in each]
+    found = audit.verify(session, keyring=instance.keyring, anchors=anchors)
     proof = consent.verify_proof(session, keyring=instance.keyring)
     return replace(
         found,
         problems=(*found.problems, *proof),
-        notes=tuple(f"no anchor was found in {path.name}." for path, each in kept.items() if not each),
+        notes=tuple(f"no anchor was found in {path.name}." for path, each in by_file.items() if not each),
     )
 
 
-def last_verified(session: Session, instance: Instance) -> Verified | None:
-    """How the last verification of the whole log ended; None when none is on record."""
-    event = audit.last(session, Action.AUDIT_VERIFIED, keyring=instance.keyring)
+def last_verified(session: Session, instance: Instance) -> VerificationRecord | None:
+    """The outcome of the last recorded verification; None when there is none."""
+    event = audit.last_authentic_event(session, Action.AUDIT_VERIFIED, keyring=instance.keyring)
     if event is None:
         return None
-    said = details_of(event)
-    return Verified(event.at, bool(said.get("hit")), int(said.get("count", 0)))
+    details = details_of(event)
+    return VerificationRecord(event.at, bool(details.get("hit")), int(details.get("count", 0)))
 
 
 def verified(session: Session, instance: Instance) -> Check:
-    """The whole log was verified lately, and held."""
-    last, began = last_verified(session, instance), audit.began(session)
+    """The whole log was verified within 3 days, and was intact."""
+    last, began = last_verified(session, instance), audit.oldest_event_at(session)
     if last and not last.intact:
-        said = gettext("The last verification of the audit log found something changed, missing or moved.")
-        return Check(VERIFICATION, State.RED, said, gettext("Change nothing, and run `intake audit verify`."))
+        sentence = gettext(
+            "The last verification of the audit log found something changed, missing or moved."
+        )
+        return Check(
+            VERIFICATION, State.RED, sentence, gettext("Change nothing, and run `intake audit verify`.")
+        )
     since = last.at if last else began
-    if since and instance.clock() - since > UNVERIFIED:
-        said = translate("The audit log was not verified for %(age)s.", age=ago(instance.clock() - since))
-        return Check(VERIFICATION, State.AMBER, said, gettext("Start `intake relay`, or look at its log."))
+    if since and instance.clock() - since > UNVERIFIED_AFTER:
+        sentence = translate("The audit log was not verified for %(age)s.", age=ago(instance.clock() - since))
+        return Check(
+            VERIFICATION, State.AMBER, sentence, gettext("Start `intake relay`, or look at its log.")
+        )
     if last is None:
         return Check(VERIFICATION, State.GREEN, gettext("The audit log is verified within a day."))
-    said = translate("The audit log was verified %(age)s ago, and held.", age=ago(instance.clock() - last.at))
-    return Check(VERIFICATION, State.GREEN, said)
+    sentence = translate(
+        "The audit log was verified %(age)s ago, and held.", age=ago(instance.clock() - last.at)
+    )
+    return Check(VERIFICATION, State.GREEN, sentence)
 
 
 def anchored(instance: Instance) -> Check:
-    """The end of the chain is kept outside the database, lately, and the chain still holds it."""
+    """The last anchor in INTAKE_ANCHOR_FILE matches the chain and is at most 2 days old (red after 7)."""
     path = instance.settings.anchor_path
     last = chain.last_anchor(path)
     if last is None:
-        return _without(instance)
-    if not _held(instance, last):
-        said = gettext("The audit chain does not hold what the last anchor says: it was cut or replaced.")
-        return Check("anchors", State.RED, said, gettext("Change nothing, and run `intake audit verify`."))
+        return _no_anchor(instance)
+    if not _anchor_holds(instance, last):
+        sentence = gettext("The audit chain does not hold what the last anchor says: it was cut or replaced.")
+        return Check(
+            "anchors", State.RED, sentence, gettext("Change nothing, and run `intake audit verify`.")
+        )
     age = instance.clock() - last.at
-    if age > OLD:
-        state = State.RED if age > TOO_OLD else State.AMBER
-        todo = gettext("Start `intake relay`, and look whether INTAKE_ANCHOR_FILE can be written.")
-        said = translate("The last anchor of the audit chain is %(age)s old.", age=ago(age))
-        return Check("anchors", state, said, todo)
-    said = gettext("The end of the audit chain is anchored outside the database.")
-    return Check("anchors", State.GREEN, said)
+    if age > ANCHOR_OLD:
+        state = State.RED if age > ANCHOR_TOO_OLD else State.AMBER
+        what_to_do = gettext("Start `intake relay`, and look whether INTAKE_ANCHOR_FILE can be written.")
+        sentence = translate("The last anchor of the audit chain is %(age)s old.", age=ago(age))
+        return Check("anchors", state, sentence, what_to_do)
+    sentence = gettext("The end of the audit chain is anchored outside the database.")
+    return Check("anchors", State.GREEN, sentence)
 
 
-def _without(instance: Instance) -> Check:
-    """A young log has no anchor yet; one that is older than two days should."""
+def _no_anchor(instance: Instance) -> Check:
+    """Green for a log younger than 2 days, which may have no anchor yet; amber for an older one."""
     with instance.database.reading() as session:
-        since = audit.began(session)
-    if since is None or instance.clock() - since <= OLD:
+        since = audit.oldest_event_at(session)
+    if since is None or instance.clock() - since <= ANCHOR_OLD:
         first = gettext("The audit chain gets its first anchor within a day.")
         return Check("anchors", State.GREEN, first)
-    said = gettext("There is no anchor of the audit chain in the file for it.")
-    todo = gettext("Start `intake relay`; look where INTAKE_ANCHOR_FILE points.")
-    return Check("anchors", State.AMBER, said, todo)
+    sentence = gettext("There is no anchor of the audit chain in the file for it.")
+    what_to_do = gettext("Start `intake relay`; look where INTAKE_ANCHOR_FILE points.")
+    return Check("anchors", State.AMBER, sentence, what_to_do)
 
 
-def _held(instance: Instance, last: Anchor) -> bool:
+def _anchor_holds(instance: Instance, last: Anchor) -> bool:
     with instance.database.reading() as session:
-        return chain.anchor_holds(session, last, keyring=instance.keyring)
+        return chain.anchor_matches(session, last, keyring=instance.keyring)

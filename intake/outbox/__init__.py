@@ -1,4 +1,4 @@
-"""What must not be lost: messages written with the act they tell of, sent until they are sent."""
+"""Transactional outbox: mails are enqueued in the transaction of the act and sent at least once."""
 
 from intake.outbox.models import Mail, MessageState, OutboxMessage
 from intake.outbox.queue import OutboxStatus, cancel, dead_letters, enqueue, resend, status

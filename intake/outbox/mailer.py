@@ -1,9 +1,9 @@
-"""Handing letters over: to the clinic's mail server with Flask-Mail, or to a folder in development.
+"""Mail transport: the clinic's mail server through Flask-Mail, or a Maildir in development.
 
-Flask-Mail 0.10 verifies no certificate, waits for ever and lets its farewell hide the real error
-(dependencies.md, fact 1; reliability.md, fact 4). What is overridden here puts that right: TLS is
-verified, of version 1.2 or later and never given up; every step has a timeout and every letter a
-deadline, however slowly the server drips; a failure is told as a code, never in the server's words.
+Flask-Mail 0.10 verifies no certificate, has no timeout, and lets an error of QUIT hide the one before it. The
+subclasses here correct that: TLS 1.2 or later with verification and without fallback; a timeout for every
+step and a deadline for every message, so that a slow server cannot block the relay; failures as codes, never
+in the server's words, because a server may quote the address.
 """
 
 import mailbox
@@ -26,45 +26,45 @@ from flask_mail import Connection, Mail, Message
 from intake.conf.settings import Settings, Tls
 from intake.outbox.messages import RenderedMessage
 
-STEPS = 3
-"""A letter may take this many timeouts altogether, from the connection to the server's last word."""
-FOLDER = "mail"
-_LASTING = 500
+TIMEOUTS_PER_MESSAGE = 3
+"""The deadline of one message, from connecting to the last reply, in multiples of the SMTP timeout."""
+MAIL_FOLDER = "mail"
+_PERMANENT_FAILURE = 500
 
 Send = Callable[[RenderedMessage], None]
-"""Hands one letter over. Returns once it was accepted; raises NotSent."""
+"""Sends one message. Returns once the server has accepted it; raises NotSent."""
 
 
 class NotSent(Exception):
-    """A letter was not accepted, or the answer was lost.
+    """A message was not accepted, or the reply was lost.
 
-    `code` is a class name and, where there is one, the server's number. `refused` means that the
-    server will not have this recipient. `cut_off` means that there was no talking to the server.
+    `code`: the class of the error and, where there is one, the SMTP reply code. `refused`: the server
+    rejected the recipient permanently. `connection_lost`: the server could not be reached or spoken to.
     """
 
-    def __init__(self, code: str, *, refused: bool = False, cut_off: bool = False) -> None:
+    def __init__(self, code: str, *, refused: bool = False, connection_lost: bool = False) -> None:
         self.code = code
         self.refused = refused
-        self.cut_off = cut_off
+        self.connection_lost = connection_lost
         super().__init__(code)
 
 
 class Mailer(Protocol):
-    """Where letters go."""
+    """A mail transport."""
 
     def batch(self) -> AbstractContextManager[Send]:
-        """A way to send several letters over one connection, opened with the first of them."""
+        """Return a context that yields a function to send messages over one connection."""
 
 
 def open_mailer(settings: Settings) -> Mailer:
-    """The mailer that `settings` ask for: the mail server, or the folder where mail is caught."""
+    """Return the transport that `settings` configure: the mail server, or a Maildir in the data folder."""
     if settings.smtp_host:
         return FlaskMailer(settings)
-    return MaildirMailer(settings.data_dir / FOLDER)
+    return MaildirMailer(settings.data_dir / MAIL_FOLDER)
 
 
 class FlaskMailer:
-    """Sends through the mail server. Carries its own small application, so it works in any process."""
+    """Sends through the mail server. Brings its own Flask application, so that it works in any process."""
 
     def __init__(self, settings: Settings) -> None:
         self._app = Flask("intake.outbox", static_folder=None)
@@ -73,13 +73,13 @@ class FlaskMailer:
 
     @contextmanager
     def batch(self) -> Iterator[Send]:
-        """Letters share one connection until one fails; the next then opens another."""
+        """Send over one connection; after a failure the next message opens a new one."""
         with self._app.app_context():
-            line = self._mail.connect()
+            connection = self._mail.connect()
             try:
-                yield line.hand_over
+                yield connection.deliver
             finally:
-                line.hang_up()
+                connection.close()
 
 
 def _flask_mail_settings(settings: Settings) -> dict[str, Any]:
@@ -90,24 +90,24 @@ def _flask_mail_settings(settings: Settings) -> dict[str, Any]:
         "MAIL_PASSWORD": settings.smtp_password or None,
         "MAIL_USE_TLS": settings.smtp_tls is Tls.STARTTLS,
         "MAIL_USE_SSL": settings.smtp_tls is Tls.IMPLICIT,
-        "MAIL_DEBUG": False,  # it would print the conversation (NT-06)
+        "MAIL_DEBUG": False,  # it would print the SMTP dialogue, with addresses
         "MAIL_SUPPRESS_SEND": False,
     }
 
 
 class _VerifiedMail(Mail):
-    """Flask-Mail, with connections of ours."""
+    """Flask-Mail with verified connections."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         super().__init__(app)
         self._settings = settings
-        self._tls = _verifying(settings.smtp_ca_file)
+        self._tls = _tls_context(settings.smtp_ca_file)
 
-    def connect(self) -> "_Line":
-        return _Line(self, self._settings, self._tls)
+    def connect(self) -> "_Connection":
+        return _Connection(self, self._settings, self._tls)
 
 
-def _verifying(ca_file: str) -> ssl.SSLContext:
+def _tls_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
@@ -115,114 +115,114 @@ def _verifying(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-class _Line(Connection):
+class _Connection(Connection):
     """One connection at a time to the mail server, opened when it is first needed."""
 
     def __init__(self, mail: Mail, settings: Settings, tls: ssl.SSLContext) -> None:
         super().__init__(mail)
         self._settings = settings
         self._tls = tls
-        self._talking: smtplib.SMTP | None = None
+        self._client: smtplib.SMTP | None = None
 
-    def hand_over(self, letter: RenderedMessage) -> None:
-        """Send one letter before its deadline. Raises NotSent; the next letter starts afresh."""
-        deadline = _Deadline(self._settings.smtp_timeout * STEPS, self._cut)
+    def deliver(self, message: RenderedMessage) -> None:
+        """Send one message within its deadline. Raises NotSent; the next then opens a new connection."""
+        deadline = _Deadline(self._settings.smtp_timeout * TIMEOUTS_PER_MESSAGE, self._abort)
         try:
             with deadline:
                 self.host = self.host or self.configure_host()
-                self.send(_Envelope(letter))
-        except Exception as failure:  # noqa: BLE001  none of the server's words may leave here
-            self._drop()
-            raise _told(failure, late=deadline.passed) from None
+                self.send(_FlaskMessage(message))
+        except Exception as failure:  # noqa: BLE001  the server's words must not be passed on
+            self._discard()
+            raise _not_sent(failure, late=deadline.passed) from None
 
     def configure_host(self) -> smtplib.SMTP:
-        """Connect, protect the connection and sign in. Raises OSError or SMTPException."""
-        chosen = self._settings
+        """Connect, start TLS and sign in. Raises OSError or SMTPException."""
+        settings = self._settings
         try:
-            if chosen.smtp_tls is Tls.IMPLICIT:
-                host: smtplib.SMTP = _WatchedTls(self, context=self._tls)
+            if settings.smtp_tls is Tls.IMPLICIT:
+                host: smtplib.SMTP = _TlsClient(self, context=self._tls)
             else:
-                host = _Watched(self)
-            if chosen.smtp_tls is Tls.STARTTLS:
+                host = _Client(self)
+            if settings.smtp_tls is Tls.STARTTLS:
                 host.starttls(context=self._tls)  # raises when the server does not offer it
-            if chosen.smtp_username:
-                host.login(chosen.smtp_username, chosen.smtp_password)
+            if settings.smtp_username:
+                host.login(settings.smtp_username, settings.smtp_password)
         except BaseException:
-            self._drop()
+            self._discard()
             raise
         return host
 
     def address(self) -> dict[str, Any]:
-        """Where to connect, for how long to wait, and the name to greet with: not this machine's."""
-        chosen = self._settings
+        """Return the SMTP client's arguments: server, timeout in seconds, HELO name (not the host's own)."""
+        settings = self._settings
         return {
-            "host": chosen.smtp_host,
-            "port": chosen.smtp_port,
-            "timeout": chosen.smtp_timeout,
-            "local_hostname": chosen.mail_from.rpartition("@")[2],
+            "host": settings.smtp_host,
+            "port": settings.smtp_port,
+            "timeout": settings.smtp_timeout,
+            "local_hostname": settings.mail_from.rpartition("@")[2],
         }
 
-    def watch(self, talking: smtplib.SMTP) -> None:
-        """Remember who is talking, from before the first word, so that the deadline can end it."""
-        self._talking = talking
+    def attach(self, client: smtplib.SMTP) -> None:
+        """Register the client before it connects, so that the deadline can abort it."""
+        self._client = client
 
-    def hang_up(self) -> None:
-        """Say goodbye if there is somebody to say it to; nothing that happens here matters."""
-        with suppress(OSError, smtplib.SMTPException), _Deadline(self._settings.smtp_timeout, self._cut):
+    def close(self) -> None:
+        """Send QUIT if connected, and close. Errors are ignored: every message was accepted or reported."""
+        with suppress(OSError, smtplib.SMTPException), _Deadline(self._settings.smtp_timeout, self._abort):
             if self.host:
                 self.host.quit()
-        self._drop()
+        self._discard()
 
-    def _cut(self) -> None:
-        """End the conversation from outside: whoever waits for the server stops waiting."""
-        talking = self._talking
-        line = talking.sock if talking else None  # looked up once: the other thread may drop it meanwhile
-        if line:
+    def _abort(self) -> None:
+        """Shut the socket down from the timer's thread, which ends a blocking read or write."""
+        client = self._client
+        sock = client.sock if client else None  # read once: the other thread may close it meanwhile
+        if sock:
             with suppress(OSError):
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-    def _drop(self) -> None:
-        if self._talking:
-            self._talking.close()
-        self.host = self._talking = None
-
-
-class _Watched(smtplib.SMTP):
-    """An SMTP client that shows itself to its line before the server can keep it waiting."""
-
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-        super().__init__(**line.address())
-
-    def connect(self, *where: Any, **how: Any) -> tuple[int, bytes]:
-        self._line.watch(self)
-        return super().connect(*where, **how)
+    def _discard(self) -> None:
+        if self._client:
+            self._client.close()
+        self.host = self._client = None
 
 
-class _WatchedTls(smtplib.SMTP_SSL):
-    """The same, with TLS from the first byte."""
+class _Client(smtplib.SMTP):
+    """An SMTP client that registers with its connection before it connects."""
 
-    def __init__(self, line: _Line, *, context: ssl.SSLContext) -> None:
-        self._line = line
-        super().__init__(**line.address(), context=context)
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        super().__init__(**connection.address())
 
-    def connect(self, *where: Any, **how: Any) -> tuple[int, bytes]:
-        self._line.watch(self)
-        return super().connect(*where, **how)
+    def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        self._connection.attach(self)
+        return super().connect(*args, **kwargs)
+
+
+class _TlsClient(smtplib.SMTP_SSL):
+    """The same with implicit TLS."""
+
+    def __init__(self, connection: _Connection, *, context: ssl.SSLContext) -> None:
+        self._connection = connection
+        super().__init__(**connection.address(), context=context)
+
+    def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        self._connection.attach(self)
+        return super().connect(*args, **kwargs)
 
 
 class _Deadline:
-    """Calls `end` when the block takes longer than `seconds`; `passed` says whether it did."""
+    """Calls `on_timeout` when the block takes longer than `seconds`; `passed` tells whether it did."""
 
-    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
         self.passed = False
-        self._end = end
-        self._timer = Timer(seconds, self._strike)
+        self._on_timeout = on_timeout
+        self._timer = Timer(seconds, self._expire)
         self._timer.daemon = True
 
-    def _strike(self) -> None:
+    def _expire(self) -> None:
         self.passed = True
-        self._end()
+        self._on_timeout()
 
     def __enter__(self) -> None:
         self._timer.start()
@@ -231,51 +231,51 @@ class _Deadline:
         self._timer.cancel()
 
 
-class _Envelope(Message):
-    """A letter as Flask-Mail wants it; the bytes are the letter's own."""
+class _FlaskMessage(Message):
+    """A rendered message as Flask-Mail's type; its bytes are sent unchanged."""
 
-    def __init__(self, letter: RenderedMessage) -> None:
-        super().__init__(sender=letter.sender, recipients=[letter.recipient])
-        self._raw = letter.raw
+    def __init__(self, message: RenderedMessage) -> None:
+        super().__init__(sender=message.sender, recipients=[message.recipient])
+        self._raw = message.raw
 
     def as_bytes(self) -> bytes:
         return self._raw
 
 
-def _told(failure: Exception, *, late: bool) -> NotSent:
-    """What went wrong, without a word of the server's and without an address."""
+def _not_sent(failure: Exception, *, late: bool) -> NotSent:
+    """Map an exception to NotSent, without the server's words and without an address."""
     if late:
-        return NotSent("DeadlinePassed", cut_off=True)
+        return NotSent("DeadlinePassed", connection_lost=True)
     if isinstance(failure.__context__, TimeoutError):
-        failure = failure.__context__  # smtplib calls a silent server one that hung up
+        failure = failure.__context__  # smtplib reports a timeout as a disconnection
     name = type(failure).__name__
     if isinstance(failure, smtplib.SMTPRecipientsRefused):
         number = min((code for code, _ in failure.recipients.values()), default=0)
-        return NotSent(f"{name} {number}", refused=number >= _LASTING)
+        return NotSent(f"{name} {number}", refused=number >= _PERMANENT_FAILURE)
     if isinstance(failure, smtplib.SMTPResponseException):
         spoke = isinstance(failure, smtplib.SMTPDataError | smtplib.SMTPSenderRefused)
-        return NotSent(f"{name} {failure.smtp_code}", cut_off=not spoke)
-    return NotSent(name, cut_off=True)
+        return NotSent(f"{name} {failure.smtp_code}", connection_lost=not spoke)
+    return NotSent(name, connection_lost=True)
 
 
 @dataclass(frozen=True)
 class MaildirMailer:
-    """Development without a mail server: letters land as files in a Maildir, nothing leaves."""
+    """For development without a mail server: messages are stored in a Maildir and not sent."""
 
     folder: Path
 
     @contextmanager
     def batch(self) -> Iterator[Send]:
-        """Letters are kept one file each, written to the disk before send returns."""
-        yield self._keep
+        """Store each message as a file, which is on disk when the call returns."""
+        yield self._store
 
-    def _keep(self, letter: RenderedMessage) -> None:
+    def _store(self, message: RenderedMessage) -> None:
         try:
-            mailbox.Maildir(self.folder).add(letter.raw)
+            mailbox.Maildir(self.folder).add(message.raw)
         except OSError as failure:
-            raise NotSent(type(failure).__name__, cut_off=True) from None
+            raise NotSent(type(failure).__name__, connection_lost=True) from None
 
-    def caught(self, *, limit: int) -> list[EmailMessage]:
-        """What landed here, newest first, at most `limit`; empty when nothing did."""
+    def messages(self, *, limit: int) -> list[EmailMessage]:
+        """Return at most `limit` stored messages, newest first."""
         files = sorted(self.folder.glob("new/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         return [message_from_bytes(path.read_bytes(), policy=default) for path in files[:limit]]

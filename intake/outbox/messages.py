@@ -1,8 +1,8 @@
-"""The words of a mail: constant by construction, whoever asked for the call (N1, NT-01).
+"""Rendering of mails. Their text is constant by construction, whichever lead they are about (promise N1).
 
-The templates see the clinic's public address and its pair of articles, and nothing else. The only
-things that differ between two mails of one kind are To, Date and Message-ID, which is the outbox
-row's own id: a second copy of a mail can be told by it.
+The templates see the address of the desk and the clinic's pair of articles, nothing else. Two mails of one
+kind differ only in To, Date and Message-ID; the Message-ID is the id of the outbox row, so that copies are
+recognised.
 """
 
 import re
@@ -30,12 +30,12 @@ _UNFOLDED = SMTP.clone(max_line_length=None)
 
 
 class RenderError(Exception):
-    """This message cannot be put into words: its template is broken or an address is none."""
+    """The message cannot be rendered: an error in its template, or an invalid address."""
 
 
 @dataclass(frozen=True)
 class RenderedMessage:
-    """One mail ready to go: the envelope's two addresses and the bytes of RFC 5322."""
+    """A mail ready to send: envelope sender and recipient, and the RFC 5322 bytes."""
 
     sender: str
     recipient: str
@@ -43,57 +43,57 @@ class RenderedMessage:
 
 
 def render(message: OutboxMessage, *, clinic: Clinic, settings: Settings, at: datetime) -> RenderedMessage:
-    """The mail of an outbox row, dated `at` and in plain text. Raises Unwritable."""
+    """Render the mail of an outbox row, dated `at`, as plain text. Raises RenderError."""
     try:
-        return _message(message, _words(message, clinic, settings), settings.mail_from, at)
-    except Exception as broken:  # noqa: BLE001  one message's fault must never be another's
-        raise RenderError(type(broken).__name__) from None
+        return _build(message, _content(message, clinic, settings), settings.mail_from, at)
+    except Exception as error:  # noqa: BLE001  one broken message must not stop the others
+        raise RenderError(type(error).__name__) from None
 
 
 def anchor_message(anchor: Anchor, *, recipient: str, settings: Settings, at: datetime) -> RenderedMessage:
-    """The weekly mail that keeps the end of the audit chain outside: its place, counts, date and seal.
+    """Render the weekly mail with an anchor of the audit chain: position, counts, date and MAC.
 
-    A second copy has the same Message-ID. Raises Unwritable.
+    A second copy has the same Message-ID. Raises RenderError.
     """
     message = OutboxMessage(id=anchor.id, recipient=recipient)
     try:
-        return _message(message, _rendered("anchor", {"anchor": anchor}), settings.mail_from, at)
-    except Exception as broken:  # noqa: BLE001  told by its kind alone, like any other letter
-        raise RenderError(type(broken).__name__) from None
+        return _build(message, _render_parts("anchor", {"anchor": anchor}), settings.mail_from, at)
+    except Exception as error:  # noqa: BLE001  reported by its class alone, like any other message
+        raise RenderError(type(error).__name__) from None
 
 
-def _words(message: OutboxMessage, clinic: Clinic, settings: Settings) -> tuple[str, str]:
-    """Subject and body, of which nothing comes from the row but which kind of mail it is."""
-    shown = {"desk": f"{settings.base_url}/desk", "articles": clinic.articles}
-    return _rendered(message.mail.value, shown)
+def _content(message: OutboxMessage, clinic: Clinic, settings: Settings) -> tuple[str, str]:
+    """Render subject and body; of the row only the kind of mail is used."""
+    context = {"desk": f"{settings.base_url}/desk", "articles": clinic.articles}
+    return _render_parts(message.mail.value, context)
 
 
-def _rendered(folder: str, shown: Mapping[str, object]) -> tuple[str, str]:
+def _render_parts(folder: str, context: Mapping[str, object]) -> tuple[str, str]:
     subject, body = (
-        _templates().get_template(f"{folder}/{part}.txt").render(shown) for part in ("subject", "body")
+        _templates().get_template(f"{folder}/{part}.txt").render(context) for part in ("subject", "body")
     )
     return subject.strip(), body.strip() + "\n"
 
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES / "email"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  plain text, where an entity would be shown as such
+        autoescape=False,  # noqa: S701  plain text, where entities would be shown literally
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["day"] = _day
-    return made
+    environment.filters["day"] = _day
+    return environment
 
 
 def _day(published: date | None) -> str:
     return format_date(published, "long", locale="en") if published else "undated"
 
 
-def _message(message: OutboxMessage, words: tuple[str, str], sender: str, at: datetime) -> RenderedMessage:
-    subject, body = words
+def _build(message: OutboxMessage, content: tuple[str, str], sender: str, at: datetime) -> RenderedMessage:
+    subject, body = content
     mail = EmailMessage(policy=SMTP)
     for name, value in {
         "From": _address(sender),
@@ -109,21 +109,21 @@ def _message(message: OutboxMessage, words: tuple[str, str], sender: str, at: da
     return RenderedMessage(sender, message.recipient, mail.as_bytes(policy=_UNFOLDED))
 
 
-def _address(written: str) -> str:
-    """One bare address: no display name, no list, nothing that could end a header."""
-    if not _ADDRESS.fullmatch(written):
+def _address(address: str) -> str:
+    """Return a bare address. Raises ValueError for display names, lists and line breaks."""
+    if not _ADDRESS.fullmatch(address):
         raise ValueError
-    return written
+    return address
 
 
 def _header(value: str) -> str:
-    """Printable ASCII only: no break of any kind (reliability.md, fact 4) and no encoded word."""
+    """Return printable ASCII. Raises ValueError for line breaks and encoded words (RFC 2047)."""
     if not _PRINTABLE.fullmatch(value) or "=?" in value:
         raise ValueError
     return value
 
 
-def _body(words: str) -> str:
-    if _BODY_CONTROLS.search(words):
+def _body(text: str) -> str:
+    if _BODY_CONTROLS.search(text):
         raise ValueError
-    return words
+    return text

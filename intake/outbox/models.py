@@ -1,21 +1,21 @@
-"""The outbox and the rounds' leases."""
+"""The tables of the outbox and of the leases of periodic jobs."""
 
 import uuid
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ColumnElement, Index, and_, or_
+from sqlalchemy import CheckConstraint, ColumnElement, Index, Integer, Text, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from intake.db.engine import Base, Closed, Count, Identifier, Instant, Words, one_of
+from intake.db.types import Base, EnumText, Identifier, Instant, enum_check
 
-FAR = timedelta(hours=1)
-"""No lease and no wait is this long: a moment further off was written while the clock was wrong."""
+IMPLAUSIBLE_DELAY = timedelta(hours=1)
+"""Longer than any lease or wait: a moment further ahead was written while the clock was wrong."""
 
 
 class Mail(StrEnum):
-    """Every mail this service can write: each a folder of templates/email/ with constant words."""
+    """The kinds of mail, each with a folder in templates/email/ and a constant text."""
 
     NEW_LEAD = "new_lead"
     UNOPENED = "unopened"
@@ -27,7 +27,7 @@ class Mail(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where a message stands. `dead` is never the end: it shows until somebody sends it again."""
+    """The state of a message. A dead one is shown as needing attention until it is resent."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -36,12 +36,12 @@ class MessageState(StrEnum):
 
 
 class OutboxMessage(Base):
-    """One mail to one recipient. There is no column that could hold a word about anybody (N1)."""
+    """One mail to one recipient. No column can hold data of a person (promise N1)."""
 
     __tablename__ = "outbox_message"
     __table_args__ = (
-        one_of("mail", Mail),
-        one_of("state", MessageState),
+        enum_check("mail", Mail),
+        enum_check("state", MessageState),
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_complete"),
         CheckConstraint("(state = 'sending') = (leased_until IS NOT NULL)", name="lease_complete"),
         Index("ix_outbox_message_state_due_at", "state", "due_at"),
@@ -51,41 +51,41 @@ class OutboxMessage(Base):
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Identifier, primary_key=True)
-    mail: Mapped[Mail] = mapped_column(Closed(Mail))
-    recipient: Mapped[str] = mapped_column(Words)
+    mail: Mapped[Mail] = mapped_column(EnumText(Mail))
+    recipient: Mapped[str] = mapped_column(Text)
     lead_id: Mapped[uuid.UUID | None] = mapped_column(Identifier)
-    state: Mapped[MessageState] = mapped_column(Closed(MessageState), default=MessageState.WAITING)
-    attempts: Mapped[int] = mapped_column(Count, default=0)
-    generation: Mapped[int] = mapped_column(Count, default=0)
+    state: Mapped[MessageState] = mapped_column(EnumText(MessageState), default=MessageState.WAITING)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    generation: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[datetime] = mapped_column(Instant)
     leased_until: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
-    last_error: Mapped[str | None] = mapped_column(Words)
+    last_error: Mapped[str | None] = mapped_column(Text)
 
     @classmethod
     def is_due(cls, at: datetime) -> ColumnElement[bool]:
-        """It should leave now and nobody is sending it, or whoever was sending it is gone."""
+        """SQL condition: due at `at` and either waiting or with an expired lease."""
         waits = cls.state == MessageState.WAITING
-        given_up = and_(cls.state == MessageState.SENDING, reached(cls.leased_until, at))
-        return and_(or_(waits, given_up), reached(cls.due_at, at))
+        abandoned = and_(cls.state == MessageState.SENDING, reached(cls.leased_until, at))
+        return and_(or_(waits, abandoned), reached(cls.due_at, at))
 
 
 class JobLease(Base):
-    """One round of the relay: who makes it now, when it last ended and how."""
+    """The lease of one periodic job: when it is due, until when it is leased, when and how it last ended."""
 
     __tablename__ = "round_lease"
 
-    name: Mapped[str] = mapped_column(Words, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
     due_at: Mapped[datetime] = mapped_column(Instant)
     leased_until: Mapped[datetime | None] = mapped_column(Instant)
-    generation: Mapped[int] = mapped_column(Count, default=0)
+    generation: Mapped[int] = mapped_column(Integer, default=0)
     started_at: Mapped[datetime | None] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     succeeded_at: Mapped[datetime | None] = mapped_column(Instant)
-    last_error: Mapped[str | None] = mapped_column(Words)
+    last_error: Mapped[str | None] = mapped_column(Text)
 
 
 def reached(moment: InstrumentedAttribute[Any], at: datetime) -> ColumnElement[bool]:
-    """The moment has come, or it is so far off that it cannot be meant (reliability.md, J5)."""
-    return or_(moment <= at, moment > at + FAR)
+    """SQL condition: `moment` has passed, or is so far ahead that it was set by a wrong clock."""
+    return or_(moment <= at, moment > at + IMPLAUSIBLE_DELAY)

@@ -1,4 +1,4 @@
-"""Writing messages in the act they tell of, saying how the outbox stands, and sending one again."""
+"""Enqueueing and cancelling messages, the status of the outbox, and resending dead messages."""
 
 import uuid
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from intake.core.i18n import N_
 from intake.outbox.models import Mail, MessageState, OutboxMessage
 from intake.security.crypto import Keyring
 
-_ON_THE_WAY = (MessageState.WAITING, MessageState.SENDING)
+_UNSENT = (MessageState.WAITING, MessageState.SENDING)
 
 
 @dataclass(frozen=True)
 class OutboxStatus:
-    """How the outbox stands. `waiting` counts what is being sent too; ages are whole seconds."""
+    """The status of the outbox. `waiting` includes messages being sent; ages are whole seconds."""
 
     waiting: int
     oldest_waiting_seconds: int
@@ -30,7 +30,7 @@ class OutboxStatus:
 
     @property
     def oldest_waiting(self) -> timedelta:
-        """The same age as a span of time."""
+        """The age of the oldest waiting message as a timedelta."""
         return timedelta(seconds=self.oldest_waiting_seconds)
 
 
@@ -42,9 +42,10 @@ def enqueue(
     at: datetime,
     lead_id: uuid.UUID | None = None,
 ) -> list[OutboxMessage]:
-    """Write one waiting message per recipient in the caller's transaction; due at once.
+    """Add one message per recipient in the caller's transaction, due at once. Flushes.
 
-    Nothing about a person fits in (N1). `lead_id` is only read by the sweeper, never by a mail.
+    No data of a person can be stored in it (promise N1). `lead_id` is used to cancel the notices of a lead,
+    not in a mail.
     """
     messages = [
         OutboxMessage(
@@ -58,9 +59,9 @@ def enqueue(
 
 
 def cancel(session: Session, lead_id: uuid.UUID) -> int:
-    """Take back the notices of a lead that nobody has to look at any more; returns how many.
+    """Delete the waiting notices of a lead that needs no attention any more; returns how many.
 
-    Only those that wait: one that is being sent now is sent, and what was sent or refused stays told.
+    Messages that are being sent, were sent or are dead stay.
     """
     waiting = delete(OutboxMessage).where(
         OutboxMessage.lead_id == lead_id, OutboxMessage.state == MessageState.WAITING
@@ -69,9 +70,9 @@ def cancel(session: Session, lead_id: uuid.UUID) -> int:
 
 
 def status(session: Session, *, at: datetime) -> OutboxStatus:
-    """What waits and for how long, what needs attention, and when a mail last left. Changes nothing."""
+    """Return the number and age of waiting messages, the number of dead ones, and the last sending."""
     waiting, oldest = session.execute(
-        select(func.count(), func.min(OutboxMessage.created_at)).where(OutboxMessage.state.in_(_ON_THE_WAY))
+        select(func.count(), func.min(OutboxMessage.created_at)).where(OutboxMessage.state.in_(_UNSENT))
     ).one()
     dead = select(func.count()).where(OutboxMessage.state == MessageState.DEAD)
     return OutboxStatus(
@@ -83,7 +84,7 @@ def status(session: Session, *, at: datetime) -> OutboxStatus:
 
 
 def dead_letters(session: Session) -> Sequence[OutboxMessage]:
-    """The messages that need attention, oldest first. `last_error` says what kind of failure it was."""
+    """Return the dead messages, oldest first. `last_error` holds the kind of failure."""
     return session.scalars(
         select(OutboxMessage)
         .where(OutboxMessage.state == MessageState.DEAD)
@@ -94,10 +95,10 @@ def dead_letters(session: Session) -> Sequence[OutboxMessage]:
 def resend(
     session: Session, message_id: uuid.UUID, *, at: datetime, keyring: Keyring, actor: Actor
 ) -> OutboxMessage:
-    """Give a dead letter a new start: due at once, its tries forgotten, its Message-ID the same.
+    """Queue a dead message again: due at once, attempts reset, same Message-ID. Flushes.
 
-    The log says who did, and which kind of mail it was. Raises NotFound when there is
-    no such message and Refused when it is not dead.
+    The audit log records the actor and the kind of mail. Raises NotFound for an unknown message and Refused
+    for one that is not dead.
     """
     message = session.get(OutboxMessage, message_id, with_for_update=True)
     if message is None:

@@ -1,9 +1,15 @@
-"""Sending what is due: claim, commit, send, mark. Whatever dies in between, the mail still leaves.
+"""Sending of due messages: lease, commit, send, record the result. Every message is sent at least once.
 
-A claim is a lease longer than any sending, and a generation. Only the generation that claimed a
-message may mark it, so a relay that was asleep beyond its lease changes nothing when it wakes
-(reliability.md, A8). A failure that may pass is tried again for ever; a recipient the server refuses
-or a message that cannot be written becomes a dead letter, which shows until somebody acts (A9).
+A message is leased for longer than sending can take, under a new generation. Only the process with the
+current generation may record the result, so a relay that was suspended beyond its lease changes nothing when
+it resumes. Temporary failures are retried without limit; a refused recipient or a message that cannot be
+rendered becomes a dead message, which the desk shows until a staff member acts. See
+docs/decisions/0009-an-outbox-of-our-own.md.
+
+Many requests at once must not flood the staff's inboxes. The first notices are sent at once; when
+BATCH_THRESHOLD went to one recipient within BATCH_WINDOW, the next wait until BATCH_WINDOW after the last of
+them, and one mail then covers all that wait. A covered message is leased before the mail is sent, so what it
+announces is on the desk by then.
 """
 
 import logging
@@ -23,23 +29,18 @@ from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
 from intake.core.clock import Clock
 from intake.db.engine import Database
-from intake.outbox.mailer import STEPS, Mailer, NotSent, Send
+from intake.outbox.mailer import TIMEOUTS_PER_MESSAGE, Mailer, NotSent, Send
 from intake.outbox.messages import RenderError, render
 from intake.outbox.models import Mail, MessageState, OutboxMessage
 
-# --- Many requests at once must not bury the staff in mail: after ten notices, one speaks for the rest.
-# The first notices leave at once. When ten went to one recipient within ten minutes, the next wait
-# until ten minutes after the last of them, and then one mail covers all that wait (H4). A covered
-# message is claimed before the mail leaves, so what it tells of could be seen on the desk by then.
-
-MANY = 10
-WITHIN = timedelta(minutes=10)
+BATCH_THRESHOLD = 10
+BATCH_WINDOW = timedelta(minutes=10)
 
 
-def quiet_until(session: Session, message: OutboxMessage, *, at: datetime) -> datetime | None:
-    """Until when the recipient has had enough notices; None when this one may go.
+def batching_until(session: Session, message: OutboxMessage, *, at: datetime) -> datetime | None:
+    """Return until when notices to this recipient wait for one mail; None when this one may be sent now.
 
-    Mails are counted, not messages: what one mail covered was marked sent in the same moment.
+    Mails are counted, not messages: all messages covered by one mail have the same `sent_at`.
     """
     if message.mail is not Mail.NEW_LEAD:
         return None
@@ -47,30 +48,30 @@ def quiet_until(session: Session, message: OutboxMessage, *, at: datetime) -> da
         select(func.count(distinct(OutboxMessage.sent_at)), func.max(OutboxMessage.sent_at)).where(
             OutboxMessage.recipient == message.recipient,
             OutboxMessage.mail == message.mail,
-            OutboxMessage.sent_at > at - WITHIN,
+            OutboxMessage.sent_at > at - BATCH_WINDOW,
             OutboxMessage.sent_at <= at,
         )
     ).one()
-    return newest + WITHIN if newest and mails >= MANY else None
+    return newest + BATCH_WINDOW if newest and mails >= BATCH_THRESHOLD else None
 
 
 def postpone(session: Session, message: OutboxMessage, *, at: datetime, until: datetime) -> None:
-    """Let this message, and all that are due for its recipient beside it, wait until then."""
-    for each in (message, *_waiting_beside(session, message, at)):
+    """Postpone this message, and all others of its kind due for its recipient, to `until`. Flushes."""
+    for each in (message, *_other_due_messages(session, message, at)):
         each.due_at = until
     session.flush()
 
 
 def covered_by(session: Session, message: OutboxMessage, *, at: datetime) -> Sequence[OutboxMessage]:
-    """The messages that this one may speak for: none, unless too many are due for one recipient."""
+    """Return the other messages that one mail covers; empty below the threshold."""
     if message.mail is not Mail.NEW_LEAD:
         return ()
-    due = _waiting_beside(session, message, at)
-    return due if len(due) >= MANY else ()
+    due = _other_due_messages(session, message, at)
+    return due if len(due) >= BATCH_THRESHOLD else ()
 
 
-def _waiting_beside(session: Session, message: OutboxMessage, at: datetime) -> Sequence[OutboxMessage]:
-    """Locked where the database locks rows; what another relay holds is that relay's business."""
+def _other_due_messages(session: Session, message: OutboxMessage, at: datetime) -> Sequence[OutboxMessage]:
+    """Return the other due messages of this kind and recipient, locked; skips rows locked elsewhere."""
     return session.scalars(
         select(OutboxMessage)
         .where(
@@ -85,41 +86,41 @@ def _waiting_beside(session: Session, message: OutboxMessage, at: datetime) -> S
 
 log = structlog.get_logger()
 
-FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(minutes=15)
-TRIES = 5
-"""So often a message may be refused before it becomes a dead letter."""
+MIN_WAIT = timedelta(seconds=30)
+MAX_WAIT = timedelta(minutes=15)
+MAX_REFUSALS = 5
+"""After this many attempts, a message with a permanent failure becomes dead."""
 _MARGIN = 60
 _DOUBLINGS = 5  # 30 seconds, doubled five times, is past the longest wait
 
 
 class Result(StrEnum):
-    """What came of one claim."""
+    """The result of one batch."""
 
     SENT = "sent"
     WAITING = "waiting"
     DEAD = "dead"
-    OVERTAKEN = "overtaken"
+    LEASE_LOST = "lease_lost"
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """How many messages ended how. `overtaken`: the lease had run out and another relay took over."""
+class DeliveryCounts:
+    """Number of messages by result. `lease_lost`: the lease had expired and another relay took over."""
 
     sent: int = 0
     waiting: int = 0
     dead: int = 0
-    overtaken: int = 0
+    lease_lost: int = 0
 
     @property
     def total(self) -> int:
-        """How many were dealt with."""
-        return self.sent + self.waiting + self.dead + self.overtaken
+        """The number of messages processed."""
+        return self.sent + self.waiting + self.dead + self.lease_lost
 
 
 @dataclass(frozen=True)
-class Claim:
-    """Messages that are ours to send with one mail: the first one's, which speaks for the others."""
+class MessageBatch:
+    """Leased messages that one mail covers; the first is the one sent."""
 
     messages: Sequence[OutboxMessage]
 
@@ -130,12 +131,12 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a mail did not leave. `lasting`: the message's own fault, so trying on will not help."""
+class DeliveryFailure:
+    """Why a mail was not sent. `permanent`: caused by the message itself, so that a retry will not help."""
 
     code: str
-    lasting: bool
-    cut_off: bool = False
+    permanent: bool
+    connection_lost: bool = False
 
 
 def deliver_due(
@@ -147,49 +148,49 @@ def deliver_due(
     clock: Clock,
     limit: int,
     stop: Event | None = None,
-) -> Delivered:
-    """Send what is due, oldest first, up to `limit` mails, over one connection.
+) -> DeliveryCounts:
+    """Send due messages, oldest first, up to `limit` mails, over one connection.
 
-    Ends early when the mail server cannot be talked to, so that the caller gets its turn, and after
-    the mail in hand when `stop` is set. Raises Unavailable when the database is; what was sent but
-    could not be marked is sent again after its lease, with the same Message-ID.
+    Ends early when the mail server cannot be reached, so that the caller's other jobs run, and after the
+    current mail when `stop` is set. Raises Unavailable when the database is. A mail whose result could not be
+    recorded is sent again after its lease, with the same Message-ID.
     """
     tally: Counter[Result] = Counter()
-    if not _anything_due(database, clock()):
-        return Delivered()
+    if not _any_due(database, clock()):
+        return DeliveryCounts()
     with mailer.batch() as send:
         for _ in range(limit):
-            claim = None if stop and stop.is_set() else _claim(database, settings, clock())
-            if claim is None:
+            batch = None if stop and stop.is_set() else _lease_batch(database, settings, clock())
+            if batch is None:
                 break
-            failure = _try(send, claim.first, clinic, settings, clock())
-            tally[_record_result(database, claim, failure, clock())] += len(claim.messages)
-            if failure and failure.cut_off:
+            failure = _send(send, batch.first, clinic, settings, clock())
+            tally[_record_result(database, batch, failure, clock())] += len(batch.messages)
+            if failure and failure.connection_lost:
                 break
-    return Delivered(**{result.value: count for result, count in tally.items()})
+    return DeliveryCounts(**{result.value: count for result, count in tally.items()})
 
 
-def _anything_due(database: Database, at: datetime) -> bool:
-    """A look without the writers' lock: an idle relay must not stand in anybody's way."""
+def _any_due(database: Database, at: datetime) -> bool:
+    """Return whether a message is due, without the writer lock: an idle relay must not delay writers."""
     with database.reading() as session:
         return bool(session.scalar(select(exists().where(OutboxMessage.is_due(at)))))
 
 
-def _claim(database: Database, settings: Settings, at: datetime) -> Claim | None:
-    """The next messages to send with one mail, committed as ours; None when nothing is due."""
+def _lease_batch(database: Database, settings: Settings, at: datetime) -> MessageBatch | None:
+    """Lease the next messages to send with one mail, and commit; None when nothing is due."""
     until = at + timedelta(seconds=lease_seconds(settings))
     with database.transaction() as session:
         while (message := _next(session, at)) is not None:
-            quiet = quiet_until(session, message, at=at)
-            if quiet is None:
-                return _claim_row(session, [message, *covered_by(session, message, at=at)], until)
-            postpone(session, message, at=at, until=quiet)
+            wait_until = batching_until(session, message, at=at)
+            if wait_until is None:
+                return _lease(session, [message, *covered_by(session, message, at=at)], until)
+            postpone(session, message, at=at, until=wait_until)
     return None
 
 
 def lease_seconds(settings: Settings) -> int:
-    """Longer than the longest sending: the letter's deadline, one more step, and a slow name server."""
-    return settings.smtp_timeout * (STEPS + 1) + _MARGIN
+    """Return more seconds than sending can take: the deadline, one more timeout, and a margin for DNS."""
+    return settings.smtp_timeout * (TIMEOUTS_PER_MESSAGE + 1) + _MARGIN
 
 
 def _next(session: Session, at: datetime) -> OutboxMessage | None:
@@ -202,46 +203,52 @@ def _next(session: Session, at: datetime) -> OutboxMessage | None:
     ).first()
 
 
-def _claim_row(session: Session, messages: Sequence[OutboxMessage], until: datetime) -> Claim:
-    """Mark them as ours, each under a new generation; `_next` has locked them for us."""
+def _lease(session: Session, messages: Sequence[OutboxMessage], until: datetime) -> MessageBatch:
+    """Mark the messages as leased, each under a new generation; the rows are already locked."""
     for message in messages:
         message.state = MessageState.SENDING
         message.leased_until = until
         message.attempts += 1
         message.generation += 1
     session.flush()
-    return Claim(messages)
+    return MessageBatch(messages)
 
 
-def _try(
+def _send(
     send: Send, message: OutboxMessage, clinic: Clinic, settings: Settings, at: datetime
-) -> Failure | None:
-    """Write and send one message. Whatever goes wrong is this message's failure and nobody else's."""
+) -> DeliveryFailure | None:
+    """Render and send one message. Returns the failure, or None."""
     try:
         send(render(message, clinic=clinic, settings=settings, at=at))
-    except RenderError as broken:
-        return Failure(f"Unwritable {broken}", lasting=True)
+    except RenderError as error:
+        return DeliveryFailure(f"Unwritable {error}", permanent=True)
     except NotSent as failure:
-        return Failure(failure.code, lasting=failure.refused, cut_off=failure.cut_off)
+        return DeliveryFailure(
+            failure.code, permanent=failure.refused, connection_lost=failure.connection_lost
+        )
     return None
 
 
-def _record_result(database: Database, claim: Claim, failure: Failure | None, at: datetime) -> Result:
-    """Write down how it ended, but only where the claim is still ours."""
-    result, values = _sent(at) if failure is None else _not_sent(claim.first, failure, at)
+def _record_result(
+    database: Database, batch: MessageBatch, failure: DeliveryFailure | None, at: datetime
+) -> Result:
+    """Record the result for the messages whose lease is still ours."""
+    result, values = _sent_values(at) if failure is None else _failed_values(batch.first, failure, at)
     with database.transaction() as session:
-        kept = [_mark(session, message, values) for message in claim.messages]
-    result = result if any(kept) else Result.OVERTAKEN
-    _log(claim, result, failure)
+        updated = [_mark(session, message, values) for message in batch.messages]
+    result = result if any(updated) else Result.LEASE_LOST
+    _log(batch, result, failure)
     return result
 
 
-def _sent(at: datetime) -> tuple[Result, dict[str, object]]:
+def _sent_values(at: datetime) -> tuple[Result, dict[str, object]]:
     return Result.SENT, {"state": MessageState.SENT, "sent_at": at, "last_error": None}
 
 
-def _not_sent(message: OutboxMessage, failure: Failure, at: datetime) -> tuple[Result, dict[str, object]]:
-    dead = failure.lasting and message.attempts >= TRIES
+def _failed_values(
+    message: OutboxMessage, failure: DeliveryFailure, at: datetime
+) -> tuple[Result, dict[str, object]]:
+    dead = failure.permanent and message.attempts >= MAX_REFUSALS
     values: dict[str, object] = {
         "state": MessageState.DEAD if dead else MessageState.WAITING,
         "due_at": at + wait_after(message),
@@ -251,16 +258,16 @@ def _not_sent(message: OutboxMessage, failure: Failure, at: datetime) -> tuple[R
 
 
 def wait_after(message: OutboxMessage) -> timedelta:
-    """How long to wait after this try: 30 seconds, doubling up to 15 minutes, less up to a fifth.
+    """Return the back-off after this attempt: 30 seconds, doubling to 15 minutes, less up to a fifth.
 
-    What is taken off comes from the message's id, so that a queue does not come back all at once.
+    The reduction is derived from the message's id, so that a queue is not retried all at once.
     """
     doubled = 1 << min(message.attempts - 1, _DOUBLINGS)
-    return min(FIRST_WAIT * doubled, LONGEST_WAIT) * (1 - message.id.int % 1000 / 5000)
+    return min(MIN_WAIT * doubled, MAX_WAIT) * (1 - message.id.int % 1000 / 5000)
 
 
 def _mark(session: Session, message: OutboxMessage, values: Mapping[str, object]) -> bool:
-    """Change the message if its generation is still the one we claimed it under."""
+    """Update the message if it still has the generation of our lease. Returns whether it had."""
     done = session.execute(
         update(OutboxMessage)
         .where(
@@ -273,13 +280,13 @@ def _mark(session: Session, message: OutboxMessage, values: Mapping[str, object]
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-def _log(claim: Claim, result: Result, failure: Failure | None) -> None:
+def _log(batch: MessageBatch, result: Result, failure: DeliveryFailure | None) -> None:
     log.log(
         logging.INFO if result is Result.SENT else logging.WARNING,
         "notice",
         result=result.value,
-        kind=claim.first.mail.value,
-        attempt=claim.first.attempts,
-        count=len(claim.messages),
+        kind=batch.first.mail.value,
+        attempt=batch.first.attempts,
+        count=len(batch.messages),
         error=failure.code if failure else "",
     )

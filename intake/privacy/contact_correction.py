@@ -1,7 +1,7 @@
-"""Correcting a number or an address on the manage page, with a fresh yes to the words in force.
+"""Correction of a number or address on the manage page, with new consents to the statements in force.
 
-A yes covers the number or address it was given for. So what was given for the old one is taken back,
-and what is ticked is given anew for the new one.
+A consent covers the number or address it was given for. So the consents for the old one are withdrawn, and
+those that are ticked are recorded for the new one.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -22,24 +22,24 @@ from intake.instance import Instance
 from intake.leads import form, form_token, models
 from intake.leads.eligibility import CONTACT_KINDS
 from intake.leads.models import Lead, LeadKey
-from intake.leads.reveal import ValueGone
+from intake.leads.reveal import ContactUnreadable
 from intake.privacy import self_service
 from intake.privacy.self_service import OpenedRequest, open_request
 from intake.security import crypto
-from intake.security.crypto import Place, Unopenable
+from intake.security.crypto import Place, UnsealError
 
-RIGHT_AFTER = timedelta(microseconds=1)
-"""Of two answers at one moment the withdrawal counts, so what is given anew is given after it."""
-CHANGED = N_(
+AFTER_WITHDRAWAL = timedelta(microseconds=1)
+"""Of two answers at the same time the withdrawal counts, so the new consent is recorded after it."""
+STATEMENTS_CHANGED = N_(
     "The words that you agree to have changed. Please read them, and tick again what is right for you."
 )
-_READS: Mapping[str, Callable[[object], str]] = {"phone": form.clean_phone, "email": form.clean_email}
+_CLEANERS: Mapping[str, Callable[[object], str]] = {"phone": form.clean_phone, "email": form.clean_email}
 _CHANNELS = {"phone": self_service.BY_PHONE, "email": (Channel.EMAIL,)}
-_BESIDE = {"phone": (Kind.VOICEMAIL,), "email": ()}
+_DEPENDENT_KINDS = {"phone": (Kind.VOICEMAIL,), "email": ()}
 
 
-class Unchanged(Refused):
-    """A legal hold keeps the number and the address as they are."""
+class ContactOnHold(Refused):
+    """The lead is on legal hold (409): number and address must not change."""
 
     sentence = N_(
         "The law makes us keep this number and address as they are for now. You can stop all contact, and "
@@ -49,97 +49,101 @@ class Unchanged(Refused):
 
 @dataclass(frozen=True)
 class Correction:
-    """What was typed and ticked. `shown`: the mark of the statements on the page, in `language`."""
+    """A filled-in correction form. `kind`: phone or email; `value` as typed.
+
+    `statements`: digest of the statements on the page, which was in `language`.
+    """
 
     kind: str
-    words: str = field(repr=False)
+    value: str = field(repr=False)
     channels: Collection[str]
     voicemail: bool
     language: str
-    shown: str
+    statements: str
 
 
-def correction_form(instance: Instance, language: str) -> str:
-    """The mark of the statements that a page in `language` shows now."""
-    return form_token.shown(instance.statements, language)
+def correction_statements(instance: Instance, language: str) -> str:
+    """The digest of the statements that a correction form in `language` shows now."""
+    return form_token.statements_digest(instance.statements, language)
 
 
 def correct(session: Session, *, code: str, correction: Correction, instance: Instance) -> OpenedRequest:
-    """Put another number (`kind` phone) or address (`kind` email) in the place of the old one.
+    """Replace the number or address of the lead that `code` opens, and renew its consents and promise.
 
-    At least one of its channels must be ticked; those that are not are refused for it. The promise is
-    counted anew. The same number with the same ticks changes nothing. Raises NothingFound,
-    AlreadyClosed, KeptAsItIs, and Unprocessable on the kind, `channels` or `windows`, or when our words
-    changed.
+    At least one channel must be ticked; consent is recorded as refused for the others. The same value with
+    the same ticks changes nothing. Raises RequestNotFound, RequestClosed, ContactOnHold, ContactUnreadable,
+    and Unprocessable on the kind, on `channels` (also when the statements have changed) or on `windows`.
     """
-    lead = self_service.changeable(session, code, instance=instance)
-    if models.legal_hold_of(session, lead.id):
-        raise Unchanged
-    words = _checked(correction, instance)
-    index = instance.keyring.blind_index(correction.kind, words)
-    if not _says_the_same(session, lead, correction, index):
-        _seal(session, lead, correction.kind, words, instance)
-        _agree(session, lead, correction, index, instance)
-        self_service.promise_anew(session, lead, instance=instance)
+    lead = self_service.lock_changeable(session, code, instance=instance)
+    if models.load_legal_hold(session, lead.id):
+        raise ContactOnHold
+    value = _validate(correction, instance)
+    index = instance.keyring.blind_index(correction.kind, value)
+    if not _changes_nothing(session, lead, correction, index):
+        _replace_value(session, lead, correction.kind, value, instance)
+        _renew_consents(session, lead, correction, index, instance)
+        self_service.renew_promise(session, lead, instance=instance)
     return open_request(session, lead, instance=instance)
 
 
-def _checked(correction: Correction, instance: Instance) -> str:
-    """The number or address in the one form we keep it in."""
+def _validate(correction: Correction, instance: Instance) -> str:
+    """The normalised number or address. Raises Unprocessable."""
     problems: dict[str, list[str]] = {}
-    words = ""
+    value = ""
     try:
-        words = _READS[correction.kind](correction.words)
+        value = _CLEANERS[correction.kind](correction.value)
     except ValidationError as wrong:
         problems[correction.kind] = [str(each) for each in wrong.messages]
     if not correction.channels or not set(correction.channels) <= set(_CHANNELS[correction.kind]):
         problems["channels"] = [form.CHANNELS]
-    elif correction.shown != correction_form(instance, correction.language):
-        problems["channels"] = [CHANGED]
+    elif correction.statements != correction_statements(instance, correction.language):
+        problems["channels"] = [STATEMENTS_CHANGED]
     if problems:
         raise Unprocessable(problems)
-    return words
+    return value
 
 
 def _answers(correction: Correction) -> dict[Kind, State]:
-    """What was answered to each statement about this number or address."""
-    yes = {CONTACT_KINDS[each]: each in correction.channels for each in _CHANNELS[correction.kind]}
-    if yes.get(Kind.CALL):
-        yes[Kind.VOICEMAIL] = correction.voicemail
-    return {kind: State.GIVEN if given else State.REFUSED for kind, given in yes.items()}
+    """The consent to each statement about this number or address."""
+    ticked = {CONTACT_KINDS[each]: each in correction.channels for each in _CHANNELS[correction.kind]}
+    if ticked.get(Kind.CALL):
+        ticked[Kind.VOICEMAIL] = correction.voicemail
+    return {kind: State.GIVEN if given else State.REFUSED for kind, given in ticked.items()}
 
 
-def _says_the_same(session: Session, lead: Lead, correction: Correction, index: bytes) -> bool:
-    known = lead.phone_index if correction.kind == "phone" else lead.email_index
-    if known != index or getattr(lead, correction.kind) is None:
+def _changes_nothing(session: Session, lead: Lead, correction: Correction, index: bytes) -> bool:
+    current_index = lead.phone_index if correction.kind == "phone" else lead.email_index
+    if current_index != index or getattr(lead, correction.kind) is None:
         return False
-    holding = consent.current(session, lead.id)
+    current = consent.current(session, lead.id)
     return all(
-        kind in holding and (holding[kind].state is State.GIVEN) == (state is State.GIVEN)
+        kind in current and (current[kind].state is State.GIVEN) == (state is State.GIVEN)
         for kind, state in _answers(correction).items()
     )
 
 
-def _seal(session: Session, lead: Lead, kind: str, words: str, instance: Instance) -> None:
-    """Into the cell of the old one, under the key of the lead."""
-    kept = session.get(LeadKey, lead.id)
-    if kept is None:
-        raise ValueGone
+def _replace_value(session: Session, lead: Lead, kind: str, value: str, instance: Instance) -> None:
+    """Seal the value into its column under the key of the lead."""
+    lead_key = session.get(LeadKey, lead.id)
+    if lead_key is None:
+        raise ContactUnreadable
     try:
-        key = instance.keyring.unwrap(kept.wrapped, place=Place("lead_key", "wrapped", lead.id))
-    except Unopenable:
-        raise ValueGone from None
-    sealed = crypto.seal(key, words, place=Place("lead", kind, lead.id))
+        key = instance.keyring.unwrap(lead_key.wrapped, place=Place("lead_key", "wrapped", lead.id))
+    except UnsealError:
+        raise ContactUnreadable from None
+    sealed = crypto.seal(key, value, place=Place("lead", kind, lead.id))
     if kind == "phone":
-        lead.phone, lead.number_zones = sealed, " ".join(zones_of_number(words))
+        lead.phone, lead.number_zones = sealed, " ".join(zones_of_number(value))
     else:
         lead.email = sealed
 
 
-def _agree(session: Session, lead: Lead, correction: Correction, index: bytes, instance: Instance) -> None:
-    """Take back what was given for the old one, give anew what is ticked, and record both as one act."""
+def _renew_consents(
+    session: Session, lead: Lead, correction: Correction, index: bytes, instance: Instance
+) -> None:
+    """Withdraw the consents for the old value, record the ticked ones for the new, in one audit event."""
     answers = _answers(correction)
-    withdrawn = self_service.withdraw(session, lead, {*answers, *_BESIDE[correction.kind]}, instance)
+    withdrawn = self_service.withdraw(session, lead, {*answers, *_DEPENDENT_KINDS[correction.kind]}, instance)
     if correction.kind == "phone":
         lead.phone_index = index
     else:
@@ -151,7 +155,7 @@ def _agree(session: Session, lead: Lead, correction: Correction, index: bytes, i
         language=correction.language,
         method=Method.MANAGE_PAGE,
         actor=self_service.PERSON,
-        at=max([instance.clock(), *(each.at for each in withdrawn)]) + RIGHT_AFTER,
+        at=max([instance.clock(), *(each.at for each in withdrawn)]) + AFTER_WITHDRAWAL,
         keyring=instance.keyring,
         statements=instance.statements,
         contact_indexes=dict.fromkeys(answers, index),

@@ -1,7 +1,7 @@
-"""The person's copy of everything that is held about them, in their language, to read or for computers.
+"""Data export: the person's copy of everything stored about them, in their language, as text or JSON.
 
-Masked, since whoever else has the code must not read a number off it; in full for whoever also types
-the number or address that was given (compliance.md, WR-17). The words for both files are gathered once.
+Masked by default, so that another person with the private code cannot read the number off it; in full for
+one who also types the number or address of the request. Receipts of the consents are saved here as well.
 """
 
 import json
@@ -23,7 +23,7 @@ from intake.calling.regions import name_of, names_of_zone
 from intake.casework.search import read_contact
 from intake.consent import receipt
 from intake.consent import service as consent
-from intake.consent.receipt import ANSWERS, NAMES, Issue, Particulars, Receipt
+from intake.consent.receipt import ANSWERS, NAMES, Issuer, Receipt, ReceiptData
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, translate
 from intake.instance import Instance
@@ -32,26 +32,24 @@ from intake.leads.models import AskingFor, Attempt, Lead, LeadStatus
 from intake.leads.reveal import OwnDetails
 from intake.outbox.models import OutboxMessage
 from intake.privacy import self_service
-from intake.privacy.self_service import OpenedRequest, find, open_request
-from intake.security.crypto import read_crockford
-
-# --- Saving a receipt with the private code: what it tells, gathered and masked, and that it was saved.
+from intake.privacy.self_service import OpenedRequest, find_by_code, open_request
+from intake.security.crypto import normalise_crockford
 
 
 class ReceiptFormat(StrEnum):
-    """In which form a receipt can be saved."""
+    """The file format of a receipt or data export."""
 
     TEXT = "text"
     JSON = "json"
 
 
-_WRITTEN = {ReceiptFormat.TEXT: receipt.receipt_text, ReceiptFormat.JSON: receipt.receipt_record}
+_RECEIPT_WRITERS = {ReceiptFormat.TEXT: receipt.receipt_text, ReceiptFormat.JSON: receipt.receipt_record}
 
 
-def save_receipt(session: Session, *, code: str, form: ReceiptFormat, instance: Instance) -> Receipt:
-    """The signed receipt of the request that `code` opens, and one audit event. Raises NothingFound."""
-    lead = find(session, code, instance=instance)
-    held = receipt_particulars(
+def save_receipt(session: Session, *, code: str, file_format: ReceiptFormat, instance: Instance) -> Receipt:
+    """The signed receipt of the lead that `code` opens; records it. Raises RequestNotFound."""
+    lead = find_by_code(session, code, instance=instance)
+    particulars = receipt_particulars(
         session, open_request(session, lead, instance=instance), code=code, instance=instance
     )
     audit.record(
@@ -61,14 +59,14 @@ def save_receipt(session: Session, *, code: str, form: ReceiptFormat, instance: 
         at=instance.clock(),
         actor=Actor.person(),
         about=lead.id,
-        details={"kind": form.value},
+        details={"kind": file_format.value},
     )
-    return _WRITTEN[form](held, receipt_issuer(instance))
+    return _RECEIPT_WRITERS[file_format](particulars, receipt_issuer(instance))
 
 
-def receipt_issuer(instance: Instance) -> Issue:
-    """Who issues receipts here."""
-    return Issue(
+def receipt_issuer(instance: Instance) -> Issuer:
+    """The issuer of receipts: clinic, address, time and signing secrets."""
+    return Issuer(
         clinic=instance.clinic,
         base_url=instance.settings.base_url,
         at=instance.clock(),
@@ -78,66 +76,70 @@ def receipt_issuer(instance: Instance) -> Issue:
 
 def receipt_particulars(
     session: Session, own: OpenedRequest, *, code: str, instance: Instance
-) -> Particulars:
-    """What a receipt tells of a request, in the language it was asked in."""
-    lead, spoken = own.lead, own.lead.language
-    return Particulars(
+) -> ReceiptData:
+    """The content of a receipt, in the language of the lead, masked."""
+    lead, language = own.lead, own.lead.language
+    return ReceiptData(
         reference=lead.reference,
-        code=read_crockford(code),
-        language=spoken,
+        code=normalise_crockford(code),
+        language=language,
         region=lead.region,
         name=own.masked.name,
         phone=own.masked.phone,
         email=own.masked.email,
-        asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, spoken),
-        times=hours.windows_in_words(own.windows, spoken),
-        place=f"{name_of(lead.region, spoken)}, {translate(names_of_zone(own.zone).phrase, spoken)}",
-        promise=_promise(own, spoken, instance.clock()),
-        kept=_date_phrase(own.kept_until, own.zone, spoken),
+        asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, language),
+        times=hours.windows_in_words(own.windows, language),
+        place=f"{name_of(lead.region, language)}, {translate(names_of_zone(own.zone).phrase, language)}",
+        promise=_promise(own, language, instance.clock()),
+        kept_until=_date_phrase(own.kept_until, own.zone, language),
         expires_at=lead.asked_at + timedelta(days=instance.clinic.retention.open_days),
         purge_after=own.kept_until,
-        answers=consent.shown(session, lead.id),
-        tell=lambda moment: moment_phrase(N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, spoken),
+        answers=consent.answers_of(session, lead.id),
+        format_moment=lambda moment: moment_phrase(
+            N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, language
+        ),
     )
 
 
-def _promise(own: OpenedRequest, spoken: str, now: datetime) -> str:
-    """With its date, since nobody knows when a file is read; empty when none holds any more."""
+def _promise(own: OpenedRequest, language: str, now: datetime) -> str:
+    """The promise with its date, as the file may be read later; empty if it is over or kept."""
     if own.lead.status is not LeadStatus.NEW or own.lead.promise_at <= now:
         return ""
     by = N_("by %(time)s on %(day)s %(zone)s")
-    said = translate(by, spoken, **_moment_parts(own.lead.promise_at, own.zone, spoken))
-    return translate(N_("A person will be in touch with you %(promise)s."), spoken, promise=said)
+    phrase = translate(by, language, **_moment_parts(own.lead.promise_at, own.zone, language))
+    return translate(N_("A person will be in touch with you %(promise)s."), language, promise=phrase)
 
 
-def moment_phrase(msgid: str, moment: datetime, zone: str, spoken: str) -> str:
-    """A moment on the clock of `zone`, in a sentence with %(day)s, %(time)s and %(zone)s (message id)."""
-    parts = _moment_parts(moment, zone, spoken) | {"day": _date_phrase(moment, zone, spoken)}
-    return translate(msgid, spoken, **parts)
+def moment_phrase(msgid: str, moment: datetime, zone: str, language: str) -> str:
+    """The message `msgid` with %(day)s, %(time)s and %(zone)s of `moment` on the clock of `zone`."""
+    parts = _moment_parts(moment, zone, language) | {"day": _date_phrase(moment, zone, language)}
+    return translate(msgid, language, **parts)
 
 
-def _moment_parts(moment: datetime, zone: str, spoken: str) -> dict[str, str]:
-    there = local(moment, zone)
+def _moment_parts(moment: datetime, zone: str, language: str) -> dict[str, str]:
+    local_time = local(moment, zone)
     return {
-        "day": promise.day_phrase(there, spoken),
-        "time": promise.clock_phrase(there, spoken),
-        "zone": translate(names_of_zone(zone).bracket, spoken),
+        "day": promise.day_phrase(local_time, language),
+        "time": promise.clock_phrase(local_time, language),
+        "zone": translate(names_of_zone(zone).bracket, language),
     }
 
 
-def _date_phrase(moment: datetime, zone: str, spoken: str) -> str:
-    return format_date(local(moment, zone).date(), "long", locale=spoken)
+def _date_phrase(moment: datetime, zone: str, language: str) -> str:
+    return format_date(local(moment, zone).date(), "long", locale=language)
 
 
-NOT_YOURS = N_("This is not the number or address of this request. Leave it empty for a partly hidden copy.")
-NOTHING = N_("None.")
-STATUSES = {
+WRONG_ADDRESS = N_(
+    "This is not the number or address of this request. Leave it empty for a partly hidden copy."
+)
+NO_ROWS = N_("None.")
+STATUS_SENTENCES = {
     LeadStatus.NEW: N_("Waiting for our first call or message"),
     LeadStatus.TRYING: N_("We have tried to reach you"),
     LeadStatus.BOOKED: N_("A consultation is booked"),
     LeadStatus.CLOSED: N_("Closed"),
 }
-ASKING = {
+ASKING_FOR = {
     AskingFor.SELF: N_("For yourself"),
     AskingFor.OTHER: N_("For somebody else"),
     AskingFor.PROFESSIONAL: N_("As a professional"),
@@ -156,8 +158,8 @@ HIDDEN = N_("Names, numbers and addresses are partly hidden here, in case others
 
 
 @dataclass(frozen=True)
-class ExportLine:
-    """One fact: `key` names it for computers, `label` (message id) for people; its words are theirs."""
+class ExportField:
+    """One value: `key` names it in JSON, `label` (message id) in text, where None is left out."""
 
     key: str
     label: str
@@ -165,27 +167,27 @@ class ExportLine:
 
 
 @dataclass(frozen=True)
-class ExportPart:
-    """Facts of one kind: `rows` holds one entry each; `single` when there can be only one."""
+class ExportSection:
+    """One section: a list of rows of fields, `single` if it always has exactly one row."""
 
     key: str
     title: str
-    rows: Sequence[Sequence[ExportLine]]
+    rows: Sequence[Sequence[ExportField]]
     single: bool = False
 
 
-def save_copy(
-    session: Session, *, code: str, form: ReceiptFormat, address: str, instance: Instance
+def save_data_export(
+    session: Session, *, code: str, file_format: ReceiptFormat, address: str, instance: Instance
 ) -> Receipt:
-    """The file, and one audit event before anything is opened. Raises NothingFound.
+    """The data export of the lead that `code` opens, recorded before any value is opened.
 
-    With `address` empty it is masked; else it must be the number or address of the request, and the file
-    is in full. Raises Unprocessable on `address` when it is another.
+    Masked if `address` is empty; in full if it is the number or address of the lead. Raises RequestNotFound,
+    and Unprocessable on `address` if it is another one.
     """
-    lead = self_service.find(session, code, instance=instance)
+    lead = self_service.find_by_code(session, code, instance=instance)
     full = bool(address.strip())
-    if full and not _belongs(lead, address, instance):
-        raise Unprocessable({"address": [NOT_YOURS]}, NOT_YOURS)
+    if full and not _is_contact_of(lead, address, instance):
+        raise Unprocessable({"address": [WRONG_ADDRESS]}, WRONG_ADDRESS)
     audit.record(
         session,
         Action.COPY_SAVED,
@@ -193,14 +195,18 @@ def save_copy(
         at=instance.clock(),
         actor=Actor.person(),
         about=lead.id,
-        details={"kind": form.value, "field": "full" if full else "masked"},
+        details={"kind": file_format.value, "field": "full" if full else "masked"},
     )
-    held = self_service.open_request(session, lead, instance=instance)
-    parts = _parts(session, held, reveal.own_details(session, lead, instance=instance) if full else None)
-    return (_record if form is ReceiptFormat.JSON else _text)(parts, lead, instance, full=full)
+    opened = self_service.open_request(session, lead, instance=instance)
+    sections = _sections(
+        session, opened, reveal.own_details(session, lead, instance=instance) if full else None
+    )
+    return (_write_json if file_format is ReceiptFormat.JSON else _write_text)(
+        sections, lead, instance, full=full
+    )
 
 
-def _belongs(lead: Lead, address: str, instance: Instance) -> bool:
+def _is_contact_of(lead: Lead, address: str, instance: Instance) -> bool:
     try:
         term = read_contact(address)
     except Unprocessable:
@@ -209,151 +215,149 @@ def _belongs(lead: Lead, address: str, instance: Instance) -> bool:
     return index in (lead.phone_index, lead.email_index)
 
 
-# --- gathering ----------------------------------------------------------------------------------------
-
-
-def _parts(session: Session, held: OpenedRequest, own: OwnDetails | None) -> list[ExportPart]:
-    lead, spoken = held.lead, held.lead.language
-    hold = held.hold
-    kept = (
-        [ExportLine("since", N_("Since"), hold.since), ExportLine("until", N_("Until"), hold.until)]
+def _sections(session: Session, opened: OpenedRequest, own: OwnDetails | None) -> list[ExportSection]:
+    lead, language = opened.lead, opened.lead.language
+    hold = opened.hold
+    hold_row = (
+        [ExportField("since", N_("Since"), hold.since), ExportField("until", N_("Until"), hold.until)]
         if hold
         else []
     )
     if hold and hold.erase_asked_at:
-        kept.append(ExportLine("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
+        hold_row.append(ExportField("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
     return [
-        ExportPart("request", N_("Your request"), [_request(held, own)], single=True),
-        ExportPart("consents", N_("What you agreed to"), list(_consents(session, lead, spoken))),
-        ExportPart("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, spoken))),
-        ExportPart("opened_by", N_("Who has opened it"), list(_looks(session, lead, spoken))),
-        ExportPart("notices", N_("Notices to our staff that a request waits, with nothing about you"),
+        ExportSection("request", N_("Your request"), [_request(opened, own)], single=True),
+        ExportSection("consents", N_("What you agreed to"), list(_consents(session, lead, language))),
+        ExportSection("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, language))),
+        ExportSection("opened_by", N_("Who has opened it"), list(_staff_views(session, lead, language))),
+        ExportSection("notices", N_("Notices to our staff that a request waits, with nothing about you"),
              list(_notices(session, lead))),
-        ExportPart("legal_hold", N_("Kept for a legal reason"), [kept] if kept else []),
-        ExportPart("erasure", N_("When it is erased"),
-             [[ExportLine("at", N_("At the latest"), held.kept_until)]], single=True),
+        ExportSection("legal_hold", N_("Kept for a legal reason"), [hold_row] if hold_row else []),
+        ExportSection("erasure", N_("When it is erased"),
+             [[ExportField("at", N_("At the latest"), opened.kept_until)]], single=True),
     ]  # fmt: skip
 
 
-def _request(held: OpenedRequest, own: OwnDetails | None) -> list[ExportLine]:
-    lead, spoken = held.lead, held.lead.language
-    zone = translate(names_of_zone(held.zone).phrase, spoken)
+def _request(opened: OpenedRequest, own: OwnDetails | None) -> list[ExportField]:
+    lead, language = opened.lead, opened.lead.language
+    zone = translate(names_of_zone(opened.zone).phrase, language)
     return [
-        ExportLine("reference", N_("Reference"), lead.reference),
-        ExportLine("asked_at", N_("Asked"), lead.asked_at),
-        ExportLine("language", N_("Language"), lead.language),
-        *_contact(held, own),
-        ExportLine("safe_times", N_("Safe times"), hours.windows_in_words(held.windows, spoken)),
-        ExportLine("place", N_("Where"), f"{name_of(lead.region, spoken)}, {zone}"),
-        ExportLine("status", N_("Where it stands"), translate(STATUSES[lead.status], spoken)),
-        ExportLine("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
-        ExportLine("booked_for", N_("Consultation"), lead.booked_for),
-        ExportLine("closed_at", N_("Closed"), lead.closed_at),
+        ExportField("reference", N_("Reference"), lead.reference),
+        ExportField("asked_at", N_("Asked"), lead.asked_at),
+        ExportField("language", N_("Language"), lead.language),
+        *_contact(opened, own),
+        ExportField("safe_times", N_("Safe times"), hours.windows_in_words(opened.windows, language)),
+        ExportField("place", N_("Where"), f"{name_of(lead.region, language)}, {zone}"),
+        ExportField("status", N_("Where it stands"), translate(STATUS_SENTENCES[lead.status], language)),
+        ExportField("promised_for", N_("We said that we would be in touch by"), lead.promise_at),
+        ExportField("booked_for", N_("Consultation"), lead.booked_for),
+        ExportField("closed_at", N_("Closed"), lead.closed_at),
     ]
 
 
-def _contact(held: OpenedRequest, own: OwnDetails | None) -> list[ExportLine]:
-    lead, spoken, seen = held.lead, held.lead.language, held.masked
-    stored = {True: translate(STORED, spoken), False: translate(NOT_STORED, spoken)}
+def _contact(opened: OpenedRequest, own: OwnDetails | None) -> list[ExportField]:
+    lead, language, masked = opened.lead, opened.lead.language, opened.masked
+    stored = {True: translate(STORED, language), False: translate(NOT_STORED, language)}
     asking, article = stored[bool(lead.asking_for)], stored[bool(lead.article)]
     if own:
-        asking = translate(ASKING[own.asking_for], spoken) if own.asking_for else asking
+        asking = translate(ASKING_FOR[own.asking_for], language) if own.asking_for else asking
         article = own.article or article
     return [
-        ExportLine("name", N_("Name"), own.name if own else seen.name),
-        ExportLine("phone", N_("Phone number"), own.phone if own else seen.phone),
-        ExportLine("email", N_("Email"), own.email if own else seen.email),
-        ExportLine("asking_for", N_("Who you ask for"), asking),
-        ExportLine("article", N_("Article"), article),
-        ExportLine("note", N_("Scheduling note"), held.note or None),
+        ExportField("name", N_("Name"), own.name if own else masked.name),
+        ExportField("phone", N_("Phone number"), own.phone if own else masked.phone),
+        ExportField("email", N_("Email"), own.email if own else masked.email),
+        ExportField("asking_for", N_("Who you ask for"), asking),
+        ExportField("article", N_("Article"), article),
+        ExportField("note", N_("Scheduling note"), opened.note or None),
     ]
 
 
-def _consents(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
-    for each in consent.shown(session, lead.id):
-        event, words = each.event, each.statement
+def _consents(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:
+    for each in consent.answers_of(session, lead.id):
+        event, statement = each.event, each.statement
         yield [
-            ExportLine("about", N_("About"), translate(NAMES[event.kind], spoken)),
-            ExportLine("answer", N_("Your answer"), translate(ANSWERS[event.state], spoken)),
-            ExportLine("at", N_("When"), event.at),
-            ExportLine("words", N_("The words"), words.body),
-            ExportLine("version", N_("Version"), f"{words.kind}.{words.version}.{words.language}"),
+            ExportField("about", N_("About"), translate(NAMES[event.kind], language)),
+            ExportField("answer", N_("Your answer"), translate(ANSWERS[event.state], language)),
+            ExportField("at", N_("When"), event.at),
+            ExportField("words", N_("The words"), statement.body),
+            ExportField(
+                "version", N_("Version"), f"{statement.kind}.{statement.version}.{statement.language}"
+            ),
         ]
 
 
-def _attempts(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
-    tries = select(Attempt).where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))
-    for each in session.scalars(tries.order_by(Attempt.at, Attempt.id)):
+def _attempts(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:
+    attempts = select(Attempt).where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))
+    for each in session.scalars(attempts.order_by(Attempt.at, Attempt.id)):
         yield [
-            ExportLine("at", N_("When"), each.at),
-            ExportLine("channel", N_("How"), translate(each.channel.sentence, spoken)),
-            ExportLine("outcome", N_("What came of it"), translate(each.outcome.sentence, spoken)),
+            ExportField("at", N_("When"), each.at),
+            ExportField("channel", N_("How"), translate(each.channel.sentence, language)),
+            ExportField("outcome", N_("What came of it"), translate(each.outcome.sentence, language)),
         ]
 
 
-def _looks(session: Session, lead: Lead, spoken: str) -> Iterator[list[ExportLine]]:
-    """By role, never by name (AC-16), the oldest first."""
+def _staff_views(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:
+    """Who opened the lead, oldest first: the role of the staff member, never the name."""
     events = [each for each in service.events_about(session, lead.id) if each.action in STAFF_VIEWS]
-    roles = self_service.first_roles(session, {each.actor_id for each in events if each.actor_id})
+    roles = self_service.viewer_roles(session, {each.actor_id for each in events if each.actor_id})
     for event in reversed(events):
         role = roles.get(event.actor_id) if event.actor_id else None
         yield [
-            ExportLine("at", N_("When"), event.at),
-            ExportLine("who", N_("Who"), translate(ROLES[role], spoken) if role in ROLES else None),
-            ExportLine("what", N_("What"), translate(STAFF_VIEWS[Action(event.action)], spoken)),
+            ExportField("at", N_("When"), event.at),
+            ExportField("who", N_("Who"), translate(ROLES[role], language) if role in ROLES else None),
+            ExportField("what", N_("What"), translate(STAFF_VIEWS[Action(event.action)], language)),
         ]
 
 
-def _notices(session: Session, lead: Lead) -> Iterator[list[ExportLine]]:
-    ours = select(OutboxMessage).where(OutboxMessage.lead_id == lead.id)
-    for each in session.scalars(ours.order_by(OutboxMessage.created_at, OutboxMessage.id)):
+def _notices(session: Session, lead: Lead) -> Iterator[list[ExportField]]:
+    notices = select(OutboxMessage).where(OutboxMessage.lead_id == lead.id)
+    for each in session.scalars(notices.order_by(OutboxMessage.created_at, OutboxMessage.id)):
         yield [
-            ExportLine("written_at", N_("Written"), each.created_at),
-            ExportLine("sent_at", N_("Sent"), each.sent_at),
+            ExportField("written_at", N_("Written"), each.created_at),
+            ExportField("sent_at", N_("Sent"), each.sent_at),
         ]
 
 
-# --- writing ------------------------------------------------------------------------------------------
-
-
-def _record(parts: Sequence[ExportPart], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+def _write_json(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
     head = {"created": instance.clock().isoformat(), "language": lead.language, "masked": not full}
-    words = json.dumps(head | {each.key: _plain(each) for each in parts}, indent=2, ensure_ascii=False)
-    return Receipt("copy.json", "application/json", words.encode() + b"\n")
+    content = json.dumps(
+        head | {each.key: _json_section(each) for each in sections}, indent=2, ensure_ascii=False
+    )
+    return Receipt("copy.json", "application/json", content.encode() + b"\n")
 
 
-def _plain(part: ExportPart) -> object:
+def _json_section(section: ExportSection) -> object:
     rows = [
         {line.key: line.value.isoformat() if isinstance(line.value, datetime) else line.value for line in row}
-        for row in part.rows
+        for row in section.rows
     ]
-    return rows[0] if part.single else rows
+    return rows[0] if section.single else rows
 
 
-def _text(parts: Sequence[ExportPart], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
-    spoken, zone = lead.language, self_service.zone_of(lead)
-    head = [translate(N_("Everything that %(clinic)s holds about your request"), spoken,
+def _write_text(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
+    language, zone = lead.language, self_service.zone_of(lead)
+    head = [translate(N_("Everything that %(clinic)s holds about your request"), language,
                       clinic=instance.clinic.name)]  # fmt: skip
-    head += [] if full else [translate(HIDDEN, spoken)]
-    told = [words for part in parts for words in _told(part, spoken, zone)]
-    content = "\n\n".join([*head, *told]) + "\n"
+    head += [] if full else [translate(HIDDEN, language)]
+    paragraphs = [each for section in sections for each in _text_section(section, language, zone)]
+    content = "\n\n".join([*head, *paragraphs]) + "\n"
     return Receipt("copy.txt", "text/plain; charset=utf-8", content.encode())
 
 
-def _told(part: ExportPart, spoken: str, zone: str) -> Iterator[str]:
-    title = translate(part.title, spoken)
+def _text_section(section: ExportSection, language: str, zone: str) -> Iterator[str]:
+    title = translate(section.title, language)
     yield f"{title}\n{'-' * len(title)}"
-    for row in part.rows:
+    for row in section.rows:
         yield "\n".join(
-            f"{translate(line.label, spoken)}: {_in_words(line.value, spoken, zone)}"
+            f"{translate(line.label, language)}: {_text_value(line.value, language, zone)}"
             for line in row
             if line.value is not None
         )
-    if not part.rows:
-        yield translate(NOTHING, spoken)
+    if not section.rows:
+        yield translate(NO_ROWS, language)
 
 
-def _in_words(value: str | datetime | None, spoken: str, zone: str) -> str:
+def _text_value(value: str | datetime | None, language: str, zone: str) -> str:
     if isinstance(value, datetime):
-        return moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, zone, spoken)
+        return moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, zone, language)
     return value or ""

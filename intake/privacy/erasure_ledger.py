@@ -1,9 +1,10 @@
-"""What a restored backup must forget again, and whom it must leave alone: a file outside the database.
+"""Erasure ledger: an append-only file outside the database, applied again after a backup is restored.
 
-One line for each lead that is gone, for each number or address on the do-not-contact list and what was
-lifted from it, and for each permission that a living request took back: when, which row, what. Nothing
-in it names or reaches anybody: a lead's id leads to nobody once the lead is gone, and the list holds
-keyed hashes. The file is only ever appended to.
+One line for each erased lead, each entry of the suppression list, each lifted entry, and each consent that
+was withdrawn on a lead that still exists: time, id, what happened. It holds no personal data: the id of an
+erased lead identifies no one, and the list holds keyed hashes. `mirror` copies new lines from the database;
+the `reapply_…` functions repeat an act on a lead that the restore brought back, as the service, with the
+current time (an erasure keeps its own).
 """
 
 import uuid
@@ -28,12 +29,13 @@ from intake.privacy import retention
 from intake.privacy.self_service import BY_PHONE
 
 FILE = "erasures.log"
-_INDEX = 32
+SYSTEM = Actor.system()
+_INDEX_BYTES = 32
 _STOPPED, _LIFTED, _WITHDREW = "stopped", "lifted", "withdrew"
 
 
 class LedgerEntry(NamedTuple):
-    """One line of the file. `about` is a lead, or an entry of the do-not-contact list."""
+    """One line of the file. `about` is the id of a lead or of an entry of the suppression list."""
 
     at: datetime
     about: uuid.UUID
@@ -44,53 +46,53 @@ class LedgerEntry(NamedTuple):
 
     @property
     def erased(self) -> ErasureReason | None:
-        """Why a lead is gone; None when the line is about something else."""
+        """Why the lead was erased; None if the line is no erasure."""
         return ErasureReason(self.what) if self.what in set(ErasureReason) else None
 
     @property
     def stopped(self) -> tuple[SuppressionReason, bytes] | None:
-        """Why something was put on the do-not-contact list, and its keyed hash."""
-        word, _, rest = self.what.partition(":")
-        if word != _STOPPED:
+        """Reason and blind index of a suppression, None for other lines. Raises ValueError if torn."""
+        act, _, rest = self.what.partition(":")
+        if act != _STOPPED:
             return None
         reason, _, index = rest.partition(":")
-        return SuppressionReason(reason), _whole(bytes.fromhex(index))
+        return SuppressionReason(reason), _complete_index(bytes.fromhex(index))
 
     @property
     def lifted(self) -> bool:
-        """Whether an entry was taken off the do-not-contact list."""
+        """Whether the line lifts an entry of the suppression list."""
         return self.what == _LIFTED
 
     @property
     def withdrew(self) -> Kind | None:
-        """Which permission a lead took back."""
-        word, _, kind = self.what.partition(":")
-        return Kind(kind) if word == _WITHDREW else None
+        """The kind of the withdrawn consent; None if the line is no withdrawal."""
+        act, _, kind = self.what.partition(":")
+        return Kind(kind) if act == _WITHDREW else None
 
 
 def path_of(instance: Instance) -> Path:
-    """Where the file is."""
+    """The path of the ledger in the data folder."""
     return instance.settings.data_dir / FILE
 
 
 def paths_of(instance: Instance) -> list[Path]:
-    """Where it is kept: in the data folder, and beside the backups when they have a folder."""
+    """All copies of the ledger: in the data folder and, if there is one, in the backup folder."""
     backups = instance.settings.backup_dir
     return [path_of(instance), *([Path(backups) / FILE] if backups else [])]
 
 
 def mirror(instance: Instance) -> int:
-    """Append what the files do not have yet, and wait until the disk has it. Returns how many lines.
+    """Append the missing entries to every copy, synced to disk. Returns how many lines were missing at most.
 
-    Doing it again changes nothing. A line that a power cut tore is left behind and written anew. Raises
-    OSError when a folder is away; the one in the data folder is written first.
+    Idempotent. A line torn by a power cut is ignored and written again. The data folder comes first. Raises
+    OSError when a folder is missing.
     """
     with instance.database.reading() as session:
-        lines = list(lines_of(session))
-    return max(_catch_up(path, lines) for path in paths_of(instance))
+        lines = list(ledger_entries(session))
+    return max(_append_missing(path, lines) for path in paths_of(instance))
 
 
-def _catch_up(path: Path, lines: Iterable[LedgerEntry]) -> int:
+def _append_missing(path: Path, lines: Iterable[LedgerEntry]) -> int:
     known = {(line.about, line.what) for line in read(path)}
     missing = [line for line in lines if (line.about, line.what) not in known]
     if missing:
@@ -98,79 +100,72 @@ def _catch_up(path: Path, lines: Iterable[LedgerEntry]) -> int:
     return len(missing)
 
 
-def lines_of(session: Session) -> Iterator[LedgerEntry]:
-    """What the database knows, in the order of time for each kind."""
-    for gone in session.scalars(select(Erasure).order_by(Erasure.erased_at, Erasure.lead_id)):
-        yield LedgerEntry(gone.erased_at, gone.lead_id, gone.reason.value)
+def ledger_entries(session: Session) -> Iterator[LedgerEntry]:
+    """The entries that the database has, by kind, each kind in order of time."""
+    for erasure in session.scalars(select(Erasure).order_by(Erasure.erased_at, Erasure.lead_id)):
+        yield LedgerEntry(erasure.erased_at, erasure.lead_id, erasure.reason.value)
     for entry in session.scalars(select(Suppression).order_by(Suppression.at, Suppression.id)):
         yield LedgerEntry(entry.at, entry.id, f"{_STOPPED}:{entry.reason}:{entry.contact_index.hex()}")
         if entry.lifted_at:
             yield LedgerEntry(entry.lifted_at, entry.id, _LIFTED)
-    taken_back = select(ConsentEvent).join(Lead, Lead.id == ConsentEvent.lead_id)
-    withdrawn = taken_back.where(ConsentEvent.state == State.WITHDRAWN).order_by(ConsentEvent.at)
+    events = select(ConsentEvent).join(Lead, Lead.id == ConsentEvent.lead_id)
+    withdrawn = events.where(ConsentEvent.state == State.WITHDRAWN).order_by(ConsentEvent.at)
     for event in session.scalars(withdrawn):
         yield LedgerEntry(event.at, event.lead_id, f"{_WITHDREW}:{event.kind}")
 
 
 def read(path: Path) -> list[LedgerEntry]:
-    """The whole lines of the file, in their order; none when there is no file yet."""
+    """The complete entries of the file, in order; empty if it does not exist."""
     if not path.exists():
         return []
     return parse(path.read_text(encoding="utf-8", errors="replace"))
 
 
-def parse(words: str) -> list[LedgerEntry]:
-    """The whole lines among `words`; what is torn or unknown is left out."""
-    found = (_line(each) for each in words.splitlines())
-    return [line for line in found if line]
+def parse(text: str) -> list[LedgerEntry]:
+    """The complete entries of `text`. Torn and unknown lines are left out."""
+    found = (_parse_line(each) for each in text.splitlines())
+    return [entry for entry in found if entry]
 
 
-def _line(words: str) -> LedgerEntry | None:
+def _parse_line(line: str) -> LedgerEntry | None:
     try:
-        at, about, what = words.split()
-        line = LedgerEntry(datetime.fromisoformat(at), uuid.UUID(about), what)
-        known = line.erased or line.stopped or line.lifted or line.withdrew
-        return line if known and line.at.tzinfo else None
+        at, about, what = line.split()
+        entry = LedgerEntry(datetime.fromisoformat(at), uuid.UUID(about), what)
+        known = entry.erased or entry.stopped or entry.lifted or entry.withdrew
+        return entry if known and entry.at.tzinfo else None
     except ValueError:
         return None
 
 
-def _whole(index: bytes) -> bytes:
-    """A keyed hash is 32 bytes; a torn one is none."""
-    if len(index) != _INDEX:
+def _complete_index(index: bytes) -> bytes:
+    """`index` if it is a complete blind index of 32 bytes. Raises ValueError."""
+    if len(index) != _INDEX_BYTES:
         raise ValueError
     return index
 
 
-# --- What people wished after a backup was taken, done again on the leads that a restore brought back.
-# Who acts is the service, by the ledger's copy; when is now, except for an erasure, which keeps its time.
-
-SYSTEM = Actor.system()
-
-
 def reapply_stop(session: Session, index: bytes, *, instance: Instance) -> int:
-    """End contact with every lead that carries this number or address. Returns how many."""
+    """Stop contact with every restored lead with this blind index. Returns how many were stopped."""
     leads = [
         lead
-        for lead in suppression.carrying(session, [index], None)
+        for lead in suppression.lock_leads_with_contact(session, [index], None)
         if lead.close_reason is not CloseReason.STOPPED
     ]
     for lead in leads:
-        suppression.stop_one(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
+        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
     session.flush()
     return len(leads)
 
 
 def reapply_withdrawal(session: Session, lead: Lead, kind: Kind, *, instance: Instance) -> bool:
-    """Take back one permission, with it the number or address that nothing may use any more.
+    """Withdraw one consent of a restored lead, and delete a number or address that no channel may use now.
 
-    Whoever took back the use of their details altogether has stopped all contact. False when there was
-    nothing left to take back.
+    A withdrawn consent to use of the details stops all contact. False if there was nothing to withdraw.
     """
     if kind is Kind.USE:
-        suppression.stop_one(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
+        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
         return True
-    taken_back = consent.withdraw(
+    withdrawn = consent.withdraw(
         session,
         lead_id=lead.id,
         kinds=[kind],
@@ -179,13 +174,21 @@ def reapply_withdrawal(session: Session, lead: Lead, kind: Kind, *, instance: In
         at=instance.clock(),
         keyring=instance.keyring,
     )
-    _forget_unused(session, lead)
-    if taken_back:
-        _record_reapplied(session, lead, {"consents": consent.macs(taken_back.values())}, instance)
-    return bool(taken_back)
+    _delete_unusable_contact(session, lead)
+    if withdrawn:
+        audit.record(
+            session,
+            Action.CONSENT_WITHDRAWN,
+            keyring=instance.keyring,
+            at=instance.clock(),
+            actor=SYSTEM,
+            about=lead.id,
+            details={"method": Method.MANAGE_PAGE.value, "consents": consent.macs(withdrawn.values())},
+        )
+    return bool(withdrawn)
 
 
-def _forget_unused(session: Session, lead: Lead) -> None:
+def _delete_unusable_contact(session: Session, lead: Lead) -> None:
     session.flush()
     channels = set(eligibility.contact_status(session, lead).channels)
     if Channel.EMAIL not in channels:
@@ -195,28 +198,14 @@ def _forget_unused(session: Session, lead: Lead) -> None:
     session.flush()
 
 
-def _record_reapplied(
-    session: Session, lead: Lead, details: dict[str, audit.Detail], instance: Instance
-) -> None:
-    audit.record(
-        session,
-        Action.CONSENT_WITHDRAWN,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=SYSTEM,
-        about=lead.id,
-        details={"method": Method.MANAGE_PAGE.value, **details},
-    )
-
-
-def reapply_erasure(session: Session, lead: Lead, gone: Erasure, *, instance: Instance) -> None:
-    """Destroy a lead that was erased before; who had asked for it is also left alone."""
-    if gone.reason is ErasureReason.ASKED:
+def reapply_erasure(session: Session, lead: Lead, erasure: Erasure, *, instance: Instance) -> None:
+    """Erase a restored lead again. If the person had asked for it, contact is stopped and suppressed too."""
+    if erasure.reason is ErasureReason.ASKED:
         indexes = suppression.indexes_of(lead)
         known = select(Suppression.contact_index).where(Suppression.contact_index.in_(indexes))
         missing = set(indexes) - set(session.scalars(known))
         suppression.suppress(
             session, [*missing], reason=SuppressionReason.ASKED, actor=SYSTEM, instance=instance
         )
-        suppression.stop_one(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
-    retention.delete_permanently(session, lead, gone, SYSTEM, instance)
+        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
+    retention.delete_permanently(session, lead, erasure, SYSTEM, instance)

@@ -1,6 +1,7 @@
-"""Holding a request back from retention: put, renewed, released and listed by a privacy officer (K2).
+"""Legal holds: a privacy officer places, renews, releases and lists them (promise K2).
 
-A hold keeps the record and nothing else: it opens no gate, and stop works at once as ever.
+A lead on legal hold is not erased until the hold ends. The hold allows no contact, and stopping contact
+works at once all the same.
 """
 
 import uuid
@@ -24,14 +25,14 @@ from intake.leads.claims import LeadAct
 from intake.leads.models import HoldReason, Lead, LegalHold, references_of
 from intake.privacy import retention
 
-LONGEST = timedelta(days=365)
-"""For longer than this nobody decides at once; a hold can be renewed."""
-NO_DAY = N_("Choose the last day of the hold: tomorrow at the earliest, in a year at the latest.")
+MAX_DURATION = timedelta(days=365)
+"""The longest hold that can be placed at a time; it can be renewed."""
+INVALID_LAST_DAY = N_("Choose the last day of the hold: tomorrow at the earliest, in a year at the latest.")
 
 
 @dataclass(frozen=True)
-class Holds:
-    """Every hold, the one that ends first on top; `references` and `names` by id."""
+class HoldList:
+    """All holds, the one that ends first on top; `references` by lead id, `names` by staff id."""
 
     rows: Sequence[LegalHold]
     references: Mapping[uuid.UUID, str]
@@ -47,14 +48,14 @@ def place_hold(
     member: Member,
     instance: Instance,
 ) -> LegalHold:
-    """Hold `lead` until the end of `last_day` on the clinic's clock, or renew the hold it has.
+    """Place a hold on `lead` until the end of `last_day` in the clinic's time zone, or renew it.
 
-    Raises NotAllowed, NotFound when it was erased meanwhile, and Unprocessable on `last_day`.
+    Raises NotAllowed, NotFound if the lead was erased meanwhile, and Unprocessable on `last_day`.
     """
     require(member, Permission.HOLD_LEAD)
     until = _end_of(last_day, instance)
     _lock(session, lead)
-    act, hold = LeadAct(session, lead, member, instance), models.legal_hold_of(session, lead.id)
+    act, hold = LeadAct(session, lead, member, instance), models.load_legal_hold(session, lead.id)
     if hold:
         hold.reason, hold.until, hold.put_by = reason, until, member.id
         act.record(Action.HOLD_RENEWED, reason=reason.value)
@@ -67,32 +68,32 @@ def place_hold(
 
 
 def _end_of(last_day: date | None, instance: Instance) -> datetime:
-    """The midnight that ends it. A day that is not there, is today or before, or too far off is told."""
+    """The midnight after `last_day`, in UTC. Raises Unprocessable unless it is within `MAX_DURATION`."""
     today = instance.clock().astimezone(ZoneInfo(instance.clinic.time_zone)).date()
-    if last_day is None or not today < last_day <= today + LONGEST:
-        raise Unprocessable({"last_day": [NO_DAY]}, NO_DAY)
+    if last_day is None or not today < last_day <= today + MAX_DURATION:
+        raise Unprocessable({"last_day": [INVALID_LAST_DAY]}, INVALID_LAST_DAY)
     midnight = datetime.combine(last_day + timedelta(days=1), time(), ZoneInfo(instance.clinic.time_zone))
     return midnight.astimezone(instance.clock().tzinfo)
 
 
 def _lock(session: Session, lead: Lead) -> None:
-    """Nobody erases it between our look and our word. Raises NotFound when somebody was faster."""
-    there = select(Lead.id).where(Lead.id == lead.id).with_for_update(key_share=True)
-    if session.scalar(there) is None:
+    """Lock the row of the lead, so that it is not erased meanwhile. Raises NotFound if it already is."""
+    locked = select(Lead.id).where(Lead.id == lead.id).with_for_update(key_share=True)
+    if session.scalar(locked) is None:
         raise NotFound
 
 
 def release_hold(session: Session, lead: Lead, *, member: Member, instance: Instance) -> bool:
-    """End the hold before its time; what it kept back goes now. Not held is as good as released.
+    """Release the hold early and carry out what it delayed; without a hold, nothing is changed.
 
-    Returns whether the request is gone, because the person had asked for that.
+    Returns whether the lead was erased, because the person had asked for it. Raises NotAllowed.
     """
     require(member, Permission.HOLD_LEAD)
     return retention.end_hold(session, lead.id, actor=member.actor, instance=instance)
 
 
-def list_holds(session: Session, *, member: Member, instance: Instance) -> Holds:
-    """Every hold with its request's reference, noted in the log as a count. Raises NotAllowed."""
+def list_holds(session: Session, *, member: Member, instance: Instance) -> HoldList:
+    """All holds with the references of their leads; records the number listed. Raises NotAllowed."""
     require(member, Permission.HOLD_LEAD)
     rows = session.scalars(select(LegalHold).order_by(LegalHold.until, LegalHold.lead_id)).all()
     audit.record(
@@ -104,4 +105,4 @@ def list_holds(session: Session, *, member: Member, instance: Instance) -> Holds
         details={"count": len(rows), "kind": "hold"},
     )
     references = references_of(session, {each.lead_id for each in rows})
-    return Holds(rows, references, names_of(session, {each.put_by for each in rows}))
+    return HoldList(rows, references, names_of(session, {each.put_by for each in rows}))

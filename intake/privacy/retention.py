@@ -1,8 +1,9 @@
-"""Erasing a lead for good, and ending by itself what has been kept long enough (promise K2).
+"""Retention: erases leads on request and when their time is over (promise K2).
 
-Erased means: the key is destroyed and the row is gone. What stays is the proof of consent, a keyed
-hash on the do-not-contact list where somebody asked to stop, and one line of the erasure ledger. What
-is held for a legal reason (`legal_hold.py`) waits until its hold ends.
+Erasing destroys the key of a lead and deletes its row. What remains is the proof of consent, a keyed hash on
+the suppression list if the person asked to stop, and one entry of the erasure ledger. A lead on legal hold
+(`legal_holds.py`) is erased when the hold ends. `preview` counts what is due soon, `postpone_due` delays it.
+See docs/decisions/0011-erasing.md.
 """
 
 import uuid
@@ -40,24 +41,28 @@ from intake.outbox.models import JobLease
 
 log = structlog.get_logger()
 
-ROUND = "retention"
-LEAP = timedelta(hours=48)
-"""Further than this since the last round, the clock itself has to be seen twice before it is believed."""
+JOB = "retention"
+MAX_CLOCK_STEP = timedelta(hours=48)
+"""After a longer time since the last run, the job skips one run: the system clock may be wrong."""
+POSTPONE_BY = timedelta(days=1)
+"""How far ahead the desk shows what is due, and by how much erasure is postponed at a time."""
+MAX_POSTPONEMENT = timedelta(days=7)
+"""The longest postponement in all; the privacy page names it."""
 
 Progress = Callable[[int, int], None]
 """Called after each lead with how many are done and how many there are."""
 
 
 @dataclass(frozen=True)
-class Purged:
-    """How a purge went: what is gone, and what could not be erased."""
+class PurgeResult:
+    """How many leads a purge erased, and how many it failed on."""
 
     count: int
     failed: int
 
 
 class NotErased(IntakeError):
-    """Some leads that are due could not be erased; the round tries again and health tells."""
+    """Some due leads could not be erased. The job tries again, and health checks report it."""
 
     sentence = "Some requests that are due could not be erased."
 
@@ -65,48 +70,48 @@ class NotErased(IntakeError):
 def erase(
     session: Session, lead: Lead, *, reason: ErasureReason, actor: Actor, instance: Instance
 ) -> Erasure | None:
-    """Destroy the key of `lead`, delete it with its attempts and waiting notices, and note that it is gone.
+    """Destroy the key of `lead`, delete it with its attempts and waiting notices, and record the erasure.
 
-    When somebody asked for it, all contact is stopped first: permissions taken back, number and address
-    put on the do-not-contact list. The used form token stays without its lead, so that a page sent again
-    brings nobody back. None when a legal hold keeps it: then contact is stopped all the same, and the
-    wish is carried out when the hold ends. Raises NotFound when somebody else was faster.
+    If it was asked for, all contact is stopped first: consents withdrawn, number and address suppressed. The
+    used form token stays without its lead, so that a form sent again does not restore it. Returns None if
+    the lead is on legal hold: contact is stopped all the same, and the lead is erased when the hold ends.
+    Raises NotFound if the lead was erased meanwhile.
     """
     asked = reason is ErasureReason.ASKED
-    beside = suppression.indexes_of(lead) if asked else []
-    if lead not in suppression.carrying(session, beside, lead.id, erasing=True):
+    indexes = suppression.indexes_of(lead) if asked else []
+    if lead not in suppression.lock_leads_with_contact(session, indexes, lead.id, erasing=True):
         raise NotFound
     if asked:
         method = Method.STAFF if actor.staff_id else Method.MANAGE_PAGE
         suppression.stop(session, lead, actor=actor, method=method, instance=instance)
-    hold = models.legal_hold_of(session, lead.id)
+    hold = models.load_legal_hold(session, lead.id)
     if hold:
         if asked:
-            _add_to_ledger(session, hold, actor, instance)
+            _note_erasure_request(session, hold, actor, instance)
         return None
-    gone = Erasure(lead_id=lead.id, erased_at=instance.clock(), reason=reason)
-    return delete_permanently(session, lead, gone, actor, instance)
+    erasure = Erasure(lead_id=lead.id, erased_at=instance.clock(), reason=reason)
+    return delete_permanently(session, lead, erasure, actor, instance)
 
 
-def _add_to_ledger(session: Session, hold: LegalHold, actor: Actor, instance: Instance) -> None:
-    """The law comes first; that somebody asked is kept with the hold."""
+def _note_erasure_request(session: Session, hold: LegalHold, actor: Actor, instance: Instance) -> None:
+    """Store with the hold that the person asked for erasure, and record it once."""
     if hold.erase_asked_at is None:
         hold.erase_asked_at = instance.clock()
         _record(session, Action.LEAD_ERASURE_ASKED, hold.lead_id, actor, instance)
 
 
 def delete_permanently(
-    session: Session, lead: Lead, gone: Erasure, actor: Actor, instance: Instance
+    session: Session, lead: Lead, erasure: Erasure, actor: Actor, instance: Instance
 ) -> Erasure:
-    """Destroy the key, delete the lead and what hangs on it, and note `gone` in the ledger and the log."""
+    """Destroy the key, delete the lead with its attempts and notices, and add `erasure` to ledger and log."""
     outbox.cancel(session, lead.id)
     session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))
     session.execute(delete(Attempt).where(Attempt.lead_id == lead.id))
     session.delete(lead)
-    session.add(gone)
-    _record(session, Action.LEAD_ERASED, gone.lead_id, actor, instance, reason=gone.reason.value)
+    session.add(erasure)
+    _record(session, Action.LEAD_ERASED, erasure.lead_id, actor, instance, reason=erasure.reason.value)
     session.flush()
-    return gone
+    return erasure
 
 
 def _record(
@@ -124,28 +129,28 @@ def _record(
 
 
 def end_hold(session: Session, lead_id: uuid.UUID, *, actor: Actor, instance: Instance) -> bool:
-    """End the legal hold on a lead, and do what it kept from being done; no hold, nothing to do.
+    """End the legal hold on a lead and carry out what it delayed; without a hold, nothing is changed.
 
-    A number or address that no channel may use any more goes, or the whole lead when the person had
-    asked for that. Returns whether the lead is gone.
+    Erases the lead if the person asked for it, else deletes a number or address that no channel may use any
+    more. Returns whether the lead was erased.
     """
     lead = session.get(Lead, lead_id)
-    beside = suppression.indexes_of(lead) if lead else []
-    locked = suppression.carrying(session, beside, lead_id, erasing=True)
-    hold = models.legal_hold_of(session, lead_id)
+    indexes = suppression.indexes_of(lead) if lead else []
+    locked = suppression.lock_leads_with_contact(session, indexes, lead_id, erasing=True)
+    hold = models.load_legal_hold(session, lead_id)
     if lead is None or hold is None or lead not in locked:
         return False
     session.delete(hold)
     session.flush()
     _record(session, Action.HOLD_ENDED, lead_id, actor, instance, reason=hold.reason.value)
     if hold.erase_asked_at is None:
-        _drop_what_nothing_may_use(session, lead)
+        _delete_unusable_contact(session, lead)
         return False
     erase(session, lead, reason=ErasureReason.ASKED, actor=actor, instance=instance)
     return True
 
 
-def _drop_what_nothing_may_use(session: Session, lead: Lead) -> None:
+def _delete_unusable_contact(session: Session, lead: Lead) -> None:
     channels = set(eligibility.contact_status(session, lead).channels)
     if Channel.EMAIL not in channels:
         lead.email = None
@@ -153,101 +158,89 @@ def _drop_what_nothing_may_use(session: Session, lead: Lead) -> None:
         lead.phone = None
 
 
-def due(session: Session, at: datetime) -> list[uuid.UUID]:
-    """The leads whose time is over at `at` and that no hold keeps, the longest overdue first."""
+def due_leads(session: Session, at: datetime) -> list[uuid.UUID]:
+    """The ids of leads due for erasure at `at` and not on legal hold, the longest overdue first."""
     over = select(Lead.id).where(Lead.purge_after <= at, ~models.is_on_legal_hold())
     return list(session.scalars(over.order_by(Lead.purge_after, Lead.id)))
 
 
-def purge(instance: Instance, *, on_progress: Progress | None = None) -> Purged:
-    """End the holds that are over, then erase every lead that is due, one transaction each.
+def purge(instance: Instance, *, on_progress: Progress | None = None) -> PurgeResult:
+    """End the holds that have expired, then erase every lead that is due, one transaction each.
 
-    So one bad row stops no other, and a purge that was killed goes on where it was. Raises Unavailable
-    when the database is away or full; what was erased until then stays erased.
+    So one bad row does not stop the others, and a killed purge continues where it was. `on_progress` is
+    called after each lead. Raises Unavailable when the database is unreachable or full; what was erased until
+    then stays erased.
     """
     with instance.database.reading() as session:
-        past = select(LegalHold.lead_id).where(LegalHold.until <= instance.clock())
-        over = session.scalars(past.order_by(LegalHold.until)).all()
-    ended = _each(instance, over, _end_if_over)
+        expired = select(LegalHold.lead_id).where(LegalHold.until <= instance.clock())
+        held = session.scalars(expired.order_by(LegalHold.until)).all()
+    ended = _purge_each(instance, held, _end_hold_if_expired)
     with instance.database.reading() as session:
-        leads = due(session, instance.clock())
-    erased = _each(instance, leads, _erase_if_due, on_progress)
-    return Purged(ended.count + erased.count, ended.failed + erased.failed)
+        leads = due_leads(session, instance.clock())
+    erased = _purge_each(instance, leads, _erase_if_due, on_progress)
+    return PurgeResult(ended.count + erased.count, ended.failed + erased.failed)
 
 
-def _each(
+def _purge_each(
     instance: Instance,
     lead_ids: Sequence[uuid.UUID],
     act: Callable[[Instance, uuid.UUID], bool],
     on_progress: Progress | None = None,
-) -> Purged:
-    """Do `act` on each lead; counts those that are gone by it."""
+) -> PurgeResult:
+    """Call `act` for each lead id; counts those that it erased and those that it failed on."""
     count = failed = 0
     for done, lead_id in enumerate(lead_ids, start=1):
         try:
             count += act(instance, lead_id)
         except Unavailable:
             raise
-        except Exception as wrong:  # noqa: BLE001  whatever is wrong with one row, the others are due
-            failed += _told(wrong)
+        except Exception as failure:  # noqa: BLE001  one bad row must not stop the others
+            log.error("lead_not_erased", error=type(failure).__name__)  # noqa: TRY400  it may quote a row
+            failed += 1
         if on_progress:
             on_progress(done, len(lead_ids))
-    return Purged(count, failed)
+    return PurgeResult(count, failed)
 
 
-def _end_if_over(instance: Instance, lead_id: uuid.UUID) -> bool:
+def _end_hold_if_expired(instance: Instance, lead_id: uuid.UUID) -> bool:
     with instance.database.transaction() as session:
-        hold = models.legal_hold_of(session, lead_id)
+        hold = models.load_legal_hold(session, lead_id)
         if hold is None or hold.until > instance.clock():
             return False
         return end_hold(session, lead_id, actor=Actor.system(), instance=instance)
 
 
-def _told(wrong: Exception) -> int:
-    """Only of what kind it was: its own words may quote a row."""
-    log.error("lead_not_erased", error=type(wrong).__name__)
-    return 1
-
-
 def _erase_if_due(instance: Instance, lead_id: uuid.UUID) -> bool:
-    """Look once more under the lead's lock: somebody may have erased it, or changed when it is due."""
+    """Erase the lead if, once locked, it still exists and is still due. Whether it was erased."""
     with instance.database.transaction() as session:
-        wanted = select(Lead).where(Lead.id == lead_id, Lead.purge_after <= instance.clock())
-        lead = session.scalars(wanted.with_for_update()).first()
+        due = select(Lead).where(Lead.id == lead_id, Lead.purge_after <= instance.clock())
+        lead = session.scalars(due.with_for_update()).first()
         if lead is None:
             return False
-        gone = erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
-        return gone is not None
+        erasure = erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
+        return erasure is not None
 
 
-def purge_when_sure(instance: Instance) -> int:
-    """The round: purge, unless the clock may have leapt since the round was last made.
+def purge_unless_clock_jumped(instance: Instance) -> int:
+    """The retention job: purge, unless the system clock may have jumped since the last run.
 
-    A clock that is a year ahead would erase everybody. After a leap, or a long sleep, which looks the
-    same, the round only takes note of the time; an hour later it believes it (reliability.md, J5).
-    Raises NotErased when something that is due is still there.
+    A clock that is a year ahead would erase everything. After a jump, or a long standby, which looks the
+    same, the run only stores the time; the next run, an hour later, trusts it. Returns how many leads were
+    erased. Raises NotErased if some that are due could not be.
     """
     with instance.database.reading() as session:
-        lease = session.get(JobLease, ROUND)
+        lease = session.get(JobLease, JOB)
     last = lease.ended_at if lease else None
-    if last is None or not timedelta() <= instance.clock() - last <= LEAP:
+    if last is None or not timedelta() <= instance.clock() - last <= MAX_CLOCK_STEP:
         return 0
-    found = purge(instance)
-    if found.failed:
+    result = purge(instance)
+    if result.failed:
         raise NotErased
-    return found.count
-
-
-# --- What retention is about to erase, told as counts before it happens, and putting it off by a day (K2).
-
-POSTPONED_AHEAD = timedelta(days=1)
-"""How far ahead the desk looks, and by how much erasing is put off at a time."""
-AT_MOST = timedelta(days=7)
-"""Nothing is put off beyond its time by more than this; the public page says so."""
+    return result.count
 
 
 class DueReason(StrEnum):
-    """Why a lead is due."""
+    """Why a lead is due for erasure."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -257,18 +250,18 @@ class DueReason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In words, for staff; some want `%(days)s` (message id)."""
-        return _DUE_REASONS[self]
+        """The sentence shown to staff (message id); some have `%(open_days)s` or `%(closed_days)s`."""
+        return _DUE_REASON_SENTENCES[self]
 
 
-_DUE_REASONS = {
+_DUE_REASON_SENTENCES = {
     DueReason.OPEN: N_("they came in %(open_days)s days ago"),
     DueReason.CLOSED: N_("they were closed %(closed_days)s days ago"),
     DueReason.STOPPED: N_("the person asked us to stop"),
     DueReason.WRONG_NUMBER: N_("it was the wrong number"),
     DueReason.SUPERSEDED: N_("a corrected request took their place"),
 }
-_CLOSED_BECAUSE = {
+_DUE_REASON_OF = {
     CloseReason.STOPPED: DueReason.STOPPED,
     CloseReason.WRONG_NUMBER: DueReason.WRONG_NUMBER,
     CloseReason.SUPERSEDED: DueReason.SUPERSEDED,
@@ -276,42 +269,42 @@ _CLOSED_BECAUSE = {
 
 
 @dataclass(frozen=True)
-class Preview:
-    """How many are due, by why; and how many of those whose time is over a legal hold keeps, by reason."""
+class RetentionPreview:
+    """Counts of due leads by reason, and of leads kept beyond their time by legal holds, by reason."""
 
     due: Mapping[DueReason, int]
     held: Mapping[HoldReason, int]
 
     @property
     def count(self) -> int:
-        """How many are due in all."""
+        """The number of leads that are due."""
         return sum(self.due.values())
 
     @property
     def kept(self) -> int:
-        """How many a hold keeps in all."""
+        """The number of leads kept by a legal hold."""
         return sum(self.held.values())
 
 
-def preview(session: Session, *, until: datetime) -> Preview:
-    """What a purge at `until` would erase if nothing changed before, and what holds would keep from it."""
-    counted = (
+def preview(session: Session, *, until: datetime) -> RetentionPreview:
+    """What a purge at `until` would erase if nothing changes before, and what legal holds would keep."""
+    due_counts = (
         select(Lead.status, Lead.close_reason, func.count())
         .where(Lead.purge_after <= until, ~models.is_on_legal_hold())
         .group_by(Lead.status, Lead.close_reason)
     )
     due = Counter[DueReason]()
-    for status, reason, count in session.execute(counted):
+    for status, reason, count in session.execute(due_counts):
         due[_due_reason(status, reason)] += count
-    kept = (
+    held_counts = (
         select(LegalHold.reason, func.count())
         .join(Lead, Lead.id == LegalHold.lead_id)
         .where(Lead.purge_after <= until)
         .group_by(LegalHold.reason)
     )
-    held = dict(session.execute(kept).all())
-    return Preview(
-        {why: due[why] for why in DueReason if due[why]},
+    held = dict(session.execute(held_counts).all())
+    return RetentionPreview(
+        {each: due[each] for each in DueReason if due[each]},
         {each: held[each] for each in HoldReason if each in held},
     )
 
@@ -319,43 +312,43 @@ def preview(session: Session, *, until: datetime) -> Preview:
 def _due_reason(status: LeadStatus, reason: CloseReason | None) -> DueReason:
     if status is not LeadStatus.CLOSED or reason is None:
         return DueReason.OPEN
-    return _CLOSED_BECAUSE.get(reason, DueReason.CLOSED)
+    return _DUE_REASON_OF.get(reason, DueReason.CLOSED)
 
 
 def postpone_due(session: Session, *, member: Member, instance: Instance) -> int:
-    """Give what is due within a day one day more, to look at what seems wrong; returns how many.
+    """Postpone by a day the erasure of what is due within a day, and record it; returns how many leads.
 
-    Only what ends by its time alone, and at most seven days beyond it: what somebody asked for is never
-    put off. Raises NotAllowed.
+    Only leads that are due by their age, and at most `MAX_POSTPONEMENT` beyond it: what a person asked for is
+    never postponed. Raises NotAllowed.
     """
     require(member, Permission.HOLD_LEAD)
-    now, kept = instance.clock(), instance.clinic.retention
-    by_hand = Lead.close_reason.in_(_CLOSED_BECAUSE)
-    wanted = select(Lead).where(
-        Lead.purge_after <= now + POSTPONED_AHEAD,
+    now, periods = instance.clock(), instance.clinic.retention
+    not_by_age = Lead.close_reason.in_(_DUE_REASON_OF)
+    due = select(Lead).where(
+        Lead.purge_after <= now + POSTPONE_BY,
         ~models.is_on_legal_hold(),
-        or_(Lead.close_reason.is_(None), ~by_hand),
+        or_(Lead.close_reason.is_(None), ~not_by_age),
     )
-    leads = session.scalars(wanted.order_by(Lead.id).with_for_update(key_share=True)).all()
-    later = [lead for lead in leads if _put_off(lead, max(now, lead.purge_after) + POSTPONED_AHEAD, kept)]
-    if later:
+    leads = session.scalars(due.order_by(Lead.id).with_for_update(key_share=True)).all()
+    postponed = [lead for lead in leads if _postpone(lead, max(now, lead.purge_after) + POSTPONE_BY, periods)]
+    if postponed:
         audit.record(
             session,
             Action.RETENTION_POSTPONED,
             keyring=instance.keyring,
             at=now,
             actor=member.actor,
-            details={"count": len(later)},
+            details={"count": len(postponed)},
         )
     session.flush()
-    return len(later)
+    return len(postponed)
 
 
-def _put_off(lead: Lead, until: datetime, kept: Retention) -> bool:
-    ends = lead.asked_at + timedelta(days=kept.open_days)
+def _postpone(lead: Lead, until: datetime, periods: Retention) -> bool:
+    ends = lead.asked_at + timedelta(days=periods.open_days)
     if lead.closed_at:
-        ends = min(ends, lead.closed_at + timedelta(days=kept.closed_days))
-    if until > ends + AT_MOST:
+        ends = min(ends, lead.closed_at + timedelta(days=periods.closed_days))
+    if until > ends + MAX_POSTPONEMENT:
         return False
     lead.purge_after = until
     return True

@@ -1,6 +1,8 @@
-"""Opening one's own request with the private code: whether there is one, and what it shows.
+"""Self-service: the person opens, changes, stops or erases their own lead with its private code.
 
-A code that is wrong, erased or past its time is one and the same thing here (decisions.md 16).
+The code is the only authority, without an account or further questions (promise C2). A code that is wrong
+and one whose lead is erased or past its retention date give the same answer. Every act works in the caller's
+transaction and is idempotent.
 """
 
 import uuid
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.models import Role, StaffRole
-from intake.accounts.permissions import ALLOWED, Permission
+from intake.accounts.permissions import ROLE_PERMISSIONS, Permission
 from intake.audit import Action, Actor, AuditEvent
 from intake.calling import hours
 from intake.calling.hours import Window
@@ -27,18 +29,20 @@ from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import eligibility, form, models, notes, reveal, suppression
-from intake.leads.claims import touch
-from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_of
+from intake.leads.claims import mark_changed
+from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_for_lead
 from intake.leads.models import CloseReason, ErasureReason, Lead, LeadStatus, LegalHold
-from intake.leads.reveal import Masked
+from intake.leads.reveal import MaskedContact
 from intake.privacy import retention
 from intake.security import crypto
 
-_LOOKS = (Action.LEAD_VIEWED, Action.LEAD_REVEALED)
+BY_PHONE = (Channel.CALL, Channel.TEXT)
+PERSON = Actor.person()
+_STAFF_VIEWS = (Action.LEAD_VIEWED, Action.LEAD_REVEALED)
 
 
-class NothingFound(Unprocessable):
-    """No request belongs to the code: it is wrong, erased or past its time, and nobody learns which."""
+class RequestNotFound(Unprocessable):
+    """No lead for this code (422): it is wrong, erased or past its retention date; the answer is the same."""
 
     sentence = N_("We found no request for this code. Please check each letter and figure.")
 
@@ -48,7 +52,7 @@ class NothingFound(Unprocessable):
 
 @dataclass(frozen=True)
 class ContactMethod:
-    """One channel as the person sees it: what they answered last and when, and where it leads, masked."""
+    """One channel as shown to the person: latest consent, its time, the masked number or address."""
 
     channel: Channel
     state: State | None
@@ -58,59 +62,59 @@ class ContactMethod:
 
 @dataclass(frozen=True)
 class OpenedRequest:
-    """What a right code shows. `roles`: who has looked, one role for each member of staff."""
+    """A lead opened with its private code. `roles`: of the staff who viewed it, one for each account."""
 
     lead: Lead
-    masked: Masked
-    standing: ContactStatus
+    masked: MaskedContact
+    contact_status: ContactStatus
     roles: frozenset[Role]
     note: str
     hold: LegalHold | None
 
     @property
     def kept_until(self) -> datetime:
-        """When it is erased: by its time, or when a legal hold ends that keeps it for longer."""
+        """When the lead is erased: at its retention date, or at the end of a legal hold if later."""
         return max(self.lead.purge_after, self.hold.until) if self.hold else self.lead.purge_after
 
     @property
-    def ways(self) -> tuple[ContactMethod, ...]:
-        """The channels, in our order."""
-        return tuple(self._way(each) for each in Channel)
+    def contact_methods(self) -> tuple[ContactMethod, ...]:
+        """All channels, in the order of `Channel`."""
+        return tuple(self._contact_method(each) for each in Channel)
 
-    def _way(self, channel: Channel) -> ContactMethod:
-        answer = self.standing.consents.get(CONTACT_KINDS[channel])
+    def _contact_method(self, channel: Channel) -> ContactMethod:
+        answer = self.contact_status.consents.get(CONTACT_KINDS[channel])
         state = answer.state if answer else None
-        return ContactMethod(channel, state, answer.at if answer else None, self.masked.by(channel))
+        return ContactMethod(channel, state, answer.at if answer else None, self.masked.value_for(channel))
 
     @property
     def windows(self) -> frozenset[Window]:
-        """The times they called safe."""
+        """The windows in which the person may be contacted."""
         return hours.windows_from_text(self.lead.windows)
 
     @property
     def zone(self) -> str:
-        """The zone on whose clock they are told times."""
+        """The time zone in which the person is shown times."""
         return zone_of(self.lead)
 
     @property
     def changeable(self) -> bool:
-        """Whether there is still something to change, not only to end."""
+        """Whether the lead can be changed, not only stopped and erased: it is not closed."""
         return self.lead.status is not LeadStatus.CLOSED
 
     @property
     def stopped(self) -> bool:
-        """Whether all contact has ended."""
+        """Whether all contact is stopped."""
         return self.lead.close_reason is CloseReason.STOPPED
 
 
 def zone_of(lead: Lead) -> str:
-    """The zone on whose clock the person is told times."""
+    """The time zone in which the person is shown times: the lead's, or the first of its region."""
     return lead.time_zone or zones_of(lead.region)[0]
 
 
 def view_request(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
-    """What the code opens, and one audit event that it was opened. Raises NothingFound."""
-    lead = find(session, code, instance=instance)
+    """The lead that `code` opens; records that it was opened. Raises RequestNotFound."""
+    lead = find_by_code(session, code, instance=instance)
     audit.record(
         session,
         Action.MANAGE_OPENED,
@@ -122,71 +126,61 @@ def view_request(session: Session, *, code: str, instance: Instance) -> OpenedRe
     return open_request(session, lead, instance=instance)
 
 
-def find(session: Session, code: str, *, instance: Instance) -> Lead:
-    """The request that `code` opens. One keyed hash and one look-up, whatever was typed.
+def find_by_code(session: Session, code: str, *, instance: Instance) -> Lead:
+    """The lead that `code` opens, with one keyed hash and one query for every input.
 
-    Raises NothingFound, also for a request whose time is over and that no round has erased yet; one that
-    a legal hold keeps longer stays its owner's to see.
+    Raises RequestNotFound, also for a lead past its retention date that is not purged yet, unless a legal
+    hold keeps it.
     """
-    hashed = instance.keyring.blind_index("code", crypto.read_crockford(code))
+    hashed = instance.keyring.blind_index("code", crypto.normalise_crockford(code))
     kept = or_(Lead.purge_after > instance.clock(), models.is_on_legal_hold())
     lead = session.scalars(select(Lead).where(Lead.code_hash == hashed, kept)).first()
     if lead is None:
-        raise NothingFound
+        raise RequestNotFound
     return lead
 
 
 def open_request(session: Session, lead: Lead, *, instance: Instance) -> OpenedRequest:
-    """What a right code shows of `lead` now; nothing is recorded."""
+    """The view of `lead` for the person, as it is now; records nothing."""
     session.flush()
     return OpenedRequest(
         lead=lead,
-        masked=reveal.masked(session, lead, instance=instance),
-        standing=eligibility.contact_status(session, lead),
-        roles=_roles_of_those_who_looked(session, lead),
-        hold=models.legal_hold_of(session, lead.id),
-        note=notes.of(session, lead, instance=instance),
+        masked=reveal.mask_lead(session, lead, instance=instance),
+        contact_status=eligibility.contact_status(session, lead),
+        roles=_roles_that_viewed(session, lead),
+        hold=models.load_legal_hold(session, lead.id),
+        note=notes.open_note(session, lead, instance=instance),
     )
 
 
-def _roles_of_those_who_looked(session: Session, lead: Lead) -> frozenset[Role]:
-    """Never by name (AC-16): the first role of each that lets somebody see a request."""
-    seen = select(AuditEvent.actor_id).where(AuditEvent.about == lead.id, AuditEvent.action.in_(_LOOKS))
-    return frozenset(first_roles(session, seen).values())
+def _roles_that_viewed(session: Session, lead: Lead) -> frozenset[Role]:
+    """The roles of the accounts that have viewed the lead; names are not shown to the person."""
+    viewers = select(AuditEvent.actor_id).where(
+        AuditEvent.about == lead.id, AuditEvent.action.in_(_STAFF_VIEWS)
+    )
+    return frozenset(viewer_roles(session, viewers).values())
 
 
-def first_roles(
+def viewer_roles(
     session: Session, staff: Select[uuid.UUID | None] | Collection[uuid.UUID]
 ) -> dict[uuid.UUID, Role]:
-    """The first role of each of these accounts that lets somebody see a request."""
+    """For each of these accounts its first role, in the order of `Role`, that allows viewing leads."""
     rows = session.execute(select(StaffRole.staff_id, StaffRole.role).where(StaffRole.staff_id.in_(staff)))
-    held = {(staff_id, role) for staff_id, role in rows if Permission.VIEW_LEAD in ALLOWED[role]}
-    return {staff_id: _first_role(staff_id, held) for staff_id, _ in held}
-
-
-def _first_role(staff_id: uuid.UUID, held: Collection[tuple[uuid.UUID, Role]]) -> Role:
-    return next(role for role in Role if (staff_id, role) in held)
-
-
-# --- What the private code is good for: change, stop or erase one's own request, without an account.
-# The code is the whole authority; nobody is asked who they are or why (promise C2). Every act takes
-# effect in the caller's transaction, and doing it twice is as good as once.
-
-BY_PHONE = (Channel.CALL, Channel.TEXT)
-PERSON = Actor.person()
+    viewing = {(staff_id, role) for staff_id, role in rows if Permission.VIEW_LEAD in ROLE_PERMISSIONS[role]}
+    return {staff_id: next(role for role in Role if (staff_id, role) in viewing) for staff_id, _ in viewing}
 
 
 class RequestClosed(Refused):
-    """A closed request can be stopped and erased, not changed."""
+    """The lead is closed (409): it can be stopped and erased, not changed."""
 
     sentence = N_("This request is closed, so there is nothing left to change. You can ask for a call again.")
 
 
 def stop(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
-    """End all contact at once, for every request with the same number or address. Raises NothingFound."""
-    lead = find(session, code, instance=instance)
+    """Stop all contact with every lead of the same number or address. Raises RequestNotFound."""
+    lead = find_by_code(session, code, instance=instance)
     _stop(session, lead, instance)
-    return open_request(session, _still_there(session, lead), instance=instance)
+    return open_request(session, _require_exists(session, lead), instance=instance)
 
 
 def _stop(session: Session, lead: Lead, instance: Instance) -> None:
@@ -194,65 +188,65 @@ def _stop(session: Session, lead: Lead, instance: Instance) -> None:
 
 
 def stop_by_reference(session: Session, *, reference: str, address: str, instance: Instance) -> None:
-    """The same without the code: a reference with the number or address that belongs to it.
+    """Stop all contact without the code, by a reference and the number or address of its lead.
 
-    Gives no answer, and does the same work for every input but the stop itself: one keyed hash, one
-    look-up. Who types somebody else's can end contact, and learns nothing (compliance.md, 2.3).
+    Returns nothing, and does the same work for every input except the stop itself: one keyed hash, one query.
+    Anyone who types the data of another person can stop contact with them, but learns nothing.
     """
-    term = _term(address)
+    term = _parse_address(address)
     index = instance.keyring.blind_index(term.kind.value, term.value)
-    named = Lead.reference == crypto.read_crockford(reference)
-    belonging = select(Lead).where(named, or_(Lead.phone_index == index, Lead.email_index == index))
-    lead = session.scalars(belonging).first()
+    by_reference = Lead.reference == crypto.normalise_crockford(reference)
+    matching = select(Lead).where(by_reference, or_(Lead.phone_index == index, Lead.email_index == index))
+    lead = session.scalars(matching).first()
     if lead:
         _stop(session, lead, instance)
 
 
-def _term(address: str) -> Term:
+def _parse_address(address: str) -> Term:
     try:
         return read_contact(address)
     except Unprocessable:
-        return Term(TermKind.PHONE, "")  # belongs to nobody
+        return Term(TermKind.PHONE, "")  # matches no lead
 
 
-def drop(session: Session, *, code: str, channel: Channel, instance: Instance) -> OpenedRequest:
-    """Take back one channel, with calls also voicemail; the last one is a stop. Raises NothingFound.
+def withdraw_channel(session: Session, *, code: str, channel: Channel, instance: Instance) -> OpenedRequest:
+    """Withdraw the consent to one channel (with calls also voicemail); for the last one, stop all contact.
 
-    A number or address that no channel may use any more is deleted, unless a legal hold keeps it until
-    it ends. Its keyed hash stays with the request, so that a stop by that number still finds it.
+    A number or address that no channel may use any more is deleted, on legal hold when the hold ends. Its
+    keyed hash stays, so that a stop by that number still finds the lead. Raises RequestNotFound.
     """
-    lead = _locked(session, code, instance)
-    standing = eligibility.contact_status(session, lead)
-    if standing.channels == (channel,):
+    lead = _lock_by_code(session, code, instance)
+    status = eligibility.contact_status(session, lead)
+    if status.channels == (channel,):
         _stop(session, lead, instance)
-    elif channel in standing.channels:
-        _take_back(session, lead, channel, standing, instance)
+    elif channel in status.channels:
+        _withdraw_one(session, lead, channel, status, instance)
     return open_request(session, lead, instance=instance)
 
 
-def _take_back(
-    session: Session, lead: Lead, channel: Channel, standing: ContactStatus, instance: Instance
+def _withdraw_one(
+    session: Session, lead: Lead, channel: Channel, status: ContactStatus, instance: Instance
 ) -> None:
     kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
-    touch(lead)
+    mark_changed(lead)
     withdrawn = withdraw(session, lead, kinds, instance)
-    if not models.legal_hold_of(session, lead.id):
-        _drop_value(lead, channel, standing)
+    if not models.load_legal_hold(session, lead.id):
+        _delete_unused_value(lead, channel, status)
     consents = consent.macs(withdrawn)
     record(session, Action.CONSENT_WITHDRAWN, lead, instance, channel=channel.value, consents=consents)
 
 
-def _drop_value(lead: Lead, channel: Channel, standing: ContactStatus) -> None:
+def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) -> None:
     if channel is Channel.EMAIL:
         lead.email = None
-    elif not {*standing.channels} & {*BY_PHONE} - {channel}:
+    elif not {*status.channels} & {*BY_PHONE} - {channel}:
         lead.phone = None
 
 
 def withdraw(
     session: Session, lead: Lead, kinds: Iterable[Kind], instance: Instance
 ) -> Collection[ConsentEvent]:
-    """Take back what is given among `kinds`, as the person on the manage page; the caller records the act."""
+    """Withdraw those of `kinds` that are given, as the person. The caller records the returned events."""
     return consent.withdraw(
         session,
         lead_id=lead.id,
@@ -267,69 +261,69 @@ def withdraw(
 def change_windows(
     session: Session, *, code: str, chosen: Sequence[str], instance: Instance
 ) -> OpenedRequest:
-    """Other safe times, and a new promise counted from now; the same times change nothing.
+    """Replace the contact windows and renew the promise; the same windows change nothing.
 
-    Raises NothingFound, AlreadyClosed, and Unprocessable on `windows` when none is chosen, when one is
-    unknown, or when no promise can be kept within two weeks.
+    Raises RequestNotFound, RequestClosed, and Unprocessable on `windows` if none is chosen, one is unknown,
+    or no promise can be kept within two weeks.
     """
-    lead = changeable(session, code, instance=instance)
-    wanted = _read_windows(chosen)
-    if wanted != hours.windows_from_text(lead.windows):
-        lead.windows = hours.windows_to_text(wanted)
-        promise_anew(session, lead, instance=instance)
+    lead = lock_changeable(session, code, instance=instance)
+    windows = _parse_windows(chosen)
+    if windows != hours.windows_from_text(lead.windows):
+        lead.windows = hours.windows_to_text(windows)
+        renew_promise(session, lead, instance=instance)
         record(session, Action.LEAD_CHANGED, lead, instance, field="windows")
     return open_request(session, lead, instance=instance)
 
 
-def _read_windows(chosen: Sequence[str]) -> frozenset[Window]:
+def _parse_windows(chosen: Sequence[str]) -> frozenset[Window]:
     if not chosen or not set(chosen) <= set(Window):
         raise Unprocessable({"windows": [form.WINDOWS]})
-    found = frozenset(map(Window, chosen))
-    return frozenset({Window.ANY}) if Window.ANY in found else found
+    windows = frozenset(map(Window, chosen))
+    return frozenset({Window.ANY}) if Window.ANY in windows else windows
 
 
-def promise_anew(session: Session, lead: Lead, *, instance: Instance) -> None:
-    """Count the promise from now, for what holds now. Raises NoTimeWithin14Days."""
-    lead.promise_at = promise_of(session, lead, instance=instance, since=instance.clock())
+def renew_promise(session: Session, lead: Lead, *, instance: Instance) -> None:
+    """Set a new promise, counted from now. Raises NoTimeWithin14Days."""
+    lead.promise_at = promise_for_lead(session, lead, instance=instance, since=instance.clock())
 
 
 def erase(session: Session, *, code: str, instance: Instance) -> OpenedRequest | None:
-    """Stop all contact, then destroy the request for good; what a legal hold keeps is still there.
+    """Stop all contact and erase the lead, on legal hold when the hold ends.
 
-    Returns None when it is gone, and what is held when it has to wait. Raises NothingFound.
+    Returns None if it is erased, else the lead as it is kept. Raises RequestNotFound.
     """
-    lead = find(session, code, instance=instance)
+    lead = find_by_code(session, code, instance=instance)
     try:
-        gone = retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
+        erasure = retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
     except NotFound:
-        raise NothingFound from None
-    return None if gone else open_request(session, lead, instance=instance)
+        raise RequestNotFound from None
+    return None if erasure else open_request(session, lead, instance=instance)
 
 
-def changeable(session: Session, code: str, *, instance: Instance) -> Lead:
-    """The request behind `code`, locked, if it can still be changed. Raises NothingFound, AlreadyClosed."""
-    lead = _locked(session, code, instance)
+def lock_changeable(session: Session, code: str, *, instance: Instance) -> Lead:
+    """The lead that `code` opens, locked, to be changed. Raises RequestNotFound, RequestClosed."""
+    lead = _lock_by_code(session, code, instance)
     if lead.status is LeadStatus.CLOSED:
         raise RequestClosed
     return lead
 
 
-def _locked(session: Session, code: str, instance: Instance) -> Lead:
-    lead = find(session, code, instance=instance)
-    if lead not in suppression.carrying(session, suppression.indexes_of(lead), lead.id):
-        raise NothingFound
+def _lock_by_code(session: Session, code: str, instance: Instance) -> Lead:
+    lead = find_by_code(session, code, instance=instance)
+    if lead not in suppression.lock_leads_with_contact(session, suppression.indexes_of(lead), lead.id):
+        raise RequestNotFound
     return lead
 
 
-def _still_there(session: Session, lead: Lead) -> Lead:
-    """A stop locks and reads anew; in between, another page may have erased the request."""
+def _require_exists(session: Session, lead: Lead) -> Lead:
+    """`lead` if it still exists: another page may have erased it before the stop locked it."""
     if session.scalar(select(Lead.id).where(Lead.id == lead.id)) is None:
-        raise NothingFound
+        raise RequestNotFound
     return lead
 
 
 def record(session: Session, action: Action, lead: Lead, instance: Instance, **details: Any) -> None:
-    """One audit event of the person on the manage page, with closed words only."""
+    """Append an audit event of the person on the manage page. `details` hold no free text."""
     audit.record(
         session,
         action,

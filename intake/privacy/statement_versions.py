@@ -1,4 +1,4 @@
-"""Every wording of every statement, and how many leads that still exist stand on each."""
+"""All versions of the consent statements, with the number of existing leads whose consent each one covers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from intake.leads.models import Lead
 
 
 @dataclass(frozen=True)
-class Wording:
-    """One wording. `since` is when the first answer to it came in, None when nobody has answered it yet.
+class StatementVersion:
+    """One version of a statement. `since`: time of the first answer to it, None without any.
 
-    `standing`: how many leads that still exist have said yes to it and not taken that back.
+    `consenting_leads`: how many existing leads have a consent to it that is not withdrawn.
     """
 
     kind: Kind
@@ -27,64 +27,73 @@ class Wording:
     body: str
     in_force: bool
     since: datetime | None
-    standing: int
+    consenting_leads: int
 
 
 @dataclass(frozen=True)
-class History:
-    """The wordings of one statement in one language, the newest first; the first is in force."""
+class StatementHistory:
+    """The versions of one statement in one language, newest first; the first is in force."""
 
     kind: Kind
     language: str
-    wordings: Sequence[Wording]
+    versions: Sequence[StatementVersion]
 
     @property
     def name(self) -> str:
-        """A name for a place on a page."""
+        """An id for the section of the page."""
         return f"{self.kind}-{self.language}"
 
 
-def histories(session: Session, *, statements: Statements, languages: Iterable[str]) -> list[History]:
-    """Every statement in every language with all its wordings, from the folder and from the database.
+def statement_histories(
+    session: Session, *, statements: Statements, languages: Iterable[str]
+) -> list[StatementHistory]:
+    """The history of every statement in every language, from the statement files and the database.
 
-    A wording that is only in the database was shown once: its file is gone, or a value of the clinic that
-    stands in it has changed since.
+    A version that is only in the database was shown earlier: its file has been removed, or a value of the
+    clinic configuration in its text has changed since.
     """
-    standing, since = _standing(session), _since(session)
+    consenting_leads, since = _consenting_leads(session), _first_answers(session)
     bodies = _bodies(session, statements)
     found = []
     for kind in Kind:
         for language in languages:
-            now = statements.in_force(language)[kind].digest
-            every = [
-                Wording(
-                    kind, version, language, digest, body, digest == now, since.get(digest), standing[digest]
+            in_force = statements.in_force(language)[kind].digest
+            versions = [
+                StatementVersion(
+                    kind,
+                    version,
+                    language,
+                    digest,
+                    body,
+                    digest == in_force,
+                    since.get(digest),
+                    consenting_leads[digest],
                 )
-                for digest, (there, version, spoken, body) in bodies.items()
-                if (there, spoken) == (kind, language)
+                for digest, (its_kind, version, its_language, body) in bodies.items()
+                if (its_kind, its_language) == (kind, language)
             ]
-            found.append(History(kind, language, sorted(every, key=_order, reverse=True)))
+            found.append(StatementHistory(kind, language, sorted(versions, key=_sort_key, reverse=True)))
     return found
 
 
-def _order(wording: Wording) -> tuple[bool, int, float]:
-    """What is in force stands first, then by version, then by when it came into use."""
-    return wording.in_force, wording.version, wording.since.timestamp() if wording.since else 0.0
+def _sort_key(version: StatementVersion) -> tuple[bool, int, float]:
+    """Order by: in force, version, first use."""
+    return version.in_force, version.version, version.since.timestamp() if version.since else 0.0
 
 
 def _bodies(session: Session, statements: Statements) -> dict[str, tuple[Kind, int, str, str]]:
-    there = {each.digest: (each.kind, each.version, each.language, each.body) for each in statements.every}
-    shown = session.scalars(select(ConsentStatement))
-    return there | {each.digest: (each.kind, each.version, each.language, each.body) for each in shown}
+    in_files = {each.digest: (each.kind, each.version, each.language, each.body) for each in statements.every}
+    stored = session.scalars(select(ConsentStatement))
+    return in_files | {each.digest: (each.kind, each.version, each.language, each.body) for each in stored}
 
 
-def _since(session: Session) -> Mapping[str, datetime]:
+def _first_answers(session: Session) -> Mapping[str, datetime]:
     first = select(ConsentEvent.statement, func.min(ConsentEvent.at)).group_by(ConsentEvent.statement)
     return dict(session.execute(first).all())
 
 
-def _standing(session: Session) -> Counter[str]:
-    """Of each lead and kind the newest answer decides; at the same moment a withdrawal does."""
+def _consenting_leads(session: Session) -> Counter[str]:
+    """Consents by statement digest. The newest answer of a lead counts; of two at one time, a withdrawal."""
     newest = (
         select(
             ConsentEvent.statement,
@@ -94,10 +103,10 @@ def _standing(session: Session) -> Counter[str]:
                 partition_by=(ConsentEvent.lead_id, ConsentEvent.kind),
                 order_by=(ConsentEvent.at.desc(), (ConsentEvent.state == State.WITHDRAWN).desc()),
             )
-            .label("place"),
+            .label("rank"),
         )
         .join(Lead, Lead.id == ConsentEvent.lead_id)
         .subquery()
     )
-    given = select(newest.c.statement, func.count()).where(newest.c.place == 1, newest.c.state == State.GIVEN)
+    given = select(newest.c.statement, func.count()).where(newest.c.rank == 1, newest.c.state == State.GIVEN)
     return Counter(dict(session.execute(given.group_by(newest.c.statement)).all()))

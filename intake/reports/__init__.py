@@ -1,1 +1,1 @@
-"""Numbers about the work and their pictures: counts, never persons, and never who on the staff did what."""
+"""Statistics, their charts, and the evidence report: counts only, never by person or staff member."""

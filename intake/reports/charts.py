@@ -1,6 +1,8 @@
-"""Where everything stands in a picture: lengths in units of the drawing, rounded, ready to be printed.
+"""Geometry of the charts of the statistics page: coordinates and lengths in SVG user units, rounded.
 
-No words and no markup: a template draws what is here. All drawings are WIDTH wide.
+No text and no markup: templates/desk/_figures.html draws it. Every chart is WIDTH wide. The charts are
+columns (requests per day), curves (time to first contact, by week), horizontal bars (named counts) and a
+heat map (hour by weekday).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,19 +11,26 @@ from datetime import date, timedelta
 from math import ceil
 
 from intake.calling.availability import DAY
-from intake.reports.statistics import HOURS, WEEKDAYS, Waits
+from intake.reports.statistics import HOURS, WEEKDAYS, WaitTimes
 
 WIDTH, TOP, BOTTOM, LEFT = 560, 18, 190, 28
 LINES = 4
-"""Lines of the grid above zero, at most."""
+"""Most grid lines above zero."""
 TICK, EDGE = 66, 24
 """Room for one date under the axis, and half of it at the right edge."""
 SATURDAY = 5
+_CURVE_LEFT, _CURVE_RIGHT = 60, 426
+_LABEL_HEIGHT, _LABEL_LOWEST = 30, BOTTOM - 16
+"""Room for the name of a curve with its last value below it, and the greatest y of the lower name."""
+_NAMES, _LONGEST, _ROW, _BAR = 178, 320, 25, 16
+"""Horizontal bars: x of the bars, length of the longest, height of a row, height of a bar."""
+_LEVELS, _CORNER, _HEAD, _CELL, _PITCH = 4, 36, 20, 20.3, 21.83
+"""Heat map: shades, x of the first cell, y of the first row, width of a cell, distance between cells."""
 
 
 @dataclass(frozen=True)
-class ChartLine:
-    """One line of the grid: how high, and for which count."""
+class GridLine:
+    """A horizontal grid line: its y and its value."""
 
     y: float
     value: int
@@ -29,25 +38,25 @@ class ChartLine:
 
 @dataclass(frozen=True)
 class Axis:
-    """Counts from 0 at BOTTOM to `top` at TOP."""
+    """A vertical axis from 0 at BOTTOM to `top` at TOP."""
 
     top: int
     step: int
 
     @classmethod
     def over(cls, most: int, *, steps: Iterator[int]) -> "Axis":
-        """The finest axis with at most LINES lines that reaches `most`."""
+        """The finest axis that reaches `most` with at most LINES lines above zero."""
         step = next(each for each in steps if each * LINES >= most)
         return cls(step * max(1, ceil(most / step)), step)
 
     def y(self, value: float) -> float:
-        """How high a value stands."""
+        """The y of a value."""
         return round(BOTTOM - (BOTTOM - TOP) * value / self.top, 1)
 
     @property
-    def lines(self) -> list[ChartLine]:
-        """The grid from 0 up."""
-        return [ChartLine(self.y(value), value) for value in range(0, self.top + 1, self.step)]
+    def lines(self) -> list[GridLine]:
+        """The grid lines, from 0 up."""
+        return [GridLine(self.y(value), value) for value in range(0, self.top + 1, self.step)]
 
 
 def _round_steps() -> Iterator[int]:
@@ -66,12 +75,9 @@ def _clock_steps() -> Iterator[int]:
         step *= 2
 
 
-# --- requests per day --------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Column:
-    """One day. `weekend` is drawn pale, `named` has its date below, `most` its count above."""
+    """One day. `weekend` is drawn pale, `labelled` has its date below, `most` its count above."""
 
     day: date
     count: int
@@ -81,33 +87,35 @@ class Column:
     height: float
     middle: float
     weekend: bool
-    named: bool
+    labelled: bool
     most: bool
 
 
 @dataclass(frozen=True)
-class Columns:
-    """A column for each day."""
+class ColumnChart:
+    """Columns, one per day, with their grid."""
 
-    grid: Sequence[ChartLine]
+    grid: Sequence[GridLine]
     columns: Sequence[Column]
 
 
-def columns(per_day: Mapping[date, int]) -> Columns:
-    """At least one day, in order."""
+def columns(per_day: Mapping[date, int]) -> ColumnChart:
+    """Chart of at least one day, in order."""
     most = max(per_day.values())
     axis, slot = Axis.over(most, steps=_round_steps()), (WIDTH - LEFT) / len(per_day)
     every = ceil(TICK / slot)
     first_most = next(day for day, count in per_day.items() if count == most)
     drawn = [
-        _column(day, count, axis, LEFT + slot * place, slot, named=place % every == 0, most=day == first_most)
-        for place, (day, count) in enumerate(per_day.items())
+        _column(
+            day, count, axis, LEFT + slot * index, slot, labelled=index % every == 0, most=day == first_most
+        )
+        for index, (day, count) in enumerate(per_day.items())
     ]
-    return Columns(axis.lines, drawn)
+    return ColumnChart(axis.lines, drawn)
 
 
 def _column(
-    day: date, count: int, axis: Axis, left: float, slot: float, *, named: bool, most: bool
+    day: date, count: int, axis: Axis, left: float, slot: float, *, labelled: bool, most: bool
 ) -> Column:
     width, middle, y = min(slot * 0.8, 40), left + slot / 2, axis.y(count)
     return Column(
@@ -119,21 +127,14 @@ def _column(
         height=round(BOTTOM - y, 1),
         middle=round(middle, 1),
         weekend=day.weekday() >= SATURDAY,
-        named=named and middle <= WIDTH - EDGE,
+        labelled=labelled and middle <= WIDTH - EDGE,
         most=most and count > 0,
     )
 
 
-# --- time to first contact ---------------------------------------------------------------------------
-
-_FROM, _TO = 60, 426
-_APART, _LOWEST = 30, BOTTOM - 16
-"""Room for the name of a line with its last value below it, and how low the lower name may stand."""
-
-
 @dataclass(frozen=True)
 class Point:
-    """One week's value."""
+    """The value of one week."""
 
     x: float
     y: float
@@ -141,7 +142,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line through the weeks. `path` breaks where a week has no value; at `name_y` stands its name."""
+    """A line over the weeks. `path` (SVG) breaks at weeks without a value; `name_y` is the y of its name."""
 
     path: str
     points: Sequence[Point]
@@ -151,39 +152,42 @@ class Curve:
 
 @dataclass(frozen=True)
 class Tick:
-    """A week with its date under the axis."""
+    """A date label under the axis."""
 
     x: float
     monday: date
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The median and the time within which nine of ten were contacted, by week."""
+class CurveChart:
+    """Time to first contact by week: the median and the ninth decile."""
 
-    grid: Sequence[ChartLine]
+    grid: Sequence[GridLine]
     median: Curve
-    ninth: Curve
+    ninth_decile: Curve
     ticks: Sequence[Tick]
 
 
-def curves(by_week: Mapping[date, Waits]) -> Curves:
-    """At least one week. The grid counts minutes."""
+def curves(by_week: Mapping[date, WaitTimes]) -> CurveChart:
+    """Chart of at least one week. The grid values are minutes."""
     mondays = list(by_week)
     weeks = (mondays[-1] - mondays[0]) // (DAY * WEEKDAYS)
-    places = {monday: (monday - mondays[0]) // (DAY * WEEKDAYS) for monday in mondays}
-    xs = [round(_FROM + (_TO - _FROM) * (places[each] / weeks if weeks else 1), 1) for each in mondays]
-    most = max(ceil(each.ninth / timedelta(minutes=1)) for each in by_week.values())
+    offsets = {monday: (monday - mondays[0]) // (DAY * WEEKDAYS) for monday in mondays}
+    xs = [
+        round(_CURVE_LEFT + (_CURVE_RIGHT - _CURVE_LEFT) * (offsets[each] / weeks if weeks else 1), 1)
+        for each in mondays
+    ]
+    most = max(ceil(each.ninth_decile / timedelta(minutes=1)) for each in by_week.values())
     axis = Axis.over(most, steps=_clock_steps())
     median = [each.median for each in by_week.values()]
-    ninth = [each.ninth for each in by_week.values()]
-    high = min(_y(axis, ninth[-1]), _LOWEST - _APART)
-    low = min(max(_y(axis, median[-1]), high + _APART), _LOWEST)
-    gaps = {place for place, monday in enumerate(mondays) if monday - DAY * WEEKDAYS not in by_week}
-    return Curves(
+    ninth = [each.ninth_decile for each in by_week.values()]
+    high = min(_y(axis, ninth[-1]), _LABEL_LOWEST - _LABEL_HEIGHT)
+    low = min(max(_y(axis, median[-1]), high + _LABEL_HEIGHT), _LABEL_LOWEST)
+    gaps = {index for index, monday in enumerate(mondays) if monday - DAY * WEEKDAYS not in by_week}
+    return CurveChart(
         grid=axis.lines,
         median=_curve(xs, median, axis, gaps, name_y=low),
-        ninth=_curve(xs, ninth, axis, gaps, name_y=high),
+        ninth_decile=_curve(xs, ninth, axis, gaps, name_y=high),
         ticks=list(_ticks(mondays, xs)),
     )
 
@@ -196,12 +200,12 @@ def _curve(
     xs: Sequence[float], values: Sequence[timedelta], axis: Axis, gaps: Collection[int], *, name_y: float
 ) -> Curve:
     points = [Point(x, _y(axis, value)) for x, value in zip(xs, values, strict=True)]
-    path = "".join(f"{'M' if place in gaps else 'L'}{each.x} {each.y}" for place, each in enumerate(points))
+    path = "".join(f"{'M' if index in gaps else 'L'}{each.x} {each.y}" for index, each in enumerate(points))
     return Curve(path, points, values[-1], round(name_y, 1))
 
 
 def _ticks(mondays: Sequence[date], xs: Sequence[float]) -> Iterator[Tick]:
-    """From the last week back, as many as there is room for."""
+    """Date labels from the last week back, as many as fit."""
     free = float(WIDTH)
     for monday, x in zip(reversed(mondays), reversed(xs), strict=True):
         if x <= free:
@@ -209,14 +213,9 @@ def _ticks(mondays: Sequence[date], xs: Sequence[float]) -> Iterator[Tick]:
             free = x - TICK
 
 
-# --- bars that lie, each with its name ---------------------------------------------------------------
-
-_NAMES, _LONGEST, _ROW, _BAR = 178, 320, 25, 16
-
-
 @dataclass(frozen=True)
 class Bar:
-    """One named count. `name` is a message id; `pale`: not settled yet."""
+    """A named count. `name` is a message id; `pale` marks a value that is not final."""
 
     name: str
     count: int
@@ -228,31 +227,26 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Bars below each other."""
+class BarChart:
+    """Horizontal bars, one per row."""
 
     height: int
     bars: Sequence[Bar]
 
 
-def bars(counts: Mapping[str, int], *, pale: Collection[str] = ()) -> Bars:
-    """A bar for each name (message id), in the order of `counts`."""
+def bars(counts: Mapping[str, int], *, pale: Collection[str] = ()) -> BarChart:
+    """Chart of a bar per name (message id), in the order of `counts`."""
     most = max(*counts.values(), 1)
     drawn = [
-        Bar(name, count, name in pale, _NAMES, 9 + _ROW * place, round(_LONGEST * count / most, 1), _BAR)
-        for place, (name, count) in enumerate(counts.items())
+        Bar(name, count, name in pale, _NAMES, 9 + _ROW * index, round(_LONGEST * count / most, 1), _BAR)
+        for index, (name, count) in enumerate(counts.items())
     ]
-    return Bars(_ROW * len(drawn) + 14, drawn)
-
-
-# --- hour by weekday ---------------------------------------------------------------------------------
-
-_LEVELS, _CORNER, _HEAD, _CELL, _PITCH = 4, 36, 20, 20.3, 21.83
+    return BarChart(_ROW * len(drawn) + 14, drawn)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One hour of one weekday; `level` from 0 (nobody) to 4."""
+    """One hour of one weekday; `level` from 0 (no request) to 4."""
 
     x: float
     y: float
@@ -262,23 +256,23 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Heat:
-    """Rows of cells from Monday; `darkest` is the least count that has the darkest level."""
+class HeatMap:
+    """Rows of cells from Monday; `darkest` is the least count of the darkest level."""
 
     rows: Sequence[Sequence[Cell]]
     darkest: int
     hours: Sequence[tuple[int, float]]
 
 
-def heat(by_hour: Sequence[Sequence[int]]) -> Heat:
-    """Seven days of 24 hours."""
+def heat(by_hour: Sequence[Sequence[int]]) -> HeatMap:
+    """Chart of seven days from Monday, 24 hours each."""
     top = max(_LEVELS, *(max(day) for day in by_hour))
     rows = [
         [_cell(weekday, hour, count, top) for hour, count in enumerate(day)]
         for weekday, day in enumerate(by_hour)
     ]
     hours = [(hour, round(_CORNER + _PITCH * hour, 1)) for hour in range(0, HOURS, 3)]
-    return Heat(rows, (_LEVELS - 1) * top // _LEVELS + 1, hours)
+    return HeatMap(rows, (_LEVELS - 1) * top // _LEVELS + 1, hours)
 
 
 def _cell(weekday: int, hour: int, count: int, top: int) -> Cell:

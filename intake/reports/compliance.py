@@ -1,7 +1,8 @@
-"""The evidence report: what can be shown to whoever has to judge this service, each figure with its date.
+"""The evidence report: what the service can show to an auditor, each figure with its date.
 
-One structure, made by one function: the page, the printable file and the JSON are the same report. It asks
-no other machine and verifies nothing that takes long; what was verified, it tells with its date.
+One function makes one structure: the page, the printable file and the JSON are the same report. It asks no
+other machine and runs no long verification; the last one is reported with its date. The sections on sign-in
+and on mail are here, the others in `compliance_checks`.
 """
 
 import uuid
@@ -33,37 +34,49 @@ from intake.reports.compliance_model import (
     Urgency,
     as_json,
 )
-from intake.security.crypto import Unopenable
+from intake.security.crypto import UnsealError
 
-# --- Who can sign in, and whether each of them has to give a second factor; as counts.
+__all__ = [
+    "FORMAT",
+    "ComplianceReport",
+    "Figure",
+    "FigureState",
+    "Finding",
+    "Section",
+    "Urgency",
+    "as_json",
+    "gather",
+]
+
+_URGENCIES = {State.RED: Urgency.NOW, State.AMBER: Urgency.SOON}
 
 
 def access_section(session: Session, instance: Instance) -> Section:
-    """Accounts and second factors now."""
-    now, waiting = instance.clock(), set(invitations.waiting(session))
+    """Counts of accounts, second factors and invitations."""
+    now, waiting = instance.clock(), set(invitations.pending(session))
     rows = session.scalars(select(StaffMember)).all()
-    able = [row for row in rows if row.disabled_at is None and row.id not in waiting]
+    active = [row for row in rows if row.disabled_at is None and row.id not in waiting]
     figures = [
-        _able(len(able), now),
-        _covered(sum(_works(row, instance) for row in able), len(able), now),
-        _passkeys(session, {row.id for row in able}, now),
-        _codes(session, {row.id for row in able}, now),
-        _waiting(len(waiting & {row.id for row in rows if row.disabled_at is None}), now),
+        _accounts(len(active), now),
+        _second_factors(sum(_has_second_factor(row, instance) for row in active), len(active), now),
+        _passkeys(session, {row.id for row in active}, now),
+        _recovery_codes(session, {row.id for row in active}, now),
+        _invitations(len(waiting & {row.id for row in rows if row.disabled_at is None}), now),
         _closed(sum(row.disabled_at is not None for row in rows), now),
     ]
     return Section("access", gettext("Who can sign in"), figures)
 
 
-def _works(row: StaffMember, instance: Instance) -> bool:
-    """Whether the secret of the account's authenticator app opens, without which no code is ever right."""
+def _has_second_factor(row: StaffMember, instance: Instance) -> bool:
+    """Whether the sealed TOTP secret of the account opens; without it no code can be checked."""
     try:
-        credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except Unopenable:
+        credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
+    except UnsealError:
         return False
     return True
 
 
-def _able(count: int, now: datetime) -> Figure:
+def _accounts(count: int, now: datetime) -> Figure:
     return Figure(
         name="access.accounts",
         label=gettext("Accounts that can sign in"),
@@ -74,8 +87,8 @@ def _able(count: int, now: datetime) -> Figure:
     )
 
 
-def _covered(covered: int, of: int, now: datetime) -> Figure:
-    standing = FigureState.NOT_KNOWN if not of else FigureState.GOOD if covered == of else FigureState.OPEN
+def _second_factors(covered: int, of: int, now: datetime) -> Figure:
+    state = FigureState.NOT_KNOWN if not of else FigureState.GOOD if covered == of else FigureState.OPEN
     return Figure(
         name="access.with_second_factor",
         label=gettext("… of them with a second factor"),
@@ -86,13 +99,13 @@ def _covered(covered: int, of: int, now: datetime) -> Figure:
             "code is always asked for. Counted are the accounts whose second factor can be checked."
         ),
         source=gettext("The sealed secret of each account, opened with the key in use."),
-        standing=standing,
+        state=state,
         detail=translate("%(covered)s of %(of)s", covered=covered, of=of) if of else "",
     )
 
 
-def _passkeys(session: Session, able: set[uuid.UUID], now: datetime) -> Figure:
-    with_one = set(session.scalars(select(Passkey.staff_id).distinct())) & able
+def _passkeys(session: Session, active: set[uuid.UUID], now: datetime) -> Figure:
+    with_one = set(session.scalars(select(Passkey.staff_id).distinct())) & active
     return Figure(
         name="access.with_passkey",
         label=gettext("… of them with a passkey"),
@@ -103,13 +116,13 @@ def _passkeys(session: Session, able: set[uuid.UUID], now: datetime) -> Figure:
     )
 
 
-def _codes(session: Session, able: set[uuid.UUID], now: datetime) -> Figure:
-    left = select(RecoveryCode.staff_id, func.count()).where(RecoveryCode.used_at.is_(None))
-    with_some = {row[0] for row in session.execute(left.group_by(RecoveryCode.staff_id))}
+def _recovery_codes(session: Session, active: set[uuid.UUID], now: datetime) -> Figure:
+    unused = select(RecoveryCode.staff_id, func.count()).where(RecoveryCode.used_at.is_(None))
+    with_some = {row[0] for row in session.execute(unused.group_by(RecoveryCode.staff_id))}
     return Figure(
         name="access.without_recovery_codes",
         label=gettext("… of them with no recovery code left"),
-        value=len(able - with_some),
+        value=len(active - with_some),
         at=now,
         means=gettext(
             "Who loses the second factor and has no code left needs a colleague to be let in again."
@@ -118,7 +131,7 @@ def _codes(session: Session, able: set[uuid.UUID], now: datetime) -> Figure:
     )
 
 
-def _waiting(count: int, now: datetime) -> Figure:
+def _invitations(count: int, now: datetime) -> Figure:
     return Figure(
         name="access.invitations",
         label=gettext("Invitations not taken up"),
@@ -142,17 +155,14 @@ def _closed(count: int, now: datetime) -> Figure:
     )
 
 
-# --- Whether mail arrives, as far as the mail server says so.
-
-
 def notices_section(session: Session, instance: Instance) -> Section:
-    """The last test, the last mail, the daily one, and what was refused."""
+    """The last mail test, the last accepted mails, and what was refused."""
     now = instance.clock()
-    standing = outbox.status(session, at=now)
+    status = outbox.status(session, at=now)
     daily = session.scalar(select(func.max(OutboxMessage.sent_at)).where(OutboxMessage.mail == Mail.DAILY))
     figures = [
-        _tested(audit.last(session, Action.MAIL_TESTED, keyring=instance.keyring)),
-        _accepted(
+        _mail_test(audit.last_authentic_event(session, Action.MAIL_TESTED, keyring=instance.keyring)),
+        _accepted_mail(
             daily,
             name="mail.daily_accepted",
             label=gettext("Daily mail last accepted"),
@@ -161,26 +171,26 @@ def notices_section(session: Session, instance: Instance) -> Section:
             ),
             check="daily mail",
         ),
-        _accepted(
-            standing.last_sent_at,
+        _accepted_mail(
+            status.last_sent_at,
             name="mail.last_accepted",
             label=gettext("Any mail last accepted"),
             means=gettext("The mail server took it. Whether somebody read it is not known to this service."),
             check="",
         ),
-        _refused(standing.dead, now),
+        _refused_mail(status.dead, now),
     ]
     return Section("mail", gettext("Telling staff"), figures)
 
 
-def _tested(event: AuditEvent | None) -> Figure:
-    ended = details_of(event).get("hit") if event else None
-    said = {
+def _mail_test(event: AuditEvent | None) -> Figure:
+    accepted = details_of(event).get("hit") if event else None
+    sentences = {
         True: gettext("Every recipient was accepted."),
         False: gettext("Not every recipient was accepted."),
         None: gettext("How it ended is not known.") if event else gettext("No test is on record."),
     }
-    found = {True: FigureState.GOOD, False: FigureState.OPEN, None: FigureState.NOT_KNOWN}
+    states = {True: FigureState.GOOD, False: FigureState.OPEN, None: FigureState.NOT_KNOWN}
     return Figure(
         name="mail.last_test",
         label=gettext("Last test of the mail server"),
@@ -188,12 +198,12 @@ def _tested(event: AuditEvent | None) -> Figure:
         at=event.at if event else None,
         means=gettext("A test mail was sent at once to everybody who gets the notices."),
         source=gettext("The audit log: somebody ran the command for it on the machine."),
-        standing=found[ended],
-        detail=said[ended],
+        state=states[accepted],
+        detail=sentences[accepted],
     )
 
 
-def _accepted(at: datetime | None, *, name: str, label: str, means: str, check: str) -> Figure:
+def _accepted_mail(at: datetime | None, *, name: str, label: str, means: str, check: str) -> Figure:
     return Figure(
         name=name,
         label=label,
@@ -201,13 +211,13 @@ def _accepted(at: datetime | None, *, name: str, label: str, means: str, check: 
         at=at,
         means=means,
         source=gettext("The outbox, where each mail is marked when the mail server has accepted it."),
-        standing=FigureState.TOLD if at else FigureState.NOT_KNOWN,
+        state=FigureState.INFORMATION if at else FigureState.NOT_KNOWN,
         detail="" if at else gettext("None is on record."),
         check=check,
     )
 
 
-def _refused(count: int, now: datetime) -> Figure:
+def _refused_mail(count: int, now: datetime) -> Figure:
     return Figure(
         name="mail.refused",
         label=gettext("Mail that was refused for good and not sent again"),
@@ -215,35 +225,21 @@ def _refused(count: int, now: datetime) -> Figure:
         at=now,
         means=gettext("The requests are at the desk all the same. Small numbers are told as <11."),
         source=gettext("The outbox, counted when this report was made."),
-        standing=FigureState.OPEN if count else FigureState.GOOD,
+        state=FigureState.OPEN if count else FigureState.GOOD,
         check="dead letters",
     )
 
 
-__all__ = [
-    "FORMAT",
-    "ComplianceReport",
-    "Figure",
-    "FigureState",
-    "Finding",
-    "Section",
-    "Urgency",
-    "as_json",
-    "gather",
-]
-
-_URGENT = {State.RED: Urgency.NOW, State.AMBER: Urgency.SOON}
-
-
 def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceReport:
-    """The report of this moment, in the language in use. Raises Unavailable when the database is.
+    """The report as of now, in the current language. Raises Unavailable when the database is.
 
-    `policies`: the Content-Security-Policy of the public and of the staff pages, which the doors know.
+    `policies` are the Content-Security-Policies by kind of page ("public", "staff"), which the web package
+    knows.
     """
     now, checks = instance.clock(), monitoring.run_checks(instance)
     with instance.database.reading() as session:
         sections = [
-            _doctor(checks, now),
+            _checks_section(checks, now),
             access_section(session, instance),
             compliance_checks.audit_section(session, instance),
             compliance_checks.erasure_section(session, instance),
@@ -253,7 +249,7 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceRepo
             compliance_checks.pages_section(policies, now),
             compliance_checks.statements_section(session, instance),
         ]
-    sections = [_judged(section, checks) for section in sections]
+    sections = [_apply_checks(section, checks) for section in sections]
     return ComplianceReport(
         at=now,
         clinic=instance.clinic.name,
@@ -265,12 +261,12 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceRepo
     )
 
 
-def _judged(section: Section, checks: Sequence[Check]) -> Section:
-    """A figure is not as it should be when the doctor, who knows how old it may be, says otherwise."""
-    unwell = {each.name for each in checks if each.state is not State.GREEN}
+def _apply_checks(section: Section, checks: Sequence[Check]) -> Section:
+    """Mark a known figure as open when its health check, which knows the limits, is not green."""
+    failing = {each.name for each in checks if each.state is not State.GREEN}
     figures = [
-        replace(figure, standing=FigureState.OPEN)
-        if figure.check in unwell and figure.standing is not FigureState.NOT_KNOWN
+        replace(figure, state=FigureState.OPEN)
+        if figure.check in failing and figure.state is not FigureState.NOT_KNOWN
         else figure
         for figure in section.figures
     ]
@@ -278,15 +274,15 @@ def _judged(section: Section, checks: Sequence[Check]) -> Section:
 
 
 def _findings(checks: Sequence[Check], figures: Sequence[Figure]) -> list[Finding]:
-    """What the doctor finds, the worst first, then what only this report looks at."""
-    found = [each for state in _URGENT for each in checks if each.state is state]
-    by_doctor = [
-        Finding(each.name, _URGENT[each.state], each.sentence, each.what_to_do, "intake doctor")
-        for each in found
+    """The failing health checks and the open figures without a check, the most urgent first."""
+    failing = [each for state in _URGENCIES for each in checks if each.state is state]
+    from_checks = [
+        Finding(each.name, _URGENCIES[each.state], each.sentence, each.what_to_do, "intake doctor")
+        for each in failing
     ]
-    told = {each.name for each in found}
-    more = [each for each in figures if each.standing is FigureState.OPEN and each.check not in told]
-    return sorted([*by_doctor, *map(_finding, more)], key=lambda each: list(Urgency).index(each.urgency))
+    names = {each.name for each in failing}
+    more = [each for each in figures if each.state is FigureState.OPEN and each.check not in names]
+    return sorted([*from_checks, *map(_finding, more)], key=lambda each: list(Urgency).index(each.urgency))
 
 
 def _finding(figure: Figure) -> Finding:
@@ -294,8 +290,8 @@ def _finding(figure: Figure) -> Finding:
     return Finding(figure.name, Urgency.NOW, f"{figure.label}: {value}", figure.means, "intake evidence")
 
 
-def _doctor(checks: Sequence[Check], now: datetime) -> Section:
-    looked = Figure(
+def _checks_section(checks: Sequence[Check], now: datetime) -> Section:
+    made = Figure(
         name="doctor.checks",
         label=gettext("Checks that were made"),
         value=len(checks),
@@ -312,9 +308,9 @@ def _doctor(checks: Sequence[Check], now: datetime) -> Section:
             at=None,
             means=gettext("It asks other sites, and a report asks nobody."),
             source=gettext("`intake doctor` on the machine."),
-            standing=FigureState.NOT_KNOWN,
+            state=FigureState.NOT_KNOWN,
             detail=name,
         )
-        for name in monitoring.NOT_FOR_A_PAGE
+        for name in monitoring.DOCTOR_ONLY
     ]
-    return Section("doctor", gettext("Checks of the service"), [looked, *left_out])
+    return Section("doctor", gettext("Checks of the service"), [made, *left_out])

@@ -1,4 +1,7 @@
-"""Whether what has to go goes, and whether what has to stay could be brought back."""
+"""Sections of the evidence report: erasure, backups, keys, the audit log, statements, and content policies.
+
+A key is as old as the first event that mentions it; when it was made is not known.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,7 +12,6 @@ from intake import audit, backup
 from intake.audit import Action, chain
 from intake.backup import BackupAct
 from intake.conf.settings import PREFIX
-from intake.consent.models import Kind
 from intake.core.i18n import LANGUAGES, N_, gettext, translate
 from intake.instance import Instance
 from intake.leads import key_rotation
@@ -17,36 +19,45 @@ from intake.monitoring import checks, integrity
 from intake.monitoring.checks import KeyAge
 from intake.outbox.models import JobLease
 from intake.privacy import retention, statement_versions
-from intake.privacy.statement_versions import History
+from intake.privacy.statement_versions import StatementHistory
 from intake.reports.compliance_model import Figure, FigureState, Section
 from intake.reports.statistics import SMALL, is_small
 
 GRACE = timedelta(hours=3)
-"""The purge runs every hour, and waits for one more after a start or a leap of the clock."""
+"""The purge runs every hour, and waits for one more after a start or a jump of the clock."""
 LEDGER = "mirror_ledger"
+LISTS = ("sealing_keys", "app_keys")
+"""The settings that hold several keys, the newest first."""
+OURS = ("'none'", "'self'", "data:")
+"""Sources of a Content-Security-Policy that load nothing from another origin."""
+PAGES = {"public": N_("The pages for people who ask"), "staff": N_("The pages for staff")}
+LANGUAGE_NAMES = {"en": N_("English"), "es": N_("Spanish")}
 
 
 def masked_count(count: int) -> str:
-    """A count of requests as it may leave the building: 1 to 10 is `<11` (SX-02)."""
+    """A count of requests as it may be exported.
+
+    1 to 10 is `<11`, the small-cell rule of `reports.statistics`.
+    """
     return SMALL if is_small(count) else str(count)
 
 
 def erasure_section(session: Session, instance: Instance) -> Section:
-    """The last purge, what it should have erased and has not, and the copy of the ledger."""
+    """The last purge, the leads that are overdue or under a legal hold, and the copy of the ledger."""
     now = instance.clock()
     late = retention.preview(session, until=now - GRACE)
     figures = [
-        _purged(session.get(JobLease, retention.ROUND), now),
-        _overdue(late.count, now),
-        _held(late.kept, now),
+        _last_purge(session.get(JobLease, retention.JOB), now),
+        _overdue_leads(late.count, now),
+        _under_hold(late.kept, now),
         _ledger(session.get(JobLease, LEDGER)),
     ]
     return Section("erasing", gettext("Erasing what has been kept long enough"), figures)
 
 
-def _purged(round_: JobLease | None, now: datetime) -> Figure:
-    ended = round_.succeeded_at if round_ else None
-    standing = (
+def _last_purge(lease: JobLease | None, now: datetime) -> Figure:
+    ended = lease.succeeded_at if lease else None
+    state = (
         FigureState.NOT_KNOWN if not ended else FigureState.GOOD if now - ended <= GRACE else FigureState.OPEN
     )
     return Figure(
@@ -58,12 +69,12 @@ def _purged(round_: JobLease | None, now: datetime) -> Figure:
             "Every hour the service erases the requests whose time is over, and destroys their keys."
         ),
         source=gettext("What the relay noted when the round ended."),
-        standing=standing,
+        state=state,
         detail="" if ended else gettext("No purge is on record."),
     )
 
 
-def _overdue(count: int, now: datetime) -> Figure:
+def _overdue_leads(count: int, now: datetime) -> Figure:
     return Figure(
         name="erasing.overdue",
         label=gettext("Requests that should have been erased and are still there"),
@@ -72,11 +83,11 @@ def _overdue(count: int, now: datetime) -> Figure:
         means=translate("Their time was over more than %(hours)s hours ago, and no legal hold keeps them. "
                         "Small numbers are told as <11.", hours=GRACE // timedelta(hours=1)),
         source=gettext("The last day of each request, counted when this report was made."),
-        standing=FigureState.OPEN if count else FigureState.GOOD,
+        state=FigureState.OPEN if count else FigureState.GOOD,
     )  # fmt: skip
 
 
-def _held(count: int, now: datetime) -> Figure:
+def _under_hold(count: int, now: datetime) -> Figure:
     return Figure(
         name="erasing.held",
         label=gettext("Requests that a legal hold keeps beyond their time"),
@@ -89,8 +100,8 @@ def _held(count: int, now: datetime) -> Figure:
     )
 
 
-def _ledger(round_: JobLease | None) -> Figure:
-    ended = round_.succeeded_at if round_ else None
+def _ledger(lease: JobLease | None) -> Figure:
+    ended = lease.succeeded_at if lease else None
     return Figure(
         name="erasing.ledger_copied",
         label=gettext("Ledger of erasures last copied outside the database"),
@@ -98,23 +109,23 @@ def _ledger(round_: JobLease | None) -> Figure:
         at=ended,
         means=gettext("The copy says what a restored backup has to forget again."),
         source=gettext("What the relay noted when the round ended."),
-        standing=FigureState.TOLD if ended else FigureState.NOT_KNOWN,
+        state=FigureState.INFORMATION if ended else FigureState.NOT_KNOWN,
         detail="" if ended else gettext("No copy is on record."),
     )
 
 
 def backup_section(session: Session) -> Section:
-    """The last backup, and the last one that was tried out."""
+    """The last backup, and the last successful restore test."""
     taken, tested = (backup.last_result(session, act) for act in (BackupAct.TAKEN, BackupAct.TESTED))
     figures = [
-        _done(
+        _last_success(
             taken,
             name="backups.last_taken",
             label=gettext("Last backup that was taken"),
             means=gettext("One encrypted file that holds everything but sessions. Keys are not in it."),
             check="backup",
         ),
-        _done(
+        _last_success(
             tested,
             name="backups.last_tested",
             label=gettext("Last restore test that succeeded"),
@@ -128,11 +139,13 @@ def backup_section(session: Session) -> Section:
     return Section("backups", gettext("Backups"), figures)
 
 
-def _done(row: backup.BackupRecord | None, *, name: str, label: str, means: str, check: str) -> Figure:
+def _last_success(
+    row: backup.BackupRecord | None, *, name: str, label: str, means: str, check: str
+) -> Figure:
     ended = row.succeeded_at if row else None
     failed = bool(row and row.last_error)
     good = FigureState.GOOD if ended else FigureState.NOT_KNOWN
-    said = gettext("The last try failed.") if failed else "" if ended else gettext("None is on record.")
+    detail = gettext("The last try failed.") if failed else "" if ended else gettext("None is on record.")
     return Figure(
         name=name,
         label=label,
@@ -140,27 +153,24 @@ def _done(row: backup.BackupRecord | None, *, name: str, label: str, means: str,
         at=ended,
         means=means,
         source=gettext("What was noted when it ended. What other programs save is not known here."),
-        standing=FigureState.OPEN if failed else good,
-        detail=said,
+        state=FigureState.OPEN if failed else good,
+        detail=detail,
         check=check,
     )
 
 
-# --- Since when each key is in use, and whether anything still stands on an older one.
-
-LISTS = ("sealing_keys", "app_keys")
-"""The settings that hold several keys, the newest in front."""
-
-
 def keys_section(session: Session, instance: Instance) -> Section:
-    """The age of every key as far as it is known; never a key."""
-    ages = [_age(each) for each in checks.key_ages(session, instance)]
+    """The age of every key as far as it is known, and what is still wrapped with an older one.
+
+    Never a key.
+    """
+    ages = [_key_age(each) for each in checks.key_ages(session, instance)]
     backup = [] if instance.settings.backup_key else [_no_backup_key(instance.clock())]
-    figures = [*ages, *backup, _pending(session, instance), _rotated(session, instance)]
+    figures = [*ages, *backup, _on_older_keys(session, instance), _last_rotation(session, instance)]
     return Section("keys", gettext("Keys"), figures)
 
 
-def _age(age: KeyAge) -> Figure:
+def _key_age(age: KeyAge) -> Figure:
     place = (
         gettext("In front: what is new is sealed or signed with it.") if age.first else gettext("Still read.")
     )
@@ -176,7 +186,7 @@ def _age(age: KeyAge) -> Figure:
         source=gettext(
             "The audit log, which notes each key when it is first seen, by a mark and never by the key."
         ),
-        standing=FigureState.TOLD if age.since else FigureState.NOT_KNOWN,
+        state=FigureState.INFORMATION if age.since else FigureState.NOT_KNOWN,
         detail=place if age.setting in LISTS else "",
     )
 
@@ -194,9 +204,9 @@ def _no_backup_key(now: datetime) -> Figure:
     )
 
 
-def _pending(session: Session, instance: Instance) -> Figure:
+def _on_older_keys(session: Session, instance: Instance) -> Figure:
     newest, *_ = instance.keyring.sealing_ids
-    counts = key_rotation.rows_by_key(session, instance.keyring)
+    counts = key_rotation.count_rows_by_key(session, instance.keyring)
     older = sum(counts.values()) - counts[newest]
     return Figure(
         name="keys.on_older_sealing_keys",
@@ -209,12 +219,12 @@ def _pending(session: Session, instance: Instance) -> Figure:
             key=newest,
         ),
         source=gettext("The key ids of every sealed row, counted when this report was made."),
-        standing=FigureState.OPEN if older else FigureState.GOOD,
+        state=FigureState.OPEN if older else FigureState.GOOD,
     )
 
 
-def _rotated(session: Session, instance: Instance) -> Figure:
-    event = audit.last(session, Action.KEYS_ROTATED, keyring=instance.keyring)
+def _last_rotation(session: Session, instance: Instance) -> Figure:
+    event = audit.last_authentic_event(session, Action.KEYS_ROTATED, keyring=instance.keyring)
     return Figure(
         name="keys.last_change",
         label=gettext("Last change of the sealing key"),
@@ -228,20 +238,12 @@ def _rotated(session: Session, instance: Instance) -> Figure:
     )
 
 
-# --- What stands outside anybody's word: the log's own proof, the statements, and what pages may load.
-
-OURS = ("'none'", "'self'", "data:")
-"""What a policy may name and still load nothing from anywhere else."""
-PAGES = {"public": N_("The pages for people who ask"), "staff": N_("The pages for staff")}
-SPOKEN = {"en": N_("English"), "es": N_("Spanish")}
-
-
 def audit_section(session: Session, instance: Instance) -> Section:
-    """Whether the log and the proof of consent held when they were last verified."""
-    began = audit.began(session)
+    """The last verification of the audit log and the proof of consent, and the last anchor."""
+    began = audit.oldest_event_at(session)
     figures = [
-        _verified(integrity.last_verified(session, instance)),
-        _anchored(instance),
+        _last_verification(integrity.last_verified(session, instance)),
+        _last_anchor(instance),
         Figure(
             name="audit.began",
             label=gettext("The audit log reaches back to"),
@@ -249,13 +251,13 @@ def audit_section(session: Session, instance: Instance) -> Section:
             at=began,
             means=gettext("Acts are on record from here on. Nothing can be told of the time before."),
             source=gettext("The oldest event of the log."),
-            standing=FigureState.TOLD if began else FigureState.NOT_KNOWN,
+            state=FigureState.INFORMATION if began else FigureState.NOT_KNOWN,
         ),
     ]
     return Section("audit", gettext("The audit log and the proof of consent"), figures)
 
 
-def _verified(last: integrity.Verified | None) -> Figure:
+def _last_verification(last: integrity.VerificationRecord | None) -> Figure:
     return Figure(
         name="audit.verified",
         label=gettext("Did everything hold when it was last verified?"),
@@ -269,7 +271,7 @@ def _verified(last: integrity.Verified | None) -> Figure:
             "The relay verifies once a day, and whoever may read the log at any time. How it ended stands in "
             "the log."
         ),
-        standing=FigureState.NOT_KNOWN if not last else FigureState.GOOD if last.intact else FigureState.OPEN,
+        state=FigureState.NOT_KNOWN if not last else FigureState.GOOD if last.intact else FigureState.OPEN,
         detail=translate("%(count)s events were looked at.", count=last.events)
         if last
         else gettext("No verification is on record."),
@@ -277,7 +279,7 @@ def _verified(last: integrity.Verified | None) -> Figure:
     )  # fmt: skip
 
 
-def _anchored(instance: Instance) -> Figure:
+def _last_anchor(instance: Instance) -> Figure:
     last = chain.last_anchor(instance.settings.anchor_path)
     at = last.at if last and last.authentic(instance.keyring) else None
     return Figure(
@@ -289,45 +291,43 @@ def _anchored(instance: Instance) -> Figure:
             "Such an anchor shows when the newest part of the log was cut off or put back to an older copy."
         ),
         source=gettext("The newest line of the file for anchors, with its seal checked."),
-        standing=FigureState.TOLD if at else FigureState.NOT_KNOWN,
+        state=FigureState.INFORMATION if at else FigureState.NOT_KNOWN,
         detail="" if at else gettext("No anchor with a good seal was found."),
         check="anchors",
     )  # fmt: skip
 
 
 def statements_section(session: Session, instance: Instance) -> Section:
-    """Every statement in force, by version and by the digest of its words."""
-    found = statement_versions.histories(session, statements=instance.statements, languages=LANGUAGES)
+    """Every statement in force, by version and by the digest of its text."""
+    found = statement_versions.statement_histories(
+        session, statements=instance.statements, languages=LANGUAGES
+    )
     return Section("statements", gettext("What people agree to"), [_statement(each) for each in found])
 
 
-def _statement(history: History) -> Figure:
-    now = history.wordings[0]
+def _statement(history: StatementHistory) -> Figure:
+    current = history.versions[0]
     return Figure(
         name="statements.in_force",
-        item=f"{now.kind} {now.language} v{now.version}",
+        item=f"{current.kind} {current.language} v{current.version}",
         label=translate(
             "%(kind)s, %(spoken)s, version %(version)s",
-            kind=_kind(now.kind),
-            spoken=gettext(SPOKEN[now.language]),
-            version=now.version,
+            kind=gettext(current.kind.sentence),
+            spoken=gettext(LANGUAGE_NAMES[current.language]),
+            version=current.version,
         ),
-        value=f"sha256:{now.digest}",
-        at=now.since,
+        value=f"sha256:{current.digest}",
+        at=current.since,
         means=gettext(
             "The digest is of the very words people see. The date is that of the first answer to them."
         ),
         source=gettext("The statements in the configuration folder, and the consent events."),
-        detail="" if now.since else gettext("Nobody has answered it yet."),
+        detail="" if current.since else gettext("Nobody has answered it yet."),
     )
 
 
-def _kind(kind: Kind) -> str:
-    return gettext(kind.sentence)
-
-
 def pages_section(policies: Mapping[str, str], now: datetime) -> Section:
-    """From which other origins the pages may load anything."""
+    """For each kind of page, the other origins that its Content-Security-Policy allows."""
     figures = [_policy(name, policy, now) for name, policy in policies.items()]
     return Section("pages", gettext("What the pages may load"), figures)
 
@@ -347,12 +347,12 @@ def _policy(name: str, policy: str, now: datetime) -> Figure:
             "The Content-Security-Policy of this version, which every answer carries: %(policy)s",
             policy=policy,
         ),
-        standing=FigureState.OPEN if foreign else FigureState.GOOD,
+        state=FigureState.OPEN if foreign else FigureState.GOOD,
         detail=", ".join(foreign) or gettext("None."),
     )  # fmt: skip
 
 
 def foreign_origins(policy: str) -> list[str]:
-    """What a Content-Security-Policy names that is neither nothing, nor ourselves, nor words in the page."""
-    named = [source for directive in policy.split(";") for source in directive.split()[1:]]
-    return sorted({source for source in named if source not in OURS})
+    """Sources in a Content-Security-Policy other than 'none', 'self' and data:, sorted."""
+    sources = [source for directive in policy.split(";") for source in directive.split()[1:]]
+    return sorted({source for source in sources if source not in OURS})

@@ -1,4 +1,4 @@
-"""What an evidence report is made of. Nothing in it has room for anybody's name, number or address."""
+"""The data of an evidence report, and its JSON. No field can hold a name, number or address of a person."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,22 +8,22 @@ from enum import StrEnum
 from typing import Any
 
 FORMAT = "intake-evidence-1"
-"""Names the shape of the JSON; a field that is renamed or taken away needs another number."""
+"""Identifies the JSON format; renaming or removing a field needs a new number."""
 
 Value = int | str | bool | datetime | None
 
 
 class FigureState(StrEnum):
-    """How a figure is to be read. What is not known is never as good as what is as it should be."""
+    """How to read a figure. An unknown value never counts as good."""
 
     OPEN = "open"
     NOT_KNOWN = "not_known"
     GOOD = "as_it_should_be"
-    TOLD = "for_information"
+    INFORMATION = "for_information"
 
 
 class Urgency(StrEnum):
-    """When a finding wants somebody's attention."""
+    """When staff should act on a finding."""
 
     NOW = "now"
     SOON = "soon"
@@ -31,12 +31,12 @@ class Urgency(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One thing that is known, or not.
+    """One figure of the report, with its value or without one.
 
-    `name` never changes; `item` tells figures of one name apart; `at` is the moment that the value speaks of;
-    `detail` says in words what the value leaves open; `means` and `source` are for whoever has to judge it.
-    `check`: the check of the doctor that looks at the same, so that a finding is told once. The words are in
-    the language in use when the report was made.
+    `name` never changes; `item` distinguishes figures of the same name; `at` is the moment that the value
+    applies to; `detail` adds to the value in words; `means` and `source` explain it to an auditor. `check`
+    names the health check of the same subject, so that a finding is listed once. Texts are in the language
+    of the report.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Figure:
     at: datetime | None
     means: str
     source: str
-    standing: FigureState = FigureState.TOLD
+    state: FigureState = FigureState.INFORMATION
     item: str = ""
     detail: str = ""
     check: str = ""
@@ -53,7 +53,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """Figures that belong together."""
+    """A titled group of figures."""
 
     name: str
     title: str
@@ -62,7 +62,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be, what to do about it, and who found it."""
+    """A fault: how urgent it is, what is wrong, what to do, and which command reports it."""
 
     name: str
     urgency: Urgency
@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ComplianceReport:
-    """The whole report of one moment."""
+    """A report: findings and sections as of `at`."""
 
     at: datetime
     clinic: str
@@ -90,16 +90,16 @@ class ComplianceReport:
 
     @property
     def not_known(self) -> Sequence[Figure]:
-        """The figures that nobody can tell."""
-        return [each for each in self.figures() if each.standing is FigureState.NOT_KNOWN]
+        """The figures whose value is unknown."""
+        return [each for each in self.figures() if each.state is FigureState.NOT_KNOWN]
 
 
 def as_json(report: ComplianceReport) -> str:
-    """The report for a machine; moments are ISO 8601 in UTC. docs/evidence.md lists the fields."""
-    return json.dumps(_plain(report), ensure_ascii=False, indent=2) + "\n"
+    """The report as JSON; timestamps are ISO 8601 in UTC. docs/evidence.md lists the fields."""
+    return json.dumps(_report_fields(report), ensure_ascii=False, indent=2) + "\n"
 
 
-def _plain(report: ComplianceReport) -> dict[str, Any]:
+def _report_fields(report: ComplianceReport) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "made_at": report.at.isoformat(),
@@ -110,13 +110,26 @@ def _plain(report: ComplianceReport) -> dict[str, Any]:
         "findings": [{**vars(each), "urgency": each.urgency.value} for each in report.findings],
         "not_known": [" ".join(filter(None, (each.name, each.item))) for each in report.not_known],
         "sections": [
-            {"name": each.name, "title": each.title, "figures": [_figure(one) for one in each.figures]}
+            {
+                "name": each.name,
+                "title": each.title,
+                "figures": [_figure_fields(figure) for figure in each.figures],
+            }
             for each in report.sections
         ],
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
-    value = figure.value.isoformat() if isinstance(figure.value, datetime) else figure.value
-    at = figure.at.isoformat() if figure.at else None
-    return {**vars(figure), "value": value, "at": at, "standing": figure.standing.value}
+def _figure_fields(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "label": figure.label,
+        "value": figure.value.isoformat() if isinstance(figure.value, datetime) else figure.value,
+        "at": figure.at.isoformat() if figure.at else None,
+        "means": figure.means,
+        "source": figure.source,
+        "standing": figure.state.value,
+        "item": figure.item,
+        "detail": figure.detail,
+        "check": figure.check,
+    }

@@ -1,7 +1,7 @@
-"""What became of each request, read from the audit log: slim rows, nothing sealed, nobody named.
+"""The outcome of each request in a period, read from the audit log; nothing sealed is opened.
 
-The log outlives an erasure, so a closed request does not vanish from last month's numbers. By when we
-had promised to be in touch stands in the lead alone and goes with it.
+The audit log outlives an erasure, so an erased request stays in the statistics of its month. The promised
+time of contact is a column of the lead and is erased with it.
 """
 
 import json
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from intake.audit.models import Action, AuditEvent
 from intake.calling.availability import Interval
 from intake.core.i18n import N_
-from intake.leads.history import UNDOES, taken_back
+from intake.leads.history import UNDOES, undone_positions
 from intake.leads.models import CloseReason, Lead, Outcome
 
 
@@ -36,11 +36,11 @@ class Ending(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """In a few words (message id)."""
-        return _ENDINGS[self]
+        """The label of this value (message id)."""
+        return _ENDING_LABELS[self]
 
 
-_ENDINGS = {
+_ENDING_LABELS = {
     Ending.BOOKED: N_("Booked a consultation"),
     Ending.TALKED: N_("Talked"),
     Ending.DECLINED: N_("Decided not to go on"),
@@ -60,32 +60,32 @@ _BY_REASON = {
 
 
 class PromiseResult(StrEnum):
-    """What has come of a promise."""
+    """Whether the promised time of first contact was met."""
 
     KEPT = "kept"
     BROKEN = "broken"
     LATE = "late"
-    AHEAD = "ahead"
+    NOT_DUE = "ahead"
     ENDED = "ended"
 
     @property
     def sentence(self) -> str:
-        """In a few words (message id)."""
-        return _PROMISES[self]
+        """The label of this value (message id)."""
+        return _PROMISE_LABELS[self]
 
 
-_PROMISES = {
+_PROMISE_LABELS = {
     PromiseResult.KEPT: N_("Kept"),
     PromiseResult.BROKEN: N_("Broken"),
     PromiseResult.LATE: N_("Late, still open"),
-    PromiseResult.AHEAD: N_("Not due yet"),
+    PromiseResult.NOT_DUE: N_("Not due yet"),
     PromiseResult.ENDED: N_("Ended before it was due"),
 }
 
 
 @dataclass(frozen=True)
-class Trace:
-    """One request. `promise_at` and `closed_at` are None when the lead is erased (`held` is false)."""
+class LeadOutcome:
+    """Outcome of one request. `promise_at` and `closed_at` are None when the lead is erased."""
 
     asked_at: datetime
     promise_at: datetime | None
@@ -94,41 +94,47 @@ class Trace:
     ending: Ending = Ending.OPEN
 
     @property
-    def held(self) -> bool:
-        """Whether the lead is still there."""
+    def retained(self) -> bool:
+        """True while the lead is not erased."""
         return self.promise_at is not None
 
     def promise(self, now: datetime) -> PromiseResult | None:
-        """What has come of its promise by `now`; None once the lead is erased."""
+        """State of its promise at `now`; None once the lead is erased."""
         if self.promise_at is None:
             return None
         if self.contact_at:
             return PromiseResult.KEPT if self.contact_at <= self.promise_at else PromiseResult.BROKEN
         if self.closed_at:
             return PromiseResult.ENDED if self.closed_at <= self.promise_at else PromiseResult.BROKEN
-        return PromiseResult.LATE if self.promise_at <= now else PromiseResult.AHEAD
+        return PromiseResult.LATE if self.promise_at <= now else PromiseResult.NOT_DUE
 
 
-_TOLD_BY = (*UNDOES, Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED, Action.LEAD_ERASED)
+_OUTCOME_ACTIONS = (
+    *UNDOES,
+    Action.ATTEMPT_LOGGED,
+    Action.LEAD_CLOSED,
+    Action.LEAD_STOPPED,
+    Action.LEAD_ERASED,
+)
 
 
-def traces_of(session: Session, during: Interval) -> list[Trace]:
-    """Every request that came in `during`, in two statements; corrected ones count once."""
-    asked = received(during)
-    held = asked.add_columns(AuditEvent.at, Lead.promise_at, Lead.closed_at, Lead.booked_for)
-    rows = session.execute(held.outerjoin(Lead, Lead.id == AuditEvent.about)).all()
-    traces = {
-        lead_id: Trace(at, promise_at, closed_at, ending=Ending.BOOKED if booked_for else Ending.OPEN)
+def load_outcomes(session: Session, during: Interval) -> list[LeadOutcome]:
+    """Outcomes of the requests received `during`, in two statements; a corrected request counts once."""
+    lead_ids = received_lead_ids(during)
+    with_lead = lead_ids.add_columns(AuditEvent.at, Lead.promise_at, Lead.closed_at, Lead.booked_for)
+    rows = session.execute(with_lead.outerjoin(Lead, Lead.id == AuditEvent.about)).all()
+    outcomes = {
+        lead_id: LeadOutcome(at, promise_at, closed_at, ending=Ending.BOOKED if booked_for else Ending.OPEN)
         for lead_id, at, promise_at, closed_at, booked_for in rows
     }
-    told = aliased(AuditEvent)
-    wanted = select(told.about, told.at, told.action, told.details)
-    wanted = wanted.where(told.action.in_(_TOLD_BY), told.about.in_(asked)).order_by(told.at, told.id)
-    return list(_told(traces, session.execute(wanted)).values())
+    event = aliased(AuditEvent)
+    events = select(event.about, event.at, event.action, event.details)
+    events = events.where(event.action.in_(_OUTCOME_ACTIONS), event.about.in_(lead_ids))
+    return list(_apply_events(outcomes, session.execute(events.order_by(event.at, event.id))).values())
 
 
-def received(during: Interval) -> Select[uuid.UUID | None]:
-    """The ids of the leads that came in `during`, without those that a correction took the place of."""
+def received_lead_ids(during: Interval) -> Select[uuid.UUID | None]:
+    """Query for the ids of leads received `during`, without those superseded by a correction."""
     later = aliased(AuditEvent)
     corrected = exists().where(later.about == AuditEvent.about, later.action == Action.LEAD_SUPERSEDED)
     return select(AuditEvent.about).where(
@@ -139,30 +145,37 @@ def received(during: Interval) -> Select[uuid.UUID | None]:
     )
 
 
-def _told(traces: dict[uuid.UUID | None, Trace], events: Iterable[Any]) -> Mapping[uuid.UUID | None, Trace]:
-    for lead_id, at, action, details in _standing(events):
-        trace = traces[lead_id]
-        first = at if action == Action.ATTEMPT_LOGGED else None
-        traces[lead_id] = replace(
-            trace,
-            contact_at=trace.contact_at or first,
-            ending=_ending(trace.ending, Action(action), json.loads(details)),
+def _apply_events(
+    outcomes: dict[uuid.UUID | None, LeadOutcome], events: Iterable[Any]
+) -> Mapping[uuid.UUID | None, LeadOutcome]:
+    for lead_id, at, action, details in _without_undone(events):
+        outcome = outcomes[lead_id]
+        contact_at = at if action == Action.ATTEMPT_LOGGED else None
+        outcomes[lead_id] = replace(
+            outcome,
+            contact_at=outcome.contact_at or contact_at,
+            ending=_ending(outcome.ending, Action(action), json.loads(details)),
         )
-    return traces
+    return outcomes
 
 
-def _standing(events: Iterable[Any]) -> Iterator[Any]:
-    """The events without what was undone: a slip counts nowhere."""
-    of_lead: dict[uuid.UUID | None, list[Any]] = {}
+def _without_undone(events: Iterable[Any]) -> Iterator[Any]:
+    """The events in order, without undone ones and the undo events themselves."""
+    by_lead: dict[uuid.UUID | None, list[Any]] = {}
     for event in events:
-        of_lead.setdefault(event[0], []).append(event)
-    for acts in of_lead.values():
-        gone = taken_back([action for _, _, action, _ in acts])
-        yield from (act for place, act in enumerate(acts) if place not in gone and act[2] not in UNDOES)
+        by_lead.setdefault(event[0], []).append(event)
+    for of_lead in by_lead.values():
+        undone = undone_positions([action for _, _, action, _ in of_lead])
+        yield from (
+            event for index, event in enumerate(of_lead) if index not in undone and event[2] not in UNDOES
+        )
 
 
 def _ending(before: Ending, action: Action, details: Mapping[str, str]) -> Ending:
-    """A stop counts above all, then how it was closed; tidied away, a booked consultation stays one."""
+    """The ending after one more event.
+
+    A stop outranks all, and a booked lead closed as talked stays booked.
+    """
     if action is Action.LEAD_STOPPED:
         return Ending.STOPPED
     if before not in (Ending.OPEN, Ending.BOOKED):

@@ -1,11 +1,12 @@
-"""Named limits and the counters behind them, in a file of their own (decisions.md 30).
+"""Rate limits and their counters.
 
-A counter's name is HMAC(key, date and whom it counts), so no address can be read from it, and it is
-gone after its window. Whoever stands in front of a door comes from a network: an IPv4 /24 or an IPv6
-/64, because that is what one place can change at will. If counting fails, the person gets in.
+A counter's name is an HMAC of the date, the limit and its subject, so no address can be read from it,
+and it is deleted after its window. Visitors are counted by network, an IPv4 /24 or an IPv6 /64, since
+addresses within one can be changed at will. When counting fails, the request is allowed.
 
-The counters live in `throttle.sqlite3`, one per machine, shared by all its processes. With several
-machines each counts for itself, so a limit is at most as many times as loose as there are machines.
+The counters are in `throttle.sqlite3`, one file per machine, shared by all its processes. With several
+machines each counts for itself, so the limits are looser by that factor
+(docs/decisions/0006-staff-sign-in.md).
 """
 
 import hmac
@@ -27,18 +28,18 @@ from intake.security.crypto import Keyring
 
 log = structlog.get_logger()
 
-_WAIT = 2.0
-"""Seconds to wait for other processes' counting before the person gets in uncounted."""
+_LOCK_TIMEOUT = 2.0
+"""Seconds to wait for the counters' lock before a request is allowed uncounted."""
 _V4_BITS, _V6_BITS = 24, 64
-_COUNTER = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS counter (
   name TEXT PRIMARY KEY, count INTEGER NOT NULL, ends_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID
 """
-_BY_END = "CREATE INDEX IF NOT EXISTS counter_ends_at ON counter (ends_at)"
-_TIDY = "DELETE FROM counter WHERE ends_at <= :now OR (name = :name AND ends_at > :ends)"
-"""What is over, and what a clock that had run ahead left behind."""
-_COUNT_ON = """
+_INDEX = "CREATE INDEX IF NOT EXISTS counter_ends_at ON counter (ends_at)"
+_DELETE_EXPIRED = "DELETE FROM counter WHERE ends_at <= :now OR (name = :name AND ends_at > :ends)"
+"""Deletes expired counters, and those that a clock running ahead has left behind."""
+_INCREMENT = """
 INSERT INTO counter (name, count, ends_at) VALUES (:name, :amount, :ends)
 ON CONFLICT (name) DO UPDATE SET count = count + excluded.count
 RETURNING count
@@ -47,35 +48,35 @@ RETURNING count
 
 @dataclass(frozen=True)
 class Limit:
-    """One named limit: how often in how long, counted from the first time."""
+    """A named rate limit with a fixed window that begins at the first hit."""
 
     name: str
     rate: str
 
     @property
     def item(self) -> RateLimitItem:
-        """The rate in the words of the `limits` library."""
+        """The rate, parsed by the `limits` library."""
         return parse(self.rate)
 
 
 SIGN_IN_ACCOUNT = Limit("sign_in_account", "10 per 5 minutes")
-"""Tries for one account from one network. Never for an account alone: whoever types a colleague's
-address in another place must not lock them out."""
+"""Sign-in attempts for one account from one network. Not for an account alone, or anybody could lock a
+staff member out by typing their address."""
 SIGN_IN_NETWORK = Limit("sign_in_network", "60 per 5 minutes")
-"""Tries for whatever account from one network; beyond it we do not even look."""
+"""Sign-in attempts for any account from one network; beyond it no password is checked."""
 SECOND_FACTOR = Limit("second_factor", "10 per 5 minutes")
-"""Second factors tried by one account that is signed in already."""
+"""Second factors tried by an account that is signed in."""
 PUBLIC_FORM = Limit("public_form", "30 per 10 minutes")
-"""Requests from one network; beyond it they are kept all the same, and marked."""
+"""Submitted forms from one network; beyond it they are stored all the same, and marked."""
 MANAGE_CODE = Limit("manage_code", "20 per 10 minutes")
-"""Wrong private codes from one network; a right one is never counted."""
+"""Wrong private codes from one network; a correct one is never counted."""
 STOP_REQUEST = Limit("stop_request", "20 per 10 minutes")
-"""References tried from one network to stop contact without the code."""
+"""References from one network on the page that stops contact without the private code."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether it may go on; if not, in how many seconds. `first`: this hit was the first too many."""
+    """Whether a hit is allowed, else the seconds to wait. `first`: it was the first beyond the limit."""
 
     allowed: bool
     retry_after: int = 0
@@ -90,65 +91,65 @@ class RateLimiter:
         self._clock = clock
         self._counters = Counters(path, clock=clock)
 
-    def hit(self, limit: Limit, *who: str) -> Verdict:
-        """Count once more for `who` and say whether it may go on. Never raises, never waits long."""
+    def hit(self, limit: Limit, *subject: str) -> Verdict:
+        """Count a hit of `subject`, and say whether it is within the limit. Never raises."""
         try:
-            return self._counted(limit.item, self._name(limit, who))
-        except StorageError as failed:
-            log.warning("throttle_failed", kind=limit.name, error=type(failed.storage_error).__name__)
+            return self._count(limit.item, self._name(limit, subject))
+        except StorageError as failure:
+            log.warning("throttle_failed", kind=limit.name, error=type(failure.storage_error).__name__)
             return Verdict(allowed=True)
 
-    def used_up(self, limit: Limit, *who: str) -> Verdict:
-        """Say whether `who` has already had all the tries of a limit, without counting one."""
+    def check(self, limit: Limit, *subject: str) -> Verdict:
+        """Whether `subject` is still within the limit, without counting a hit. Never raises."""
         try:
             rate = limit.item
-            key = rate.key_for(self._name(limit, who))
+            key = rate.key_for(self._name(limit, subject))
             if self._counters.get(key) < rate.amount:
                 return Verdict(allowed=True)
-            return Verdict(allowed=False, retry_after=self._left(key))
-        except StorageError as failed:
-            log.warning("throttle_failed", kind=limit.name, error=type(failed.storage_error).__name__)
+            return Verdict(allowed=False, retry_after=self._seconds_left(key))
+        except StorageError as failure:
+            log.warning("throttle_failed", kind=limit.name, error=type(failure.storage_error).__name__)
             return Verdict(allowed=True)
 
-    def _counted(self, rate: RateLimitItem, name: str) -> Verdict:
+    def _count(self, rate: RateLimitItem, name: str) -> Verdict:
         key = rate.key_for(name)
         count = self._counters.incr(key, rate.get_expiry())
         if count <= rate.amount:
             return Verdict(allowed=True)
-        return Verdict(allowed=False, retry_after=self._left(key), first=count == rate.amount + 1)
+        return Verdict(allowed=False, retry_after=self._seconds_left(key), first=count == rate.amount + 1)
 
-    def _left(self, key: str) -> int:
+    def _seconds_left(self, key: str) -> int:
         return max(1, ceil(self._counters.get_expiry(key) - self._clock().timestamp()))
 
-    def _name(self, limit: Limit, who: tuple[str, ...]) -> str:
-        parts = (limit.name, self._clock().date().isoformat(), *who)
-        return hmac.digest(self._key, b"".join(map(_framed, parts)), "sha256").hex()
+    def _name(self, limit: Limit, subject: tuple[str, ...]) -> str:
+        parts = (limit.name, self._clock().date().isoformat(), *subject)
+        return hmac.digest(self._key, b"".join(map(_length_prefixed, parts)), "sha256").hex()
 
 
-def _framed(part: str) -> bytes:
-    """With its length in front, so that no two lists of parts look alike."""
-    written = part.encode("utf-8", "replace")
-    return len(written).to_bytes(4) + written
+def _length_prefixed(part: str) -> bytes:
+    """`part` with its length in front, so that different lists of parts never encode alike."""
+    encoded = part.encode("utf-8", "replace")
+    return len(encoded).to_bytes(4) + encoded
 
 
 def network(address: str | None) -> str:
-    """The network an address belongs to: /24 or /64; one name for all that we cannot read."""
+    """The /24 (IPv4) or /64 (IPv6) network of an address; `unknown` when it cannot be parsed."""
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
         return "unknown"
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
-    bits = _V4_BITS if found.version == 4 else _V6_BITS  # noqa: PLR2004  the protocol's own name
+    bits = _V4_BITS if found.version == 4 else _V6_BITS  # noqa: PLR2004  the protocol version
     return str(ipaddress.ip_network((found, bits), strict=False))
 
 
 class Counters(Storage):
-    """The `limits` library's storage on a SQLite file: each count is one statement, so it is atomic.
+    """Storage for the `limits` library in a SQLite file; each count is one atomic statement.
 
-    Nothing here needs to survive a power cut, so nothing waits for the disk (synchronous off); a file
-    that is damaged all the same is thrown away. A connection is opened for each count: it costs a
-    fraction of a millisecond, and no thread or forked process ever shares one.
+    Counters need not survive a power cut, so nothing waits for the disk (synchronous off); a damaged file
+    is deleted. A connection is opened for each count: it costs a fraction of a millisecond, and no thread
+    or forked process shares one.
     """
 
     STORAGE_SCHEME = None
@@ -163,19 +164,19 @@ class Counters(Storage):
         return (sqlite3.Error, OSError)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count on and return the count; what is past its end counts as nothing and goes."""
+        """Add `amount` and return the count; expired counters are deleted first."""
         now = self._now()
         values = {"name": key, "amount": amount, "now": now, "ends": now + expiry}
         with self._open() as connection:
-            connection.execute(_TIDY, values)
-            return int(connection.execute(_COUNT_ON, values).fetchone()[0])
+            connection.execute(_DELETE_EXPIRED, values)
+            return int(connection.execute(_INCREMENT, values).fetchone()[0])
 
     def get(self, key: str) -> int:
-        """The count so far; 0 when there is none or its time is over."""
+        """The count; 0 when there is none or it has expired."""
         return int(self._row(key)[0])
 
     def get_expiry(self, key: str) -> float:
-        """When this count ends, in seconds since 1970; now, when there is none."""
+        """When the counter expires, in seconds since 1970; the current time when there is none."""
         return float(self._row(key)[1])
 
     def _row(self, key: str) -> tuple[int, float]:
@@ -184,18 +185,18 @@ class Counters(Storage):
         return found if found and found[1] > self._now() else (0, self._now())
 
     def check(self) -> bool:
-        """Whether counting works."""
+        """Whether the storage works."""
         with suppress(sqlite3.Error, OSError), self._open():
             return True
         return False
 
     def reset(self) -> int:
-        """Forget all counts. Returns how many there were."""
+        """Delete all counters. Returns how many there were."""
         with self._open() as connection:
             return connection.execute("DELETE FROM counter").rowcount
 
     def clear(self, key: str) -> None:
-        """Forget one count."""
+        """Delete one counter."""
         with self._open() as connection:
             connection.execute("DELETE FROM counter WHERE name = ?", (key,))
 
@@ -204,18 +205,20 @@ class Counters(Storage):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection inside BEGIN IMMEDIATE, committed at the end. A damaged file is thrown away."""
+        """A connection within BEGIN IMMEDIATE, committed at the end. A damaged file is deleted."""
         try:
-            with closing(sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)) as connection:
+            with closing(
+                sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT, isolation_level=None)
+            ) as connection:
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA journal_mode = TRUNCATE")
                 connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_COUNTER)
-                connection.execute(_BY_END)
+                connection.execute(_TABLE)
+                connection.execute(_INDEX)
                 yield connection
                 connection.execute("COMMIT")
         except sqlite3.OperationalError:
-            raise  # busy, full or read-only: the file itself is sound
+            raise  # busy, full or read-only: the file is not damaged
         except sqlite3.DatabaseError:
             self._path.unlink(missing_ok=True)
             self._path.with_name(f"{self._path.name}-journal").unlink(missing_ok=True)

@@ -1,7 +1,10 @@
-"""Child processes that are kept running, and that never outlive the process that started them.
+"""Supervise child processes: start them again when they end, and end them with this process.
 
-Each has its own process group, so that Ctrl-C in the terminal reaches this process alone and the
-end is orderly; and each holds a pipe from us on standard input, which tells it when we are gone.
+Each child has its own process group, so that Ctrl-C in the terminal reaches this process alone, which
+stops the children in order. A parent that is killed cannot stop its children, so each child holds the
+read end of a pipe on standard input, which the kernel closes however the parent ends
+(`stop_with_stdin`). The module also has the conditions on which a process stops: signals, the parent's
+end, and a closed terminal.
 """
 
 import os
@@ -19,83 +22,82 @@ from typing import IO
 import click
 
 GRACE = 12.0
-"""Seconds a child has to end after it was asked to; longer than the web server's draining."""
+"""Seconds that a child has to end after SIGTERM; longer than the web server's DRAIN_SECONDS."""
 TICK = 0.25
 LONGEST_WAIT = 30.0
-_STEADY = 60.0
-_LARGE = 5_000_000
+"""Seconds; the longest delay before a child is started again."""
+_STABLE_AFTER = 60.0
+_MAX_LOG_BYTES = 5_000_000
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
-    """One `intake` command in a process of its own. `log` is where its standard error goes."""
+    """One `intake` command as a child process. `log` is the file for its output; None: our standard error."""
 
     def __init__(
-        self, name: str, *arguments: str, log: Path | None = None, hand_down: Sequence[int] = ()
+        self, name: str, *arguments: str, log: Path | None = None, pass_fds: Sequence[int] = ()
     ) -> None:
         self.name = name
         self.log = log
         self._command = [sys.executable, "-m", "intake", *arguments, "--until-stdin-closes"]
-        self._hand_down = hand_down
+        self._pass_fds = pass_fds
         self._process: subprocess.Popen[bytes] | None = None
-        self._began = 0.0
-        self._again_at = 0.0
-        self._wait = 0.0
-        self._told = 0
+        self._started_at = 0.0
+        self._restart_at = 0.0
+        self._delay = 0.0
+        self._log_offset = 0
 
     def start(self) -> None:
         """Start the process; it must not be running."""
-        self._let_go()
-        with _opened(self.log) as log:
-            self._told = self.log.stat().st_size if self.log and self.log.exists() else 0
-            self._process = subprocess.Popen(  # noqa: S603  our own command
+        self._discard_process()
+        with _open_log(self.log) as log:
+            self._log_offset = self.log.stat().st_size if self.log and self.log.exists() else 0
+            self._process = subprocess.Popen(  # noqa: S603  a command of this package
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                pass_fds=self._hand_down,
+                pass_fds=self._pass_fds,
                 process_group=0,
             )
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
-    def tend(self, tell: Callable[[str], None]) -> None:
-        """Start the process again if it ended, later each time; say so, once for each end."""
+    def restart_if_ended(self, report: Callable[[str], None]) -> None:
+        """Start the process again if it ended, with a growing delay; `report` is called once for each end."""
         if self.running:
             return
         now = time.monotonic()
         if self._process is not None:
-            self._plan(now)
-            tell(f"The {self.name} process ended; it starts again in {self._wait:.0f} s.{self._where()}")
-        if now >= self._again_at:
+            self._schedule_restart(now)
+            log = f" Its log: {self.log}" if self.log else ""
+            report(f"The {self.name} process ended; it starts again in {self._delay:.0f} s.{log}")
+        if now >= self._restart_at:
             self.start()
 
-    def _plan(self, now: float) -> None:
-        """Decide when to start again: soon after a long life, later after each short one."""
-        steady = now - self._began > _STEADY
-        self._wait = 1.0 if steady or not self._wait else min(self._wait * 2, LONGEST_WAIT)
-        self._again_at = now + self._wait
-        self._let_go()
-
-    def _where(self) -> str:
-        return f" Its log: {self.log}" if self.log else ""
+    def _schedule_restart(self, now: float) -> None:
+        """Double the delay after each short run; begin with a second again after a stable one."""
+        stable = now - self._started_at > _STABLE_AFTER
+        self._delay = 1.0 if stable or not self._delay else min(self._delay * 2, LONGEST_WAIT)
+        self._restart_at = now + self._delay
+        self._discard_process()
 
     def new_lines(self) -> list[str]:
-        """What the log says since the last look; empty without a log."""
+        """Complete lines that were written to the log since the last call; empty without a log."""
         if not self.log or not self.log.exists():
             return []
         with self.log.open("rb") as log:
-            log.seek(self._told)
-            words = log.read()
-        whole = words.rpartition(b"\n")
-        self._told += len(whole[0]) + len(whole[1])
-        return whole[0].decode(errors="replace").splitlines()
+            log.seek(self._log_offset)
+            complete, newline, _ = log.read().rpartition(b"\n")
+        self._log_offset += len(complete) + len(newline)
+        return complete.decode(errors="replace").splitlines()
 
     def ask_to_stop(self) -> None:
-        """Ask the process to end in order; closing its pipe says it a second way."""
+        """Send SIGTERM and close the pipe, either of which makes the process stop in order."""
         if self._process and self.running:
             self._process.terminate()
             _close(self._process.stdin)
@@ -109,9 +111,9 @@ class Child:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._let_go()
+        self._discard_process()
 
-    def _let_go(self) -> None:
+    def _discard_process(self) -> None:
         if self._process:
             _close(self._process.stdin)
         self._process = None
@@ -122,18 +124,17 @@ def _close(pipe: IO[bytes] | None) -> None:
         pipe.close()
 
 
-def _opened(log: Path | None) -> IO[bytes]:
-    """The log to append to; without one, or where it cannot be written, our own standard error."""
+def _open_log(log: Path | None) -> IO[bytes]:
+    """The log opened for appending; without one, or when it cannot be written, our standard error."""
     if log:
         with suppress(OSError):
-            return _appended(log)
+            return _open_rotated(log)
     return os.fdopen(os.dup(sys.stderr.fileno()), "wb")
 
 
-def _appended(log: Path) -> IO[bytes]:
-    """The log, begun anew when it has grown large."""
+def _open_rotated(log: Path) -> IO[bytes]:
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _LARGE:
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
@@ -141,24 +142,24 @@ def _appended(log: Path) -> IO[bytes]:
 def keep_running(
     children: Sequence[Child],
     stop: Event,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     watch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Look after `children` until `stop` is set, then end them all; none is left when this returns.
+    """Keep `children` running until `stop` is set, then end them all; none is left when this returns.
 
-    `watch` is called on every turn, a few times a second.
+    `watch` is called every TICK seconds.
     """
     try:
         while not stop.wait(TICK):
             watch()
             for child in children:
-                child.tend(tell)
+                child.restart_if_ended(report)
     finally:
         end_all(children)
 
 
 def end_all(children: Sequence[Child]) -> None:
-    """Ask every child to end, wait for all of them together, kill what stays."""
+    """Stop all children: SIGTERM, GRACE seconds for all of them together, then SIGKILL."""
     for child in children:
         child.ask_to_stop()
     deadline = time.monotonic() + GRACE
@@ -166,57 +167,51 @@ def end_all(children: Sequence[Child]) -> None:
         child.finish(deadline)
 
 
-# --- When a process ends: on a signal, or when the one that started it is gone.
-# A parent that is killed cannot tell its children, so they watch it: a child holds the read end of a
-# pipe on standard input, which the kernel closes with the parent, however it died.
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 until_stdin_closes = click.option(
     "--until-stdin-closes", is_flag=True, hidden=True, help="Stop when standard input ends."
 )
 
 
 def stop_on_signals() -> Event:
-    """An event that is set by Ctrl-C, SIGTERM and SIGHUP instead of ending the process at once.
+    """An event that is set by SIGINT (Ctrl-C), SIGTERM and SIGHUP, instead of ending the process at once.
 
-    SIGHUP stays ignored where it was: `nohup` asked for that.
+    SIGHUP stays ignored where it was, as under `nohup`.
     """
     stop = Event()
     for number in SIGNALS:
-        if number != signal.SIGHUP or not _outlives_terminals():
+        if number != signal.SIGHUP or not _ignores_hangup():
             signal.signal(number, lambda *_: stop.set())
     return stop
 
 
-def _outlives_terminals() -> bool:
+def _ignores_hangup() -> bool:
     return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def stop_with_stdin(stop: Event) -> None:
-    """Set `stop` when standard input ends: whoever held the other end of the pipe is gone."""
-    Thread(target=_wait_for_the_end, args=(stop,), name="watch-parent", daemon=True).start()
+    """Set `stop` when standard input ends: the process at the other end of the pipe is gone."""
+    Thread(target=_wait_for_eof, args=(stop,), name="watch-parent", daemon=True).start()
 
 
-def _wait_for_the_end(stop: Event) -> None:
+def _wait_for_eof(stop: Event) -> None:
     while os.read(sys.stdin.fileno(), 1024):
         continue
     stop.set()
 
 
 def terminal_gone() -> Callable[[], bool]:
-    """A question to ask again and again: is the terminal closed that this was started in?
+    """A function that tells whether the terminal was closed in which this process was started.
 
-    The system tells the leader of the session alone, and `make` as a leader waits for its children.
+    The kernel sends SIGHUP to the session leader only, and `make` as a leader waits for its children.
     """
-    if _outlives_terminals() or not sys.stdin or not sys.stdin.isatty():
+    if _ignores_hangup() or not sys.stdin or not sys.stdin.isatty():
         return bool
-    watched = poll()
-    watched.register(sys.stdin.fileno(), 0)
-    return lambda: bool(watched.poll(0))
+    poller = poll()
+    poller.register(sys.stdin.fileno(), 0)
+    return lambda: bool(poller.poll(0))
 
 
 def parent_gone() -> Callable[[], bool]:
-    """A question to ask again and again: has the process that started this one ended?"""
+    """A function that tells whether the process that started this one has ended."""
     parent = os.getppid()
     return lambda: os.getppid() != parent

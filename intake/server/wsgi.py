@@ -1,4 +1,7 @@
-"""One web process: waitress over a socket it was given, which serves what it took on before it ends."""
+"""One web process: waitress on a listening socket, with a graceful shutdown.
+
+The socket is created once and shared by all web processes, before anything else is started.
+"""
 
 import errno
 import os
@@ -22,15 +25,16 @@ from intake.core.errors import Refused, SettingsError
 from intake.core.i18n import LANGUAGES
 from intake.web.headers import headers_for
 
+BACKLOG = 1024
 CONNECTIONS = 1000
-"""Slow connections cost no thread: 800 of them did not stop this server (decisions.md 29)."""
+"""Slow connections occupy no thread: a drill with 800 of them left the server answering."""
 SILENT_SECONDS = 60
 LARGEST_HEADER, LARGEST_BODY = 32_768, 1_048_576
 _HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
-_FOLDED = re.compile(rb"\r\n[ \t]")
-_LENGTHS = (b"\r\ncontent-length", b"\r\ntransfer-encoding")
+_FOLDED_HEADER = re.compile(rb"\r\n[ \t]")
+_FRAMING_HEADERS = (b"\r\ncontent-length", b"\r\ntransfer-encoding")
 DRAIN_SECONDS = 8.0
-_FIRST_WORD_SECONDS = 0.5
+_FIRST_BYTE_SECONDS = 0.5
 _TICK = 0.5
 _DRAIN_TICK = 0.05
 
@@ -42,11 +46,11 @@ def serve(
     stop: Event,
     pages: Mapping[str, bytes],
 ) -> None:
-    """Answer requests until `stop` is set; then take no new ones, finish the others, and return.
+    """Answer requests until `stop` is set; then accept no new ones, finish the others, and return.
 
-    `pages` are the fallback pages by name: what is no request at all is answered with them.
+    `pages` are the fallback pages by file name, with which malformed requests are answered.
     """
-    credentials.release_hashing_slot(settings.web_threads)
+    credentials.limit_hashing_slots(settings.web_threads)
     server = create_server(
         app,
         sockets=[listener],
@@ -61,23 +65,23 @@ def serve(
         log_socket_errors=False,
         ident=None,
     )
-    server.channel_class = _channel_with(_by_language(pages), headers_for(settings))
+    by_language = {language: pages[f"500.{language}.html"] for language in LANGUAGES}
+    server.channel_class = _channel_class(by_language, headers_for(settings))
     while not stop.is_set():
-        _turn(server, _TICK)
+        _poll(server, _TICK)
     _drain(server)
 
 
-def _by_language(pages: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    return {language: pages[f"500.{language}.html"] for language in LANGUAGES}
+class StrictParser(HTTPRequestParser):  # type: ignore[misc]
+    """Answers 400 to ambiguous framing, which a proxy in front may parse in another way (request smuggling).
 
-
-class Strict(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses framing that two servers may read in two ways (reliability.md G12), and answers 400 to it."""
+    That is a folded header, or both Content-Length and Transfer-Encoding (RFC 9112, 5.2 and 6.1).
+    """
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the head of a request. Raises ParsingError, which waitress answers and then hangs up."""
+        """Parse the request headers. Raises ParsingError; waitress answers it and closes the connection."""
         names = header_plus.lower()
-        if _FOLDED.search(header_plus) or all(name in names for name in _LENGTHS):
+        if _FOLDED_HEADER.search(header_plus) or all(name in names for name in _FRAMING_HEADERS):
             raise ParsingError("ambiguous framing")
         try:
             super().parse_header(header_plus)
@@ -85,58 +89,49 @@ class Strict(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("unreadable") from None
 
 
-def _channel_with(pages: Mapping[str, bytes], dress: Mapping[str, str]) -> type[HTTPChannel]:
-    """Waitress answers what it cannot read in a line of its own; a person needs the phone there too (P4)."""
+def _channel_class(pages: Mapping[str, bytes], headers: Mapping[str, str]) -> type[HTTPChannel]:
+    """Answer malformed requests with our error page, which has the clinic's phone (promise P4)."""
 
-    class Refusal(ErrorTask):  # type: ignore[misc]
+    class MalformedRequestTask(ErrorTask):  # type: ignore[misc]
         def execute(self) -> None:
             self.status, _, _ = self.request.error.to_response()
             page = pages["es" if str(getattr(self.request, "path", "")).startswith("/es") else "en"]
-            self.response_headers += [*_HEADERS, *dress.items()]
+            self.response_headers += [*_HEADERS, *headers.items()]
             self.set_close_on_finish()
             self.content_length = len(page)
             self.write(page)
 
     class Channel(HTTPChannel):  # type: ignore[misc]
-        error_task_class = Refusal
-        parser_class = Strict
+        error_task_class = MalformedRequestTask
+        parser_class = StrictParser
 
     return Channel
 
 
-def _turn(server: TcpWSGIServer, seconds: float) -> None:
-    wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)  # noqa: SLF001  as its own run()
+def _poll(server: TcpWSGIServer, seconds: float) -> None:
+    wasyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)  # noqa: SLF001  as in its own run()
 
 
 def _drain(server: TcpWSGIServer) -> None:
-    """Close the door, let those inside finish, for DRAIN_SECONDS at most."""
-    _turn(server, 0)
+    """Stop accepting, then wait for requests in progress, for DRAIN_SECONDS at most."""
+    _poll(server, 0)
     wasyncore.dispatcher.close(server)
     deadline = time.monotonic() + DRAIN_SECONDS
-    while _busy(server) and time.monotonic() < deadline:
-        _turn(server, _DRAIN_TICK)
+    while any(map(_unfinished, list(server.active_channels.values()))) and time.monotonic() < deadline:
+        _poll(server, _DRAIN_TICK)
     server.task_dispatcher.shutdown(timeout=1)
     wasyncore.close_all(server._map, ignore_all=True)  # noqa: SLF001
 
 
-def _busy(server: TcpWSGIServer) -> bool:
-    return any(_unfinished(channel) for channel in list(server.active_channels.values()))
-
-
 def _unfinished(channel: HTTPChannel) -> bool:
-    """Somebody is being answered, is still sending, or has only just come in."""
+    """Whether a request is being received or answered, or the connection was opened within half a second."""
     silent = channel.last_activity == channel.creation_time
-    fresh = silent and now().timestamp() - channel.creation_time < _FIRST_WORD_SECONDS
-    return bool(channel.requests or channel.request or channel.total_outbufs_len or fresh)
-
-
-# --- The one socket that web processes share, bound before anything else is done.
-
-BACKLOG = 1024
+    new = silent and now().timestamp() - channel.creation_time < _FIRST_BYTE_SECONDS
+    return bool(channel.requests or channel.request or channel.total_outbufs_len or new)
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A listening socket on the address that `settings` name. Raises Refused, saying what to set."""
+    """A listening socket on the configured host and port. Raises Refused, SettingsError."""
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -144,10 +139,10 @@ def listen(settings: Settings) -> socket.socket:
     except socket.gaierror:
         raise SettingsError(["INTAKE_HOST: is not an address of this machine."]) from None
     except OSError as failure:
-        raise _told(failure, port) from None
+        raise _bind_failure(failure, port) from None
 
 
-def _told(failure: OSError, port: int) -> Refused:
+def _bind_failure(failure: OSError, port: int) -> Refused:
     if failure.errno == errno.EADDRINUSE:
         return Refused(f"Port {port} is in use; set INTAKE_PORT.")
     if failure.errno == errno.EACCES:
@@ -155,8 +150,8 @@ def _told(failure: OSError, port: int) -> Refused:
     return Refused(f"INTAKE_HOST: cannot be listened on ({os.strerror(failure.errno or 0)}).")
 
 
-def inherited(descriptor: int) -> socket.socket:
-    """The listening socket that the process above handed down. Raises Refused when it is none."""
+def inherited_socket(descriptor: int) -> socket.socket:
+    """The listening socket inherited from the parent process. Raises Refused when it is none."""
     try:
         return socket.socket(fileno=descriptor)
     except OSError:

@@ -14,5 +14,5 @@ NEWEST = 50
 def mail() -> str:
     """The caught mails, newest first, as text; reading them changes nothing."""
     mailer = open_mailer(current_service().settings)
-    caught = mailer.caught(limit=NEWEST) if isinstance(mailer, MaildirMailer) else None
+    caught = mailer.messages(limit=NEWEST) if isinstance(mailer, MaildirMailer) else None
     return render_template("dev/mail.html", caught=caught)

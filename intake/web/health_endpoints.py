@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from intake import monitoring
 from intake.core.errors import NotFound, NotSignedIn
-from intake.monitoring import Check, Figures, State
+from intake.monitoring import Check, Metrics, State
 from intake.security import crypto
 from intake.web.context import current_service
 
@@ -42,9 +42,9 @@ def metrics() -> Response:
     """The figures as Prometheus reads them; for whoever has the token, and closed without one."""
     _require_token(current_service().settings.metrics_token)
     with current_service().database.reading() as session:
-        figures = monitoring.figures(session, at=current_service().clock())
+        numbers = monitoring.metrics(session, at=current_service().clock())
     registry = CollectorRegistry()
-    registry.register(_Collector(figures, monitoring.run_checks(current_service())))
+    registry.register(_Collector(numbers, monitoring.run_checks(current_service())))
     return _plain(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -52,7 +52,7 @@ def _require_token(token: str) -> None:
     if not token:
         raise NotFound
     given = request.headers.get("Authorization", "")
-    if not crypto.same(given.encode(), f"Bearer {token}".encode()):
+    if not crypto.constant_time_equal(given.encode(), f"Bearer {token}".encode()):
         raise NotSignedIn
 
 
@@ -63,22 +63,22 @@ def _plain(words: str, kind: str = "text/plain; charset=utf-8") -> Response:
 class _Collector:
     """One scrape's figures as gauges; no label names or counts a person."""
 
-    def __init__(self, figures: Figures, found: list[Check]) -> None:
-        self._figures = figures
+    def __init__(self, numbers: Metrics, found: list[Check]) -> None:
+        self._numbers = numbers
         self._found = found
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every gauge."""
-        figures = self._figures
-        yield _gauge("intake_outbox_waiting", "Messages on their way.", figures.waiting)
-        yield _gauge("intake_outbox_dead", "Messages that were refused for good.", figures.dead)
+        numbers = self._numbers
+        yield _gauge("intake_outbox_waiting", "Messages on their way.", numbers.waiting)
+        yield _gauge("intake_outbox_dead", "Messages that were refused for good.", numbers.dead)
         yield _gauge(
             "intake_outbox_oldest_waiting_seconds",
             "Age of the oldest message on its way.",
-            figures.oldest_waiting_seconds,
+            numbers.oldest_waiting_seconds,
         )
-        yield _labelled("intake_leads", "Leads by status.", "status", figures.leads)
-        yield _labelled("intake_round_age_seconds", "Since a round last ended.", "round", figures.rounds)
+        yield _labelled("intake_leads", "Leads by status.", "status", numbers.leads)
+        yield _labelled("intake_round_age_seconds", "Since a round last ended.", "round", numbers.job_ages)
         states = {check.name: list(State).index(check.state) for check in self._found}
         yield _labelled("intake_check_state", "Checks: 0 green, 1 amber, 2 red.", "check", states)
 

@@ -10,9 +10,9 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from intake.calling import promise
-from intake.calling.promise import Opening, open_now
+from intake.calling.promise import OpeningStatus, open_now
 from intake.calling.regions import names_of_zone
-from intake.conf.clinic import dialled, shown
+from intake.conf.clinic import dialable_number, format_phone
 from intake.core import i18n
 from intake.core.paths import STATIC
 from intake.security import crypto
@@ -37,8 +37,8 @@ def prepare(app: Flask) -> None:
         public_path,
         other_language_url,
         spoken,
-        shown,
-        dialled,
+        format_phone,
+        dialable_number,
         opening,
         opening_hours,
         zone_phrase,
@@ -69,10 +69,10 @@ def _mark(name: str, _changed: int) -> str:
     return crypto.digest((STATIC / name).read_bytes())[:_SHORT]
 
 
-def opening() -> Opening:
+def opening() -> OpeningStatus:
     """Whether the clinic is open now, in words."""
     found = open_now(current_service().clinic, current_service().clock(), spoken())
-    return Opening(open=found.open, sentence=unbroken(found.sentence))
+    return OpeningStatus(open=found.open, sentence=unbroken(found.sentence))
 
 
 def opening_hours() -> str:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from intake.db.engine import append_only
+from intake.db.types import append_only
 
 revision = "0002"
 down_revision = "0001"

@@ -1,4 +1,4 @@
-"""W1 (ADR 0018): the end of the chain is kept outside, and a log that lost it is found out."""
+"""Promise W1: anchors keep the end of the chain outside the database, and a truncated log is detected."""
 
 import shutil
 from email import message_from_bytes
@@ -87,7 +87,7 @@ def test_an_anchor_is_written_when_something_has_happened_and_once_a_day(instanc
     record_some(instance, 1)
     link(instance)
     assert schedule.anchor(instance) == 1
-    assert [each.seq for each in chain.anchors_in(instance.settings.anchor_path)] == [4, 4, 5]
+    assert [each.seq for each in chain.load_anchors(instance.settings.anchor_path)] == [4, 4, 5]
     instance.clock.move(days=2, seconds=1)
     assert integrity.anchored(instance).state is State.AMBER
     instance.clock.move(days=5)
@@ -114,7 +114,7 @@ def test_a_torn_line_is_left_behind(instance: Instance) -> None:
     record_some(instance, 1)
     link(instance)
     assert schedule.anchor(instance) == 1
-    assert [each.seq for each in chain.anchors_in(path)] == [4, 5]
+    assert [each.seq for each in chain.load_anchors(path)] == [4, 5]
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -123,7 +123,7 @@ def test_the_file_may_lie_elsewhere(make_instance, sqlite_url: str, tmp_path) ->
     other.parent.mkdir()
     instance = make_instance(sqlite_url, anchor_file=str(other))
     anchored(instance)
-    assert len(chain.anchors_in(other)) == 1
+    assert len(chain.load_anchors(other)) == 1
     assert not (tmp_path / "anchors.log").exists()
 
 
@@ -136,7 +136,7 @@ def test_the_mail_says_how_far_and_nothing_else(make_instance, sqlite_url: str, 
     mail = message_from_bytes(path.read_bytes(), policy=default)
     assert (mail["To"], mail["Subject"]) == ("officer@example.org", "Weekly mark of the audit log")
     body = mail.get_content().replace("\r\n", "\n")
-    [anchor] = chain.read_anchors(body)
+    [anchor] = chain.parse_anchors(body)
     assert anchor == chain.last_anchor(instance.settings.anchor_path)
     assert "Date: 2026-11-18 15:00 UTC\nEvents in the log: 4\nLast place in the chain: 4\n" in body
     tamper(instance, "DELETE FROM chain_link WHERE seq = 4")
@@ -157,7 +157,7 @@ def test_without_an_address_no_mail_leaves(sqlite_instance: Instance, tmp_path) 
 def saved(instance: Instance) -> list[str]:
     with instance.database.reading() as session:
         head = chain.take_anchor(session, keyring=instance.keyring, at=instance.clock())
-    return "".join(export.lines(instance.database, head)).splitlines(keepends=True)
+    return "".join(export.export_lines(instance.database, head)).splitlines(keepends=True)
 
 
 def test_a_saved_log_holds_without_the_database(instance: Instance, monkeypatch) -> None:
@@ -167,7 +167,7 @@ def test_a_saved_log_holds_without_the_database(instance: Instance, monkeypatch)
     lines = saved(instance)
     found = export.verify(lines, keyring=instance.keyring)
     assert (found.problems, found.events, found.linked) == ((), 7, 7)
-    later = chain.anchors_in(instance.settings.anchor_path)
+    later = chain.load_anchors(instance.settings.anchor_path)
     assert export.verify(lines, keyring=instance.keyring, anchors=later).anchors == 2
 
 

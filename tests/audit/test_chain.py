@@ -1,4 +1,4 @@
-"""W1, C3: every change to the log is named; nothing in it names anybody."""
+"""Promises W1 and C3: every change of the log is reported; the log names no person."""
 
 import uuid
 from datetime import timedelta
@@ -39,7 +39,7 @@ def verify(instance: Instance) -> audit.Verification:
 
 
 def tamper(instance: Instance, statement: str, **values: object) -> None:
-    """Change the tables as somebody with the database's own password would: triggers out of the way."""
+    """Change the tables as an attacker with the database password could: without triggers."""
     with instance.database.engine.connect() as connection:
         if instance.database.sqlite:
             connection.rollback()  # the pragma does nothing inside a transaction

@@ -1,4 +1,4 @@
-"""Links are verified by the formula that made them, and none passes for one of another formula."""
+"""Links verify by the formula that made them; none passes for one of another formula."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""W1, C3 (ADR 0018): a thousand random faults, and every one of them is named.
+"""Promises W1 and C3: a thousand random faults, each of which is reported.
 
 Somebody who has the whole database and none of the keys: triggers and foreign keys are out of the way.
 One small database is built, linked and anchored; each fault is one statement or two, and is rolled back.
@@ -53,8 +53,10 @@ class Attack:
         return self.dice.choice(self.rows(table))
 
     def change(self, table: str, key: object, **values: object) -> None:
-        said = ", ".join(f"{name} = :{name}" for name in values)
-        self.run(f"UPDATE {table} SET {said} WHERE {KEYS[table]} = :the_key", {"the_key": key, **values})
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
+        self.run(
+            f"UPDATE {table} SET {assignments} WHERE {KEYS[table]} = :the_key", {"the_key": key, **values}
+        )
 
     def remove(self, table: str, where: str, **values: object) -> None:
         self.run(f"DELETE FROM {table} WHERE {where}", values)
@@ -121,13 +123,12 @@ def moved(value: Any, by: timedelta) -> Any:
 
 
 def damaged(dice: random.Random, words: str) -> str:
-    """One letter more, less or other."""
+    """One character inserted, deleted or replaced."""
     place = dice.randrange(len(words) + 1)
-    letter = dice.choice("abc019 {}\"'é")
-    return dice.choice(
-        [each for each in (words[:place] + letter + words[place:], words[:place] + words[place + 1 :],
-                           words[:place] + letter + words[place + 1 :]) if each != words] or [words + letter]
-    )  # fmt: skip
+    character = dice.choice("abc019 {}\"'é")
+    before, after = words[:place], words[place:]
+    variants = [before + character + after, before + after[1:], before + character + after[1:]]
+    return dice.choice([each for each in variants if each != words] or [words + character])
 
 
 def deleted(attack: Attack) -> str:

@@ -1,4 +1,4 @@
-"""A piece of another history, written with the very same keys, does not pass for a piece of this one."""
+"""Part of another history, written with the same keys, does not verify as part of this one."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading the log: page by page without gap or repeat, and everything about one thing."""
+"""Reading the log: pages without gap or repetition, and all events about one subject."""
 
 import uuid
 

@@ -13,14 +13,14 @@ from intake.audit import Action, AuditEvent
 from intake.backup import BackupAct, archive, create
 from intake.conf.secrets import parse_key
 from intake.core.errors import Refused
-from intake.db.engine import Base
 from intake.db.snapshot import snapshot
+from intake.db.types import Base
 from intake.instance import Instance
 from intake.jobs import scheduler
 from intake.leads.models import Lead, LeadKey
 from intake.leads.submission import submit
 from intake.monitoring import State
-from intake.security.crypto import decrypted
+from intake.security.crypto import decrypt_stream
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import until
 from tests.leads.acting import every, hire
@@ -29,7 +29,7 @@ from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 
 def content(path: Path) -> bytes:
     with path.open("rb") as file:
-        return b"".join(decrypted(parse_key(BACKUP_KEY), file))
+        return b"".join(decrypt_stream(parse_key(BACKUP_KEY), file))
 
 
 def files(folder: Path) -> list[str]:
@@ -44,7 +44,7 @@ def test_it_holds_every_row_and_says_so(living: Instance) -> None:
     ask(living)
     lines = [json.loads(line) for line in content(backup.take(living).path).splitlines()]
     counts = lines[0]["manifest"]["counts"]
-    assert set(counts) | archive.NOT_KEPT == set(Base.metadata.tables)
+    assert set(counts) | archive.EXCLUDED_TABLES == set(Base.metadata.tables)
     assert counts["lead"] == 1
     assert counts["consent_event"] > 1
     assert sum(isinstance(line, list) for line in lines) == sum(counts.values()) == lines[-1]["end"]
@@ -84,7 +84,7 @@ def test_people_ask_while_it_is_taken(living: Instance) -> None:
             while not over.is_set():
                 with living.database.transaction() as session:
                     asked.append(submit(session, request_for(living), instance=living))
-        except BaseException as failure:  # noqa: BLE001  told below
+        except BaseException as failure:  # noqa: BLE001  asserted below
             wrong.append(failure)
 
     people = [threading.Thread(target=asking) for _ in range(3)]
@@ -169,7 +169,7 @@ def test_how_it_ended_is_written_down(living: Instance, clock) -> None:
         assert check_of(living, "backup").state is state
 
 
-def test_who_takes_none_is_told_in_production_alone(make_instance, sqlite_url) -> None:
+def test_a_missing_backup_is_amber_in_production_only(make_instance, sqlite_url) -> None:
     instance = make_instance(sqlite_url)
     assert check_of(instance, "backup").state is State.GREEN
     instance = make_instance(sqlite_url, mode="production")
@@ -180,7 +180,7 @@ def test_the_relay_takes_one_a_day_and_tries_it_once_a_week(living: Instance, ba
     ours = [each for each in scheduler.JOBS if each.name.startswith("backup")]
     assert len(ours) == 2
     for _ in range(8 * 8):
-        scheduler.run_due(living, rounds=ours)
+        scheduler.run_due(living, jobs=ours)
         clock.move(hours=3)
     taken = len([name for name in files(backups) if name.startswith("intake-")])
     actions = [event.action for event in every(living, AuditEvent)]

@@ -1,4 +1,4 @@
-"""The clinic and the law as shipped, moments on a clock, and a second opinion on contactable time."""
+"""The clinic and the legal hours as shipped, moments in local time, and an independent computation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -28,11 +28,11 @@ ALWAYS_OPEN = replace(
     ALWAYS_OPEN,
     hours=replace(ALWAYS_OPEN.hours, **dict.fromkeys(("thursday", "friday", "saturday", "sunday"), ALL_DAY)),
 )
-"""Open around the clock and never on holiday, so that only the other conditions speak."""
+"""Open around the clock and never on holiday, so that only the other conditions apply."""
 
 
 def at(text: str, zone: str = EASTERN) -> datetime:
-    """`2026-11-18 10:00` on the clock of `zone`, as UTC."""
+    """Parse `2026-11-18 10:00` in the local time of `zone`, as UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
@@ -46,10 +46,10 @@ def second_opinion(
     windows: Collection[Window],
     channel: Channel,
 ) -> bool:
-    """May `channel` be used at `moment`? Asked of the clocks on the wall, with no intervals at all."""
+    """Return whether `channel` may be used at `moment`, computed from local times without intervals."""
     zones = [time_zone] if time_zone else list(zones_of(region))
-    here = moment.astimezone(ZoneInfo(clinic.time_zone))
-    if not _shows(here, clinic.open_on(here.date())):
+    local_time = moment.astimezone(ZoneInfo(clinic.time_zone))
+    if not _shows(local_time, clinic.open_on(local_time.date())):
         return False
     theirs = [moment.astimezone(ZoneInfo(zone)) for zone in zones]
     if not all(_safe(clock, windows) for clock in theirs):

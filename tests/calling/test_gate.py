@@ -1,4 +1,4 @@
-"""The contact gate: a hand-written table of cases, then what must hold of every case."""
+"""The contact gate: a table of cases, then properties that hold for every case."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -403,13 +403,13 @@ def test_it_says_not_now_why_and_when_it_opens(now, channel, changes, refusals, 
     assert (verdict.until, verdict.opens_at) == (None, at(opens) if opens else None)
 
 
-LASTING = [
+PERMANENT = [
     ("erased", CALL, {"erased": True}, (R.ERASED,)),
     ("stopped", CALL, {"stopped": True}, (R.STOPPED,)),
     ("closed", EMAIL, {"closed": True}, (R.CLOSED,)),
     ("never asked", TEXT, {"consents": {CALL: "given"}}, (R.NO_CONSENT,)),
     ("asked without an answer", TEXT, {"consents": {TEXT: None}}, (R.NO_CONSENT,)),
-    ("said no", EMAIL, {"consents": {EMAIL: "refused", CALL: "given"}}, (R.NO_CONSENT,)),
+    ("refused", EMAIL, {"consents": {EMAIL: "refused", CALL: "given"}}, (R.NO_CONSENT,)),
     ("took it back", CALL, {"consents": {CALL: "withdrawn"}}, (R.WITHDRAWN,)),
     (
         "ninety days ago",
@@ -460,9 +460,9 @@ LASTING = [
 
 @pytest.mark.parametrize("now", ["2026-11-18 10:00", "2026-11-22 03:00"])
 @pytest.mark.parametrize(
-    ("channel", "changes", "refusals"), [case[1:] for case in LASTING], ids=[case[0] for case in LASTING]
+    ("channel", "changes", "refusals"), [case[1:] for case in PERMANENT], ids=[case[0] for case in PERMANENT]
 )
-def test_what_no_waiting_changes_is_told_alone(now, channel, changes, refusals):
+def test_permanent_refusals_are_given_alone(now, channel, changes, refusals):
     verdict = judge(now, channel, **changes)
     assert verdict == Verdict(allowed=False, refusals=refusals)
 
@@ -518,7 +518,7 @@ def test_an_attempt_that_a_clock_set_back_left_in_the_future_still_counts():
 
 
 @pytest.mark.parametrize("now", ["2026-11-18 10:00", "2026-11-18 20:30"])
-def test_voicemail_is_for_calls_of_those_who_said_yes_whatever_the_hour(now):
+def test_voicemail_is_for_calls_with_consent_whatever_the_hour(now):
     assert judge(now).voicemail
     assert not judge(now, TEXT).voicemail
     assert not judge(now, voicemail=False).voicemail
@@ -613,7 +613,7 @@ def test_a_no_has_a_reason_and_a_yes_has_none(case):
 
 
 @given(cases())
-def test_it_opens_when_it_said_and_not_a_moment_before(case):
+def test_contact_is_allowed_from_opens_at_and_not_before(case):
     facts, channel, clinic, now = case
     opens_at = asked(*case).opens_at
     if opens_at is None:
@@ -624,7 +624,7 @@ def test_it_opens_when_it_said_and_not_a_moment_before(case):
 
 
 @given(cases(), st.floats(0, 0.999999))
-def test_a_yes_lasts_until_it_said_and_no_longer(case, share):
+def test_contact_is_allowed_until_the_given_end_and_no_longer(case, share):
     facts, channel, clinic, now = case
     verdict = asked(*case)
     if not verdict.allowed:

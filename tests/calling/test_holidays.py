@@ -1,4 +1,4 @@
-"""Federal holidays by rule, held against the list in the clinic's file."""
+"""Federal holidays by rule, compared with the list in the clinic's file."""
 
 from datetime import date, timedelta
 

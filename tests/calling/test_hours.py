@@ -1,4 +1,4 @@
-"""The legal hours: the table as shipped, and that a wrong one is refused by key."""
+"""The legal hours: the table as shipped, and that an invalid one is refused by key."""
 
 from datetime import date, time
 
@@ -18,7 +18,7 @@ WEEKDAY, SATURDAY, SUNDAY = date(2026, 11, 18), date(2026, 11, 21), date(2026, 1
 def test_the_federal_hours_hold_where_no_state_is_stricter():
     assert HOURS.federal.hours == FEDERAL
     assert HOURS.spans_on("US-NY", WEEKDAY) == HOURS.spans_on("US-NY", SUNDAY) == FEDERAL
-    assert HOURS.per_24h("US-NY") is None
+    assert HOURS.contacts_per_24h("US-NY") is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_stricter_state_has_its_own_hours(region, day, hours):
 
 @pytest.mark.parametrize("region", ["US-FL", "US-OK", "US-MD", "US-OR"])
 def test_a_state_may_limit_contacts_in_a_day(region):
-    assert HOURS.per_24h(region) == 3
+    assert HOURS.contacts_per_24h(region) == 3
 
 
 def test_every_entry_says_where_it_comes_from_what_was_read_and_when():

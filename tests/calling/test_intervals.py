@@ -1,4 +1,4 @@
-"""Arithmetic of time, held against sets of minutes."""
+"""Interval arithmetic, compared with sets of minutes."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from intake.calling.availability import (
     Interval,
+    difference,
     intersection,
     interval_at,
-    on_the_clock,
+    spans_in_zone,
     union,
     whole_day,
-    without,
 )
 from intake.conf.toml_schema import Span
 from tests.calling.cast import EASTERN, at
@@ -46,14 +46,14 @@ def test_union_intersection_and_difference_agree_with_sets(one, other):
     mine, theirs = minutes(one), minutes(other)
     assert minutes(union(one, other)) == mine | theirs
     assert minutes(intersection(union(one), union(other))) == mine & theirs
-    assert minutes(without(union(one), union(other))) == mine - theirs
+    assert minutes(difference(union(one), union(other))) == mine - theirs
 
 
 @given(SOME, SOME)
 def test_results_are_sorted_and_disjoint(one, other):
     assert is_tidy(union(one, other))
     assert is_tidy(intersection(union(one), union(other)))
-    assert is_tidy(without(union(one), union(other)))
+    assert is_tidy(difference(union(one), union(other)))
 
 
 @given(SOME, st.integers(0, 60))
@@ -82,7 +82,7 @@ def test_a_day_is_as_long_as_its_clock_says(day, length):
 )
 def test_hours_on_a_day_of_clock_change_are_the_ones_on_the_wall(day, opens, closes, expected):
     midnight = at(f"{day} 00:00")
-    shown = on_the_clock(
+    shown = spans_in_zone(
         EASTERN, Interval(midnight, midnight + timedelta(hours=23)), lambda _: [Span(opens, closes)]
     )
     assert shown == [Interval(*(at(moment, "UTC") for moment in expected))]
@@ -90,7 +90,7 @@ def test_hours_on_a_day_of_clock_change_are_the_ones_on_the_wall(day, opens, clo
 
 def test_hours_are_cut_to_what_was_asked_for():
     during = Interval(at("2026-11-18 10:30"), at("2026-11-19 09:15"))
-    shown = on_the_clock(EASTERN, during, lambda _: [Span(time(9), time(18))])
+    shown = spans_in_zone(EASTERN, during, lambda _: [Span(time(9), time(18))])
     assert shown == [
         Interval(at("2026-11-18 10:30"), at("2026-11-18 18:00")),
         Interval(at("2026-11-19 09:00"), at("2026-11-19 09:15")),

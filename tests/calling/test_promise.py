@@ -1,4 +1,4 @@
-"""The promise: always kept inside contactable time, never earlier than counted, and said plainly."""
+"""Promises: always within contactable time, never earlier than computed, and formatted in both languages."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -122,15 +122,15 @@ def test_a_clinic_that_is_away_for_two_weeks_cannot_promise():
         ("2027-01-02 11:00", "2026-12-31 20:00", EASTERN, "by 11 am on Saturday, January 2 (Eastern)"),
     ],
 )
-def test_it_is_said_in_words_with_the_zone(promise, now, zone, words):
+def test_a_promise_is_formatted_with_the_zone(promise, now, zone, words):
     assert promise_in_words(at(promise), now=at(now), zone=zone, language="en") == words
 
 
 @given(STARTS, LATER, st.sampled_from([EASTERN, CENTRAL, "Pacific/Honolulu"]), st.sampled_from(["en", "es"]))
 def test_its_words_hold_no_narrow_space_and_no_hole(now, ahead, zone, language):
-    said = promise_in_words(now + ahead, now=now, zone=zone, language=language)
-    assert "\u202f" not in said
-    assert "%" not in said
+    expected = promise_in_words(now + ahead, now=now, zone=zone, language=language)
+    assert "\u202f" not in expected
+    assert "%" not in expected
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_the_page_says_whether_the_clinic_is_open(now, is_open, sentence):
     assert (opening.open, opening.sentence) == (is_open, sentence)
 
 
-def test_a_pause_at_noon_is_told():
+def test_a_pause_at_noon_is_in_the_opening_hours():
     pause = (Span(time(9), time(12)), Span(time(14), time(18)))
     clinic = replace(CLINIC, hours=replace(CLINIC.hours, wednesday=pause))
     assert open_now(clinic, at("2026-11-18 10:00"), "en").sentence == "Open now until 12 noon"
     assert open_now(clinic, at("2026-11-18 12:30"), "en").sentence == "Opens today at 2 pm"
 
 
-def test_a_long_absence_is_told_with_its_date_or_not_at_all():
+def test_a_long_closure_is_given_with_its_date_or_not_at_all():
     def away(days: int):
         closed = (at("2026-12-01 12:00") + timedelta(days=n) for n in range(days))
         return replace(CLINIC, holidays=tuple(replace(CLINIC.holidays[0], on=day.date()) for day in closed))

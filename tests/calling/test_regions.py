@@ -1,4 +1,4 @@
-"""States and territories: every one, with its clocks and its names."""
+"""States and territories: their time zones and names."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Contactable time, held against a second opinion that asks the clocks on the wall."""
+"""Contactable time, compared with an independent computation on local clocks."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -33,7 +33,7 @@ NUMBER_ZONES = st.sampled_from(
 
 @st.composite
 def people(draw):
-    """Where somebody is, as far as we know, and when they are safe."""
+    """A person's region, time zone and safe windows."""
     region = draw(st.sampled_from(sorted(REGIONS)))
     return {
         "region": region,

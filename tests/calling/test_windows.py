@@ -1,4 +1,4 @@
-"""The parts of the week a person may call safe."""
+"""The windows that a person may mark as safe."""
 
 from datetime import date, time
 
@@ -52,7 +52,7 @@ def test_any_is_no_part_of_a_day():
         ({Window.ANY, Window.WEEKDAY_MORNING}, "any time we are open"),
     ],
 )
-def test_they_are_said_in_the_order_of_the_week(windows, words):
+def test_windows_are_listed_in_the_order_of_the_week(windows, words):
     assert windows_in_words(windows, "en") == words
 
 

@@ -103,9 +103,11 @@ def config_of_today(folder: Path) -> Path:
     """The configuration as shipped, with crisis lines that were checked today: months later that is red."""
     copied = shutil.copytree(CONFIG, folder / "config_of_today")
     written = (copied / "clinic.toml").read_text(encoding="utf-8")
-    told, times = re.subn(r"^verified_on = .*$", f"verified_on = {now().date()}", written, flags=re.MULTILINE)
+    changed, times = re.subn(
+        r"^verified_on = .*$", f"verified_on = {now().date()}", written, flags=re.MULTILINE
+    )
     assert times == 1
-    (copied / "clinic.toml").write_text(told, encoding="utf-8")
+    (copied / "clinic.toml").write_text(changed, encoding="utf-8")
     return copied
 
 
@@ -174,7 +176,7 @@ class Service:
             "INTAKE_PORT": str(port),
             **{name: value for name, value in settings.items() if value is not None},
         }
-        self.said = folder.parent / f"{folder.name}-{port}.said"
+        self.output_file = folder.parent / f"{folder.name}-{port}.output"
         self.started: list[subprocess.Popen[bytes]] = []
 
     def migrate(self) -> "Service":
@@ -186,13 +188,13 @@ class Service:
     def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start a command, perhaps `through` another program; everything it says goes to one file."""
         line = [*through, sys.executable, "-m", "intake", *arguments]
-        with self.said.open("ab") as said:
+        with self.output_file.open("ab") as output:
             process = subprocess.Popen(
                 line,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 process_group=0,
                 preexec_fn=_hears_hangups,  # noqa: PLW1509  it only sets a signal
             )
@@ -214,7 +216,7 @@ class Service:
     @property
     def words(self) -> str:
         """Everything said so far."""
-        return self.said.read_text() if self.said.exists() else ""
+        return self.output_file.read_text() if self.output_file.exists() else ""
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the web server; (0, "") when nobody answers."""
@@ -228,12 +230,12 @@ class Service:
     def wait_for(self, words: str) -> str:
         """Wait until it has said `words`; gives all it said."""
 
-        def said() -> str:
+        def found() -> str:
             if any(process.poll() for process in self.started):
                 raise AssertionError(f"it ended: {self.words}")
             return self.words if words in self.words else ""
 
-        return str(until(said, f"it said {words!r}"))
+        return str(until(found, f"it said {words!r}"))
 
     def wait_until_up(self) -> None:
         """Wait until the web server answers."""
@@ -270,9 +272,9 @@ def make_service(tmp_path: Path, _sqlite_template: Path) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="module")
-def everybodys(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Iterator[Service]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Iterator[Service]:
     """A web server that the tests of one file share, which only ask it something."""
-    folder = tmp_path_factory.mktemp("everybodys") / "var"
+    folder = tmp_path_factory.mktemp("shared") / "var"
     service = Service(folder, free_port(), _sqlite_template).migrate()
     service.start("serve")
     service.wait_until_up()

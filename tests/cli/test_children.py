@@ -1,4 +1,4 @@
-"""Child processes: kept running, told when we are gone, and never left behind."""
+"""Child processes: kept running, stopped when the parent ends, and never left behind."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ STUBBORN = (
 
 @pytest.fixture
 def make_child(tmp_path: Path):
-    """Children that run a line of Python instead of a command of ours."""
+    """Children that run a line of Python instead of an `intake` command."""
     made: list[Child] = []
 
     def make(program: str) -> Child:
@@ -57,7 +57,7 @@ def test_a_child_runs_in_a_group_of_its_own(make_child) -> None:
 
 def test_a_child_sees_the_end_of_its_parent_on_standard_input(make_child) -> None:
     child = started(make_child(SLEEPER))
-    child._process.stdin.close()  # what the kernel does when we are killed
+    child._process.stdin.close()  # what the kernel does when the parent is killed
     until(lambda: not child.running, "the child ended")
     assert child._process.returncode == 0
 
@@ -74,19 +74,19 @@ def test_a_child_that_does_not_listen_is_killed(make_child) -> None:
 def test_a_child_that_dies_is_started_again_each_time_later(make_child, monkeypatch) -> None:
     moment = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: moment[0])
-    child, told = make_child("pass"), []
-    child.tend(told.append)
+    child, reports = make_child("pass"), []
+    child.restart_if_ended(reports.append)
     waits = []
     for _ in range(7):
         child._process.wait()
-        child.tend(told.append)
-        waits.append(child._wait)
+        child.restart_if_ended(reports.append)
+        waits.append(child._delay)
         assert not child.running
-        moment[0] += child._wait
-        child.tend(told.append)
+        moment[0] += child._delay
+        child.restart_if_ended(reports.append)
     assert waits == [1, 2, 4, 8, 16, 30, 30]
-    assert len(told) == 7
-    assert "starts again in 16 s" in told[4]
+    assert len(reports) == 7
+    assert "starts again in 16 s" in reports[4]
 
 
 def test_a_long_life_is_forgiven(make_child, monkeypatch) -> None:
@@ -97,8 +97,8 @@ def test_a_long_life_is_forgiven(make_child, monkeypatch) -> None:
         child.start()
         child._process.wait()
         moment[0] += life
-        child.tend(lambda _: None)
-    assert child._wait == 1
+        child.restart_if_ended(lambda _: None)
+    assert child._delay == 1
 
 
 def test_a_log_is_private_and_read_line_by_line(make_child) -> None:
@@ -111,7 +111,7 @@ def test_a_log_is_private_and_read_line_by_line(make_child) -> None:
 
 
 def test_a_large_log_is_begun_anew(make_child, monkeypatch) -> None:
-    monkeypatch.setattr(supervisor, "_LARGE", 10)
+    monkeypatch.setattr(supervisor, "_MAX_LOG_BYTES", 10)
     child = make_child("print('up')")
     child.log.parent.mkdir()
     child.log.write_text("x" * 11)
@@ -122,7 +122,7 @@ def test_a_large_log_is_begun_anew(make_child, monkeypatch) -> None:
     assert child.new_lines() == ["up"]
 
 
-def test_only_what_is_new_is_told_after_a_second_start(make_child) -> None:
+def test_only_new_lines_are_reported_after_a_second_start(make_child) -> None:
     child = make_child("print('up')")
     for _ in range(2):
         child.start()

@@ -73,7 +73,7 @@ def test_db_refuses_a_newer_database(command, opened: Instance) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["audit", "verify"], ["staff", "list"], ["outbox", "show"], ["relay"]])
-def test_a_database_that_is_behind_is_told_with_the_command(
+def test_a_database_that_is_behind_names_the_command(
     command, monkeypatch, tmp_path: Path, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("INTAKE_DATABASE_URL", f"sqlite:///{tmp_path}/fresh.sqlite3")
@@ -81,7 +81,7 @@ def test_a_database_that_is_behind_is_told_with_the_command(
     assert (result.exit_code, "intake db upgrade" in result.stderr) == (1, True)
 
 
-def test_a_database_that_is_gone_is_told_by_its_setting(command, monkeypatch, tmp_path: Path) -> None:
+def test_a_database_that_is_gone_is_named_by_its_setting(command, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INTAKE_DATABASE_URL", f"sqlite:///{tmp_path}/nowhere/x.sqlite3")
     result = command("audit", "verify")
     assert (result.exit_code, "INTAKE_DATABASE_URL" in result.stderr) == (1, True)

@@ -8,7 +8,7 @@ from intake.reports import compliance
 from tests.leads.acting import details_of
 
 
-def test_it_is_told_on_a_terminal_with_open_findings_first(command) -> None:
+def test_it_is_printed_on_a_terminal_with_open_findings_first(command) -> None:
     result = command("evidence")
     assert result.exit_code == 0
     assert (
@@ -21,8 +21,8 @@ def test_it_is_told_on_a_terminal_with_open_findings_first(command) -> None:
 
 
 def test_json_is_json_and_nothing_else(command, opened: Instance) -> None:
-    told = json.loads(command("evidence", "--json").stdout)
-    assert told["format"] == compliance.FORMAT
+    report = json.loads(command("evidence", "--json").stdout)
+    assert report["format"] == compliance.FORMAT
     assert details_of(opened, "evidence.saved") == ['{"kind":"json"}']
 
 
@@ -33,7 +33,7 @@ def test_a_page_is_written_and_recorded(command, opened: Instance, tmp_path: Pat
     assert details_of(opened, "evidence.saved") == ['{"kind":"html"}']
 
 
-def test_a_folder_that_is_not_there_is_told_in_one_line(command, opened: Instance, tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_in_one_line(command, opened: Instance, tmp_path: Path) -> None:
     result = command("evidence", "--html", str(tmp_path / "nowhere" / "evidence.html"))
     assert (result.exit_code, "could not be written" in result.stderr) == (1, True)
     assert details_of(opened, "evidence.saved") == []

@@ -7,7 +7,7 @@ import pytest
 
 from intake.calling.gate import Refusal
 from intake.calling.promise import open_now
-from intake.cli.run import greeting, while_closed
+from intake.cli.run import closed_notice, greeting
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import eligibility
@@ -17,8 +17,8 @@ from tests.leads.asking import ask
 SATURDAY_NIGHT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
-def test_while_the_clinic_is_open_nothing_is_said(sqlite_instance: Instance) -> None:
-    assert while_closed(sqlite_instance) == []
+def test_while_the_clinic_is_open_nothing_is_printed(sqlite_instance: Instance) -> None:
+    assert closed_notice(sqlite_instance) == []
     assert "Closed now" not in greeting(sqlite_instance.settings, None)
 
 
@@ -28,11 +28,11 @@ def test_the_clock_it_names_opens_the_gate_for_weekday_mornings(
 ) -> None:
     clock.set(SATURDAY_NIGHT + timedelta(hours=hours_later))
     lead = ask(sqlite_instance).lead
-    told = while_closed(sqlite_instance)
+    lines = closed_notice(sqlite_instance)
     if open_now(sqlite_instance.clinic, clock(), "en").open:
-        assert told == []
+        assert lines == []
         return
-    clock.move(minutes=int(re.search(r"INTAKE_TIME_SHIFT=(\d+)", told[-1])[1]))
+    clock.move(minutes=int(re.search(r"INTAKE_TIME_SHIFT=(\d+)", lines[-1])[1]))
     with sqlite_instance.database.reading() as session:
         verdict = eligibility.verdict(session, lead, channel=Channel.CALL, instance=sqlite_instance)
     assert verdict.allowed

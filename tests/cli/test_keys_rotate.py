@@ -1,4 +1,4 @@
-"""A new sealing key while people ask; new app keys that cost nobody a word (ADR 0015)."""
+"""A new sealing key while people ask; new app keys that cost nobody a word."""
 
 import re
 import threading
@@ -34,14 +34,14 @@ OLD, NEW = SECRETS["sealing_keys"], secrets.new_secret("sealing_keys", key_id="k
 BOTH = f"{NEW},{OLD}"
 
 
-def standing(instance: Instance) -> dict[str, int]:
+def rows_by_key(instance: Instance) -> dict[str, int]:
     with instance.database.reading() as session:
-        return dict(key_rotation.rows_by_key(session, instance.keyring))
+        return dict(key_rotation.count_rows_by_key(session, instance.keyring))
 
 
 def unopenable(instance: Instance, keyring: Keyring) -> tuple[int, int]:
     with instance.database.reading() as session:
-        return key_rotation.unopenable(session, keyring)
+        return key_rotation.count_undecryptable(session, keyring)
 
 
 def with_keys(instance: Instance, make_instance, written: str) -> Instance:
@@ -64,14 +64,16 @@ def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make
     both = with_keys(filled, make_instance, BOTH)
     seen: list[tuple[int, int]] = []
     rotated = key_rotation.rotate(both, batch=3, on_progress=lambda done, of: seen.append((done, of)))
-    assert (rotated.moved, rotated.unopenable, rotated.free) == (8, 0, ("k1",))
+    assert (rotated.rewrapped, rotated.undecryptable, rotated.unused) == (8, 0, ("k1",))
     assert seen == [(1, 8), (4, 8), (7, 8), (8, 8)]
-    assert standing(both) == {"k2": 8, "k1": 0}
+    assert rows_by_key(both) == {"k2": 8, "k1": 0}
     new = with_keys(filled, make_instance, NEW)
     assert unopenable(new, new.keyring) == (0, 8)
     assert unopenable(filled, filled.keyring) == (8, 8)
     with new.database.reading() as session:
-        shown = [reveal.masked(session, lead, instance=new).phone for lead in session.scalars(select(Lead))]
+        shown = [
+            reveal.mask_lead(session, lead, instance=new).phone for lead in session.scalars(select(Lead))
+        ]
     assert len(set(shown)) == 1
     assert shown[0].endswith(PHONE[-2:])
 
@@ -81,13 +83,13 @@ def test_who_enters_with_a_second_factor_still_does(make_instance, database_url)
     person = people.hire(make_instance(database_url))
     key_rotation.rotate(make_instance(database_url, sealing_keys=BOTH))
     new = make_instance(database_url, sealing_keys=NEW)
-    assert people.come_in(new, person)
+    assert people.sign_in_as(new, person)
 
 
 @pytest.mark.parametrize("row", range(8))
 def test_killed_at_any_row_it_goes_on_where_it_was(row: int, filled, make_instance, monkeypatch) -> None:
     both = with_keys(filled, make_instance, BOTH)
-    real, moved = key_rotation._move, []
+    real, moved = key_rotation._rewrap, []
 
     def dying(*arguments: object) -> object:
         if len(moved) == row:
@@ -96,11 +98,11 @@ def test_killed_at_any_row_it_goes_on_where_it_was(row: int, filled, make_instan
         return real(*arguments)
 
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(key_rotation, "_move", dying)
+        killed.setattr(key_rotation, "_rewrap", dying)
         key_rotation.rotate(both, batch=2)
     assert unopenable(both, both.keyring) == (0, 8)
-    assert standing(both)["k2"] == (1 + (row - 1) // 2 * 2 if row else 0)  # the account, then two by two
-    assert key_rotation.rotate(both, batch=2).free == ("k1",)
+    assert rows_by_key(both)["k2"] == (1 + (row - 1) // 2 * 2 if row else 0)  # the account, then two by two
+    assert key_rotation.rotate(both, batch=2).unused == ("k1",)
     assert unopenable(both, with_keys(filled, make_instance, NEW).keyring) == (0, 8)
 
 
@@ -108,7 +110,7 @@ def test_what_is_erased_or_asked_meanwhile_stays_so(filled: Instance, make_insta
     """A row that somebody changes between its reading and its writing is theirs."""
     both = with_keys(filled, make_instance, BOTH)
     gone = every(filled, Lead)[0]
-    real = Keyring.rewrapped
+    real = Keyring.rewrap
 
     def slowly(keyring: Keyring, wrapped: bytes, **place: object) -> bytes:
         if "place" in place and place["place"].row == gone.id and not both.settings.sqlite:
@@ -117,7 +119,7 @@ def test_what_is_erased_or_asked_meanwhile_stays_so(filled: Instance, make_insta
                 erase(session, there, reason=ErasureReason.DUE, actor=Actor.system(), instance=filled)
         return real(keyring, wrapped, **place)
 
-    monkeypatch.setattr(Keyring, "rewrapped", slowly)
+    monkeypatch.setattr(Keyring, "rewrap", slowly)
     late = ask(both).lead
     key_rotation.rotate(both)
     left = {each.lead_id for each in every(both, LeadKey)}
@@ -145,9 +147,9 @@ WRONG = {
 
 @pytest.mark.parametrize("which", WRONG)
 def test_a_wrong_order_is_refused_and_nothing_is_moved(which: str, filled: Instance, make_instance) -> None:
-    written, told = WRONG[which]
+    written, message = WRONG[which]
     before = [each.wrapped for each in every(filled, LeadKey)]
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=message):
         key_rotation.rotate(with_keys(filled, make_instance, written))
     assert [each.wrapped for each in every(filled, LeadKey)] == before
 
@@ -157,14 +159,14 @@ def test_there_is_no_way_back_to_a_key_that_was_left(filled: Instance, make_inst
     with pytest.raises(Refused, match="k1 was rotated away from before"):
         key_rotation.rotate(with_keys(filled, make_instance, f"{OLD},{NEW}"))
     third = secrets.new_secret("sealing_keys", key_id="k3")
-    assert key_rotation.rotate(with_keys(filled, make_instance, f"{third},{BOTH}")).free == ("k2", "k1")
+    assert key_rotation.rotate(with_keys(filled, make_instance, f"{third},{BOTH}")).unused == ("k2", "k1")
 
 
 def test_a_second_run_finds_nothing_to_do(filled: Instance, make_instance) -> None:
     both = with_keys(filled, make_instance, BOTH)
     key_rotation.rotate(both)
     again = key_rotation.rotate(both)
-    assert (again.moved, again.free) == (0, ("k1",))
+    assert (again.rewrapped, again.unused) == (0, ("k1",))
 
 
 def test_a_row_that_does_not_open_stops_no_other(filled: Instance, make_instance) -> None:
@@ -172,7 +174,7 @@ def test_a_row_that_does_not_open_stops_no_other(filled: Instance, make_instance
         broken = session.scalars(select(LeadKey)).first()
         broken.wrapped = broken.wrapped[:-1] + bytes([broken.wrapped[-1] ^ 1])
     rotated = key_rotation.rotate(with_keys(filled, make_instance, BOTH), batch=2)
-    assert (rotated.moved, rotated.unopenable, rotated.free) == (7, 1, ())
+    assert (rotated.rewrapped, rotated.undecryptable, rotated.unused) == (7, 1, ())
 
 
 def test_health_tells_that_a_key_was_taken_out_too_early(filled: Instance, make_instance) -> None:

@@ -29,8 +29,8 @@ def test_a_dry_run_says_how_many_and_changes_nothing(command, opened: Instance) 
     make_due(opened, 2)
     ask(opened)
     result = command("leads", "purge", "--dry-run")
-    said = "2 requests are due. Nothing was changed.\n  2 because they came in 90 days ago.\n"
-    assert (result.exit_code, result.stdout) == (0, said)
+    expected = "2 requests are due. Nothing was changed.\n  2 because they came in 90 days ago.\n"
+    assert (result.exit_code, result.stdout) == (0, expected)
     assert left(opened) == 3
 
 

@@ -7,7 +7,7 @@ from threading import Event
 from sqlalchemy import text
 
 from intake import outbox
-from intake.cli.leads import answers
+from intake.cli.leads import form_data
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
 from intake.outbox import Mail, MessageState
@@ -70,7 +70,7 @@ def test_demo_leads_can_be_linked_into_the_chain(command, opened: Instance) -> N
 
 def test_nobody_real_is_in_the_demo() -> None:
     for number in range(250):
-        typed = answers(number)
+        typed = form_data(number)
         for phone in typed.get("phone", []):
             assert re.fullmatch(r"\(\d{3}\) 555-01\d\d", phone)
         for email in typed.get("email", []):
@@ -133,6 +133,6 @@ def test_doctor_lists_every_wrong_setting_without_a_value(command, monkeypatch) 
 def test_doctor_is_well_when_everything_is(command, opened: Instance, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INTAKE_CONFIG_DIR", str(config_of_today(tmp_path)))
     command("staff", "add", typed="ada@example.org\nAda\n")
-    scheduler._turn(opened, open_mailer(opened.settings), Event())
+    scheduler.run_once(opened, open_mailer(opened.settings), Event())
     result = command("doctor")
     assert (result.exit_code, "0 red" in result.output) == (0, True)

@@ -35,7 +35,7 @@ def account(service: Service) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines if ": " in line)
 
 
-def test_a_newcomer_is_told_where_to_look_and_how_to_sign_in(service: Service) -> None:
+def test_a_newcomer_reads_where_to_look_and_how_to_sign_in(service: Service) -> None:
     up(service)
     address, kept = f"http://127.0.0.1:{service.port}", account(service)
     assert service.get("/healthz") == (200, "ok")
@@ -107,7 +107,7 @@ def test_nothing_outlives_the_terminal(service: Service) -> None:
     service.wait_until_gone()
 
 
-def test_it_outlives_the_terminal_when_told_so(service: Service) -> None:
+def test_it_outlives_the_terminal_with_nohup(service: Service) -> None:
     service.start("run", through=("nohup",))
     service.wait_for(LAST_WORDS)
     service.started[0].send_signal(signal.SIGHUP)
@@ -125,13 +125,13 @@ def test_it_can_be_stopped_before_it_is_up(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("serve", "The web process ended"), ("relay", "The relay process ended")]
+    ("name", "message"), [("serve", "The web process ended"), ("relay", "The relay process ended")]
 )
-def test_a_part_that_dies_is_started_again(service: Service, name: str, told: str) -> None:
+def test_a_part_that_dies_is_started_again(service: Service, name: str, message: str) -> None:
     up(service)
     (before,) = part(service, name)
     os.kill(before, signal.SIGKILL)
-    service.wait_for(told)
+    service.wait_for(message)
     until(lambda: part(service, name) not in ([], [before]), "it was started again")
     service.wait_until_up()
 
@@ -142,7 +142,7 @@ def test_a_second_start_keeps_what_was_there(service: Service) -> None:
     assert service.run("demo", "--leads", "2").returncode == 0
     service.started[0].terminate()
     assert service.started[0].wait(90) == 0
-    service.said.write_text("")
+    service.output_file.write_text("")
     service.start("run")
     until(lambda: LAST_WORDS in service.words, "it was up again")
     assert account(service) == kept
@@ -151,7 +151,7 @@ def test_a_second_start_keeps_what_was_there(service: Service) -> None:
     assert service.run("audit", "show", "-n", "500").stdout.count("lead.submitted") == 2
 
 
-def test_a_port_in_use_is_told_before_anything_is_made(service: Service) -> None:
+def test_a_port_in_use_is_refused_before_anything_is_made(service: Service) -> None:
     with socket.create_server(("127.0.0.1", service.port)):
         result = service.run("run")
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""`intake serve`: it refuses what it must, finishes what it took on, and leaves nothing behind."""
+"""`intake serve`: refuses malformed requests, finishes those in progress, and leaves no process behind."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ FORM = b"consent_use=no&preferred_name=Ada"
 
 @pytest.fixture
 def serving(service: Service) -> Service:
-    """A web server that answers."""
+    """A web server that is ready."""
     service.migrate().start("serve")
     service.wait_until_up()
     return service
@@ -30,7 +30,7 @@ def connected(service: Service) -> socket.socket:
 
 
 def post(service: Service) -> bytes:
-    """The head of a form that is being sent."""
+    """The headers of a POST whose body is still to come."""
     lines = [
         "POST / HTTP/1.1",
         f"Host: 127.0.0.1:{service.port}",
@@ -43,12 +43,12 @@ def post(service: Service) -> bytes:
 
 
 def all_of(line: socket.socket) -> bytes:
-    """Everything until the other side closes."""
+    """Everything that is received until the other side closes."""
     return b"".join(iter(lambda: line.recv(65536), b""))
 
 
 def whatever_comes(line: socket.socket) -> bytes:
-    """The same, from somebody who hangs up on us."""
+    """The same, also when the other side resets the connection."""
     answer = b""
     with suppress(ConnectionError):
         while more := line.recv(65536):
@@ -75,21 +75,21 @@ def test_it_refuses_a_port_that_is_in_use(service: Service) -> None:
     assert result.stderr == f"intake: Port {service.port} is in use; set INTAKE_PORT.\n"
 
 
-def test_it_does_not_say_what_it_is(everybodys: Service) -> None:
-    with closing(connected(everybodys)) as line:
-        line.sendall(f"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:{everybodys.port}\r\n\r\n".encode())
+def test_it_does_not_say_what_it_is(shared_service: Service) -> None:
+    with closing(connected(shared_service)) as line:
+        line.sendall(f"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:{shared_service.port}\r\n\r\n".encode())
         head = all_of(line).decode().lower()
     assert head.startswith("http/1.0 200")
     assert "server:" not in head
     assert "waitress" not in head
 
 
-def test_nobody_who_asks_is_logged(everybodys: Service) -> None:
+def test_nobody_who_asks_is_logged(shared_service: Service) -> None:
     for path in ("/", "/es/", "/nowhere/canary", "/healthz"):
-        everybodys.get(path)
-    assert "canary" not in everybodys.words
-    assert "GET" not in everybodys.words
-    assert "127.0.0.1" not in everybodys.words
+        shared_service.get(path)
+    assert "canary" not in shared_service.words
+    assert "GET" not in shared_service.words
+    assert "127.0.0.1" not in shared_service.words
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -127,16 +127,16 @@ def test_a_silent_connection_does_not_keep_it(serving: Service) -> None:
         assert ended(serving) == 0
 
 
-def test_many_slow_connections_keep_nobody_else_waiting(everybodys: Service) -> None:
-    """Some never end their first line, some never send the form that they have announced."""
+def test_many_slow_connections_keep_nobody_else_waiting(shared_service: Service) -> None:
+    """Some never end their request line, some never send the body that they have announced."""
     head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 900\r\n\r\ntoken="
     with ExitStack() as open_ones:
         for number in range(400):
-            line = open_ones.enter_context(closing(connected(everybodys)))
+            line = open_ones.enter_context(closing(connected(shared_service)))
             line.sendall(head + form if number % 2 else head)
-        assert everybodys.get("/healthz") == (200, "ok")
-        assert ask_once(everybodys.port, 1)
+        assert shared_service.get("/healthz") == (200, "ok")
+        assert ask_once(shared_service.port, 1)
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,16 @@ def test_many_slow_connections_keep_nobody_else_waiting(everybodys: Service) -> 
         (b"POST /es/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\n", b"400"),
     ],
 )
-def test_what_is_no_request_gets_the_phone_too(everybodys: Service, garbage: bytes, status: bytes) -> None:
-    with closing(connected(everybodys)) as line:
+def test_what_is_no_request_gets_the_phone_too(
+    shared_service: Service, garbage: bytes, status: bytes
+) -> None:
+    with closing(connected(shared_service)) as line:
         line.sendall(garbage)
         answer = whatever_comes(line)
     assert answer.split(b" ")[1] == status
     assert b'href="tel:988"' in answer
     assert answer.rstrip().endswith(b"</html>")
-    assert everybodys.get("/healthz") == (200, "ok")
+    assert shared_service.get("/healthz") == (200, "ok")
 
 
 # --- several processes ----------------------------------------------------------------------------------
@@ -212,13 +214,13 @@ def test_several_processes_are_refused_once(service: Service) -> None:
 # --- the socket ---------------------------------------------------------------------------------------
 
 
-def test_an_address_of_another_machine_is_told_by_its_setting(tmp_path) -> None:
+def test_an_address_of_another_machine_is_reported_by_its_setting(tmp_path) -> None:
     elsewhere = settings_for(tmp_path, "sqlite://", host="192.0.2.1", port=free_port())
     with pytest.raises((Refused, SettingsError), match="INTAKE_HOST"):
         wsgi.listen(elsewhere)
 
 
-def test_a_name_that_is_none_is_told_by_its_setting(tmp_path, monkeypatch) -> None:
+def test_a_name_that_is_none_is_reported_by_its_setting(tmp_path, monkeypatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror
 
@@ -249,7 +251,7 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("framing", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_what_two_servers_may_read_in_two_ways_is_refused_with_help(serving: Service, framing: bytes) -> None:
-    """Once, with every header of ours, and then it hangs up."""
+    """One answer with all security headers, after which the connection is closed."""
     with closing(connected(serving)) as line:
         line.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n".encode() + framing)
         answer = whatever_comes(line).decode()

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from intake.accounts import dev_account, invitations, service
-from intake.accounts.invitations import NotInvited
+from intake.accounts.invitations import InvalidInvitation
 from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox.models import OutboxMessage
@@ -56,17 +56,17 @@ def test_staff_add_takes_a_chosen_password_without_showing_it(command) -> None:
 
 def test_no_option_of_any_command_takes_a_secret_or_a_person(command) -> None:
     verbs = ("add", "reset", "disable", "enable")
-    told = "".join(command("staff", verb, "--help").output for verb in verbs)
-    options = set(re.findall(r"--[a-z-]+", told))
+    message = "".join(command("staff", verb, "--help").output for verb in verbs)
+    options = set(re.findall(r"--[a-z-]+", message))
     assert options == {"--help", "--role", "--choose-password"}
 
 
 @pytest.mark.parametrize(
-    ("email", "name", "told"), [("ada", "Ada", "email:"), ("ada@example.org", " ", "name:")]
+    ("email", "name", "message"), [("ada", "Ada", "email:"), ("ada@example.org", " ", "name:")]
 )
-def test_staff_add_says_what_to_type(command, email: str, name: str, told: str) -> None:
+def test_staff_add_says_what_to_type(command, email: str, name: str, message: str) -> None:
     result = command("staff", "add", typed=f"{email}\n{name}\n" if name.strip() else f"{email}\n \u2060\n")
-    assert (result.exit_code, told in result.stderr) == (1, True)
+    assert (result.exit_code, message in result.stderr) == (1, True)
 
 
 def test_staff_add_refuses_a_second_account_for_one_address(command) -> None:
@@ -91,7 +91,7 @@ def test_the_last_admin_is_not_closed(command) -> None:
 
 
 @pytest.mark.parametrize("verb", ["disable", "enable", "reset"])
-def test_an_account_that_is_not_there_is_told(command, verb: str) -> None:
+def test_an_account_that_is_not_there_is_refused(command, verb: str) -> None:
     result = command("staff", verb, typed="nobody@example.org\n")
     assert (result.exit_code, "no account" in result.stderr) == (1, True)
 
@@ -114,13 +114,13 @@ def invite(command, *arguments: str, email: str = "ada@example.org") -> str:
 def test_staff_invite_shows_a_link_that_works_once(command, opened: Instance) -> None:
     token = invite(command, "--role", "coordinator")
     with opened.database.reading() as session:
-        taking = invitations.look(session, token, instance=opened)
+        taking = invitations.find_open(session, token, instance=opened)
     assert taking.member.roles == {Role.COORDINATOR}
     app = pyotp.parse_uri(taking.totp_uri)
     chosen = {"password": "lantern meadow quartz pebble", "code": app.at(opened.clock().timestamp())}
-    assert len(invitations.take_up(instance=opened, token=token, **chosen)) == 10
-    with pytest.raises(NotInvited):
-        invitations.take_up(instance=opened, token=token, **chosen)
+    assert len(invitations.accept(instance=opened, token=token, **chosen)) == 10
+    with pytest.raises(InvalidInvitation):
+        invitations.accept(instance=opened, token=token, **chosen)
 
 
 def test_staff_invite_hands_over_the_link_and_nothing_else(command, opened: Instance) -> None:

@@ -1,4 +1,4 @@
-"""The receipt says what was agreed to, masked and signed; a changed word is found out (C2)."""
+"""The receipt shows what was consented to, masked and signed; any change is detected (promise C2)."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from intake.conf import secrets
 from intake.conf.clinic import Channel
 from intake.consent import receipt
 from intake.consent.models import Kind
-from intake.consent.receipt import LONGEST, MARK
+from intake.consent.receipt import FORMAT, MAX_BYTES
 from intake.instance import Instance
 from intake.leads.submission import Submitted
 from intake.privacy import data_export, self_service
 from intake.privacy.data_export import ReceiptFormat
-from intake.privacy.self_service import NothingFound
+from intake.privacy.self_service import RequestNotFound
 from tests.leads.acting import acts, details_of
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -26,12 +26,12 @@ MANDATORY = {
     "storage_conditions", "controller", "recipients", "consent_change", "jurisdiction", "rights",
     "consent_type", "consent_status", "event_time", "event_duration", "expressed_by",
 }  # fmt: skip
-"""Every field that ISO/IEC TS 27560 demands, by the guide of the Data Privacy Vocabulary."""
+"""Every field required by ISO/IEC TS 27560, by the guide of the W3C Data Privacy Vocabulary."""
 
 
 def saved(instance: Instance, asked: Submitted, form: ReceiptFormat = ReceiptFormat.TEXT) -> bytes:
     with instance.database.transaction() as session:
-        return data_export.save_receipt(session, code=asked.code, form=form, instance=instance).content
+        return data_export.save_receipt(session, code=asked.code, file_format=form, instance=instance).content
 
 
 def record(instance: Instance, asked: Submitted) -> dict:
@@ -112,8 +112,8 @@ def test_the_json_is_true(sqlite_instance: Instance, clock) -> None:
     assert (call["consent_status"], text["consent_status"]) == ("dpv:ConsentGiven", "dpv:ConsentRefused")
     assert (call["event_time"], call["event_duration"]) == (clock().isoformat(), "P90D")
     assert call["data_subject"] == asked.lead.reference
-    told = {"type": "pd:TelephoneNumber", "sensitive": False, "value": "(•••) •••-••23"}
-    assert call["personal_data"] == [told]
+    raised = {"type": "pd:TelephoneNumber", "sensitive": False, "value": "(•••) •••-••23"}
+    assert call["personal_data"] == [raised]
     assert {"type": "pd:Health", "sensitive": True, "inferred": True} in by_name["Use of what you typed"][
         "personal_data"
     ]
@@ -138,7 +138,9 @@ def test_what_was_taken_back_stands_beside_what_was_given(sqlite_instance: Insta
     asked = ask(sqlite_instance)
     clock.move(hours=1)
     with sqlite_instance.database.transaction() as session:
-        self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=sqlite_instance)
+        self_service.withdraw_channel(
+            session, code=asked.code, channel=Channel.EMAIL, instance=sqlite_instance
+        )
     emails = [
         (each["consent_status"], each["event_duration"], each["expressed_by"]["method"])
         for each in record(sqlite_instance, asked)["consents"]
@@ -152,7 +154,7 @@ def test_what_was_taken_back_stands_beside_what_was_given(sqlite_instance: Insta
     assert "Email: Taken back\nOn November 18, 2026, at 11 am (Eastern)." in words
 
 
-def test_a_yes_that_ran_out_is_told_so(sqlite_instance: Instance, clock) -> None:
+def test_expired_consent_is_shown_as_expired(sqlite_instance: Instance, clock) -> None:
     asked = ask(sqlite_instance)
     with sqlite_instance.database.transaction() as session:
         lead = session.get_one(type(asked.lead), asked.lead.id)
@@ -179,7 +181,7 @@ def test_saving_is_one_event(sqlite_instance: Instance) -> None:
 
 def test_a_wrong_code_saves_nothing(sqlite_instance: Instance) -> None:
     asked = ask(sqlite_instance)
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         saved(sqlite_instance, replace(asked, code="0" * 16))
     assert acts(sqlite_instance) == ["lead.submitted"]
 
@@ -215,7 +217,12 @@ def test_other_spaces_and_order_do_a_record_no_harm(sqlite_instance: Instance) -
 
 @pytest.mark.parametrize(
     ("was", "becomes"),
-    [("Text message: No", "Text message: Yes"), ("3 times", "9 times"), ("2027", "2028"), (MARK, f" {MARK}")],
+    [
+        ("Text message: No", "Text message: Yes"),
+        ("3 times", "9 times"),
+        ("2027", "2028"),
+        (FORMAT, f" {FORMAT}"),
+    ],
 )
 def test_a_changed_word_of_the_text_is_found_out(sqlite_instance: Instance, was: str, becomes: str) -> None:
     words = saved(sqlite_instance, ask(sqlite_instance)).decode()
@@ -267,9 +274,9 @@ def test_a_key_that_stands_twice_is_refused(sqlite_instance: Instance) -> None:
     [
         b"", b"{", b"{}", b"[]", b"null", b'{"signature": 1}', b'{"signature": {"value": null}}',
         b'{"signature": {"value": "\xc3\xa9"}}', b'{"signature": {"value": "\\ud800"}}', b"\xff\xfe\x00",
-        b"x\n" + MARK.encode() + b" " + b"0" * 64, MARK.encode() + b" " + b"0" * 64,
+        b"x\n" + FORMAT.encode() + b" " + b"0" * 64, FORMAT.encode() + b" " + b"0" * 64,
         b"[" * 100_000, b'{"a":' * 100_000, b'{"a": NaN, "signature": {"value": "0"}}',
-        b"x" * (LONGEST + 1),
+        b"x" * (MAX_BYTES + 1),
     ],
 )  # fmt: skip
 def test_what_is_no_receipt_is_refused_quietly(sqlite_instance: Instance, content: bytes) -> None:
@@ -289,7 +296,7 @@ def test_receipts_outlive_a_change_of_keys_while_the_old_one_is_kept(make_instan
     assert not ours(make_instance(sqlite_url, app_keys=new), content)
 
 
-def test_two_receipts_are_told_apart(sqlite_instance: Instance) -> None:
+def test_two_receipts_have_different_ids(sqlite_instance: Instance) -> None:
     asked = ask(sqlite_instance)
     ids = {record(sqlite_instance, asked)["receipt_id"] for _ in range(2)}
     assert len(ids) == 2
@@ -297,4 +304,4 @@ def test_two_receipts_are_told_apart(sqlite_instance: Instance) -> None:
 
 def test_the_signature_is_the_last_line(sqlite_instance: Instance) -> None:
     words = saved(sqlite_instance, ask(sqlite_instance)).decode()
-    assert re.search(rf"\n{MARK} [0-9a-f]{{64}}\n\Z", words)
+    assert re.search(rf"\n{FORMAT} [0-9a-f]{{64}}\n\Z", words)

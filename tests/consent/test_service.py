@@ -1,4 +1,4 @@
-"""C3: every answer is proof, what is taken back is taken back, and no event can slip in or out unseen."""
+"""Promise C3: every answer is proved, withdrawals take effect, inserted and removed events are detected."""
 
 import re
 import uuid
@@ -56,7 +56,7 @@ def test_a_withdrawal_stands_beside_the_words_that_were_agreed_to(instance: Inst
     lead = ask(instance).lead
     withdraw(instance, lead.id, Kind.CALL)
     with instance.database.reading() as session:
-        call = [each for each in consent.shown(session, lead.id) if each.event.kind is Kind.CALL]
+        call = [each for each in consent.answers_of(session, lead.id) if each.event.kind is Kind.CALL]
     assert [each.event.state for each in call] == [State.GIVEN, State.WITHDRAWN]
     assert len({each.event.statement for each in call}) == 1
 

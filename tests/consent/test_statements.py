@@ -1,4 +1,4 @@
-"""C1: published words never change, and what is stored is what was read."""
+"""Promise C1: published statements never change, and the stored text is the one shown."""
 
 import hashlib
 from pathlib import Path

@@ -52,9 +52,9 @@ def check_whole(session: Session, keyring: Keyring, *, erased: int) -> None:
     assert sorted(session.scalars(select(LeadKey.lead_id))) == ids
     assert sorted(filter(None, session.scalars(select(Submission.lead_id)))) == ids
     assert session.scalar(select(func.count()).select_from(Submission)) == len(ids) + erased
-    told = select(OutboxMessage.lead_id).where(OutboxMessage.mail == Mail.NEW_LEAD)
+    notices = select(OutboxMessage.lead_id).where(OutboxMessage.mail == Mail.NEW_LEAD)
     open_ones = session.scalars(select(Lead.id).where(Lead.status != LeadStatus.CLOSED)).all()
-    assert _once(open_ones, session.scalars(told).all())
+    assert _once(open_ones, session.scalars(notices).all())
     given = select(ConsentEvent.lead_id).where(
         ConsentEvent.kind == Kind.USE, ConsentEvent.state == State.GIVEN
     )

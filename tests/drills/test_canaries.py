@@ -25,7 +25,8 @@ from intake.accounts.models import Role
 from intake.app import create_app
 from intake.conf.settings import Tls
 from intake.core import logging as core_logging
-from intake.db.engine import Base, Database
+from intake.db.engine import Database
+from intake.db.types import Base
 from intake.instance import Instance
 from intake.jobs import alerts
 from intake.jobs.scheduler import run_due
@@ -78,8 +79,8 @@ class Walk:
         self.code = ""
 
     def form(self, **changes: object) -> dict[str, object]:
-        told = {"preferred_name": NAME, "phone": PHONE, "email": EMAIL, "windows": ["any"]}
-        return answers(self.web, **{**told, **changes})
+        values = {"preferred_name": NAME, "phone": PHONE, "email": EMAIL, "windows": ["any"]}
+        return answers(self.web, **{**values, **changes})
 
     @property
     def lead(self) -> Lead:
@@ -174,12 +175,12 @@ class Walk:
         """No table is there any more, for whoever asks and whoever works."""
         nowhere = Database("sqlite:////nowhere/at/all.sqlite3", lock=self.instance.settings.data_dir / "lock")
         cookie = self.desk.web.get_cookie("intake").value
-        here, self.web = self.web, create_app(replace(self.instance, database=nowhere)).test_client()
+        usual, self.web = self.web, create_app(replace(self.instance, database=nowhere)).test_client()
         self.web.set_cookie("intake", cookie, path="/")
         self.web.post("/", data=self.form())
         self.web.post("/manage/stop", data={"code": self.code})
         self.web.post("/desk/find", data={"term": PHONE}, headers={"Sec-Fetch-Site": "same-origin"})
-        self.web = here
+        self.web = usual
 
     def _every_way(self, lead: Lead) -> None:
         try:
@@ -195,8 +196,8 @@ class Walk:
             "/desk/find",
             "/desk/stop",
         ):
-            said = {"csrf": self._csrf, "channel": "call", "note": NOTE, "term": PHONE}
-            self.desk.web.post(path, data=said, headers={"Sec-Fetch-Site": "same-origin"})
+            data = {"csrf": self._csrf, "channel": "call", "note": NOTE, "term": PHONE}
+            self.desk.web.post(path, data=data, headers={"Sec-Fetch-Site": "same-origin"})
 
     @property
     def _csrf(self) -> str:
@@ -292,14 +293,14 @@ def test_no_word_of_anybody_is_found_anywhere(
     walk.leave()
     scrape = walk.web.get("/metrics", headers={"Authorization": "Bearer a-token-for-tests-only"})
     assert scrape.status_code == 200
-    said = talkative()
-    assert said.count(b"unexpected_failure") > 10, "too little was broken to show anything"
+    logged = talkative()
+    assert logged.count(b"unexpected_failure") > 10, "too little was broken to show anything"
     reference = max((each.reference for each in every(walk.instance, Lead)), key=len)
-    assert found_in(said, walk.code, reference, "jane.canary") == []
-    assert b"sqlalchemy" in said, "the libraries were not heard"
-    letters = b"".join(each.raw for each in walk.server.received)
+    assert found_in(logged, walk.code, reference, "jane.canary") == []
+    assert b"sqlalchemy" in logged, "the libraries were not heard"
+    mails = b"".join(each.raw for each in walk.server.received)
     assert len(walk.server.received) > 3
-    assert found_in(letters, walk.code, reference) == []
+    assert found_in(mails, walk.code, reference) == []
     assert found_in(scrape.data, walk.code, reference) == []
     assert found_in(dump(walk.instance), walk.code, "jane.canary") == []
     assert found_in(files_below(tmp_path), walk.code, "jane.canary") == []
@@ -320,7 +321,7 @@ def send_mails(walk: Walk, clock) -> None:
             limit=50,
         )
         run_due(walk.instance)
-        alerts.look(walk.instance, mailer)
+        alerts.check_once(walk.instance, mailer)
 
 
 def test_the_glasses_see_a_word_where_there_is_one() -> None:

@@ -110,7 +110,7 @@ def delivered(instance: Instance, asked: Submitted) -> bool:
     with instance.database.reading() as session:
         rows = session.scalars(select(OutboxMessage).where(OutboxMessage.lead_id == asked.lead.id)).all()
     letters = [
-        each["Message-ID"] for each in MaildirMailer(instance.settings.data_dir / "mail").caught(limit=99)
+        each["Message-ID"] for each in MaildirMailer(instance.settings.data_dir / "mail").messages(limit=99)
     ]
     copies = [letters.count(f"<{row.id}@example.org>") for row in rows]
     return {row.state for row in rows} == {MessageState.SENT} and set(copies) <= {1, 2}
@@ -122,17 +122,17 @@ def is_gone(instance: Instance, asked: Submitted) -> bool:
 
 
 NEW_ADDRESS = Correction(
-    kind="email", words="new@example.org", channels=["email"], voicemail=False, language="en", shown=""
+    kind="email", value="new@example.org", channels=["email"], voicemail=False, language="en", statements=""
 )
 
 
 def put_right(instance: Instance, asked: Submitted) -> None:
-    correction = replace(NEW_ADDRESS, shown=contact_correction.correction_form(instance, "en"))
+    correction = replace(NEW_ADDRESS, statements=contact_correction.correction_statements(instance, "en"))
     with_code(contact_correction.correct, correction=correction)(instance, asked)
 
 
 def was_put_right(instance: Instance, asked: Submitted) -> bool:
-    index = instance.keyring.blind_index("email", NEW_ADDRESS.words)
+    index = instance.keyring.blind_index("email", NEW_ADDRESS.value)
     found = lead_of(instance, asked)
     return bool(found) and found.email_index == index
 
@@ -147,7 +147,7 @@ def rotate(instance: Instance, _: Submitted) -> None:
 
 def all_on_the_new_key(instance: Instance, _: Submitted) -> bool:
     with instance.database.reading() as session:
-        return dict(key_rotation.rows_by_key(session, with_a_new_key(instance).keyring))["k1"] == 0
+        return dict(key_rotation.count_rows_by_key(session, with_a_new_key(instance).keyring))["k1"] == 0
 
 
 def purge(instance: Instance, _: Submitted) -> None:

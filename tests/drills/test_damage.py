@@ -64,7 +64,7 @@ def test_what_can_be_reached_but_not_read_is_red(sqlite_instance: Instance, monk
     }
 
 
-def test_it_is_told_apart_from_what_is_only_away(tmp_path: Path) -> None:
+def test_it_is_distinguished_from_what_is_only_away(tmp_path: Path) -> None:
     (tmp_path / "no.sqlite3").write_bytes(b"no database at all" * 400)
     database = Database(f"sqlite:///{tmp_path / 'no.sqlite3'}", lock=tmp_path / "lock")
     with pytest.raises(Damaged), database.reading() as session:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from intake.core.errors import Unavailable
-from intake.db.engine import RESERVE, Database
-from intake.db.writer_lock import ENOUGH, SIZE, DiskReserve
+from intake.db.engine import RESERVE_FILE, Database
+from intake.db.writer_lock import RESERVE_SIZE, RESERVE_THRESHOLD, DiskReserve
 from intake.leads.models import Lead
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, answers, ask_once, sent
@@ -106,11 +106,11 @@ def test_on_a_full_disk_whoever_wants_out_gets_out(_way: str, make_service, tmp_
     """Nobody is taken in, and stopping and erasing go on, also after the web server was killed."""
     with mounted(tmp_path / "disk") as disk:
         service: Service = make_service("disk/var")
-        service.said = tmp_path / "said"  # there is room for what it says
+        service.output_file = tmp_path / "output"  # there is room for what it says
         service.start("run")
         service.wait_until_up()
         codes = [ask_once(service.port, person, wanted="code-words") for person in range(4)]
-        until(lambda: DiskReserve(service.folder / RESERVE).held, "room was held for this day")
+        until(lambda: DiskReserve(service.folder / RESERVE_FILE).size, "room was held for this day")
         filling = fill(disk)
         refused_honestly(service, 4)
         assert "All contact has stopped" in act(service, "stop", codes[0])
@@ -133,7 +133,7 @@ def test_where_nothing_may_be_written_the_pages_are_served(_way: str, make_servi
     """As after a machine came up with its disk read-only: somebody still needs the phone."""
     with mounted(tmp_path / "disk") as disk:
         service: Service = make_service("disk/var")
-        service.said = tmp_path / "said"
+        service.output_file = tmp_path / "output"
         given = [upgraded_and_asked(service)]
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         service.start("serve")
@@ -170,35 +170,35 @@ def act(service: Service, what: str, code: str) -> str:
 
 
 def test_it_holds_room_and_lends_it_only_when_there_is_none(tmp_path: Path, monkeypatch) -> None:
-    reserve, free = DiskReserve(tmp_path / RESERVE), [10 * SIZE]
+    reserve, free = DiskReserve(tmp_path / RESERVE_FILE), [10 * RESERVE_SIZE]
     monkeypatch.setattr(DiskReserve, "_free", lambda _: free[0])
-    reserve.keep()
-    assert reserve.held == SIZE
-    with reserve.lent():
-        assert reserve.held == SIZE
-    free[0] = ENOUGH - 1
-    with reserve.lent():
-        assert reserve.held == 0
-        free[0] += SIZE
-    assert reserve.held == SIZE
+    reserve.refill()
+    assert reserve.size == RESERVE_SIZE
+    with reserve.release_during():
+        assert reserve.size == RESERVE_SIZE
+    free[0] = RESERVE_THRESHOLD - 1
+    with reserve.release_during():
+        assert reserve.size == 0
+        free[0] += RESERVE_SIZE
+    assert reserve.size == RESERVE_SIZE
 
 
 def test_on_a_small_disk_it_is_not_us_who_fill_it(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(DiskReserve, "_free", lambda _: 1_000_000)
-    reserve = DiskReserve(tmp_path / RESERVE)
-    reserve.keep()
-    assert reserve.held == 250_000
+    reserve = DiskReserve(tmp_path / RESERVE_FILE)
+    reserve.refill()
+    assert reserve.size == 250_000
 
 
 def test_what_is_taken_in_gets_none_of_it(sqlite_instance, monkeypatch) -> None:
-    lent = []
-    monkeypatch.setattr(DiskReserve, "lent", contextmanager(lambda _: (lent.append(1), (yield))))
-    with sqlite_instance.database.transaction(taking_in=True) as session:
+    released = []
+    monkeypatch.setattr(DiskReserve, "release_during", contextmanager(lambda _: (released.append(1), (yield))))
+    with sqlite_instance.database.transaction(use_reserve=False) as session:
         session.get(Lead, "00000000-0000-4000-8000-00000000dead")
-    assert lent == []
+    assert released == []
     with sqlite_instance.database.transaction():
         pass
-    assert lent == [1]
+    assert released == [1]
 
 
 # --- what may only be read -----------------------------------------------------------------------------
@@ -208,5 +208,5 @@ def test_a_folder_where_nothing_can_be_opened_is_an_expected_failure(tmp_path: P
     database = Database(sqlite_url, lock=tmp_path / "nowhere" / "lock")
     with pytest.raises(Unavailable), database.transaction():
         pass
-    with pytest.raises(Unavailable), database.between_writers():
+    with pytest.raises(Unavailable), database.pause_writers():
         pass

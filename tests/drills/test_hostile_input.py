@@ -75,7 +75,9 @@ ACTS = sorted(
 def sendable(fields: dict[str, object]) -> dict[str, list[bytes]]:
     """As a browser that has gone wrong would send it: also half a pair of surrogates goes out."""
     listed = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
-    return {name: [each.encode("utf-8", "surrogatepass") for each in said] for name, said in listed.items()}
+    return {
+        name: [each.encode("utf-8", "surrogatepass") for each in values] for name, values in listed.items()
+    }
 
 
 def body_of(fields: dict[str, list[bytes]]) -> bytes:
@@ -152,8 +154,8 @@ def everybody(app: Flask, sqlite_instance: Instance) -> tuple[Somebody, list[tup
     nowhere = "00000000-0000-4000-8000-00000000dead"
     left_out = {"/sign-out", "/dev/mail"}
     found = [(name.split()[0], address(rule)) for name, rule in routes(app)]
-    here = [(method, path.replace(nowhere, lead)) for method, path in found if path not in left_out]
-    return somebody, [*here, *[each for each in found if nowhere in each[1]]]
+    known = [(method, path.replace(nowhere, lead)) for method, path in found if path not in left_out]
+    return somebody, [*known, *[each for each in found if nowhere in each[1]]]
 
 
 @often
@@ -182,22 +184,22 @@ def test_any_header(web: FlaskClient, headers: dict[str, str]) -> None:
 # --- parsers -----------------------------------------------------------------------------------------------
 
 PARSERS: dict[str, Callable[[str, Instance], object]] = {
-    "token": lambda said, instance: form_token.peek(said, keyring=instance.keyring),
-    "code": lambda said, _: crypto.read_crockford(said),
-    "contact": lambda said, _: search.read_contact(said),
-    "term": lambda said, _: search.read_term(said),
-    "note": lambda said, _: notes.read(said),
-    "ledger": lambda said, _: erasure_ledger.parse(said),
-    "anchors": lambda said, _: chain.read_anchors(said),
-    "receipt": lambda said, instance: receipt.verify(
-        said.encode("utf-8", "replace"), instance.keyring.app_secrets("receipt")
+    "token": lambda text, instance: form_token.unsign(text, keyring=instance.keyring),
+    "code": lambda text, _: crypto.normalise_crockford(text),
+    "contact": lambda text, _: search.read_contact(text),
+    "term": lambda text, _: search.read_term(text),
+    "note": lambda text, _: notes.clean_note(text),
+    "ledger": lambda text, _: erasure_ledger.parse(text),
+    "anchors": lambda text, _: chain.parse_anchors(text),
+    "receipt": lambda text, instance: receipt.verify(
+        text.encode("utf-8", "replace"), instance.keyring.app_secrets("receipt")
     ),
-    "second factor": lambda said, _: credentials.read_code(said),
-    "passkey": lambda said, _: passkeys.read(said),
-    "network": lambda said, _: network(said),
-    "key": lambda said, _: secrets.parse_key(said),
-    "sealing keys": lambda said, _: secrets.parse_sealing_keys(said),
-    "app keys": lambda said, _: secrets.parse_app_keys(said),
+    "second factor": lambda text, _: credentials.normalise_code(text),
+    "passkey": lambda text, _: passkeys.parse_answer(text),
+    "network": lambda text, _: network(text),
+    "key": lambda text, _: secrets.parse_key(text),
+    "sealing keys": lambda text, _: secrets.parse_sealing_keys(text),
+    "app keys": lambda text, _: secrets.parse_app_keys(text),
 }
 """Whatever reads words that somebody else wrote."""
 REFUSING = ("key", "sealing keys", "app keys")
@@ -213,14 +215,14 @@ shaped = st.lists(st.one_of(st.sampled_from(SHAPES), words), max_size=8).map("".
 
 @pytest.mark.parametrize("name", PARSERS)
 @often
-@given(said=shaped)
-@example(said="\ud800")
-@example(said="[" * 20_000)
-@example(said="9" * 5_000)
-def test_whatever_is_read_is_read_or_refused(sqlite_instance: Instance, name: str, said: str) -> None:
+@given(text=shaped)
+@example(text="\ud800")
+@example(text="[" * 20_000)
+@example(text="9" * 5_000)
+def test_whatever_is_read_is_read_or_refused(sqlite_instance: Instance, name: str, text: str) -> None:
     """The only ways out are an answer and a refusal that has a sentence."""
     with suppress(ValueError if name in REFUSING else IntakeError):
-        PARSERS[name](said, sqlite_instance)
+        PARSERS[name](text, sqlite_instance)
 
 
 @often
@@ -246,7 +248,7 @@ LINES = (
 
 
 @pytest.fixture(scope="module")
-def everybodys_port(tmp_path_factory, _sqlite_template) -> object:
+def hostile_service(tmp_path_factory, _sqlite_template) -> object:
     service = Service(tmp_path_factory.mktemp("hostile") / "var", free_port(), _sqlite_template).migrate()
     service.start("serve")
     service.wait_until_up()
@@ -256,8 +258,8 @@ def everybodys_port(tmp_path_factory, _sqlite_template) -> object:
 
 @often
 @given(pieces=st.lists(st.one_of(st.sampled_from(LINES), st.binary(max_size=60)), min_size=1, max_size=8))
-def test_any_bytes_on_the_line(everybodys_port: Service, pieces: list[bytes]) -> None:
-    with closing(socket.create_connection(("127.0.0.1", everybodys_port.port), timeout=30)) as line:
+def test_any_bytes_on_the_line(hostile_service: Service, pieces: list[bytes]) -> None:
+    with closing(socket.create_connection(("127.0.0.1", hostile_service.port), timeout=30)) as line:
         with suppress(OSError):
             line.sendall(b"".join(pieces))
             line.shutdown(socket.SHUT_WR)
@@ -266,14 +268,14 @@ def test_any_bytes_on_the_line(everybodys_port: Service, pieces: list[bytes]) ->
 
 
 def _whatever_comes(line: socket.socket) -> bytes:
-    said = b""
+    received = b""
     with suppress(OSError):
         while more := line.recv(65536):
-            said += more
-    return said
+            received += more
+    return received
 
 
-def test_after_all_that_it_serves(everybodys_port: Service) -> None:
-    before = set(processes_of(everybodys_port.folder))
-    assert ask_once(everybodys_port.port, 1)
-    assert set(processes_of(everybodys_port.folder)) == before
+def test_after_all_that_it_serves(hostile_service: Service) -> None:
+    before = set(processes_of(hostile_service.folder))
+    assert ask_once(hostile_service.port, 1)
+    assert set(processes_of(hostile_service.folder)) == before

@@ -13,7 +13,7 @@ from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import Crowd
 from tests.drills.checking import check
 
-ROUNDS = int(os.environ.get("INTAKE_TEST_ROUNDS", "3"))
+REPETITIONS = int(os.environ.get("INTAKE_TEST_ROUNDS", "3"))
 """How often everything is killed; `make drills` does it far more often than the suite."""
 
 
@@ -46,7 +46,7 @@ def test_no_acknowledged_request_is_lost_or_doubled(doomed: Service) -> None:
     """Web and relay are killed at random moments under load; who got no answer sends the page again."""
     moments = random.Random(20261118)  # noqa: S311  a drill, repeatable
     with Crowd(doomed.port) as crowd:
-        for _ in range(ROUNDS):
+        for _ in range(REPETITIONS):
             doomed.start("run")
             doomed.wait_until_up()
             until_asked_again(crowd)
@@ -57,5 +57,5 @@ def test_no_acknowledged_request_is_lost_or_doubled(doomed: Service) -> None:
         until_asked_again(crowd)
     given = crowd.all_in_the_end()
     kill(doomed)
-    assert len(crowd.acknowledged) > ROUNDS
+    assert len(crowd.acknowledged) > REPETITIONS
     check(doomed, given)

@@ -13,7 +13,7 @@ from tests.drills.asking import TOKEN, Crowd, answers, ask_once, sent
 from tests.drills.checking import check
 from tests.postgres import Booted
 
-ROUNDS = int(os.environ.get("INTAKE_TEST_ROUNDS", "3"))
+REPETITIONS = int(os.environ.get("INTAKE_TEST_ROUNDS", "3"))
 HOW = (signal.SIGQUIT, signal.SIGINT)
 """An immediate stop, which is a crash, and a fast one, as of an upgrade."""
 
@@ -39,7 +39,7 @@ def running(own_postgres: Booted, make_service: Callable[..., Service]) -> Servi
 def test_what_was_acknowledged_outlives_it_and_we_go_on(running: Service, own_postgres: Booted) -> None:
     ours = set(processes_of(running.folder))
     with Crowd(running.port) as crowd:
-        for turn in range(ROUNDS):
+        for turn in range(REPETITIONS):
             time.sleep(0.5)
             own_postgres.halt(HOW[turn % 2])
             own_postgres.begin()

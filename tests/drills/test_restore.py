@@ -1,4 +1,4 @@
-"""Lose all, bring it back: the erased is gone, the stopped is stopped, the rest is there (ADR 0014)."""
+"""Lose all, bring it back: the erased is gone, the stopped is stopped, the rest is there."""
 
 import uuid
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from intake.leads import reveal, suppression
 from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression
 from intake.outbox import MessageState, OutboxMessage
 from intake.privacy import erasure_ledger, retention, self_service
-from intake.security.crypto import encrypted
+from intake.security.crypto import encrypt_stream
 from tests.backup.conftest import BACKUP_KEY, Machines, backups, empty_url, machines
 from tests.leads.acting import every, hire
 from tests.leads.asking import ask
@@ -70,7 +70,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     erase(old, gone)
     erase(old, due, ErasureReason.DUE)
     with old.database.transaction() as session:
-        self_service.drop(session, code=dropped.code, channel=Channel.CALL, instance=old)
+        self_service.withdraw_channel(session, code=dropped.code, channel=Channel.CALL, instance=old)
     after = ask(old, **number(6)).lead
     erase(old, after)
     erasure_ledger.mirror(old)
@@ -89,7 +89,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     assert {each.lead_id for each in every(new, Erasure)} == {gone.id, due.id, after.id}
     assert {(each.id, each.contact_index) for each in every(new, Suppression)} == list_before
     with new.database.reading() as session:
-        assert reveal.masked(session, session.get_one(Lead, kept.id), instance=new).phone
+        assert reveal.mask_lead(session, session.get_one(Lead, kept.id), instance=new).phone
         assert audit.verify(session, keyring=new.keyring).intact
         assert consent.verify_proof(session, keyring=new.keyring) == []
     assert {line.about for line in erasure_ledger.read(erasure_ledger.path_of(new)) if line.erased} == {
@@ -134,7 +134,7 @@ def test_mails_that_may_have_left_do_not_leave_again(old: Instance, machines: Ma
     new = machines.new("new")
     restored = backup.restore(new, path)
     states = {each.id: each.state for each in every(new, OutboxMessage)}
-    assert restored.replayed.held_back == len(waiting)
+    assert restored.replayed.unsent == len(waiting)
     assert {states[each] for each in waiting} == {MessageState.DEAD}
     fresh = [each for each in every(new, OutboxMessage) if each.id not in waiting]
     assert len(fresh) == len(new.clinic.notices.recipients)  # one notice for everybody who waits
@@ -149,7 +149,7 @@ def test_everybody_signs_in_anew_and_the_log_knows(old: Instance, machines: Mach
     backup.restore(new, backup.take(old).path)
     assert every(new, StaffSession) == []
     with new.database.reading() as session:
-        assert audit.newest(session, limit=1)[0].action == Action.BACKUP_RESTORED
+        assert audit.newest_events(session, limit=1)[0].action == Action.BACKUP_RESTORED
         assert backup.last_result(session, backup.BackupAct.TAKEN).succeeded_at == old.clock()
 
 
@@ -191,9 +191,9 @@ WRONG: dict[str, tuple[Callable[[str], dict[str, str]], str]] = {
 def test_wrong_keys_are_refused_before_anything_is_written(which, old, machines, backups) -> None:
     ask(old)
     path = backup.take(old).path
-    changes, told = WRONG[which]
+    changes, message = WRONG[which]
     new = machines.new("new", **changes(new_secret("index_key")))
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=message):
         backup.restore(new, path)
     assert migration_state(new.database) is MigrationState.BEHIND  # not even a table
 
@@ -204,7 +204,7 @@ def test_a_missing_copy_of_the_ledger_is_not_taken_for_an_empty_one(old, machine
         backup.restore(machines.new("new"), path, newer=[tmp_path / "nowhere.log"])
 
 
-def test_what_was_tampered_with_before_is_told_and_can_be_restored_all_the_same(old, machines) -> None:
+def test_what_was_tampered_with_before_is_reported_and_can_be_restored_all_the_same(old, machines) -> None:
     ask(old)
     with old.database.transaction() as session:
         event = session.scalars(select(audit.AuditEvent)).first()
@@ -253,10 +253,10 @@ def test_an_older_backup_is_brought_to_this_version(old: Instance, machines: Mac
     path, then = old.settings.data_dir / "older.backup", MetaData()
     with old.database.reading() as session:
         then.reflect(session.connection())
-        left_out = {*archive.NOT_KEPT, "alembic_version"}
+        left_out = {*archive.EXCLUDED_TABLES, "alembic_version"}
         there = [table for table in then.sorted_tables if table.name not in left_out]
         monkeypatch.setattr(archive, "tables", lambda: there)
-        path.write_bytes(b"".join(encrypted(parse_key(BACKUP_KEY), archive.lines(session, old))))
+        path.write_bytes(b"".join(encrypt_stream(parse_key(BACKUP_KEY), archive.dump(session, old))))
     monkeypatch.undo()
     new = machines.new("new")
     assert backup.restore(new, path).leads == 1

@@ -27,7 +27,7 @@ class Served:
 
     def relay(self) -> None:
         """One turn of the relay: deliver what is due, make the rounds that are due."""
-        scheduler._turn(self.instance, open_mailer(self.instance.settings), threading.Event())
+        scheduler.run_once(self.instance, open_mailer(self.instance.settings), threading.Event())
 
     def code(self) -> str:
         """The six digits that the authenticator app shows now."""
@@ -39,7 +39,7 @@ def served(
     make_instance: Callable[..., Instance], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Served]:
     """The whole service on SQLite, at a moment when the clinic is open."""
-    monkeypatch.setattr(credentials, "_line", credentials._line)  # the server makes it shorter, for good
+    monkeypatch.setattr(credentials, "_slots", credentials._slots)  # the server makes it shorter, for good
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         instance = make_instance(sqlite_url, base_url=url)

@@ -19,7 +19,7 @@ from intake.security.crypto import Place
 
 
 def hire(instance: Instance, name: str = "Ana Ruiz", *roles: Role) -> Member:
-    """A staff member with an account that nobody can sign in to; a coordinator unless said otherwise."""
+    """A staff member with an account that nobody can sign in to; a coordinator unless `roles` are given."""
     held = frozenset(roles or (Role.COORDINATOR,))
     address = f"{name.partition(' ')[0].lower()}@example.org"
     member = Member(id=uuid.uuid4(), email=address, name=name, roles=held)
@@ -49,23 +49,25 @@ def take(instance: Instance, lead: Lead, member: Member) -> None:
     acting(instance, lead, member, claims.claim)
 
 
-def show(instance: Instance, lead: Lead, member: Member, channel: Channel = Channel.CALL) -> reveal.Revealed:
+def show(
+    instance: Instance, lead: Lead, member: Member, channel: Channel = Channel.CALL
+) -> reveal.RevealedContact:
     return acting(instance, lead, member, reveal.reveal, channel=channel)
 
 
 def note(instance: Instance, lead: Lead, member: Member, outcome: Outcome, **details: Any) -> Attempt:
-    """Log an outcome as the page would: with a fresh id and the version it shows."""
-    said = {
+    """Log an outcome as the page would: with a new id and the version it shows."""
+    values = {
         "attempt_id": uuid.uuid4(),
         "channel": Channel.CALL,
         "version": now(instance, lead).version,
         "outcome": outcome,
     }
-    return acting(instance, lead, member, outcomes.log, **{**said, **details})
+    return acting(instance, lead, member, outcomes.log, **{**values, **details})
 
 
 def now(instance: Instance, lead: Lead) -> Lead:
-    """The lead as the database has it."""
+    """The lead as stored now."""
     with instance.database.reading() as session:
         return session.get_one(Lead, lead.id)
 
@@ -88,5 +90,5 @@ def details_of(instance: Instance, action: str) -> list[str]:
 
 
 def within(instance: Instance) -> Session:
-    """A session that only looks, for functions that need one."""
+    """A read-only session for functions that need one."""
     return instance.database._sessions()

@@ -1,4 +1,4 @@
-"""What tests of leads share."""
+"""Fixtures for the tests of leads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -1,4 +1,4 @@
-"""Saying how it went: what may be noted, what follows, and that a page sent twice notes once (G2, G3, G4)."""
+"""Outcomes: what may be logged, what follows from it, and that a form sent twice logs once (G2, G3, G4)."""
 
 import threading
 import uuid
@@ -11,7 +11,7 @@ from intake.accounts.permissions import Member
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
 from intake.casework import outcomes
-from intake.casework.outcomes import DoesNotFit, NotAgreed, NoVoicemail, SaidOtherwise
+from intake.casework.outcomes import NotAgreed, NoVoicemail, OutcomeNotPossible, PageAlreadyUsed
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, State
@@ -32,11 +32,11 @@ from tests.leads.acting import acting, acts, details_of, every, hire, note, now,
 from tests.leads.asking import ask
 
 CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, "windows": frozenset({Window.ANY})}
-NEVER_CLOSES = sorted(set(Outcome) - {*outcomes.CLOSES, Outcome.ASKED_TO_STOP})
+NEVER_CLOSES = sorted(set(Outcome) - {*outcomes.CLOSE_REASON_BY_OUTCOME, Outcome.ASKED_TO_STOP})
 
 
 def held(instance: Instance, **changes: object) -> tuple[Lead, Member]:
-    """A lead that a coordinator holds."""
+    """A lead that a coordinator has claimed."""
     lead, ana = ask(instance, **changes).lead, hire(instance)
     take(instance, lead, ana)
     return lead, ana
@@ -92,7 +92,7 @@ def test_it_refuses_who_may_not_log(instance: Instance) -> None:
         note(instance, lead, hire(instance, "Pia Ott", Role.PRIVACY_OFFICER), Outcome.THEY_CALLED_US)
 
 
-def test_a_voicemail_cannot_be_noted_where_they_said_no(instance: Instance) -> None:
+def test_a_voicemail_cannot_be_noted_without_consent(instance: Instance) -> None:
     lead, ana = held(instance)
     with pytest.raises(NoVoicemail):
         note(instance, lead, ana, Outcome.VOICEMAIL_LEFT)
@@ -100,13 +100,13 @@ def test_a_voicemail_cannot_be_noted_where_they_said_no(instance: Instance) -> N
     assert now(instance, lead).claimed_by == ana.id
 
 
-def test_a_voicemail_can_be_noted_where_they_said_yes(instance: Instance) -> None:
+def test_a_voicemail_can_be_noted_with_consent(instance: Instance) -> None:
     lead, ana = held(instance, voicemail=True)
     note(instance, lead, ana, Outcome.VOICEMAIL_LEFT)
     assert now(instance, lead).status is LeadStatus.TRYING
 
 
-@pytest.mark.parametrize("outcome", sorted(set(Outcome) - outcomes.ALWAYS))
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - outcomes.ALWAYS_ALLOWED))
 def test_nothing_is_noted_for_a_channel_they_refused(sqlite_instance: Instance, outcome: Outcome) -> None:
     lead, ana = held(sqlite_instance)
     with pytest.raises(NotAgreed):
@@ -127,7 +127,7 @@ def test_an_outcome_must_fit_its_channel(
     sqlite_instance: Instance, outcome: Outcome, channel: Channel
 ) -> None:
     lead, ana = held(sqlite_instance)
-    with pytest.raises(DoesNotFit):
+    with pytest.raises(OutcomeNotPossible):
         note(sqlite_instance, lead, ana, outcome, channel=channel)
 
 
@@ -341,7 +341,7 @@ def test_a_page_sent_twice_with_another_outcome_says_so(instance: Instance) -> N
     lead, ana = held(instance)
     same = {"attempt_id": uuid.uuid4(), "version": lead.version}
     note(instance, lead, ana, Outcome.NO_ANSWER, **same)
-    with pytest.raises(SaidOtherwise):
+    with pytest.raises(PageAlreadyUsed):
         note(instance, lead, ana, Outcome.DECLINED, **same)
 
 
@@ -438,7 +438,7 @@ def test_closing_by_hand_respects_a_colleagues_hold_and_what_changed(instance: I
         close(instance, lead, ana, CloseReason.TALKED)
 
 
-@pytest.mark.parametrize("reason", sorted(set(CloseReason) - set(outcomes.BY_HAND)))
+@pytest.mark.parametrize("reason", sorted(set(CloseReason) - set(outcomes.CHOSEN_CLOSE_REASONS)))
 def test_some_reasons_only_follow_from_what_happened(sqlite_instance: Instance, reason: CloseReason) -> None:
     lead, ana = ask(sqlite_instance).lead, hire(sqlite_instance)
     with pytest.raises(Refused):

@@ -1,4 +1,4 @@
-"""Two clicks at once: one holds the lead, and the other is told who (G2)."""
+"""Two claims at once: one claims the lead, and the other gets the name of the claimant (G2)."""
 
 import threading
 
@@ -11,26 +11,26 @@ from intake.leads.claims import ClaimedByAnother
 from tests.leads.acting import acting, acts, hire, now, take
 from tests.leads.asking import ask
 
-ROUNDS = 5
+REPEATS = 5
 
 
 @pytest.mark.parametrize("same_request", [True, False], ids=["one request", "two of one person"])
-def test_of_two_clicks_at_once_one_wins_and_the_other_is_told_who(
+def test_of_two_clicks_at_once_one_wins_and_the_other_learns_who(
     instance: Instance, *, same_request: bool
 ) -> None:
     members = [hire(instance, "Ana Ruiz"), hire(instance, "Ben Ochoa")]
-    for _ in range(ROUNDS):
+    for _ in range(REPEATS):
         one = ask(instance).lead
         leads = [one, one if same_request else ask(instance).lead]
-        start, won, told = threading.Barrier(2), [], []
+        start, won, refused = threading.Barrier(2), [], []
 
-        def click(member: Member, place: int, start=start, leads=leads, won=won, told=told) -> None:
+        def click(member: Member, place: int, start=start, leads=leads, won=won, refused=refused) -> None:
             start.wait()
             try:
                 take(instance, leads[place], member)
                 won.append(member.name)
             except ClaimedByAnother as held:
-                told.append(held.by)
+                refused.append(held.by)
 
         threads = [threading.Thread(target=click, args=(each, place)) for place, each in enumerate(members)]
         for thread in threads:
@@ -38,7 +38,7 @@ def test_of_two_clicks_at_once_one_wins_and_the_other_is_told_who(
         for thread in threads:
             thread.join()
         assert len(won) == 1
-        assert told == won
+        assert refused == won
         for member in members:
             with instance.database.transaction() as session:
                 claims.release_all(session, member=member, instance=instance)

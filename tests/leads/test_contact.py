@@ -1,4 +1,4 @@
-"""Sealed values open only behind permission, hold and gate, and never unrecorded (G1, G2, K1, W1)."""
+"""Sealed values open only with permission, claim and open gate, and never unrecorded (G1, G2, K1, W1)."""
 
 import threading
 from collections.abc import Callable
@@ -20,24 +20,24 @@ from intake.leads import claims, eligibility, suppression
 from intake.leads import reveal as leads_reveal
 from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import AskingFor, Lead, LeadKey, Outcome
-from intake.leads.reveal import GateShut, ValueGone
+from intake.leads.reveal import ContactUnreadable, GateShut
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
 SUNDAY_NOON = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 
 
-def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_reveal.Revealed]:
+def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_reveal.RevealedContact]:
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        story = service.events_about(session, lead.id)
-        return leads_reveal.record_reveal(session, found, story=story, member=member, instance=instance)
+        events = service.events_about(session, lead.id)
+        return leads_reveal.record_reveal(session, found, events=events, member=member, instance=instance)
 
 
 def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        masked = leads_reveal.masked(session, lead, instance=instance)
+        masked = leads_reveal.mask_lead(session, lead, instance=instance)
     assert (masked.initial, masked.name) == ("Z", "Z•••••")
     assert (masked.phone, masked.email) == ("(•••) •••-••23", "z•••••@•••••.org")
     assert acts(instance, lead) == ["lead.submitted"]
@@ -46,7 +46,7 @@ def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
 def test_it_masks_many_with_one_statement_for_their_keys(instance: Instance, statements) -> None:
     leads = [ask(instance).lead for _ in range(5)]
     with instance.database.reading() as session, statements(instance) as counted:
-        masked = leads_reveal.masked_of(session, leads, instance=instance)
+        masked = leads_reveal.mask_leads(session, leads, instance=instance)
     assert len(masked) == 5
     assert len(counted) == 1
 
@@ -56,9 +56,9 @@ def test_a_lead_without_a_key_shows_only_dots(instance: Instance) -> None:
     with instance.database.transaction() as session:
         session.execute(delete(LeadKey))
     with instance.database.reading() as session:
-        masked = leads_reveal.masked(session, lead, instance=instance)
+        masked = leads_reveal.mask_lead(session, lead, instance=instance)
     assert (masked.name, masked.phone, masked.email) == ("•••••", None, None)
-    with pytest.raises(ValueGone):
+    with pytest.raises(ContactUnreadable):
         show(instance, lead, hire(instance))
 
 
@@ -70,7 +70,7 @@ def test_a_reveal_shows_the_value_takes_the_hold_and_is_recorded_once(instance: 
     assert revealed.article == "one of the two"
     held = now(instance, lead)
     assert held.claimed_by == ana.id
-    assert held.claimed_until == revealed.until == instance.clock() + claims.CLAIM_FOR
+    assert held.claimed_until == revealed.until == instance.clock() + claims.CLAIM_DURATION
     assert held.opened_at == instance.clock()
     assert acts(instance, lead) == ["lead.revealed", "lead.submitted"]
     assert details_of(instance, "lead.revealed") == ['{"channel":"call"}']
@@ -83,13 +83,13 @@ def test_each_channel_is_revealed_apart(instance: Instance) -> None:
 
 
 def nothing_opened(instance: Instance, lead: Lead, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Arm a trap that goes off when anything is opened; returns the check for afterwards."""
+    """Fail the test if a sealed value is opened; returns the check for afterwards."""
 
     def never(*args: object, **kwargs: object) -> str:
         raise AssertionError("a sealed value was opened")
 
     before = now(instance, lead)
-    monkeypatch.setattr("intake.security.crypto.open_sealed", never)
+    monkeypatch.setattr("intake.security.crypto.unseal", never)
 
     def check() -> None:
         assert "lead.revealed" not in acts(instance, lead)
@@ -126,7 +126,7 @@ def test_it_refuses_while_a_colleague_holds_the_lead_and_says_who(instance: Inst
     with pytest.raises(ClaimedByAnother) as refused:
         show(instance, lead, ana)
     assert refused.value.by == "Ben Ochoa"
-    assert refused.value.until == instance.clock() + claims.CLAIM_FOR
+    assert refused.value.until == instance.clock() + claims.CLAIM_DURATION
     check()
 
 

@@ -1,4 +1,4 @@
-"""A mistyped number or address is put right with a fresh yes to the words in force."""
+"""Correcting a number or address renews its consents to the statements in force."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,11 +14,11 @@ from intake.core.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads import form
 from intake.leads.models import CloseReason, Lead, LeadKey
-from intake.leads.reveal import ValueGone
+from intake.leads.reveal import ContactUnreadable
 from intake.leads.submission import Submitted
 from intake.privacy import contact_correction, self_service
-from intake.privacy.contact_correction import CHANGED, Correction
-from intake.privacy.self_service import NothingFound, OpenedRequest, RequestClosed
+from intake.privacy.contact_correction import STATEMENTS_CHANGED, Correction
+from intake.privacy.self_service import OpenedRequest, RequestClosed, RequestNotFound
 from tests.leads.acting import acts, hire, now, show, take
 from tests.leads.asking import EMAIL, PHONE, ask
 
@@ -26,19 +26,19 @@ NEW_PHONE, NEW_EMAIL = "(813) 555-0144", "Somebody.New@example.org"
 
 
 def corrected(instance: Instance, asked: Submitted, **changes) -> OpenedRequest:
-    """Put another number in, with a yes to calls, unless said otherwise."""
-    said = {
+    """Put another number in, with a yes to calls, unless `changes` say otherwise."""
+    values = {
         "kind": "phone",
-        "words": NEW_PHONE,
+        "value": NEW_PHONE,
         "channels": ["call"],
         "voicemail": False,
         "language": "en",
-        "shown": contact_correction.correction_form(instance, "en"),
+        "statements": contact_correction.correction_statements(instance, "en"),
         **changes,
     }
     with instance.database.transaction() as session:
         return contact_correction.correct(
-            session, code=asked.code, correction=Correction(**said), instance=instance
+            session, code=asked.code, correction=Correction(**values), instance=instance
         )
 
 
@@ -47,9 +47,9 @@ def answered(instance: Instance, lead: Lead) -> dict[Kind, State]:
         return {kind: event.state for kind, event in consent.current(session, lead.id).items()}
 
 
-def agreed_for(instance: Instance, kind: str, words: str) -> list[tuple[Kind, State]]:
+def agreed_for(instance: Instance, kind: str, value: str) -> list[tuple[Kind, State]]:
     """What was ever answered about one number or address."""
-    index = instance.keyring.blind_index(kind, words)
+    index = instance.keyring.blind_index(kind, value)
     with instance.database.reading() as session:
         events = session.scalars(
             select(ConsentEvent).where(ConsentEvent.contact_index == index).order_by(ConsentEvent.at)
@@ -97,7 +97,7 @@ def test_it_is_one_act_and_the_proof_holds(instance: Instance) -> None:
 
 def test_an_address_is_put_right_the_same_way(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(instance, asked, kind="email", words=NEW_EMAIL, channels=["email"])
+    corrected(instance, asked, kind="email", value=NEW_EMAIL, channels=["email"])
     assert agreed_for(instance, "email", NEW_EMAIL.lower()) == [(Kind.EMAIL, State.GIVEN)]
     assert agreed_for(instance, "email", EMAIL) == [(Kind.EMAIL, State.GIVEN), (Kind.EMAIL, State.WITHDRAWN)]
     assert answered(instance, asked.lead)[Kind.CALL] is State.GIVEN
@@ -106,21 +106,21 @@ def test_an_address_is_put_right_the_same_way(instance: Instance) -> None:
 def test_texts_can_be_allowed_and_calls_left_out(instance: Instance) -> None:
     asked = ask(instance, voicemail=True)
     own = corrected(instance, asked, channels=["text"])
-    assert own.standing.channels == (Channel.TEXT, Channel.EMAIL)
-    assert not own.standing.voicemail
+    assert own.contact_status.channels == (Channel.TEXT, Channel.EMAIL)
+    assert not own.contact_status.voicemail
 
 
 def test_a_voicemail_can_be_allowed_anew(instance: Instance) -> None:
     own = corrected(instance, ask(instance), voicemail=True)
-    assert own.standing.voicemail
+    assert own.contact_status.voicemail
 
 
 def test_a_dropped_channel_can_be_given_back_with_a_number(instance: Instance) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        self_service.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
-    own = corrected(instance, asked, words=PHONE)
-    assert own.standing.channels == (Channel.CALL, Channel.EMAIL)
+        self_service.withdraw_channel(session, code=asked.code, channel=Channel.CALL, instance=instance)
+    own = corrected(instance, asked, value=PHONE)
+    assert own.contact_status.channels == (Channel.CALL, Channel.EMAIL)
     assert own.masked.phone == "(•••) •••-••23"
 
 
@@ -128,14 +128,14 @@ def test_what_was_given_anew_can_be_taken_back_at_the_same_moment(instance: Inst
     asked = ask(instance)
     corrected(instance, asked)
     with instance.database.transaction() as session:
-        own = self_service.drop(session, code=asked.code, channel=Channel.CALL, instance=instance)
-    assert own.standing.channels == (Channel.EMAIL,)
+        own = self_service.withdraw_channel(session, code=asked.code, channel=Channel.CALL, instance=instance)
+    assert own.contact_status.channels == (Channel.EMAIL,)
 
 
 def test_the_promise_and_the_clocks_follow_the_number(instance: Instance, clock) -> None:
     asked = ask(instance)
     clock.move(hours=1)
-    corrected(instance, asked, words="(310) 555-0144")
+    corrected(instance, asked, value="(310) 555-0144")
     after = now(instance, asked.lead)
     assert after.number_zones == "America/Los_Angeles"
     assert after.promise_at > asked.lead.promise_at
@@ -153,28 +153,28 @@ def test_the_same_words_and_ticks_change_nothing(instance: Instance, clock) -> N
 
 def test_other_ticks_for_the_same_number_are_a_change(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(instance, asked, words=PHONE, channels=["call", "text"])
+    corrected(instance, asked, value=PHONE, channels=["call", "text"])
     assert answered(instance, asked.lead)[Kind.TEXT] is State.GIVEN
 
 
 @pytest.mark.parametrize(
     ("changes", "problems"),
     [
-        ({"words": "305"}, {"phone"}),
-        ({"words": ""}, {"phone"}),
-        ({"words": "x" * 10_000}, {"phone"}),
-        ({"words": "\x00"}, {"phone"}),
+        ({"value": "305"}, {"phone"}),
+        ({"value": ""}, {"phone"}),
+        ({"value": "x" * 10_000}, {"phone"}),
+        ({"value": "\x00"}, {"phone"}),
         ({"channels": []}, {"channels"}),
         ({"channels": ["email"]}, {"channels"}),
         ({"channels": ["call", "carrier pigeon"]}, {"channels"}),
-        ({"words": "911", "channels": []}, {"phone", "channels"}),
-        ({"kind": "email", "words": "nobody", "channels": ["email"]}, {"email"}),
-        ({"kind": "email", "words": NEW_EMAIL, "channels": ["call"]}, {"channels"}),
-        ({"shown": "forged"}, {"channels"}),
-        ({"shown": ""}, {"channels"}),
+        ({"value": "911", "channels": []}, {"phone", "channels"}),
+        ({"kind": "email", "value": "nobody", "channels": ["email"]}, {"email"}),
+        ({"kind": "email", "value": NEW_EMAIL, "channels": ["call"]}, {"channels"}),
+        ({"statements": "forged"}, {"channels"}),
+        ({"statements": ""}, {"channels"}),
     ],
 )
-def test_what_has_to_be_put_right_is_told_at_its_field(
+def test_an_invalid_value_has_its_message_at_its_field(
     instance: Instance, changes: dict, problems: set[str]
 ) -> None:
     asked = ask(instance)
@@ -188,18 +188,18 @@ def test_what_has_to_be_put_right_is_told_at_its_field(
 def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
-        corrected(instance, asked, words="305 555", channels=[])
+        corrected(instance, asked, value="305 555", channels=[])
     assert refused.value.problems == {"phone": (form.PHONE,), "channels": (form.CHANNELS,)}
 
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:
     asked = ask(instance)
-    before = contact_correction.correction_form(instance, "en")
+    before = contact_correction.correction_statements(instance, "en")
     calls = instance.statements._newest["en", Kind.CALL]
     instance.statements._newest["en", Kind.CALL] = replace(calls, version=2, label="Other words")
     with pytest.raises(Unprocessable) as refused:
-        corrected(instance, asked, shown=before)
-    assert refused.value.problems == {"channels": (CHANGED,)}
+        corrected(instance, asked, statements=before)
+    assert refused.value.problems == {"channels": (STATEMENTS_CHANGED,)}
     corrected(instance, asked)
     with instance.database.reading() as session:
         fresh = consent.current(session, asked.lead.id)[Kind.CALL]
@@ -208,13 +208,15 @@ def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> 
 
 def test_the_answer_is_kept_in_the_language_of_the_page(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(instance, asked, language="es", shown=contact_correction.correction_form(instance, "es"))
+    corrected(
+        instance, asked, language="es", statements=contact_correction.correction_statements(instance, "es")
+    )
     with instance.database.reading() as session:
         assert consent.current(session, asked.lead.id)[Kind.CALL].language == "es"
 
 
 def test_a_number_on_the_do_not_contact_list_is_taken_like_any_other(instance: Instance) -> None:
-    """The answer must not tell a stranger whom we may not contact."""
+    """The answer must not reveal to a stranger which numbers are suppressed."""
     listed = ask(instance, phone="+18135550144", email=None, channels=frozenset({Channel.CALL}))
     with instance.database.transaction() as session:
         self_service.stop(session, code=listed.code, instance=instance)
@@ -224,7 +226,7 @@ def test_a_number_on_the_do_not_contact_list_is_taken_like_any_other(instance: I
 
 def test_a_closed_request_and_a_wrong_code_take_no_correction(instance: Instance) -> None:
     asked = ask(instance)
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         corrected(instance, replace(asked, code="0" * 16))
     with instance.database.transaction() as session:
         self_service.stop(session, code=asked.code, instance=instance)
@@ -237,10 +239,13 @@ def test_without_the_key_nothing_is_sealed(instance: Instance) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
         session.execute(delete(LeadKey))
-    with pytest.raises(ValueGone):
+    with pytest.raises(ContactUnreadable):
         corrected(instance, asked)
     with instance.database.reading() as session:
-        assert self_service.find(session, asked.code, instance=instance).phone.box == asked.lead.phone.box
+        assert (
+            self_service.find_by_code(session, asked.code, instance=instance).phone.box
+            == asked.lead.phone.box
+        )
 
 
 def test_the_old_words_leave_no_bytes(make_instance, sqlite_url: str) -> None:

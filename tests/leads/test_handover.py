@@ -1,4 +1,4 @@
-"""What the hand-over asks of the database."""
+"""Queries of the hand-over at the end of a shift."""
 
 from intake.casework import queue
 from intake.instance import Instance

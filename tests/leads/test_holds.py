@@ -1,4 +1,4 @@
-"""A legal hold keeps a record and opens no gate: put, renewed, released, over; and what waits for it (K2)."""
+"""Legal holds keep a lead and allow no contact: place, renew, release, expire, delayed erasure (K2)."""
 
 import threading
 from datetime import date, timedelta
@@ -9,16 +9,16 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.audit import Actor
 from intake.casework import queue
-from intake.casework.queue import Filters
+from intake.casework.queue import QueueFilters
 from intake.conf.clinic import Channel
 from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
 from intake.leads import eligibility, models
 from intake.leads.models import Erasure, ErasureReason, HoldReason, Lead, LegalHold, Outcome, Suppression
 from intake.privacy import contact_correction, legal_holds, retention, self_service
-from intake.privacy.contact_correction import Correction, Unchanged
-from intake.privacy.retention import DueReason, Purged
-from intake.privacy.self_service import NothingFound
+from intake.privacy.contact_correction import ContactOnHold, Correction
+from intake.privacy.retention import DueReason, PurgeResult
+from intake.privacy.self_service import RequestNotFound
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
 from tests.leads.asking import ask
 
@@ -77,9 +77,9 @@ def test_it_is_put_by_a_privacy_officer_alone(instance: Instance, officer) -> No
     "last_day", [None, TODAY, TODAY - timedelta(days=1), TODAY + timedelta(days=366), date.max]
 )
 def test_without_a_last_day_within_a_year_there_is_no_hold(instance: Instance, officer, last_day) -> None:
-    with pytest.raises(Unprocessable) as told:
+    with pytest.raises(Unprocessable) as refused:
         put(instance, ask(instance).lead, officer, last_day)
-    assert told.value.problems == {"last_day": (legal_holds.NO_DAY,)}
+    assert refused.value.problems == {"last_day": (legal_holds.INVALID_LAST_DAY,)}
     assert every(instance, LegalHold) == []
 
 
@@ -142,12 +142,12 @@ def test_retention_passes_it_by_and_takes_it_when_the_hold_is_over(
     ask(instance, phone="+13055550177", email="other@example.org")
     put(instance, lead, officer, TODAY + timedelta(days=100))
     clock.move(days=90)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert [each.id for each in every(instance, Lead)] == [lead.id]
     clock.move(days=10)
-    assert retention.purge(instance) == Purged(0, 0)
+    assert retention.purge(instance) == PurgeResult(0, 0)
     clock.move(days=1)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert every(instance, LegalHold) == []
     assert gone(instance) == [ErasureReason.DUE, ErasureReason.DUE]
     assert "hold.ended" in acts(instance, lead)
@@ -158,14 +158,14 @@ def test_an_early_end_lets_its_own_time_count_again(instance: Instance, officer,
     put(instance, lead, officer, TODAY + timedelta(days=200))
     clock.move(days=91)
     assert release(instance, lead, officer) is False
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 def test_a_hold_that_is_over_before_its_lead_is_due_only_ends(instance: Instance, officer, clock) -> None:
     lead = ask(instance).lead
     put(instance, lead, officer)
     clock.move(days=31)
-    assert retention.purge(instance) == Purged(0, 0)
+    assert retention.purge(instance) == PurgeResult(0, 0)
     assert every(instance, LegalHold) == []
     assert now(instance, lead).phone is not None
 
@@ -173,7 +173,7 @@ def test_a_hold_that_is_over_before_its_lead_is_due_only_ends(instance: Instance
 def test_a_clock_that_leaps_ends_no_hold(instance: Instance, officer, clock) -> None:
     put(instance, ask(instance).lead, officer)
     clock.move(days=400)
-    assert retention.purge_when_sure(instance) == 0
+    assert retention.purge_unless_clock_jumped(instance) == 0
     assert len(every(instance, LegalHold)) == 1
 
 
@@ -206,7 +206,7 @@ def test_what_is_only_kept_is_nobodys_work(instance: Instance, officer, clock) -
     put(instance, lead, officer, TODAY + timedelta(days=200))
     clock.move(days=90)
     with instance.database.reading() as session:
-        assert queue.page(session, filters=Filters(), member=officer, instance=instance).total == 0
+        assert queue.page(session, filters=QueueFilters(), member=officer, instance=instance).total == 0
         assert not any(
             each.allowed for each in eligibility.verdicts(session, lead, instance=instance).values()
         )
@@ -226,9 +226,9 @@ def test_an_erasure_that_is_asked_for_shuts_the_gate_and_waits(instance: Instanc
     assert not any(each.allowed for each in verdicts.values())
     assert len(every(instance, Suppression)) == 2
     clock.move(days=29)
-    assert retention.purge(instance) == Purged(0, 0)
+    assert retention.purge(instance) == PurgeResult(0, 0)
     clock.move(days=2)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert gone(instance) == [ErasureReason.ASKED]
 
 
@@ -247,7 +247,7 @@ def test_a_release_carries_the_erasure_out_at_once(instance: Instance, officer) 
     erase(instance, asked.code)
     assert release(instance, asked.lead, officer) is True
     assert every(instance, Lead) == every(instance, LegalHold) == []
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         erase(instance, asked.code)
 
 
@@ -271,8 +271,10 @@ def test_a_dropped_channel_is_shut_and_its_address_goes_with_the_hold(instance: 
     asked = ask(instance)
     put(instance, asked.lead, officer)
     with instance.database.transaction() as session:
-        own = self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
-        assert Channel.EMAIL not in own.standing.channels
+        own = self_service.withdraw_channel(
+            session, code=asked.code, channel=Channel.EMAIL, instance=instance
+        )
+        assert Channel.EMAIL not in own.contact_status.channels
     assert now(instance, asked.lead).email is not None
     release(instance, asked.lead, officer)
     assert now(instance, asked.lead).email is None
@@ -283,10 +285,10 @@ def test_a_number_that_is_held_cannot_be_written_over(instance: Instance, office
     asked = ask(instance)
     put(instance, asked.lead, officer)
     changed = Correction(
-        kind="phone", words="(813) 555-0144", channels=["call"], voicemail=False, language="en",
-        shown=contact_correction.correction_form(instance, "en"),
+        kind="phone", value="(813) 555-0144", channels=["call"], voicemail=False, language="en",
+        statements=contact_correction.correction_statements(instance, "en"),
     )  # fmt: skip
-    with pytest.raises(Unchanged), instance.database.transaction() as session:
+    with pytest.raises(ContactOnHold), instance.database.transaction() as session:
         contact_correction.correct(session, code=asked.code, correction=changed, instance=instance)
     assert now(instance, asked.lead).phone_index == asked.lead.phone_index
 
@@ -296,15 +298,15 @@ def test_a_wrong_number_that_is_held_is_kept_until_the_end(instance: Instance, o
     put(instance, lead, officer)
     take(instance, lead, ana)
     note(instance, lead, ana, Outcome.WRONG_NUMBER)
-    assert retention.purge(instance) == Purged(0, 0)
+    assert retention.purge(instance) == PurgeResult(0, 0)
     release(instance, lead, officer)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 # --- the preview, and putting off --------------------------------------------------------------
 
 
-def ahead(instance: Instance, **by: float) -> retention.Preview:
+def ahead(instance: Instance, **by: float) -> retention.RetentionPreview:
     with instance.database.reading() as session:
         return retention.preview(session, until=instance.clock() + timedelta(**by))
 
@@ -349,7 +351,7 @@ def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(
     assert now(instance, lead).purge_after == ends + timedelta(days=7)
     assert details_of(instance, "retention.postponed") == ['{"count":1}'] * 7
     clock.move(hours=1)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 def test_what_somebody_asked_for_is_never_put_off(instance: Instance, officer, clock) -> None:
@@ -359,7 +361,7 @@ def test_what_somebody_asked_for_is_never_put_off(instance: Instance, officer, c
     assert put_off(instance, officer) == 0
     assert details_of(instance, "retention.postponed") == []
     clock.move(days=1)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 def test_only_an_officer_puts_off(instance: Instance) -> None:
@@ -372,9 +374,11 @@ def test_one_bad_hold_stops_no_other(instance: Instance, officer, clock, monkeyp
     for lead in leads:
         put(instance, lead, officer)
     clock.move(days=31)
-    well = models.legal_hold_of
+    well = models.load_legal_hold
     monkeypatch.setattr(
-        models, "of", lambda session, lead_id: 1 / 0 if lead_id == leads[0].id else well(session, lead_id)
+        models,
+        "load_legal_hold",
+        lambda session, lead_id: 1 / 0 if lead_id == leads[0].id else well(session, lead_id),
     )
-    assert retention.purge(instance) == Purged(0, 1)
+    assert retention.purge(instance) == PurgeResult(0, 1)
     assert [each.lead_id for each in every(instance, LegalHold)] == [leads[0].id]

@@ -1,4 +1,4 @@
-"""With the private code: seen, changed, stopped, erased, at once; without it nothing is learned (C2)."""
+"""Self-service: with the private code a lead is shown, changed, stopped and erased; without it, nothing."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from intake.leads.claims import ChangedMeanwhile
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suppression
 from intake.outbox import MessageState, OutboxMessage
 from intake.privacy import self_service
-from intake.privacy.self_service import NothingFound, OpenedRequest, RequestClosed
+from intake.privacy.self_service import OpenedRequest, RequestClosed, RequestNotFound
 from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 
@@ -30,17 +30,17 @@ ALL = frozenset(Channel)
 
 
 def doing(instance: Instance, act, code: str, **details) -> OpenedRequest:
-    """One act of the person, in a transaction of its own."""
+    """One act of the person in its own transaction."""
     with instance.database.transaction() as session:
         return act(session, code=code, instance=instance, **details)
 
 
 def ways(own: OpenedRequest) -> dict[Channel, State | None]:
-    return {way.channel: way.state for way in own.ways}
+    return {way.channel: way.state for way in own.contact_methods}
 
 
 def whole(instance: Instance) -> bool:
-    """Whether log and proof hold."""
+    """Whether the audit log and the consent records verify."""
     with instance.database.reading() as session:
         proof = consent.verify_proof(session, keyring=instance.keyring)
         return proof == [] and audit.verify(session, keyring=instance.keyring).intact
@@ -58,8 +58,8 @@ def test_a_right_code_shows_what_is_held_masked(instance: Instance) -> None:
         Channel.TEXT: State.REFUSED,
         Channel.EMAIL: State.GIVEN,
     }
-    told = repr((own.masked, own.ways, own.windows, own.zone, own.roles))
-    assert not any(canary in told for canary in (NAME, PHONE, EMAIL, NAME.split()[1], PHONE[4:]))
+    shown = repr((own.masked, own.contact_methods, own.windows, own.zone, own.roles))
+    assert not any(canary in shown for canary in (NAME, PHONE, EMAIL, NAME.split()[1], PHONE[4:]))
     assert own.changeable
     assert not own.stopped
 
@@ -92,19 +92,19 @@ def test_a_code_is_read_kindly(instance: Instance) -> None:
 )
 def test_a_wrong_code_finds_nothing(instance: Instance, wrong: str) -> None:
     ask(instance)
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         doing(instance, self_service.view_request, wrong)
 
 
 def test_a_code_cut_short_or_typed_twice_finds_nothing(instance: Instance) -> None:
     code = ask(instance).code
     for wrong in (code[:-1], code * 2, code + "0", code[::-1]):
-        with pytest.raises(NothingFound):
+        with pytest.raises(RequestNotFound):
             doing(instance, self_service.view_request, wrong)
 
 
 def test_the_reference_opens_nothing(instance: Instance) -> None:
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         doing(instance, self_service.view_request, ask(instance).lead.reference)
 
 
@@ -117,7 +117,7 @@ def test_each_code_opens_its_own_request(instance: Instance) -> None:
 def test_a_code_ends_with_its_request_before_any_round_comes(instance: Instance, clock) -> None:
     code = ask(instance).code
     clock.move(days=instance.clinic.retention.open_days)
-    with pytest.raises(NothingFound):
+    with pytest.raises(RequestNotFound):
         doing(instance, self_service.view_request, code)
 
 
@@ -126,7 +126,7 @@ def test_every_code_costs_one_look_up(instance: Instance, statements, act) -> No
     ask(instance)
     counts = set()
     for wrong in ("", "0" * 16, "x" * 10_000):
-        with statements(instance) as sent, pytest.raises(NothingFound):
+        with statements(instance) as sent, pytest.raises(RequestNotFound):
             doing(instance, act, wrong)
         counts.add(tuple(sent))
     assert len(counts) == 1
@@ -276,13 +276,13 @@ def test_every_guess_costs_one_look_up(instance: Instance, statements) -> None:
 
 def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance) -> None:
     asked = ask(instance, channels=ALL, voicemail=True)
-    own = doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
+    own = doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.CALL)
     assert ways(own) == {
         Channel.CALL: State.WITHDRAWN,
         Channel.TEXT: State.GIVEN,
         Channel.EMAIL: State.GIVEN,
     }
-    assert not own.standing.voicemail
+    assert not own.contact_status.voicemail
     with instance.database.reading() as session:
         verdicts = eligibility.verdicts(session, now(instance, asked.lead), instance=instance)
     assert Refusal.WITHDRAWN in verdicts[Channel.CALL].refusals
@@ -292,15 +292,15 @@ def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance)
 
 
 def test_dropping_is_no_suppression(instance: Instance) -> None:
-    doing(instance, self_service.drop, ask(instance).code, channel=Channel.EMAIL)
+    doing(instance, self_service.withdraw_channel, ask(instance).code, channel=Channel.EMAIL)
     assert every(instance, Suppression) == []
 
 
 def test_a_number_that_nothing_may_use_is_deleted_and_still_found_by_a_stop(instance: Instance) -> None:
     asked = ask(instance, channels=ALL)
-    doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
+    doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.CALL)
     assert now(instance, asked.lead).phone is not None
-    doing(instance, self_service.drop, asked.code, channel=Channel.TEXT)
+    doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.TEXT)
     after = now(instance, asked.lead)
     assert after.phone is None
     assert after.email is not None
@@ -310,7 +310,7 @@ def test_a_number_that_nothing_may_use_is_deleted_and_still_found_by_a_stop(inst
 
 def test_an_address_that_nothing_may_use_is_deleted(instance: Instance) -> None:
     asked = ask(instance)
-    own = doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
+    own = doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.EMAIL)
     assert now(instance, asked.lead).email is None
     assert own.masked.email is None
     assert own.masked.phone == "(•••) •••-••23"
@@ -319,20 +319,20 @@ def test_an_address_that_nothing_may_use_is_deleted(instance: Instance) -> None:
 def test_dropping_twice_is_as_good_as_once(instance: Instance) -> None:
     asked = ask(instance)
     for _ in range(2):
-        doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
+        doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.EMAIL)
     assert acts(instance, asked.lead).count("consent.withdrawn") == 1
 
 
 def test_dropping_what_was_never_allowed_changes_nothing(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, self_service.drop, asked.code, channel=Channel.TEXT)
+    doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.TEXT)
     assert acts(instance, asked.lead) == ["lead.submitted"]
 
 
 def test_the_last_channel_is_a_stop(instance: Instance) -> None:
     asked = ask(instance)
-    doing(instance, self_service.drop, asked.code, channel=Channel.EMAIL)
-    own = doing(instance, self_service.drop, asked.code, channel=Channel.CALL)
+    doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.EMAIL)
+    own = doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.CALL)
     assert own.stopped
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED
     assert len(every(instance, Suppression)) == 2
@@ -343,7 +343,7 @@ def test_two_tabs_that_drop_the_last_two_channels_end_in_a_stop(instance: Instan
 
     def tab(channel: Channel) -> None:
         together.wait()
-        doing(instance, self_service.drop, asked.code, channel=channel)
+        doing(instance, self_service.withdraw_channel, asked.code, channel=channel)
 
     threads = [threading.Thread(target=tab, args=(each,)) for each in (Channel.CALL, Channel.EMAIL)]
     for thread in threads:
@@ -380,7 +380,9 @@ def test_the_same_times_keep_the_promise(instance: Instance, clock) -> None:
 
 
 @pytest.mark.parametrize("chosen", [[], [""], ["never"], ["weekday_morning", "x"], ["saturday_evening"]])
-def test_times_that_cannot_be_kept_are_told_at_their_field(instance: Instance, chosen: list[str]) -> None:
+def test_times_that_cannot_be_kept_have_a_message_at_their_field(
+    instance: Instance, chosen: list[str]
+) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
         doing(instance, self_service.change_windows, asked.code, chosen=chosen)
@@ -389,7 +391,7 @@ def test_times_that_cannot_be_kept_are_told_at_their_field(instance: Instance, c
     assert (after.windows, after.promise_at) == ("weekday_morning", asked.lead.promise_at)
 
 
-def test_a_page_of_staff_from_before_the_change_is_told(instance: Instance) -> None:
+def test_a_page_of_staff_from_before_the_change_is_refused(instance: Instance) -> None:
     asked, ana = ask(instance), hire(instance)
     take(instance, asked.lead, ana)
     version = now(instance, asked.lead).version
@@ -413,7 +415,7 @@ def test_an_erased_request_is_gone_and_its_code_opens_nothing(instance: Instance
     doing(instance, self_service.erase, asked.code)
     assert every(instance, Lead) == []
     for act in (self_service.view_request, self_service.stop, self_service.erase):
-        with pytest.raises(NothingFound):
+        with pytest.raises(RequestNotFound):
             doing(instance, act, asked.code)
     assert acts(instance, asked.lead) == ["lead.erased", "lead.stopped", "lead.submitted"]
     assert whole(instance)
@@ -428,12 +430,12 @@ def test_erasing_while_staff_hold_it_leaves_them_nothing(instance: Instance) -> 
 
 
 def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Instance) -> None:
-    """Whatever comes first, nothing breaks, and an erasure is final."""
+    """In any order of the acts nothing fails, and an erasure is final."""
     asked = ask(instance, channels=ALL)
     todo = [
         lambda: doing(instance, self_service.erase, asked.code),
         lambda: doing(instance, self_service.stop, asked.code),
-        lambda: doing(instance, self_service.drop, asked.code, channel=Channel.CALL),
+        lambda: doing(instance, self_service.withdraw_channel, asked.code, channel=Channel.CALL),
         lambda: doing(instance, self_service.change_windows, asked.code, chosen=["any"]),
         lambda: doing(instance, self_service.view_request, asked.code),
         lambda: doing_without(instance, asked.lead.reference, PHONE),
@@ -444,7 +446,7 @@ def test_tabs_that_do_different_things_at_once_leave_a_whole_story(instance: Ins
         together.wait()
         try:
             act()
-        except (NothingFound, RequestClosed):
+        except (RequestNotFound, RequestClosed):
             return
         except Exception as unexpected:  # noqa: BLE001  the assertion below shows it
             wrong.append(unexpected)

@@ -28,18 +28,18 @@ def ana(instance: Instance) -> Member:
 
 def kept(instance: Instance, lead: Lead) -> str:
     with instance.database.reading() as session:
-        return notes.of(session, session.get_one(Lead, lead.id), instance=instance)
+        return notes.open_note(session, session.get_one(Lead, lead.id), instance=instance)
 
 
 def write(
     instance: Instance, lead: Lead, member: Member, typed: str = WORDS, seen: str | None = None
 ) -> None:
-    mark = notes.mark(now(instance, lead), instance=instance) if seen is None else seen
+    mark = notes.note_mac(now(instance, lead), instance=instance) if seen is None else seen
     acting(
         instance,
         lead,
         member,
-        lambda session, found, **who: notes.write(session, found, typed, seen=mark, **who),
+        lambda session, found, **who: notes.save_note(session, found, typed, seen=mark, **who),
     )
 
 
@@ -79,30 +79,30 @@ def test_empty_removes_it_and_the_same_words_change_nothing(instance, ana) -> No
 
 def test_a_note_that_changed_meanwhile_is_not_overwritten(instance, ana) -> None:
     lead = ask(instance).lead
-    before = notes.mark(now(instance, lead), instance=instance)
+    before = notes.note_mac(now(instance, lead), instance=instance)
     write(instance, lead, ana)
     with pytest.raises(notes.NoteChanged):
         write(instance, lead, hire(instance, "Ben"), "another", seen=before)
     assert kept(instance, lead) == WORDS
 
 
-def test_of_two_at_once_one_is_told(instance, ana) -> None:
-    lead, told = ask(instance).lead, []
-    seen, ready = notes.mark(lead, instance=instance), threading.Barrier(2)
+def test_of_two_at_once_one_is_refused(instance, ana) -> None:
+    lead, refused = ask(instance).lead, []
+    seen, ready = notes.note_mac(lead, instance=instance), threading.Barrier(2)
 
     def press(typed: str) -> None:
         ready.wait()
         try:
             write(instance, lead, ana, typed, seen=seen)
         except notes.NoteChanged:
-            told.append(typed)
+            refused.append(typed)
 
     both = [threading.Thread(target=press, args=(typed,)) for typed in ("one", "two")]
     for each in both:
         each.start()
     for each in both:
         each.join()
-    assert {kept(instance, lead), *told} == {"one", "two"}
+    assert {kept(instance, lead), *refused} == {"one", "two"}
 
 
 def test_who_may_not_log_may_not_write(instance) -> None:

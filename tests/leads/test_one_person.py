@@ -1,4 +1,4 @@
-"""Whoever asked twice is one person: no second caller, and not twice the calls (G1, G2)."""
+"""Leads with the same number or address are one person: one claim, one count of attempts (G1, G2)."""
 
 import uuid
 
@@ -23,10 +23,10 @@ def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: In
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     with instance.database.transaction() as session:
         claims.claim(session, session.get_one(Lead, one.id), member=ana, instance=instance)
-    with pytest.raises(ClaimedByAnother) as told, instance.database.transaction() as session:
+    with pytest.raises(ClaimedByAnother) as refused, instance.database.transaction() as session:
         two_ = session.get_one(Lead, two.id)
         reveal.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
-    assert told.value.by == ana.name
+    assert refused.value.by == ana.name
     with instance.database.transaction() as session:
         claims.claim(session, session.get_one(Lead, two.id), member=ana, instance=instance)
 

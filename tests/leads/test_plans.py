@@ -7,7 +7,7 @@ from sqlalchemy import event, text
 
 from intake.audit.service import PageStart
 from intake.casework import queue, search
-from intake.casework.queue import Filters, HeldBy, Show
+from intake.casework.queue import ClaimedBy, QueueFilters, Show
 from intake.instance import Instance
 from tests.leads.acting import hire
 from tests.leads.asking import PHONE, ask
@@ -16,7 +16,7 @@ PAGES = {
     "ix_lead_waiting": {},
     "ix_lead_status_promise_at_id": {"show": Show.BOOKED},
     "ix_lead_status_closed_at_id": {"show": Show.CLOSED},
-    "ix_lead_claimed_until": {"held": HeldBy.ME},
+    "ix_lead_claimed_until": {"claimed": ClaimedBy.ME},
 }
 
 
@@ -53,7 +53,7 @@ def test_a_page_is_read_from_an_index_and_not_sorted(
     after = PageStart(lead.promise_at, lead.id) if further else None
 
     def act(session) -> None:
-        queue.page(session, filters=Filters(**PAGES[index]), after=after, member=ana, instance=instance)
+        queue.page(session, filters=QueueFilters(**PAGES[index]), after=after, member=ana, instance=instance)
 
     rows = plans(instance, act)[0]
     assert index in rows

@@ -1,4 +1,4 @@
-"""The queue: who stands where, what a page costs, and what it never shows (G2, K3)."""
+"""The queue: order, cost of a page, and what it never shows (G2, K3)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from intake.audit.service import PageStart
 from intake.calling.hours import Window
 from intake.casework import outcomes, queue, search
 from intake.casework.lead_detail import lead_view
-from intake.casework.queue import Filters, HeldBy, Page, Show
+from intake.casework.queue import ClaimedBy, Page, QueueFilters, Show
 from intake.casework.queue_rows import Group
 from intake.casework.search import TermKind, read_term
 from intake.conf.clinic import Channel
@@ -29,7 +29,9 @@ ANY = {"windows": frozenset({Window.ANY})}
 
 def look(instance: Instance, member: Member, after: PageStart | None = None, **filters: object) -> Page:
     with instance.database.reading() as session:
-        page = queue.page(session, filters=Filters(**filters), after=after, member=member, instance=instance)
+        page = queue.page(
+            session, filters=QueueFilters(**filters), after=after, member=member, instance=instance
+        )
     with instance.database.transaction() as session:
         queue.record_queue_read(session, page, member=member, instance=instance)
     return page
@@ -61,7 +63,7 @@ def test_the_first_try_keeps_the_promise(instance: Instance, clock) -> None:
     clock.move(hours=4)
     (row,) = look(instance, ana).rows
     assert row.group is not Group.BROKEN
-    assert row.standing.tried(Channel.CALL) == 1
+    assert row.contact_status.tried(Channel.CALL) == 1
 
 
 def test_a_row_is_masked_and_says_what_is_allowed(instance: Instance) -> None:
@@ -69,14 +71,14 @@ def test_a_row_is_masked_and_says_what_is_allowed(instance: Instance) -> None:
     take(instance, lead, ana)
     (row,) = look(instance, ana).rows
     assert (row.masked.initial, row.masked.name) == ("Z", "Z•••••")
-    assert row.standing.channels == (Channel.CALL, Channel.EMAIL)
-    assert row.standing.voicemail is False
+    assert row.contact_status.channels == (Channel.CALL, Channel.EMAIL)
+    assert row.contact_status.voicemail is False
     assert (row.channel, row.verdict.allowed) == (Channel.CALL, True)
     assert row.holder == "Ana Ruiz"
     assert row.lead.suspected is Suspicion.TOO_FAST
 
 
-def test_what_we_hold_is_told_apart(instance: Instance, clock) -> None:
+def test_own_claims_are_marked(instance: Instance, clock) -> None:
     mine, theirs, ana = ask(instance).lead, ask(instance, **OTHER).lead, hire(instance)
     take(instance, mine, ana)
     take(instance, theirs, hire(instance, "Ben Ochoa"))
@@ -120,9 +122,9 @@ def test_a_page_can_be_narrowed(instance: Instance) -> None:
     assert ids(look(instance, ana, language="es")) == [spanish.id]
     assert ids(look(instance, ana, channel=Channel.TEXT)) == [text.id]
     assert ids(look(instance, ana, channel=Channel.EMAIL)) == [spanish.id]
-    assert ids(look(instance, ana, held=HeldBy.ME)) == [spanish.id]
-    assert ids(look(instance, ben, held=HeldBy.ME)) == []
-    assert ids(look(instance, ana, held=HeldBy.NOBODY)) == [text.id]
+    assert ids(look(instance, ana, claimed=ClaimedBy.ME)) == [spanish.id]
+    assert ids(look(instance, ben, claimed=ClaimedBy.ME)) == []
+    assert ids(look(instance, ana, claimed=ClaimedBy.NOBODY)) == [text.id]
     assert look(instance, ana, language="es").total == 1
 
 
@@ -146,7 +148,7 @@ def test_a_channel_that_was_taken_back_is_not_found_by_it(instance: Instance) ->
 def test_pages_follow_each_other_without_gap_or_repeat(
     instance: Instance, show: Show, monkeypatch, clock
 ) -> None:
-    monkeypatch.setattr(queue, "PAGE", 2)
+    monkeypatch.setattr(queue, "PAGE_SIZE", 2)
     ana = hire(instance)
     leads = []
     for place in range(5):
@@ -211,13 +213,13 @@ def test_unknown_and_not_yours_are_one_answer(instance: Instance) -> None:
     ],
 )
 def test_words_that_name_no_filter_filter_nothing(words: dict[str, str]) -> None:
-    assert Filters.read(words) == Filters()
-    assert Filters.read(words).words == {}
+    assert QueueFilters.read(words) == QueueFilters()
+    assert QueueFilters.read(words).query == {}
 
 
 def test_filters_survive_their_address() -> None:
     words = {"show": "closed", "language": "es", "channel": "text", "held": "me"}
-    assert Filters.read(words).words == words
+    assert QueueFilters.read(words).query == words
 
 
 @pytest.mark.parametrize("words", ["", "~", "2026-11-18~", "2026-11-18T10:00:00~x", "x" * 5000, "\x00~\x00"])
@@ -225,7 +227,7 @@ def test_an_address_that_names_no_spot_begins_at_the_start(words: str) -> None:
     assert PageStart.read(words) is None
 
 
-def seek(instance: Instance, member: Member, term: str) -> search.Found:
+def seek(instance: Instance, member: Member, term: str) -> search.SearchResult:
     with instance.database.transaction() as session:
         return search.find(session, term=term, member=member, instance=instance)
 

@@ -1,4 +1,4 @@
-"""Erased is gone: the key, the row, the bytes; and what is due ends by itself (K2)."""
+"""Erasure deletes the key, the row and the bytes; the retention job erases what is due (K2)."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import NotFound, Unavailable
 from intake.instance import Instance
 from intake.jobs import scheduler
-from intake.jobs.scheduler import Round
+from intake.jobs.scheduler import Job
 from intake.leads import reveal
 from intake.leads.models import (
     Attempt,
@@ -35,8 +35,8 @@ from intake.outbox import MessageState, OutboxMessage
 from intake.outbox.models import JobLease
 from intake.privacy import erasure_ledger, retention
 from intake.privacy.erasure_ledger import LedgerEntry
-from intake.privacy.retention import DueReason, Purged
-from intake.security.crypto import Unopenable
+from intake.privacy.retention import DueReason, PurgeResult
+from intake.security.crypto import UnsealError
 from tests.leads.acting import details_of, every, hire, note, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
 
@@ -56,7 +56,7 @@ def rows(instance: Instance, table: type) -> int:
 
 
 def tried(instance: Instance) -> Lead:
-    """A lead that somebody has called once, without an answer."""
+    """A lead with one call attempt, without an answer."""
     lead = ask(instance).lead
     ana = hire(instance)
     take(instance, lead, ana)
@@ -108,7 +108,7 @@ def test_what_ends_by_itself_is_neither_withdrawn_nor_suppressed(instance: Insta
     assert rows(instance, OutboxMessage) == 0
 
 
-def test_it_is_told_apart_who_asked_for_the_erasure(instance: Instance) -> None:
+def test_the_withdrawal_records_who_asked_for_the_erasure(instance: Instance) -> None:
     ana = hire(instance)
     for actor, phone, method in ((ana.actor, PHONE, "staff"), (PERSON, "+13055550177", "manage_page")):
         lead = ask(instance, phone=phone, email=f"{method}@example.org").lead
@@ -156,18 +156,18 @@ def test_nothing_is_erased_when_the_act_fails(instance: Instance) -> None:
 def test_what_was_erased_opens_with_no_key_that_is_left(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        assert reveal.masked(session, lead, instance=instance).phone == "(•••) •••-••23"
+        assert reveal.mask_lead(session, lead, instance=instance).phone == "(•••) •••-••23"
     erase(instance, lead)
     with instance.database.reading() as session:
         wrapped = session.scalars(select(LeadKey.wrapped)).all()
         assert wrapped == []
-        assert reveal.masked(session, lead, instance=instance).phone is None
+        assert reveal.mask_lead(session, lead, instance=instance).phone is None
     other = ask(instance).lead
-    with instance.database.reading() as session, pytest.raises(Unopenable):
-        reveal._opened(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
+    with instance.database.reading() as session, pytest.raises(UnsealError):
+        reveal._unseal(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
 
 
-def test_of_two_who_erase_at_once_one_is_told_that_it_is_gone(instance: Instance) -> None:
+def test_of_two_who_erase_at_once_one_learns_that_it_is_gone(instance: Instance) -> None:
     lead, ended, together = ask(instance).lead, [], threading.Barrier(2)
 
     def try_it() -> None:
@@ -200,7 +200,7 @@ def test_erasing_what_is_gone_is_refused(instance: Instance) -> None:
 
 
 def secrets_of(lead: Lead, wrapped: bytes) -> list[bytes]:
-    """The words, the ciphertexts and the wrapped key, none of which may be anywhere afterwards."""
+    """The plaintexts, the ciphertexts and the wrapped key, none of which may be anywhere afterwards."""
     words = [NAME, PHONE, EMAIL, NAME.split()[1], PHONE[2:]]
     sealed = [each.box for each in (lead.name, lead.phone, lead.email, lead.asking_for) if each]
     return [*(word.encode() for word in words), *sealed, wrapped, lead.code_hash]
@@ -249,7 +249,7 @@ def left_after_vacuum(instance: Instance, sought: list[bytes]) -> list[bytes]:
 
 
 def stored(instance: Instance) -> bytes:
-    """The files of the tables that hold sealed words, their indexes and their long values, as on the disk."""
+    """The files on disk of the tables with sealed values, of their indexes and their TOAST tables."""
     files = text(
         "SELECT pg_read_binary_file(pg_relation_filepath(c.oid)) FROM pg_class c "
         "WHERE c.relname IN ('lead', 'lead_key') OR c.oid IN (SELECT indexrelid FROM pg_index WHERE "
@@ -272,12 +272,12 @@ def test_open_and_closed_leads_go_at_their_own_time(instance: Instance, clock) -
     note(instance, lead, ana, Outcome.DECLINED)
     ask(instance, phone="+13055550177", email="other@example.org")
     clock.move(days=kept.closed_days, seconds=-1)
-    assert retention.purge(instance) == Purged(0, 0)
+    assert retention.purge(instance) == PurgeResult(0, 0)
     clock.move(seconds=1)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert [each.reason for each in every(instance, Erasure)] == [ErasureReason.DUE]
     clock.move(days=kept.open_days - kept.closed_days)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert rows(instance, Lead) == 0
 
 
@@ -288,10 +288,10 @@ def test_a_stopped_lead_goes_after_a_day_and_a_wrong_number_at_once(instance: In
     for lead, outcome in ((stopped, Outcome.ASKED_TO_STOP), (wrong, Outcome.WRONG_NUMBER)):
         take(instance, lead, ana)
         note(instance, lead, ana, outcome)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
     assert [each.id for each in every(instance, Lead)] == [stopped.id]
     clock.move(hours=instance.clinic.retention.stopped_hours)
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 def test_a_dry_run_counts_and_changes_nothing(instance: Instance, clock) -> None:
@@ -309,9 +309,9 @@ def test_it_tells_how_far_it_has_come(instance: Instance, clock) -> None:
     for _ in range(3):
         ask(instance)
     clock.move(days=instance.clinic.retention.open_days)
-    told: list[tuple[int, int]] = []
-    retention.purge(instance, on_progress=lambda done, of: told.append((done, of)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    progress: list[tuple[int, int]] = []
+    retention.purge(instance, on_progress=lambda done, of: progress.append((done, of)))
+    assert progress == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_the_longest_overdue_goes_first(instance: Instance, clock) -> None:
@@ -321,7 +321,7 @@ def test_the_longest_overdue_goes_first(instance: Instance, clock) -> None:
         clock.move(minutes=1)
     clock.move(days=90)
     with instance.database.reading() as session:
-        assert retention.due(session, clock()) == asked
+        assert retention.due_leads(session, clock()) == asked
 
 
 def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> None:
@@ -336,10 +336,10 @@ def test_one_bad_row_stops_no_other(instance: Instance, clock, monkeypatch) -> N
         return gone
 
     monkeypatch.setattr(retention, "delete_permanently", stumble)
-    assert retention.purge(instance) == Purged(2, 1)
+    assert retention.purge(instance) == PurgeResult(2, 1)
     assert [each.id for each in every(instance, Lead)] == [leads[1]]
     monkeypatch.undo()
-    assert retention.purge(instance) == Purged(1, 0)
+    assert retention.purge(instance) == PurgeResult(1, 0)
 
 
 def test_a_database_that_goes_away_ends_the_purge(instance: Instance, clock, monkeypatch) -> None:
@@ -358,8 +358,8 @@ def test_a_database_that_goes_away_ends_the_purge(instance: Instance, clock, mon
 
 def test_a_lead_that_is_no_longer_due_is_left_alone(instance: Instance, clock, monkeypatch) -> None:
     lead = ask(instance).lead
-    monkeypatch.setattr(retention, "due", lambda *_: [lead.id, uuid.uuid4()])
-    assert retention.purge(instance) == Purged(0, 0)
+    monkeypatch.setattr(retention, "due_leads", lambda *_: [lead.id, uuid.uuid4()])
+    assert retention.purge(instance) == PurgeResult(0, 0)
     assert rows(instance, Lead) == 1
 
 
@@ -367,7 +367,7 @@ def test_a_lead_that_is_no_longer_due_is_left_alone(instance: Instance, clock, m
 
 
 def due_lead(instance: Instance) -> Lead:
-    """A lead whose time is over, while the clock has not moved."""
+    """A lead that is due although the clock has not moved."""
     lead = ask(instance).lead
     with instance.database.transaction() as session:
         session.get_one(Lead, lead.id).purge_after = instance.clock()
@@ -375,9 +375,7 @@ def due_lead(instance: Instance) -> Lead:
 
 
 def make(instance: Instance) -> int:
-    return scheduler.run_due(
-        instance, rounds=[each for each in scheduler.JOBS if each.name == retention.ROUND]
-    )
+    return scheduler.run_due(instance, jobs=[each for each in scheduler.JOBS if each.name == retention.JOB])
 
 
 def test_the_round_erases_what_is_due_within_two_hours(instance: Instance, clock) -> None:
@@ -420,7 +418,7 @@ def test_the_round_fails_aloud_when_something_due_stays(instance: Instance, cloc
     monkeypatch.setattr(retention, "delete_permanently", stumble)
     make(instance)
     with instance.database.reading() as session:
-        assert session.get_one(JobLease, retention.ROUND).last_error == "NotErased"
+        assert session.get_one(JobLease, retention.JOB).last_error == "NotErased"
 
 
 # --- the ledger's copy ----------------------------------------------------------------------------------
@@ -495,10 +493,10 @@ def test_the_copy_is_on_the_disk_before_the_round_ends(sqlite_instance: Instance
     assert synced == [str(path), str(path.parent)]
 
 
-def test_the_rounds_know_both(instance: Instance) -> None:
+def test_the_schedule_has_both_jobs(instance: Instance) -> None:
     known = {each.name: each for each in scheduler.JOBS}
     assert known["retention"].every == HOUR
-    assert isinstance(known["mirror_ledger"], Round)
+    assert isinstance(known["mirror_ledger"], Job)
     erase(instance, ask(instance).lead)
-    scheduler.run_due(instance, rounds=[known["mirror_ledger"]])
+    scheduler.run_due(instance, jobs=[known["mirror_ledger"]])
     assert len(lines(instance)) == 1

@@ -1,4 +1,4 @@
-"""One schema for every request: what goes through, what is asked anew, what is not looked at (P2)."""
+"""The form schema: what is accepted, what is refused with which message, what is ignored (P2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -15,7 +15,7 @@ from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.paths import CONFIG
 from intake.leads import form
-from intake.leads.form import NOT_ASKED, ONCE, Request, place_of, read_form
+from intake.leads.form import NOT_ASKED, ONE_ANSWER, Request, article_position, read_form
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
 
@@ -124,7 +124,7 @@ def test_what_nobody_sees_in_a_name_is_not_kept(name: str) -> None:
         ("x" * 81, form.NAME_IS_LONG),
     ],
 )
-def test_a_name_has_a_letter_and_an_end(name: str, sentence: str) -> None:
+def test_a_name_is_neither_empty_nor_too_long(name: str, sentence: str) -> None:
     assert problems(preferred_name=[name]) == {"preferred_name": (sentence,)}
 
 
@@ -218,14 +218,14 @@ def test_a_state_is_from_the_list(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_every_zone_of_a_state_may_be_said_where_it_is_asked_for(region: str) -> None:
+def test_every_zone_of_a_state_may_be_chosen_where_it_is_asked_for(region: str) -> None:
     for zone in zones_of(region):
         if is_split(region):
             assert read_with(region=[region], time_zone=[zone]).time_zone == zone
 
 
 @pytest.mark.parametrize(
-    ("region", "said", "kept"),
+    ("region", "sent", "kept"),
     [
         ("US-MI", "America/New_York", "America/Detroit"),
         ("US-IN", "America/New_York", "America/Indiana/Indianapolis"),
@@ -237,9 +237,9 @@ def test_every_zone_of_a_state_may_be_said_where_it_is_asked_for(region: str) ->
     ],
 )
 def test_a_zone_goes_by_its_name_and_a_left_over_one_is_no_answer(
-    region: str, said: str, kept: str | None
+    region: str, sent: str, kept: str | None
 ) -> None:
-    assert read_with(region=[region], time_zone=[said]).time_zone == kept
+    assert read_with(region=[region], time_zone=[sent]).time_zone == kept
 
 
 def test_an_unknown_zone_is_asked_for_anew() -> None:
@@ -247,7 +247,7 @@ def test_an_unknown_zone_is_asked_for_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("sent", "kept"),
     [
         ("", None),
         ("self", AskingFor.SELF),
@@ -255,8 +255,8 @@ def test_an_unknown_zone_is_asked_for_anew() -> None:
         ("professional", AskingFor.PROFESSIONAL),
     ],
 )
-def test_for_whom_is_optional(said: str, kept: AskingFor | None) -> None:
-    assert read_with(asking_for=[said]).asking_for is kept
+def test_for_whom_is_optional(sent: str, kept: AskingFor | None) -> None:
+    assert read_with(asking_for=[sent]).asking_for is kept
 
 
 @pytest.mark.parametrize("question", ["adult", "consent_use"])
@@ -281,7 +281,7 @@ def test_an_answer_to_no_question_of_ours_is_refused_and_not_repeated(name: str)
 
 
 def test_two_answers_to_one_question_are_none() -> None:
-    assert problems(region=["US-FL", "US-GA"]) == {"region": (ONCE,)}
+    assert problems(region=["US-FL", "US-GA"]) == {"region": (ONE_ANSWER,)}
 
 
 def test_a_filled_trap_marks() -> None:
@@ -292,8 +292,8 @@ def test_a_filled_trap_marks() -> None:
 def test_a_page_answered_in_no_time_is_marked(seconds: float, mark: Suspicion | None) -> None:
     token = FormToken("n", NOW - timedelta(seconds=seconds), "en", "s")
     assert read(token=token).suspected is mark
-    assert read(token=token.once_more()).suspected is None
-    assert read(crowded=True).suspected is Suspicion.TOO_FAST
+    assert read(token=token.for_redisplay()).suspected is None
+    assert read(over_limit=True).suspected is Suspicion.TOO_FAST
 
 
 @pytest.mark.parametrize(
@@ -315,11 +315,11 @@ def test_the_article_is_kept_only_with_its_tick(number: str | None, ticked: bool
 
 @pytest.mark.parametrize("number", ["0", "3", "-1", "01", "one", "", None])
 def test_an_article_goes_by_its_number_in_the_pair(number: str | None) -> None:
-    assert place_of(number, CLINIC) is None
+    assert article_position(number, CLINIC) is None
 
 
 def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
-    again = FormToken("other", NOW, "en", "other", again=True)
+    again = FormToken("other", NOW, "en", "other", redisplayed=True)
     same = {**ANSWERS, "phone": ["(305) 555-0199"], "website": ["x"], "channels": ["email", "text", "call"]}
     assert read(same, again).canonical() == read().canonical()
     assert set(read().canonical()) == {each.name for each in fields(Request)} - {"token", "suspected"}
@@ -345,12 +345,12 @@ def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
     )
 )
 def test_whatever_is_sent_is_read_or_refused_kindly(answers: dict[str, list[str]]) -> None:
-    told = sentences({**ANSWERS, **answers})
-    assert all(isinstance(each, str) and each for each in told)
+    messages = sentences({**ANSWERS, **answers})
+    assert all(isinstance(each, str) and each for each in messages)
 
 
 def sentences(answers: Mapping[str, Sequence[str]]) -> list[str]:
-    """What would be said about these answers; what was read says which way to contact somebody."""
+    """The messages for these answers; valid ones have at least one channel."""
     try:
         return sorted(read(answers).channels)
     except Unprocessable as refused:

@@ -1,4 +1,4 @@
-"""Sharing out and taking back: evenly, only what is free, never behind anybody's back (G2, N2, W1)."""
+"""Assignment and revocation: evenly, only unclaimed leads, always recorded and shown (G2, N2, W1)."""
 
 import threading
 import uuid
@@ -13,11 +13,11 @@ from intake.accounts.permissions import Member
 from intake.calling.hours import Window
 from intake.casework import assignment, lead_detail
 from intake.casework import outcomes as casework_outcomes
-from intake.casework.assignment import Selection, ShareResult
+from intake.casework.assignment import AssignmentResult, Selection
 from intake.core.errors import NotAllowed, Refused, Unprocessable
 from intake.instance import Instance
 from intake.leads import claims, reminders
-from intake.leads.claims import ASSIGNED_FOR, CLAIM_FOR, ClaimedByAnother
+from intake.leads.claims import ASSIGNMENT_DURATION, CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
 from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
@@ -38,13 +38,13 @@ def free(lead: Lead) -> Selection:
     return Selection(lead.id, version=lead.version)
 
 
-def hand(instance: Instance, picks: Sequence[Selection], member: Member, *to: Member) -> ShareResult:
+def hand(instance: Instance, picks: Sequence[Selection], member: Member, *to: Member) -> AssignmentResult:
     with instance.database.transaction() as session:
         people = {each.id for each in to}
-        return assignment.share_out(session, picks, to=people, member=member, instance=instance)
+        return assignment.distribute(session, picks, to=people, member=member, instance=instance)
 
 
-def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> ShareResult:
+def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> AssignmentResult:
     with instance.database.transaction() as session:
         picks = [Selection(lead.id, holder=holder.id)]
         return assignment.revoke(session, picks, member=member, instance=instance)
@@ -53,10 +53,10 @@ def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> Sha
 def test_several_get_them_evenly_and_each_holds_theirs_for_an_hour(instance: Instance, sue: Member) -> None:
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     leads = [somebody(instance, place) for place in range(5)]
-    assert hand(instance, [free(each) for each in leads], sue, ana, ben) == ShareResult(5, 0)
+    assert hand(instance, [free(each) for each in leads], sue, ana, ben) == AssignmentResult(5, 0)
     held = [now(instance, lead) for lead in leads]
     assert sorted(Counter(each.claimed_by for each in held).values()) == [2, 3]
-    assert {each.claimed_until for each in held} == {instance.clock() + ASSIGNED_FOR}
+    assert {each.claimed_until for each in held} == {instance.clock() + ASSIGNMENT_DURATION}
     with pytest.raises(ClaimedByAnother):
         take(instance, leads[0], ana if held[0].claimed_by == ben.id else ben)
     assert acts(instance, leads[0]) == ["claim.handed", "lead.submitted"]
@@ -66,7 +66,7 @@ def test_several_get_them_evenly_and_each_holds_theirs_for_an_hour(instance: Ins
 def test_two_requests_of_one_person_go_to_one_colleague(instance: Instance, sue: Member) -> None:
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     one, again, other = ask(instance).lead, ask(instance).lead, somebody(instance, 1)
-    assert hand(instance, [free(each) for each in (one, again, other)], sue, ana, ben).left == 0
+    assert hand(instance, [free(each) for each in (one, again, other)], sue, ana, ben).skipped == 0
     assert now(instance, one).claimed_by == now(instance, again).claimed_by
 
 
@@ -74,22 +74,29 @@ def test_what_somebody_took_changed_or_closed_meanwhile_stays_as_it_is(
     instance: Instance, sue: Member
 ) -> None:
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
-    taken, tried, done, twin, still = (somebody(instance, place) for place in range(5))
+    taken, tried, done, same_number, still = (somebody(instance, place) for place in range(5))
     other = ask(instance, phone="+13055550103", email="other@example.org").lead
     picks = [free(each) for each in (taken, tried, done, other, still)]
     take(instance, taken, ben)
     take(instance, tried, ben)
     note(instance, tried, ben, Outcome.NO_ANSWER)
     version = now(instance, done).version
-    acting(instance, done, ben, casework_outcomes.close, reason=casework_outcomes.BY_HAND[0], version=version)
-    take(instance, twin, ben)
-    assert hand(instance, picks, sue, ana) == ShareResult(1, 4)
+    acting(
+        instance,
+        done,
+        ben,
+        casework_outcomes.close,
+        reason=casework_outcomes.CHOSEN_CLOSE_REASONS[0],
+        version=version,
+    )
+    take(instance, same_number, ben)
+    assert hand(instance, picks, sue, ana) == AssignmentResult(1, 4)
     holders = [now(instance, each).claimed_by for each in (taken, tried, done, other, still)]
     assert holders == [ben.id, None, None, None, ana.id]
 
 
 def test_a_request_that_is_not_there_is_left(instance: Instance, sue: Member) -> None:
-    assert hand(instance, [Selection(uuid.uuid4(), version=1)], sue, hire(instance)) == ShareResult(0, 1)
+    assert hand(instance, [Selection(uuid.uuid4(), version=1)], sue, hire(instance)) == AssignmentResult(0, 1)
 
 
 def test_whoever_may_not_call_or_is_gone_gets_none(instance: Instance, sue: Member) -> None:
@@ -122,10 +129,10 @@ def test_a_request_that_was_only_handed_over_still_escalates(
     clock.move(minutes=instance.clinic.notices.reminder_minutes)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.reading() as session:
-        assert reminders.unopened(session, instance=instance) == 1
+        assert reminders.count_unopened(session, instance=instance) == 1
     take(instance, lead, ana)
     with instance.database.reading() as session:
-        assert reminders.unopened(session, instance=instance) == 0
+        assert reminders.count_unopened(session, instance=instance) == 0
 
 
 def test_their_own_first_act_makes_a_usual_hold_of_it_and_it_ends_by_itself(
@@ -134,7 +141,7 @@ def test_their_own_first_act_makes_a_usual_hold_of_it_and_it_ends_by_itself(
     ana, lead, other = hire(instance), somebody(instance, 1), somebody(instance, 2)
     hand(instance, [free(lead), free(other)], sue, ana)
     show(instance, lead, ana)
-    assert now(instance, lead).claimed_until == clock() + CLAIM_FOR
+    assert now(instance, lead).claimed_until == clock() + CLAIM_DURATION
     clock.move(minutes=60)
     take(instance, other, hire(instance, "Ben Ochoa"))
 
@@ -153,7 +160,7 @@ def test_what_an_earlier_hold_revealed_does_not_show_in_one_that_was_handed_over
 def test_taking_back_frees_it_for_everybody_and_says_whose_it_was(instance: Instance, sue: Member) -> None:
     ana, lead = hire(instance), somebody(instance, 1)
     take(instance, lead, ana)
-    assert fetch(instance, lead, ana, sue) == ShareResult(1, 0)
+    assert fetch(instance, lead, ana, sue) == AssignmentResult(1, 0)
     assert details_of(instance, "claim.taken_back") == [f'{{"from":"{ana.id}"}}']
     take(instance, lead, hire(instance, "Ben Ochoa"))
 
@@ -164,13 +171,13 @@ def test_only_the_hold_that_the_page_showed_ends(
     ana, ben, lead = hire(instance), hire(instance, "Ben Ochoa"), somebody(instance, 1)
     take(instance, lead, ana)
     clock.move(minutes=21)
-    assert fetch(instance, lead, ana, sue) == ShareResult(
+    assert fetch(instance, lead, ana, sue) == AssignmentResult(
         0, 1
     )  # ran out by itself: she may still say how it went
     take(instance, lead, ben)
-    assert fetch(instance, lead, ana, sue) == ShareResult(0, 1)
+    assert fetch(instance, lead, ana, sue) == AssignmentResult(0, 1)
     take(instance, mine := somebody(instance, 2), sue)
-    assert fetch(instance, mine, sue, sue) == ShareResult(0, 1)  # one's own is given back
+    assert fetch(instance, mine, sue, sue) == AssignmentResult(0, 1)  # one's own is given back
     assert now(instance, lead).claimed_by == ben.id
     assert "claim.taken_back" not in acts(instance)
 
@@ -232,5 +239,5 @@ def test_the_page_costs_the_same_however_much_there_is(instance: Instance, sue: 
             found = assignment.team(session, member=sue, instance=instance)
         costs.append(len(sent))
     assert costs[0] == costs[1]
-    assert (found.free.total, len(found.held)) == (7, 7)
-    assert claims.ASSIGNED_FOR > claims.CLAIM_FOR
+    assert (found.free.total, len(found.claimed)) == (7, 7)
+    assert claims.ASSIGNMENT_DURATION > claims.CLAIM_DURATION

@@ -1,4 +1,4 @@
-"""One request is kept whole, once, and sealed (P1, C1, K1, N1)."""
+"""A submission is stored completely, once, and sealed (P1, C1, K1, N1)."""
 
 import threading
 import uuid
@@ -55,8 +55,8 @@ def test_nothing_is_kept_when_the_act_fails(instance: Instance) -> None:
 def test_every_answer_is_an_event_with_its_words(instance: Instance) -> None:
     lead = ask(instance, channels=frozenset({Channel.CALL}), voicemail=True, email=None).lead
     with instance.database.reading() as session:
-        answers = {each.event.kind: each.event.state for each in consent.shown(session, lead.id)}
-        words = {each.statement.body for each in consent.shown(session, lead.id)}
+        answers = {each.event.kind: each.event.state for each in consent.answers_of(session, lead.id)}
+        words = {each.statement.body for each in consent.answers_of(session, lead.id)}
     assert answers == {
         Kind.USE: State.GIVEN,
         Kind.ADULT: State.GIVEN,
@@ -73,7 +73,7 @@ def test_the_promise_is_within_what_the_person_allowed(instance: Instance) -> No
     assert ask(instance).lead.promise_at == datetime(2026, 11, 18, 17, 0, tzinfo=UTC)
 
 
-def test_times_that_nobody_can_keep_are_told_at_their_field(instance: Instance) -> None:
+def test_times_that_nobody_can_keep_have_a_message_at_their_field(instance: Instance) -> None:
     with pytest.raises(Unprocessable) as refused:
         ask(instance, windows=frozenset({Window.SATURDAY_EVENING}))
     assert list(refused.value.problems) == ["windows"]
@@ -111,14 +111,14 @@ def test_twenty_clicks_at_once_make_one_request(instance: Instance) -> None:
     assert counted(instance)["lead"] == counted(instance)["audit_event"] == 1
 
 
-def test_other_words_under_a_used_token_are_told_apart(instance: Instance) -> None:
+def test_other_answers_under_a_used_token_are_a_correction(instance: Instance) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
         first = submit(session, request, instance=instance)
-    with pytest.raises(AlreadySent) as told, instance.database.transaction() as session:
+    with pytest.raises(AlreadySent) as refused, instance.database.transaction() as session:
         submit(session, replace(request, phone="+13055550199"), instance=instance)
     corrected = request_for(instance, phone="+13055550199")
-    corrected = replace(corrected, token=replace(corrected.token, follows=told.value.follows))
+    corrected = replace(corrected, token=replace(corrected.token, follows=refused.value.follows))
     with instance.database.transaction() as session:
         second = submit(session, corrected, instance=instance)
     with instance.database.reading() as session:
@@ -213,7 +213,7 @@ def test_a_copy_of_the_database_shows_no_contact(make_instance, sqlite_url: str)
         assert canary.encode().hex().encode() not in raw
 
 
-def test_the_article_is_kept_only_when_told(instance: Instance) -> None:
+def test_the_article_is_kept_only_when_ticked(instance: Instance) -> None:
     assert ask(instance, article="Is Ketamine Addictive When Used for Depression?").lead.article is None
     assert ask(instance, phone="+13055550144", tell_article=True).lead.article is not None
 

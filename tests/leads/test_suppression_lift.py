@@ -1,4 +1,4 @@
-"""Whoever was stopped and asked again is called only after somebody at the desk confirms (G4)."""
+"""Lifting a suppression: a person who asks again is called only after staff confirm (G4)."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ GRAVE = [SuppressionReason.WRONG_NUMBER, SuppressionReason.THIRD_PARTY]
 
 @pytest.fixture
 def asked_again(instance: Instance, clock) -> Callable[..., Lead]:
-    """Somebody asks, asks us to stop, and an hour later asks again, as `changes` say."""
+    """A person asks, stops contact, and an hour later asks again with `changes`."""
 
     def ask_again(**changes: object) -> Lead:
         before = ask(instance).lead
@@ -48,7 +48,7 @@ def lift(instance: Instance, lead: Lead, member: Member) -> int:
 
 
 def listed(instance: Instance) -> set[bytes]:
-    """The keyed hashes that stand on the list."""
+    """The blind indexes that are suppressed."""
     return {each.contact_index for each in every(instance, Suppression) if each.lifted_at is None}
 
 
@@ -88,7 +88,7 @@ def test_it_is_one_event_and_opens_no_value(instance: Instance, asked_again, mon
     def opened(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(reveal, "_opened", opened)
+    monkeypatch.setattr(reveal, "_unseal", opened)
     lift(instance, lead, ana)
     assert acts(instance, lead) == ["lead.submitted", LIFTED]
     assert details_of(instance, LIFTED) == ['{"count":2,"reason":"asked"}']
@@ -124,7 +124,7 @@ def test_who_was_never_stopped_needs_no_yes(instance: Instance) -> None:
     assert acts(instance, lead) == ["lead.submitted"]
 
 
-def test_only_what_the_new_request_said_yes_to_is_lifted(instance: Instance, asked_again) -> None:
+def test_only_what_the_new_request_consents_to_is_lifted(instance: Instance, asked_again) -> None:
     lead, ana = asked_again(**ONLY_CALLS), hire(instance)
     assert lead.email_index
     assert lift(instance, lead, ana) == 1
@@ -149,7 +149,7 @@ def test_a_yes_that_is_not_newer_than_the_stop_lifts_nothing(instance: Instance,
     put_on_the_list(instance, lead, SuppressionReason.ASKED)
     with pytest.raises(Refused) as refused:
         lift(instance, lead, hire(instance))
-    assert refused.value.sentence == suppression.NOT_SINCE
+    assert refused.value.sentence == suppression.NOT_ASKED_AGAIN
     assert listed(instance) == {lead.phone_index}
     assert acts(instance, lead) == ["lead.submitted"]
 

@@ -1,4 +1,4 @@
-"""The form's token: ours alone, bound to its words and its time, and nobody's cookie."""
+"""Form tokens: signed, bound to the statements and to a time, without a cookie."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from intake.instance import Instance
 from intake.leads import form_token
-from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
+from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.security.crypto import Keyring
 from tests.conftest import MovableClock
 
@@ -19,7 +19,7 @@ def fresh(sqlite_instance: Instance) -> FormToken:
 
 
 def read(written: str, instance: Instance, language: str = "en") -> FormToken:
-    return form_token.read(
+    return form_token.validate(
         written,
         language=language,
         statements=instance.statements,
@@ -30,8 +30,8 @@ def read(written: str, instance: Instance, language: str = "en") -> FormToken:
 
 
 def test_it_comes_back_as_it_went(sqlite_instance: Instance, fresh: FormToken) -> None:
-    told = fresh.once_more(follows="ab" * 32)
-    assert read(form_token.sign(told, keyring=sqlite_instance.keyring), sqlite_instance) == told
+    redisplayed = fresh.for_redisplay(follows="ab" * 32)
+    assert read(form_token.sign(redisplayed, keyring=sqlite_instance.keyring), sqlite_instance) == redisplayed
     assert read(form_token.sign(fresh, keyring=sqlite_instance.keyring), sqlite_instance) == fresh
 
 
@@ -41,32 +41,32 @@ def test_two_pages_have_two_tokens(sqlite_instance: Instance, fresh: FormToken) 
     assert len(fresh.nonce) >= 43  # 256 bits
 
 
-def test_every_changed_letter_is_seen(sqlite_instance: Instance, fresh: FormToken) -> None:
+def test_every_changed_character_is_seen(sqlite_instance: Instance, fresh: FormToken) -> None:
     written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     for place in range(0, len(written) - 1, 7):
         changed = written[:place] + ("A" if written[place] != "A" else "B") + written[place + 1 :]
-        with pytest.raises(Forged):
+        with pytest.raises(InvalidToken):
             read(changed, sqlite_instance)
 
 
 @pytest.mark.parametrize("written", ["", ".", "x", "e30.x", "\x00", "é", "." * 50, "x" * 100_000])
 def test_nonsense_is_not_ours(sqlite_instance: Instance, written: str) -> None:
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidToken):
         read(written, sqlite_instance)
 
 
 def test_another_house_has_other_keys(sqlite_instance: Instance, fresh: FormToken) -> None:
     stranger = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"a" * 32])
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidToken):
         read(form_token.sign(fresh, keyring=stranger), sqlite_instance)
 
 
 def test_a_key_that_was_rotated_still_opens_the_page_it_signed(fresh: FormToken) -> None:
     old = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"a" * 32])
     new = Keyring(sealing={"k": b"k" * 32}, index=b"i" * 32, chain=b"c" * 32, app=[b"b" * 32, b"a" * 32])
-    assert form_token.peek(form_token.sign(fresh, keyring=old), keyring=new) == fresh
-    with pytest.raises(Forged):
-        form_token.peek(form_token.sign(fresh, keyring=new), keyring=old)
+    assert form_token.unsign(form_token.sign(fresh, keyring=old), keyring=new) == fresh
+    with pytest.raises(InvalidToken):
+        form_token.unsign(form_token.sign(fresh, keyring=new), keyring=old)
 
 
 def test_it_lives_as_long_as_we_remember_what_was_sent(
@@ -76,7 +76,7 @@ def test_it_lives_as_long_as_we_remember_what_was_sent(
     clock.move(days=7)
     assert read(written, sqlite_instance) == fresh
     clock.move(seconds=1)
-    with pytest.raises(Stale) as stale:
+    with pytest.raises(ExpiredToken) as stale:
         read(written, sqlite_instance)
     assert stale.value.token == fresh
 
@@ -86,7 +86,7 @@ def test_one_from_the_future_is_not_taken(
 ) -> None:
     written = form_token.sign(fresh, keyring=sqlite_instance.keyring)
     clock.move(minutes=-6)
-    with pytest.raises(Stale):
+    with pytest.raises(ExpiredToken):
         read(written, sqlite_instance)
 
 
@@ -95,7 +95,7 @@ def test_other_words_are_seen(sqlite_instance: Instance, fresh: FormToken) -> No
     with pytest.raises(StatementsChanged) as changed:
         read(written, sqlite_instance, language="es")
     assert changed.value.token == fresh
-    shown = fresh.showing("es", sqlite_instance.statements)
+    shown = fresh.with_statements("es", sqlite_instance.statements)
     assert (
         read(form_token.sign(shown, keyring=sqlite_instance.keyring), sqlite_instance, language="es") == shown
     )
@@ -103,7 +103,7 @@ def test_other_words_are_seen(sqlite_instance: Instance, fresh: FormToken) -> No
 
 
 def test_the_digest_is_of_every_statement(sqlite_instance: Instance) -> None:
-    spoken = {form_token.shown(sqlite_instance.statements, language) for language in ("en", "es")}
+    spoken = {form_token.statements_digest(sqlite_instance.statements, language) for language in ("en", "es")}
     assert len(spoken) == 2
     assert all(len(each) == 16 for each in spoken)
 
@@ -113,4 +113,4 @@ def test_how_fast_counts_only_for_a_page_nobody_has_seen() -> None:
     token = FormToken("n", at, "en", "s")
     assert token.too_fast(at + timedelta(seconds=2))
     assert not token.too_fast(at + timedelta(seconds=3))
-    assert not token.once_more().too_fast(at)
+    assert not token.for_redisplay().too_fast(at)

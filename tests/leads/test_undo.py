@@ -15,7 +15,7 @@ from intake.calling.availability import Interval
 from intake.calling.hours import Window
 from intake.casework import outcomes, queue, undo
 from intake.casework.models import UndoState
-from intake.casework.undo import ActedSince, TooLate
+from intake.casework.undo import LeadChangedSince, UndoExpired
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, NotAllowed, NotFound
 from intake.instance import Instance
@@ -29,11 +29,11 @@ from tests.leads.asking import ask
 
 ANY = {"windows": frozenset({Window.ANY})}
 CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, **ANY}
-UNDOABLE = sorted(set(Outcome) - undo.FOR_GOOD)
+UNDOABLE = sorted(set(Outcome) - undo.IRREVERSIBLE)
 
 
 def held(instance: Instance, **changes: object) -> tuple[Lead, Member]:
-    """A lead that a coordinator holds."""
+    """A lead that a coordinator has claimed."""
     lead, ana = ask(instance, **(ANY | changes)).lead, hire(instance)
     take(instance, lead, ana)
     return now(instance, lead), ana
@@ -153,12 +153,12 @@ def test_after_five_minutes_it_stays(
     if open_still:
         take_back(sqlite_instance, lead, ana)
         return
-    with pytest.raises(TooLate):
+    with pytest.raises(UndoExpired):
         take_back(sqlite_instance, lead, ana)
     assert now(sqlite_instance, lead).status is LeadStatus.TRYING
 
 
-@pytest.mark.parametrize("outcome", sorted(undo.FOR_GOOD))
+@pytest.mark.parametrize("outcome", sorted(undo.IRREVERSIBLE))
 def test_what_ends_contact_for_good_cannot_be_undone(instance: Instance, outcome: Outcome) -> None:
     lead, ana = held(instance)
     note(instance, lead, ana, Outcome.THEY_CALLED_US)
@@ -167,7 +167,7 @@ def test_what_ends_contact_for_good_cannot_be_undone(instance: Instance, outcome
     attempt = note(instance, lead, ana, outcome)
     assert kept(instance, lead) is None
     for act_id in (attempt.id, earlier.act_id):
-        with pytest.raises(ActedSince):
+        with pytest.raises(LeadChangedSince):
             take_back(instance, lead, ana, act_id)
     assert now(instance, lead).status is LeadStatus.CLOSED
 
@@ -225,13 +225,13 @@ def test_what_happened_since_stands(instance: Instance, act: str, clock) -> None
                 session, code=asked.code, chosen=["weekday_morning"], instance=instance
             )
         elif act == "drop":
-            self_service.drop(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
+            self_service.withdraw_channel(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
         elif act == "stop":
             self_service.stop(session, code=asked.code, instance=instance)
     if act == "noted":
         note(instance, lead, hire(instance, "Ben Ochoa"), Outcome.THEY_CALLED_US)
     before = stands(now(instance, lead))
-    with pytest.raises(ActedSince):
+    with pytest.raises(LeadChangedSince):
         take_back(instance, lead, ana, attempt.id)
     assert stands(now(instance, lead)) == before
 
@@ -242,7 +242,7 @@ def test_a_dropped_channel_makes_an_open_page_stale(instance: Instance) -> None:
     take(instance, lead, ana)
     shown = now(instance, lead).version
     with instance.database.transaction() as session:
-        self_service.drop(session, code=asked.code, channel=Channel.TEXT, instance=instance)
+        self_service.withdraw_channel(session, code=asked.code, channel=Channel.TEXT, instance=instance)
     with pytest.raises(ChangedMeanwhile):
         note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
 
@@ -266,7 +266,7 @@ def test_the_id_of_another_leads_act_undoes_nothing(instance: Instance) -> None:
     take(instance, other, ana)
     attempt = note(instance, lead, ana, Outcome.NO_ANSWER)
     note(instance, other, ana, Outcome.NO_ANSWER)
-    with pytest.raises(ActedSince):
+    with pytest.raises(LeadChangedSince):
         take_back(instance, other, ana, attempt.id)
     assert now(instance, other).status is LeadStatus.TRYING
 
@@ -290,8 +290,8 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     assert now(instance, lead).claimed_by == ana.id
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=ana)
-        story = service.events_about(session, lead.id)
-        assert reveal.record_reveal(session, found, story=story, member=ana, instance=instance) == []
+        events = service.events_about(session, lead.id)
+        assert reveal.record_reveal(session, found, events=events, member=ana, instance=instance) == []
 
 
 def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:
@@ -302,10 +302,10 @@ def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:
         act()
         clock.move(seconds=10)
         with instance.database.reading() as session:
-            assert periods.traces_of(session, during)[0].ending is not periods.Ending.OPEN
+            assert periods.load_outcomes(session, during)[0].ending is not periods.Ending.OPEN
         take_back(instance, lead, ana)
         with instance.database.reading() as session:
-            trace = periods.traces_of(session, during)[0]
+            trace = periods.load_outcomes(session, during)[0]
         assert (trace.ending, trace.contact_at) == (periods.Ending.OPEN, None)
 
 

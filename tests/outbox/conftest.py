@@ -1,4 +1,4 @@
-"""What the outbox tests share: messages of the cast, a mailer that only writes down, real mail servers."""
+"""Fixtures of the outbox tests: the outbox of an instance, a recording mailer, and real mail servers."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage, sender
 from intake.outbox.mailer import NotSent, Send
 from intake.outbox.messages import RenderedMessage
-from intake.outbox.sender import Delivered
+from intake.outbox.sender import DeliveryCounts
 from tests.smtp import authority, dripping_server, mail_server
 
 __all__ = ["authority", "dripping_server", "mail_server"]
@@ -21,10 +21,10 @@ ANA, BEN = "ana@example.org", "ben@example.org"
 
 
 class Recorder:
-    """A mailer that writes down what it was given, and fails where it is told to."""
+    """A mailer that records messages, and fails where `fails` returns an error."""
 
     def __init__(self) -> None:
-        self.letters: list[RenderedMessage] = []
+        self.messages: list[RenderedMessage] = []
         self.fails: Callable[[RenderedMessage], NotSent | None] = lambda _: None
         self.before: Callable[[RenderedMessage], None] = lambda _: None
 
@@ -32,25 +32,25 @@ class Recorder:
     def batch(self) -> Iterator[Send]:
         yield self._take
 
-    def _take(self, letter: RenderedMessage) -> None:
-        self.before(letter)
-        if failure := self.fails(letter):
+    def _take(self, message: RenderedMessage) -> None:
+        self.before(message)
+        if failure := self.fails(message):
             raise failure
-        self.letters.append(letter)
+        self.messages.append(message)
 
     @property
     def recipients(self) -> list[str]:
-        return [letter.recipient for letter in self.letters]
+        return [message.recipient for message in self.messages]
 
 
 class Post:
-    """The outbox of one instance, as a test speaks of it."""
+    """The outbox of one instance."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
     def enqueue(self, *recipients: str, mail: Mail = Mail.NEW_LEAD, times: int = 1, lead_id=None) -> None:
-        """Write to each recipient (Ana when none is named) so many times, in one transaction."""
+        """Enqueue `times` messages for each recipient (by default Ana), in one transaction."""
         with self.instance.database.transaction() as session:
             for _ in range(times):
                 outbox.enqueue(
@@ -61,7 +61,7 @@ class Post:
                     lead_id=lead_id,
                 )
 
-    def deliver(self, mailer, *, limit: int = 10_000, **more) -> Delivered:
+    def deliver(self, mailer, *, limit: int = 10_000, **more) -> DeliveryCounts:
         return sender.deliver_due(
             self.instance.database,
             mailer,
@@ -91,7 +91,7 @@ class Post:
             return outbox.status(session, at=self.instance.clock())
 
     def change(self, message_id: uuid.UUID, **values: object) -> None:
-        """Change a row behind everybody's back."""
+        """Change a row directly in the database."""
         with self.instance.database.transaction() as session:
             row = session.get_one(OutboxMessage, message_id)
             for name, value in values.items():

@@ -1,4 +1,4 @@
-"""In development the caught mails can be read; in production there is no such page."""
+"""In development the stored mails can be read; in production there is no such page."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A real relay process is killed between the server's 250 and the mark: one copy more, none lost (N1)."""
+"""A relay process is killed between the server's 250 and recording it: at most one copy more, none lost."""
 
 import os
 import signal
@@ -11,16 +11,17 @@ import pytest
 from intake.conf.settings import Tls
 from intake.outbox import sender
 from intake.outbox.mailer import FlaskMailer
-from intake.outbox.sender import Delivered
+from intake.outbox.sender import DeliveryCounts
 from tests.outbox.conftest import Post
 
 RELAY = """
 import signal, threading
-from intake import rounds, settings
+from intake.conf import settings
+from intake.jobs import scheduler
 from intake.instance import Instance
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-rounds.run(Instance.from_settings(settings.load()), stop)
+scheduler.run(Instance.from_settings(settings.load()), stop)
 """
 RECIPIENTS = [f"staff{n}@example.org" for n in range(5)]
 
@@ -41,7 +42,7 @@ def post(make_instance, database_url, server, clock) -> Post:
 
 def start_relay(post: Post) -> subprocess.Popen[bytes]:
     chosen = post.instance.settings
-    told = {
+    variables = {
         "MODE": "development",
         "DATA_DIR": str(chosen.data_dir),
         "DATABASE_URL": chosen.database_url,
@@ -51,12 +52,12 @@ def start_relay(post: Post) -> subprocess.Popen[bytes]:
         "SMTP_TLS": "none",
         "SMTP_TIMEOUT": "30",
     }
-    surroundings = os.environ | {f"INTAKE_{name}": value for name, value in told.items()}
-    return subprocess.Popen([sys.executable, "-c", RELAY], env=surroundings, stderr=subprocess.DEVNULL)
+    environment = os.environ | {f"INTAKE_{name}": value for name, value in variables.items()}
+    return subprocess.Popen([sys.executable, "-c", RELAY], env=environment, stderr=subprocess.DEVNULL)
 
 
 def when(server, count: int, strike: signal.Signals, process: list[subprocess.Popen[bytes]]) -> None:
-    """Strike the relay when the server has kept so many letters, and before it has said so."""
+    """Send `strike` to the relay when the server has stored `count` messages and not replied yet."""
 
     def struck(_kept) -> None:
         if len(server.received) == count:
@@ -75,12 +76,12 @@ def test_a_killed_relay_costs_one_copy_at_most(count, post, server, clock) -> No
     assert len(server.received) == count
     assert sorted(post.states) == ["sending"] + ["sent"] * (count - 1) + ["waiting"] * (5 - count)
     clock.set(datetime.now(UTC) + timedelta(seconds=sender.lease_seconds(post.instance.settings)))
-    assert post.deliver(FlaskMailer(post.instance.settings)) == Delivered(sent=6 - count)
+    assert post.deliver(FlaskMailer(post.instance.settings)) == DeliveryCounts(sent=6 - count)
     assert {kept.message_id for kept in server.received} == {f"<{row.id}@example.org>" for row in post.rows()}
     assert len(server.received) == 6
 
 
-def test_a_relay_told_to_stop_finishes_the_mail_in_hand(post, server) -> None:
+def test_a_stopped_relay_finishes_the_current_mail(post, server) -> None:
     post.enqueue(*RECIPIENTS)
     process: list[subprocess.Popen[bytes]] = []
     when(server, 2, signal.SIGTERM, process)

@@ -1,4 +1,4 @@
-"""At least once, whatever dies; at most one copy more per failure; a bad message delays nobody (N1)."""
+"""At least once, whatever fails; at most one copy more per failure; a bad message delays no other."""
 
 import dataclasses
 import threading
@@ -11,7 +11,7 @@ from intake.conf.settings import Tls
 from intake.leads.models import AskingFor
 from intake.outbox import MessageState, sender
 from intake.outbox.mailer import FlaskMailer, NotSent
-from intake.outbox.sender import Delivered
+from intake.outbox.sender import DeliveryCounts
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.outbox.conftest import ANA, BEN, Post, Recorder
 from tests.smtp import HOST, Fault
@@ -44,7 +44,7 @@ def over_smtp(make_instance, sqlite_url, mail_server, authority):
 
 def test_it_sends_what_is_due_and_marks_it(post, recorder, clock) -> None:
     post.enqueue(ANA, BEN)
-    assert post.deliver(recorder) == Delivered(sent=2)
+    assert post.deliver(recorder) == DeliveryCounts(sent=2)
     assert sorted(recorder.recipients) == [ANA, BEN]
     assert {(row.state, row.sent_at, row.leased_until) for row in post.rows()} == {
         (MessageState.SENT, clock(), None)
@@ -54,7 +54,7 @@ def test_it_sends_what_is_due_and_marks_it(post, recorder, clock) -> None:
 def test_it_sends_nothing_twice(post, recorder) -> None:
     post.enqueue()
     post.deliver(recorder)
-    assert post.deliver(recorder) == Delivered()
+    assert post.deliver(recorder) == DeliveryCounts()
 
 
 def test_it_sends_no_more_than_it_may(post, recorder) -> None:
@@ -78,7 +78,7 @@ def test_the_lease_is_longer_than_any_sending(post) -> None:
 
 def test_a_failure_that_may_pass_is_tried_for_ever(sqlite_post, clock) -> None:
     sqlite_post.enqueue()
-    server_is_down = failing(cut_off=True)
+    server_is_down = failing(connection_lost=True)
     for _ in range(50):
         sqlite_post.deliver(server_is_down)
         clock.move(hours=4)
@@ -110,35 +110,35 @@ def test_a_message_is_not_tried_before_it_is_due(post, recorder, clock) -> None:
     post.enqueue()
     post.deliver(failing())
     clock.move(seconds=20)
-    assert post.deliver(recorder) == Delivered()
+    assert post.deliver(recorder) == DeliveryCounts()
     clock.move(seconds=10)
-    assert post.deliver(recorder) == Delivered(sent=1)
+    assert post.deliver(recorder) == DeliveryCounts(sent=1)
 
 
-def test_a_refused_recipient_becomes_a_dead_letter(post, clock) -> None:
+def test_a_refused_recipient_makes_a_message_dead(post, clock) -> None:
     post.enqueue()
     refusing = failing("SMTPRecipientsRefused 550", refused=True)
     results = []
     for _ in range(6):
         results.append(post.deliver(refusing))
         clock.move(minutes=15)
-    assert results == [Delivered(waiting=1)] * 4 + [Delivered(dead=1), Delivered()]
+    assert results == [DeliveryCounts(waiting=1)] * 4 + [DeliveryCounts(dead=1), DeliveryCounts()]
     assert (post.row.state, post.row.last_error) == (MessageState.DEAD, "SMTPRecipientsRefused 550")
 
 
-def test_a_message_that_cannot_be_written_becomes_a_dead_letter(post, recorder, clock) -> None:
+def test_a_message_that_cannot_be_rendered_becomes_dead(post, recorder, clock) -> None:
     post.enqueue("nobody at all")
     for _ in range(5):
         post.deliver(recorder)
         clock.move(minutes=15)
     assert (post.row.state, post.row.last_error) == (MessageState.DEAD, "Unwritable ValueError")
-    assert recorder.letters == []
+    assert recorder.messages == []
 
 
 def test_when_the_server_cannot_be_talked_to_the_rest_is_left_for_later(post) -> None:
     post.enqueue(*(f"staff{n}@example.org" for n in range(5)))
-    assert post.deliver(failing(cut_off=True)) == Delivered(waiting=1)
-    assert post.deliver(failing(cut_off=False)) == Delivered(waiting=4)
+    assert post.deliver(failing(connection_lost=True)) == DeliveryCounts(waiting=1)
+    assert post.deliver(failing(connection_lost=False)) == DeliveryCounts(waiting=4)
 
 
 def test_a_message_nobody_finished_is_sent_when_the_lease_has_run_out(post, recorder, clock) -> None:
@@ -153,9 +153,9 @@ def test_a_message_nobody_finished_is_sent_when_the_lease_has_run_out(post, reco
     assert post.row.state is MessageState.SENDING
     recorder.before = lambda _: None
     clock.move(seconds=sender.lease_seconds(post.instance.settings) - 1)
-    assert post.deliver(recorder) == Delivered()
+    assert post.deliver(recorder) == DeliveryCounts()
     clock.move(seconds=1)
-    assert post.deliver(recorder) == Delivered(sent=1)
+    assert post.deliver(recorder) == DeliveryCounts(sent=1)
 
 
 @pytest.mark.parametrize("ending", [None, NotSent("TimeoutError")], ids=["sent", "failed"])
@@ -165,13 +165,13 @@ def test_a_relay_that_slept_beyond_its_lease_changes_nothing(ending, post, clock
 
     def oversleep(_):
         clock.move(seconds=sender.lease_seconds(post.instance.settings))
-        assert post.deliver(other) == Delivered(sent=1)
+        assert post.deliver(other) == DeliveryCounts(sent=1)
         after.append(post.row)
 
     after = []
     sleeper.before = oversleep
     sleeper.fails = lambda _: ending
-    assert post.deliver(sleeper) == Delivered(overtaken=1)
+    assert post.deliver(sleeper) == DeliveryCounts(lease_lost=1)
     now = post.row
     assert (now.state, now.sent_at, now.generation, now.last_error) == (
         after[0].state,
@@ -187,10 +187,10 @@ def test_a_relay_that_wakes_while_another_is_sending_leaves_it_alone(post, clock
 
     def oversleep(_):
         clock.move(seconds=sender.lease_seconds(post.instance.settings))
-        assert sender._claim(post.instance.database, post.instance.settings, clock())
+        assert sender._lease_batch(post.instance.database, post.instance.settings, clock())
 
     sleeper.before = oversleep
-    assert post.deliver(sleeper) == Delivered(overtaken=1)
+    assert post.deliver(sleeper) == DeliveryCounts(lease_lost=1)
     assert (post.row.state, post.row.generation, post.row.sent_at) == (MessageState.SENDING, 2, None)
 
 
@@ -198,7 +198,7 @@ def test_it_stops_after_the_mail_in_hand(post, recorder) -> None:
     post.enqueue(*(f"staff{n}@example.org" for n in range(3)))
     stop = threading.Event()
     recorder.before = lambda _: stop.set()
-    assert post.deliver(recorder, stop=stop) == Delivered(sent=1)
+    assert post.deliver(recorder, stop=stop) == DeliveryCounts(sent=1)
     assert post.states.count("waiting") == 2
 
 
@@ -241,21 +241,23 @@ def test_ten_relays_send_each_message_once(post) -> None:
     for thread in threads:
         thread.join()
     sent = Counter(
-        letter.raw.partition(b"Message-ID: <")[2][:36] for mailer in mailers for letter in mailer.letters
+        message.raw.partition(b"Message-ID: <")[2][:36] for mailer in mailers for message in mailer.messages
     )
     assert sent == Counter({str(row.id).encode(): 1 for row in post.rows()})
     assert set(post.states) == {"sent"}
-    assert sum(bool(mailer.letters) for mailer in mailers) > 1
+    assert sum(bool(mailer.messages) for mailer in mailers) > 1
 
 
 def test_bad_messages_delay_no_good_one(sqlite_post, clock) -> None:
     post, mailer = sqlite_post, Recorder()
     post.enqueue("cannot be written", "refused@example.org")
     post.enqueue(*(f"staff{n}@example.org" for n in range(200)))
-    mailer.fails = lambda letter: (
-        NotSent("SMTPRecipientsRefused 550", refused=True) if letter.recipient.startswith("refused") else None
+    mailer.fails = lambda message: (
+        NotSent("SMTPRecipientsRefused 550", refused=True)
+        if message.recipient.startswith("refused")
+        else None
     )
-    assert post.deliver(mailer) == Delivered(sent=200, waiting=2)
+    assert post.deliver(mailer) == DeliveryCounts(sent=200, waiting=2)
     for _ in range(4):
         clock.move(minutes=15)
         post.deliver(mailer)
@@ -267,10 +269,10 @@ def test_a_server_that_drops_the_line_at_the_dot_gets_the_same_message_id_again(
     post = Post(instance)
     post.enqueue()
     server.fault = Fault.DROP_AT_DOT
-    assert post.deliver(mailer) == Delivered(waiting=1)
+    assert post.deliver(mailer) == DeliveryCounts(waiting=1)
     server.fault = Fault.NONE
     clock.move(seconds=30)
-    assert post.deliver(mailer) == Delivered(sent=1)
+    assert post.deliver(mailer) == DeliveryCounts(sent=1)
     assert [kept.message_id for kept in server.received] == [f"<{post.row.id}@example.org>"] * 2
 
 
@@ -302,9 +304,9 @@ def test_a_mail_server_that_proves_nothing_gets_nothing_and_it_shows(
     server, mailer, instance = over_smtp(issue(authority), smtp_tls=Tls.STARTTLS)
     post = Post(instance)
     post.enqueue()
-    assert post.deliver(mailer) == Delivered(waiting=1)
+    assert post.deliver(mailer) == DeliveryCounts(waiting=1)
     clock.move(minutes=20)
-    assert post.deliver(mailer) == Delivered(waiting=1)
+    assert post.deliver(mailer) == DeliveryCounts(waiting=1)
     assert server.received == []
     assert post.row.last_error in ("SSLCertVerificationError", "SMTPNotSupportedError")
     assert post.status().oldest_waiting_seconds == 20 * 60
@@ -360,10 +362,10 @@ def test_every_notice_has_the_same_words_whoever_asked(over_smtp, clock) -> None
         ask(instance, **changes)
         post.deliver(mailer)
         clock.move(hours=1)
-    told = {str(row.id): "an id" for row in post.rows()}
+    raised = {str(row.id): "an id" for row in post.rows()}
     bare = set()
     for kept in server.received:
         mail = kept.letter
-        bare.add((told[mail["Message-ID"][1:37]], mail["Subject"], mail["From"], mail.get_content()))
+        bare.add((raised[mail["Message-ID"][1:37]], mail["Subject"], mail["From"], mail.get_content()))
     assert len(server.received) == 3 * len(instance.clinic.notices.recipients)
     assert len(bare) == 1

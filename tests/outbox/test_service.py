@@ -1,4 +1,4 @@
-"""Messages are written with the act they tell of, and nothing about anybody can be written (N1)."""
+"""Messages are enqueued in the transaction of the act, without any data of a person (promise N1)."""
 
 import inspect
 import uuid
@@ -64,7 +64,7 @@ def test_what_is_being_sent_still_waits(post) -> None:
     assert post.status().waiting == 1
 
 
-def dead_letter(post) -> OutboxMessage:
+def dead_message(post) -> OutboxMessage:
     post.enqueue(ANA)
     post.change(post.row.id, state=MessageState.DEAD, attempts=5, last_error="SMTPRecipientsRefused 550")
     return post.row
@@ -75,8 +75,8 @@ def resend(post, session, message_id: uuid.UUID) -> None:
     outbox.resend(session, message_id, at=post.instance.clock(), keyring=keyring, actor=Actor.system())
 
 
-def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder) -> None:
-    message = dead_letter(post)
+def test_a_dead_message_shows_until_it_is_resent(post, clock, recorder) -> None:
+    message = dead_message(post)
     clock.move(days=30)
     assert post.deliver(recorder).total == 0
     assert post.status().dead == 1
@@ -88,7 +88,7 @@ def test_a_dead_letter_shows_until_somebody_sends_it_again(post, clock, recorder
     assert (post.status().dead, post.row.last_error, post.row.attempts) == (0, None, 1)
 
 
-def test_only_a_dead_letter_is_sent_again(post, clock) -> None:
+def test_only_a_dead_message_is_resent(post, clock) -> None:
     post.enqueue(ANA)
     with pytest.raises(Refused), post.instance.database.transaction() as session:
         resend(post, session, post.row.id)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.reports import charts
-from intake.reports.statistics import Waits
+from intake.reports.statistics import WaitTimes
 
 MONDAY = date(2026, 11, 2)
 WAITS = st.builds(
-    lambda low, more: Waits(3, timedelta(seconds=low), timedelta(seconds=low + more)),
+    lambda low, more: WaitTimes(3, timedelta(seconds=low), timedelta(seconds=low + more)),
     st.integers(0, 2_000_000),
     st.integers(0, 2_000_000),
 )
@@ -32,16 +32,16 @@ def test_columns_stand_on_the_axis_and_below_the_top(counts: list[int]) -> None:
 
 
 @given(st.dictionaries(st.integers(0, 52), WAITS, min_size=1, max_size=53))
-def test_curves_keep_their_gaps_and_their_names_apart(weeks: dict[int, Waits]) -> None:
+def test_curves_keep_their_gaps_and_their_names_apart(weeks: dict[int, WaitTimes]) -> None:
     by_week = {MONDAY + timedelta(weeks=week): weeks[week] for week in sorted(weeks)}
     drawn = charts.curves(by_week)
     gaps = sum(week - 1 not in weeks for week in weeks)
-    for curve in (drawn.median, drawn.ninth):
+    for curve in (drawn.median, drawn.ninth_decile):
         assert len(re.findall("[ML]", curve.path)) == len(curve.points) == len(weeks)
         assert curve.path.count("M") == gaps
         assert all(charts.TOP <= each.y <= charts.BOTTOM for each in curve.points)
         assert all(0 <= each.x < charts.WIDTH for each in curve.points)
-    assert drawn.median.name_y - drawn.ninth.name_y >= 29.9
+    assert drawn.median.name_y - drawn.ninth_decile.name_y >= 29.9
     assert drawn.median.name_y + 14 < charts.BOTTOM
     assert {tick.monday for tick in drawn.ticks} <= set(by_week)
     apart = sorted(tick.x for tick in drawn.ticks)

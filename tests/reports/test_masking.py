@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intake.reports.statistics import LEFT_OUT, SMALL, masked_counts
+from intake.reports.statistics import HIDDEN, SMALL, masked_counts
 
 COUNTS = st.one_of(st.integers(0, 12), st.integers(0, 400))
 
@@ -35,7 +35,7 @@ def test_no_small_count_is_ever_shown_and_no_other_is_changed(counts: list[int])
     shown = masked_counts(counts)
     assert len(shown) == len(counts)
     for count, word in zip(counts, shown, strict=True):
-        assert word in {LEFT_OUT, SMALL if 1 <= count <= 10 else str(count)}
+        assert word in {HIDDEN, SMALL if 1 <= count <= 10 else str(count)}
 
 
 @given(st.lists(COUNTS, max_size=40))
@@ -49,14 +49,14 @@ def test_nothing_is_left_out_where_nothing_is_small(counts: list[int]) -> None:
 def test_who_knows_the_sum_cannot_solve_the_table(counts: list[int]) -> None:
     """The reader knows the rules, the sum, and that what was left out beside a `<11` is at least 11."""
     shown = masked_counts(counts)
-    if set(shown) == {LEFT_OUT}:
+    if set(shown) == {HIDDEN}:
         return
-    missing = sum(counts) - sum(int(word) for word in shown if word not in {SMALL, LEFT_OUT})
+    missing = sum(counts) - sum(int(word) for word in shown if word not in {SMALL, HIDDEN})
     places = shown.count(SMALL)  # every filling is tried, so there are few
     fits = {
         small
         for small in product(range(1, 11), repeat=places)
-        if fills(missing - sum(small), shown.count(LEFT_OUT))
+        if fills(missing - sum(small), shown.count(HIDDEN))
     }
     for place in range(places):
         assert len({small[place] for small in fits}) > 1

@@ -22,7 +22,7 @@ from intake.leads.submission import AlreadySent, submit
 from intake.privacy import retention
 from intake.reports import statistics
 from intake.reports.periods import Ending, PromiseResult
-from intake.reports.statistics import Numbers, Period, Waits
+from intake.reports.statistics import Period, Statistics, WaitTimes
 from tests.leads.acting import acting, hire, note, now, take
 from tests.leads.asking import ask, request_for
 
@@ -37,7 +37,7 @@ def rosa(instance: Instance) -> Member:
     return hire(instance, "Rosa Vidal", Role.SUPERVISOR)
 
 
-def counted(instance: Instance, member: Member, period: Period = PERIOD) -> Numbers:
+def counted(instance: Instance, member: Member, period: Period = PERIOD) -> Statistics:
     with instance.database.reading() as session:
         return statistics.gather(session, period=period, member=member, instance=instance)
 
@@ -64,7 +64,7 @@ def erase(instance: Instance, lead: Lead, reason: ErasureReason = ErasureReason.
 
 def test_nothing_is_counted_as_nothing(instance: Instance, rosa: Member) -> None:
     found = counted(instance, rosa)
-    assert (found.received, found.judged, found.waits) == (0, 0, None)
+    assert (found.received, found.promises_due, found.wait_times) == (0, 0, None)
     assert set(found.per_day.values()) == {0}
     assert len(found.per_day) == 7
 
@@ -98,10 +98,10 @@ def test_a_corrected_request_counts_once(instance: Instance, rosa: Member) -> No
     corrected = replace(first, phone="+13055550124")
     with instance.database.transaction() as session:
         submit(session, first, instance=instance)
-    with pytest.raises(AlreadySent) as told, instance.database.transaction() as session:
+    with pytest.raises(AlreadySent) as refused, instance.database.transaction() as session:
         submit(session, corrected, instance=instance)
     fresh = request_for(instance, phone="+13055550124")
-    token = replace(fresh.token, follows=told.value.follows)
+    token = replace(fresh.token, follows=refused.value.follows)
     with instance.database.transaction() as session:
         submit(session, replace(fresh, token=token), instance=instance)
     found = counted(instance, rosa)
@@ -120,8 +120,8 @@ def test_waiting_counts_only_while_the_clinic_is_open(instance: Instance, rosa: 
     note(instance, lead, rosa, Outcome.REACHED)
     found = counted(instance, rosa)
     wait = timedelta(hours=1, minutes=30)
-    assert found.waits == Waits(1, wait, wait)
-    assert found.waits_by_week == {date(2026, 11, 16): found.waits}
+    assert found.wait_times == WaitTimes(1, wait, wait)
+    assert found.wait_times_by_week == {date(2026, 11, 16): found.wait_times}
 
 
 def test_who_is_reached_while_it_is_closed_did_not_wait(instance: Instance, rosa: Member, clock) -> None:
@@ -130,14 +130,14 @@ def test_who_is_reached_while_it_is_closed_did_not_wait(instance: Instance, rosa
     clock.move(minutes=40)
     note(instance, lead, rosa, Outcome.THEY_CALLED_US)
     found = counted(instance, rosa)
-    assert found.waits == Waits(1, timedelta(0), timedelta(0))
+    assert found.wait_times == WaitTimes(1, timedelta(0), timedelta(0))
     assert some(found.promises) == {PromiseResult.KEPT: 1}
 
 
 def test_half_wait_no_longer_than_the_median_and_nine_of_ten_no_longer_than_the_ninth() -> None:
     minutes = [timedelta(minutes=each) for each in (50, 10, 20, 40, 30, 60, 70, 80, 90, 1000)]
-    assert Waits.of(minutes) == Waits(10, timedelta(minutes=55), timedelta(minutes=90))
-    assert Waits.of(minutes[:3]) == Waits(3, timedelta(minutes=20), timedelta(minutes=50))
+    assert WaitTimes.of(minutes) == WaitTimes(10, timedelta(minutes=55), timedelta(minutes=90))
+    assert WaitTimes.of(minutes[:3]) == WaitTimes(3, timedelta(minutes=20), timedelta(minutes=50))
 
 
 def test_promises_are_kept_broken_late_or_not_due(instance: Instance, rosa: Member, clock) -> None:
@@ -154,7 +154,7 @@ def test_promises_are_kept_broken_late_or_not_due(instance: Instance, rosa: Memb
     assert now(instance, ahead).promise_at > clock() > now(instance, late).promise_at
     found = counted(instance, rosa)
     assert found.promises == dict.fromkeys(PromiseResult, 1)
-    assert found.judged == 3
+    assert found.promises_due == 3
 
 
 def close(instance: Instance, lead: Lead, member: Member, reason: CloseReason) -> None:
@@ -213,10 +213,10 @@ def test_what_is_erased_still_counts_without_its_promise(instance: Instance, ros
     erase(instance, booked)
     erase(instance, opened)
     after = counted(instance, rosa)
-    assert (before.held, after.held) == (3, 1)
+    assert (before.retained, after.retained) == (3, 1)
     assert some(after.promises) == {PromiseResult.KEPT: 1}
     assert some(after.endings) == {Ending.BOOKED: 1, Ending.DECLINED: 1, Ending.ERASED: 1}
-    for name in ("received", "per_day", "by_hour", "languages", "channels", "waits"):
+    for name in ("received", "per_day", "by_hour", "languages", "channels", "wait_times"):
         assert getattr(after, name) == getattr(before, name)
 
 
@@ -246,7 +246,7 @@ def test_who_may_not_see_numbers_gets_none(sqlite_instance: Instance, role: Role
 
 
 def test_there_is_no_room_for_a_league_table_money_or_a_rate() -> None:
-    names = {each.name for each in fields(Numbers)}
+    names = {each.name for each in fields(Statistics)}
     assert not [
         name for name in names if set(name.split("_")) & {"staff", "member", "rate", "score", "price"}
     ]
@@ -258,7 +258,7 @@ TODAY = date(2026, 11, 18)
 
 
 def test_a_period_is_read_with_both_its_days() -> None:
-    found = Period.read("2026-11-01", "2026-11-18", today=TODAY)
+    found = Period.parse("2026-11-01", "2026-11-18", today=TODAY)
     assert (found.length, found.days[0], found.days[-1]) == (18, date(2026, 11, 1), TODAY)
     assert Period.until(TODAY, days=30).length == 30
 
@@ -279,5 +279,5 @@ def test_a_period_is_read_with_both_its_days() -> None:
 )
 def test_what_is_no_period_is_refused_with_a_sentence(first: str, last: str) -> None:
     with pytest.raises(Unprocessable) as refused:
-        Period.read(first, last, today=TODAY)
+        Period.parse(first, last, today=TODAY)
     assert refused.value.sentence == statistics.NOT_A_PERIOD

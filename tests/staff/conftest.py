@@ -1,4 +1,4 @@
-"""Hashing is quick here, except where its slowness is what is tested."""
+"""Password hashing is quick here, except in tests of its slowness."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Staff for tests: accounts with everything their owner was handed, and a quick stand-in for slow hashing."""
+"""Staff for tests: accounts with their credentials, and quick password hashing."""
 
 import hashlib
 import itertools
@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from intake.accounts import credentials, service, sign_in
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
-from intake.accounts.service import Added
+from intake.accounts.service import NewAccount
 from intake.instance import Instance
 
 MARIA = "maria.lopez@example.org"
@@ -22,7 +22,7 @@ HOME_NETWORK, AWAY = "203.0.113.7", "198.51.100.9"
 
 @dataclass(frozen=True)
 class Person:
-    """A staff member and what they carry."""
+    """A staff member with their credentials."""
 
     member: Member
     password: str
@@ -30,11 +30,11 @@ class Person:
     recovery_codes: tuple[str, ...]
 
     @classmethod
-    def handed(cls, added: Added) -> "Person":
+    def from_new_account(cls, added: NewAccount) -> "Person":
         return cls(added.member, added.password, pyotp.parse_uri(added.totp_uri), added.recovery_codes)
 
     def code(self, instance: Instance, *, steps: int = 0) -> str:
-        """What their authenticator app shows now, or so many half minutes later."""
+        """The one-time code now, or `steps` half minutes later."""
         return self.totp.at(instance.clock().timestamp() + 30 * steps)
 
 
@@ -46,26 +46,26 @@ def hire(
     password: str | None = PASSWORD,
     name: str = "Maria Lopez",
 ) -> Person:
-    """An account with these roles (all of them, if not said otherwise)."""
+    """Add an account with these roles, by default all of them."""
     with instance.database.transaction() as session:
         added = service.add(
             session, instance=instance, email=email, name=name, roles=roles, password=password
         )
-    return Person.handed(added)
+    return Person.from_new_account(added)
 
 
-def come_in(instance: Instance, person: Person, **changes: str) -> sign_in.SignedIn:
-    """Sign in with everything right, except for `changes`."""
+def sign_in_as(instance: Instance, person: Person, **changes: str) -> sign_in.SignedIn:
+    """Sign in with correct credentials, except for `changes`."""
     typed = {"email": person.member.email, "password": person.password, "code": person.code(instance)}
-    comer = sign_in.LoginAttempt(
-        changes.pop("address", HOME_NETWORK), instead_of=changes.pop("instead_of", "")
+    attempt = sign_in.LoginAttempt(
+        changes.pop("address", HOME_NETWORK), previous_token=changes.pop("previous_token", "")
     )
-    return sign_in.sign_in(instance=instance, comer=comer, **{**typed, **changes})
+    return sign_in.sign_in(instance=instance, attempt=attempt, **{**typed, **changes})
 
 
 @pytest.fixture
 def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
-    """Argon2id with the least work it can do: what is tested is what we do with it.
+    """Argon2id with minimal parameters, for tests that do not depend on its cost.
 
     Second factors are the same at every run, so that no code is by chance `000000` or like its neighbour.
     """
@@ -73,7 +73,7 @@ def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
     monkeypatch.setattr(credentials, "new_totp_secret", lambda: _secret_of_number(next(numbers)))
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(credentials, "HASHER", quick)
-    monkeypatch.setattr(credentials, "STAND_IN", quick.hash("nobody's password"))
+    monkeypatch.setattr(credentials, "DUMMY_HASH", quick.hash("nobody's password"))
     return quick
 
 

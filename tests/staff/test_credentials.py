@@ -1,4 +1,4 @@
-"""Passwords, one-time codes and recovery codes: each compared in full, each code spent once."""
+"""Passwords, one-time codes and recovery codes: each compared in full, each code used once."""
 
 import threading
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from sqlalchemy import text
 from intake.accounts import credentials
 from intake.accounts.models import RecoveryCode, StaffMember
 from intake.instance import Instance
-from intake.security.crypto import Unopenable
+from intake.security.crypto import UnsealError
 from tests.conftest import MovableClock
 from tests.staff.people import Person, hire
 
-SHIPPED = credentials.HASHER, credentials.STAND_IN
+SHIPPED = credentials.HASHER, credentials.DUMMY_HASH
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def maria(instance: Instance) -> Person:
 
 
 def won(times: int, act: Callable[[], bool]) -> int:
-    """How many of so many at once won."""
+    """How many of the concurrent attempts succeeded."""
     start, answers = threading.Barrier(times), []
 
     def one() -> None:
@@ -65,7 +65,7 @@ def test_the_last_of_a_hundred_letters_counts() -> None:
     assert not credentials.password_matches(kept, "x" * 99 + "b")
 
 
-def test_the_256th_letter_counts_and_a_257th_is_wrong() -> None:
+def test_the_256th_character_counts_and_a_257th_is_wrong() -> None:
     kept = credentials.hash_password("ñ" * 255 + "a")
     assert credentials.password_matches(kept, "ñ" * 255 + "a")
     assert not credentials.password_matches(kept, "ñ" * 255 + "b")
@@ -103,15 +103,15 @@ def test_the_secret_of_the_second_factor_is_kept_wrapped(instance: Instance, mar
     secret = maria.totp.byte_secret()
     assert len(secret) == 20
     assert secret not in row.totp_secret
-    assert credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id) == secret
+    assert credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id) == secret
 
 
 def test_a_secret_moved_to_another_account_does_not_open(instance: Instance, maria: Person) -> None:
     other = hire(instance, "joe@example.org", name="Joe")
     with instance.database.reading() as session:
         row = session.get_one(StaffMember, maria.member.id)
-    with pytest.raises(Unopenable):
-        credentials.unwrapped_secret(row.totp_secret, keyring=instance.keyring, staff_id=other.member.id)
+    with pytest.raises(UnsealError):
+        credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=other.member.id)
 
 
 @pytest.mark.parametrize(("steps", "fits"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
@@ -119,7 +119,7 @@ def test_a_code_fits_one_half_minute_each_way(
     sqlite_instance: Instance, clock: MovableClock, steps: int, *, fits: bool
 ) -> None:
     maria = hire(sqlite_instance)
-    step = credentials.step_of(
+    step = credentials.matching_step(
         maria.totp.byte_secret(), maria.code(sqlite_instance, steps=steps), at=clock.moment
     )
     now = int(clock.moment.timestamp()) // 30
@@ -155,13 +155,13 @@ def test_a_code_fits_one_half_minute_each_way(
     ],
 )
 def test_it_reads_what_was_typed_for_a_code(typed: str, read: str) -> None:
-    assert credentials.read_code(typed) == read
+    assert credentials.normalise_code(typed) == read
 
 
 def test_of_fifty_at_once_with_one_code_one_passes(instance: Instance, maria: Person) -> None:
     def spend() -> bool:
         with instance.database.transaction() as session:
-            return credentials.use_step(session, maria.member.id, step=1000)
+            return credentials.spend_step(session, maria.member.id, step=1000)
 
     assert won(50, spend) == 1
 
@@ -169,7 +169,7 @@ def test_of_fifty_at_once_with_one_code_one_passes(instance: Instance, maria: Pe
 def test_an_older_code_is_not_taken_after_a_newer_one(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
         steps = (1000, 999, 1000, 1001)
-        answers = [credentials.use_step(session, maria.member.id, step=step) for step in steps]
+        answers = [credentials.spend_step(session, maria.member.id, step=step) for step in steps]
     assert answers == [True, False, False, True]
 
 
@@ -183,11 +183,11 @@ def test_ten_recovery_codes_are_kept_as_hashes(instance: Instance, maria: Person
 
 
 def test_of_fifty_at_once_with_one_recovery_code_one_passes(instance: Instance, maria: Person) -> None:
-    code = credentials.read_code(maria.recovery_codes[3])
+    code = credentials.normalise_code(maria.recovery_codes[3])
 
     def spend() -> bool:
         with instance.database.transaction() as session:
-            return credentials.use_recovery_code(
+            return credentials.spend_recovery_code(
                 session, maria.member.id, code, keyring=instance.keyring, at=instance.clock()
             )
 
@@ -196,9 +196,9 @@ def test_of_fifty_at_once_with_one_recovery_code_one_passes(instance: Instance, 
 
 def test_a_recovery_code_opens_no_other_account(instance: Instance, maria: Person) -> None:
     joe = hire(instance, "joe@example.org", name="Joe")
-    code = credentials.read_code(maria.recovery_codes[0])
+    code = credentials.normalise_code(maria.recovery_codes[0])
     with instance.database.transaction() as session:
-        assert not credentials.use_recovery_code(
+        assert not credentials.spend_recovery_code(
             session, joe.member.id, code, keyring=instance.keyring, at=instance.clock()
         )
 
@@ -206,11 +206,11 @@ def test_a_recovery_code_opens_no_other_account(instance: Instance, maria: Perso
 def test_new_recovery_codes_end_the_old_ones(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
         credentials.new_recovery_codes(session, maria.member.id, keyring=instance.keyring)
-    old = credentials.read_code(maria.recovery_codes[0])
+    old = credentials.normalise_code(maria.recovery_codes[0])
     with instance.database.transaction() as session:
         assert credentials.recovery_codes_left(session, maria.member.id) == 10
         assert session.query(RecoveryCode).count() == 10
-        assert not credentials.use_recovery_code(
+        assert not credentials.spend_recovery_code(
             session, maria.member.id, old, keyring=instance.keyring, at=instance.clock()
         )
 
@@ -221,8 +221,8 @@ def test_an_account_stands_until_it_is_disabled_or_its_password_changed(
     with instance.database.transaction() as session:
         row = session.get_one(StaffMember, maria.member.id)
         kept = row.password_hash
-        assert credentials.still_stands(session, row.id, kept)
-        assert not credentials.still_stands(session, row.id, "another hash")
+        assert credentials.lock_unchanged(session, row.id, kept)
+        assert not credentials.lock_unchanged(session, row.id, "another hash")
         row.disabled_at = instance.clock()
         session.flush()
-        assert not credentials.still_stands(session, row.id, kept)
+        assert not credentials.lock_unchanged(session, row.id, kept)

@@ -1,4 +1,4 @@
-"""W1: password and second factor in one step; one refusal for everything; exactly one event for each try."""
+"""W1: password and second factor in one step, one refusal for every reason, one audit event per attempt."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn, TooMany
 from intake.instance import Instance
 from tests.conftest import MovableClock
-from tests.staff.people import AWAY, HOME_NETWORK, PASSWORD, Person, come_in, hire
+from tests.staff.people import AWAY, HOME_NETWORK, PASSWORD, Person, hire, sign_in_as
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def maria(instance: Instance) -> Person:
 
 
 def events(instance: Instance) -> list[tuple[str, str]]:
-    """Every sign-in event with its reason or means, in no order that is promised."""
+    """Every sign-in event with its reason or factor, in no particular order."""
     with instance.database.reading() as session:
         assert audit.verify(session, keyring=instance.keyring).intact
         found = session.scalars(select(AuditEvent)).all()
@@ -36,14 +36,14 @@ def events(instance: Instance) -> list[tuple[str, str]]:
 
 def refused(instance: Instance, person: Person, **changes: str) -> bool:
     try:
-        come_in(instance, person, **changes)
+        sign_in_as(instance, person, **changes)
     except SignInRefused:
         return True
     return False
 
 
 def at_once(times: int, act: Callable[[int], SignedIn]) -> tuple[list[SignedIn], list[Exception]]:
-    """What came of so many at the same moment."""
+    """The results of concurrent attempts."""
     start = threading.Barrier(times)
     came_in: list[SignedIn] = []
     failed: list[Exception] = []
@@ -64,13 +64,13 @@ def at_once(times: int, act: Callable[[int], SignedIn]) -> tuple[list[SignedIn],
 
 
 @pytest.fixture
-def long_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room for a hundred to wait, so that a race is decided in the database and not before it."""
-    monkeypatch.setattr(credentials, "_line", threading.BoundedSemaphore(100))
+def many_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred hashing slots, so that a race is decided in the database and not before it."""
+    monkeypatch.setattr(credentials, "_slots", threading.BoundedSemaphore(100))
 
 
 def test_it_lets_in_who_knows_the_password_and_has_the_code(instance: Instance, maria: Person) -> None:
-    signed_in = come_in(instance, maria)
+    signed_in = sign_in_as(instance, maria)
     assert signed_in.member == maria.member
     with instance.database.reading() as session:
         assert sessions.find(session, signed_in.token, instance=instance).member == maria.member
@@ -78,7 +78,7 @@ def test_it_lets_in_who_knows_the_password_and_has_the_code(instance: Instance, 
 
 
 def test_the_event_names_the_account_and_not_the_address(instance: Instance, maria: Person) -> None:
-    come_in(instance, maria)
+    sign_in_as(instance, maria)
     refused(instance, maria, password="wrong")
     refused(instance, maria, email="nobody@example.org")
     with instance.database.reading() as session:
@@ -92,7 +92,7 @@ def test_the_event_names_the_account_and_not_the_address(instance: Instance, mar
 
 def test_a_recovery_code_opens_once(instance: Instance, maria: Person) -> None:
     code = maria.recovery_codes[0]
-    assert come_in(instance, maria, code=code).member == maria.member
+    assert sign_in_as(instance, maria, code=code).member == maria.member
     assert refused(instance, maria, code=code)
     assert events(instance) == [("staff.signed_in", "recovery_code"), ("staff.refused", "code")]
 
@@ -165,13 +165,13 @@ def test_other_spellings_do_not_give_more_tries(instance: Instance, maria: Perso
 
 
 def test_a_code_that_was_used_is_refused(instance: Instance, maria: Person) -> None:
-    come_in(instance, maria)
+    sign_in_as(instance, maria)
     assert refused(instance, maria)
 
 
 def test_the_code_before_one_that_was_used_is_refused(instance: Instance, maria: Person) -> None:
     earlier = maria.code(instance, steps=-1)
-    come_in(instance, maria)
+    sign_in_as(instance, maria)
     assert refused(instance, maria, code=earlier)
 
 
@@ -182,26 +182,28 @@ def test_a_wrong_password_does_not_use_up_the_code(instance: Instance, maria: Pe
     assert not refused(instance, maria, code=maria.recovery_codes[0])
 
 
-@pytest.mark.usefixtures("long_line")
+@pytest.mark.usefixtures("many_slots")
 def test_of_fifty_at_once_with_one_code_one_comes_in(instance: Instance, maria: Person) -> None:
     code = maria.code(instance)
     came_in, failed = at_once(
-        50, lambda number: come_in(instance, maria, code=code, address=f"10.0.{number}.1")
+        50, lambda number: sign_in_as(instance, maria, code=code, address=f"10.0.{number}.1")
     )
     assert len(came_in) == 1
     assert {type(each) for each in failed} == {SignInRefused}
     assert Counter(events(instance)) == {("staff.signed_in", "totp"): 1, ("staff.refused", "code"): 49}
 
 
-@pytest.mark.usefixtures("long_line")
+@pytest.mark.usefixtures("many_slots")
 def test_of_fifty_at_once_with_one_recovery_code_one_comes_in(instance: Instance, maria: Person) -> None:
     code = maria.recovery_codes[0]
-    came_in, _ = at_once(50, lambda number: come_in(instance, maria, code=code, address=f"10.0.{number}.1"))
+    came_in, _ = at_once(
+        50, lambda number: sign_in_as(instance, maria, code=code, address=f"10.0.{number}.1")
+    )
     assert len(came_in) == 1
     assert Counter(events(instance))[("staff.refused", "code")] == 49
 
 
-@pytest.mark.usefixtures("long_line")
+@pytest.mark.usefixtures("many_slots")
 def test_a_hundred_at_once_from_one_network_reach_the_password_no_more_often_than_the_limit(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,12 +212,12 @@ def test_a_hundred_at_once_from_one_network_reach_the_password_no_more_often_tha
     really = credentials.password_matches
 
     def counting(password_hash: str, password: str) -> bool:
-        if password_hash != credentials.STAND_IN:
+        if password_hash != credentials.DUMMY_HASH:
             compared.append(password)
         return really(password_hash, password)
 
     monkeypatch.setattr(credentials, "password_matches", counting)
-    at_once(100, lambda number: come_in(sqlite_instance, maria, password=f"wrong {number}"))
+    at_once(100, lambda number: sign_in_as(sqlite_instance, maria, password=f"wrong {number}"))
     assert len(compared) == 10
 
 
@@ -223,9 +225,9 @@ def test_when_too_many_wait_for_the_password_to_be_looked_at_it_says_so_at_once(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maria = hire(sqlite_instance)
-    monkeypatch.setattr(credentials, "_line", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(credentials, "_slots", threading.BoundedSemaphore(1))
     with credentials.acquire_hashing_slot(), pytest.raises(TooMany):
-        come_in(sqlite_instance, maria)
+        sign_in_as(sqlite_instance, maria)
     assert events(sqlite_instance) == []
     assert not refused(sqlite_instance, maria)
 
@@ -237,20 +239,20 @@ def test_two_hundred_wrong_tries_elsewhere_do_not_lock_her_out(
     answers: Counter[type] = Counter()
     for _ in range(200):
         try:
-            come_in(sqlite_instance, maria, password="wrong", address=AWAY)
+            sign_in_as(sqlite_instance, maria, password="wrong", address=AWAY)
         except (SignInRefused, TooMany) as refusal:
             answers[type(refusal)] += 1
     assert answers == {SignInRefused: 60, TooMany: 140}
     for _ in range(20):
         clock.move(seconds=90)
-        assert come_in(sqlite_instance, maria, address=HOME_NETWORK).member == maria.member
+        assert sign_in_as(sqlite_instance, maria, address=HOME_NETWORK).member == maria.member
 
 
 def test_a_storm_from_one_network_fills_no_log(sqlite_instance: Instance) -> None:
     maria = hire(sqlite_instance)
     for _ in range(100):
         with pytest.raises((SignInRefused, TooMany)):
-            come_in(sqlite_instance, maria, email="nobody@example.org", password="wrong")
+            sign_in_as(sqlite_instance, maria, email="nobody@example.org", password="wrong")
     kept = Counter(events(sqlite_instance))
     assert kept == {("staff.refused", "no_account"): 10, ("staff.refused", "too_many"): 51}
 
@@ -261,7 +263,7 @@ def test_too_many_says_when_to_come_back(sqlite_instance: Instance, clock: Movab
         refused(sqlite_instance, maria, password="wrong")
     clock.move(seconds=60)
     with pytest.raises(TooMany) as turned_away:
-        come_in(sqlite_instance, maria)
+        sign_in_as(sqlite_instance, maria)
     assert turned_away.value.retry_after == 240
     clock.move(seconds=240)
     assert not refused(sqlite_instance, maria)
@@ -270,9 +272,9 @@ def test_too_many_says_when_to_come_back(sqlite_instance: Instance, clock: Movab
 def test_the_session_that_this_browser_had_before_ends(
     instance: Instance, clock: MovableClock, maria: Person
 ) -> None:
-    first = come_in(instance, maria)
+    first = sign_in_as(instance, maria)
     clock.move(minutes=1)
-    second = come_in(instance, maria, instead_of=first.token)
+    second = sign_in_as(instance, maria, previous_token=first.token)
     assert first.token != second.token
     with instance.database.reading() as session:
         assert sessions.find(session, second.token, instance=instance)
@@ -344,7 +346,7 @@ def test_no_transaction_is_open_while_a_password_is_looked_at(
 
 
 def test_signing_out_is_one_event_and_twice_is_as_good(instance: Instance, maria: Person) -> None:
-    signed_in = come_in(instance, maria)
+    signed_in = sign_in_as(instance, maria)
     for _ in range(2):
         with instance.database.transaction() as session:
             sign_in.sign_out(session, signed_in.token, instance=instance)
@@ -354,7 +356,7 @@ def test_signing_out_is_one_event_and_twice_is_as_good(instance: Instance, maria
 
 
 def test_nothing_that_opens_anything_is_printed(instance: Instance, maria: Person) -> None:
-    signed_in = come_in(instance, maria)
+    signed_in = sign_in_as(instance, maria)
     assert signed_in.token not in repr(signed_in)
 
 

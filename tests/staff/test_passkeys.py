@@ -1,4 +1,4 @@
-"""Passkeys at the door, with a device of our own: what counts once, and what tells of a copied key (W1)."""
+"""Passkeys with a software authenticator: each answer is accepted once, and a cloned key is found (W1)."""
 
 import json
 import uuid
@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from intake.accounts import invitations, passkeys, profile, service, sessions, sign_in
 from intake.accounts.models import Browser, Invitation
-from intake.accounts.passkeys import NoPasskey
+from intake.accounts.passkeys import InvalidPasskey
 from intake.accounts.sign_in import SignInRefused
 from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn
@@ -28,14 +28,14 @@ from intake.instance import Instance
 from tests.conftest import MovableClock
 from tests.staff.people import HOME_NETWORK, Person, hire
 
-DOOR, OTHER_DOOR = b"the nonce of one browser", b"another one"
+LOGIN_NONCE, OTHER_NONCE = b"the nonce of one browser", b"another one"
 PRESENT_AND_VERIFIED, PRESENT = 0x05, 0x01
 ATTESTED = 0x40
 
 
 @dataclass
 class Device:
-    """An authenticator with one key. `count` is what it says next; a synced key always says 0."""
+    """An authenticator with one key. `count` is its next sign count; a synced key always has 0."""
 
     count: int = 1
     flags: int = PRESENT_AND_VERIFIED
@@ -43,30 +43,30 @@ class Device:
     handle: bytes = field(default_factory=lambda: uuid.uuid4().bytes)
 
     def makes(self, options: str) -> str:
-        """What a browser answers when a passkey was made with it."""
+        """A browser's answer for a new passkey."""
         public = ES256.from_cryptography_key(self.key.public_key())
         credential = AttestedCredentialData.create(Aaguid.NONE, self.handle, public)
         data = AuthenticatorData.create(sha256(b"localhost"), self.flags | ATTESTED, self.count, credential)
         made = AttestationObject.create("none", data, {})
-        said = {"attestationObject": websafe_encode(made)}
-        return self._answer(self._client("webauthn.create", options), said)
+        fields = {"attestationObject": websafe_encode(made)}
+        return self._answer(self._client("webauthn.create", options), fields)
 
     def answers(self, options: str) -> str:
-        """What a browser answers when the passkey was used."""
+        """A browser's answer for an assertion."""
         client = self._client("webauthn.get", options)
         data = AuthenticatorData.create(sha256(b"localhost"), self.flags, self.count)
         signature = self.key.sign(data + sha256(client), ec.ECDSA(hashes.SHA256()))
-        said = {"authenticatorData": websafe_encode(data), "signature": websafe_encode(signature)}
-        return self._answer(client, said)
+        fields = {"authenticatorData": websafe_encode(data), "signature": websafe_encode(signature)}
+        return self._answer(client, fields)
 
     @staticmethod
     def _client(kind: str, options: str) -> bytes:
         challenge = json.loads(options)["challenge"]
         return CollectedClientData.create(type=kind, challenge=challenge, origin="http://localhost")
 
-    def _answer(self, client: bytes, said: dict[str, str]) -> str:
+    def _answer(self, client: bytes, fields: dict[str, str]) -> str:
         handle = websafe_encode(self.handle)
-        response = {"clientDataJSON": websafe_encode(client), **said}
+        response = {"clientDataJSON": websafe_encode(client), **fields}
         return json.dumps({"id": handle, "rawId": handle, "type": "public-key", "response": response})
 
 
@@ -77,20 +77,20 @@ def maria(instance: Instance) -> Person:
 
 @pytest.fixture
 def device(instance: Instance, maria: Person) -> Device:
-    """Maria's, added to her account."""
+    """Maria's device, whose passkey is added to her account."""
     found, made = signed_in(instance, maria), Device()
     add(instance, maria, found, made)
     return made
 
 
-def signed_in(instance: Instance, person: Person) -> sessions.Found:
+def signed_in(instance: Instance, person: Person) -> sessions.ActiveSession:
     with instance.database.transaction() as session:
         token = sessions.begin(session, instance=instance, staff_id=person.member.id)
         session.flush()
         return sessions.find(session, token, instance=instance)
 
 
-def add(instance: Instance, person: Person, found: sessions.Found, device: Device) -> None:
+def add(instance: Instance, person: Person, found: sessions.ActiveSession, device: Device) -> None:
     with instance.database.transaction() as session:
         options = passkeys.creation_options(
             session, person.member, bound_to=found.id.bytes, instance=instance
@@ -98,13 +98,13 @@ def add(instance: Instance, person: Person, found: sessions.Found, device: Devic
         profile.add_passkey(session, found, device.makes(options), instance=instance)
 
 
-def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = "") -> bool:
-    """Whether the device opens the door; it counts on after each answer, unless it always says 0."""
-    answer = answer or device.answers(passkeys.request_options(door, instance=instance))
+def signs_in(instance: Instance, device: Device, login_nonce: bytes = LOGIN_NONCE, answer: str = "") -> bool:
+    """Whether the device signs in; its sign count grows after each answer, unless it is 0."""
+    answer = answer or device.answers(passkeys.request_options(login_nonce, instance=instance))
     device.count += bool(device.count)
     try:
-        comer = sign_in.LoginAttempt(HOME_NETWORK, Browser.OTHER, door=DOOR)
-        sign_in.sign_in_with_passkey(instance=instance, passkey=answer, comer=comer)
+        attempt = sign_in.LoginAttempt(HOME_NETWORK, Browser.OTHER, login_nonce=LOGIN_NONCE)
+        sign_in.sign_in_with_passkey(instance=instance, passkey=answer, attempt=attempt)
     except SignInRefused:
         return False
     return True
@@ -112,7 +112,7 @@ def knock(instance: Instance, device: Device, door: bytes = DOOR, answer: str = 
 
 def kept(instance: Instance, person: Person) -> int:
     with instance.database.reading() as session:
-        return len(passkeys.passkeys_of(session, person.member.id))
+        return len(passkeys.list_passkeys(session, person.member.id))
 
 
 def events(instance: Instance, action: Action) -> list[str]:
@@ -122,14 +122,14 @@ def events(instance: Instance, action: Action) -> list[str]:
 
 def test_a_count_that_grows_opens_each_time(instance: Instance, maria: Person, device: Device) -> None:
     device.count += 1
-    assert [knock(instance, device) for _ in range(3)] == [True] * 3
+    assert [signs_in(instance, device) for _ in range(3)] == [True] * 3
     assert events(instance, Action.STAFF_SIGNED_IN) == ['{"method":"passkey"}'] * 3
 
 
 def test_a_synced_key_that_never_counts_opens_each_time(instance: Instance, maria: Person) -> None:
     synced = Device(count=0)
     add(instance, maria, signed_in(instance, maria), synced)
-    assert [knock(instance, synced) for _ in range(3)] == [True] * 3
+    assert [signs_in(instance, synced) for _ in range(3)] == [True] * 3
     assert kept(instance, maria) == 1
 
 
@@ -138,22 +138,22 @@ def test_a_count_that_does_not_grow_takes_the_key_away_and_says_so(
     instance: Instance, maria: Person, device: Device, count: int
 ) -> None:
     device.count = 4
-    assert knock(instance, device)
+    assert signs_in(instance, device)
     device.count = count
-    assert not knock(instance, device)
+    assert not signs_in(instance, device)
     assert kept(instance, maria) == 0
     assert events(instance, Action.STAFF_PASSKEY_REMOVED) == ['{"reason":"copied"}']
     assert events(instance, Action.STAFF_REFUSED) == ['{"reason":"code"}']
     device.count = 9
-    assert not knock(instance, device)
+    assert not signs_in(instance, device)
 
 
 def test_an_answer_counts_once_and_at_its_own_door(instance: Instance, maria: Person, device: Device) -> None:
     device.count += 1
-    answer = device.answers(passkeys.request_options(DOOR, instance=instance))
-    assert knock(instance, device, answer=answer)
-    assert not knock(instance, device, answer=answer)
-    assert not knock(instance, device, OTHER_DOOR)
+    answer = device.answers(passkeys.request_options(LOGIN_NONCE, instance=instance))
+    assert signs_in(instance, device, answer=answer)
+    assert not signs_in(instance, device, answer=answer)
+    assert not signs_in(instance, device, OTHER_NONCE)
     assert kept(instance, maria) == 1  # neither says that the key was copied
 
 
@@ -161,18 +161,18 @@ def test_an_old_challenge_and_a_device_that_does_not_know_its_owner_open_nothing
     instance: Instance, maria: Person, device: Device, clock: MovableClock
 ) -> None:
     device.count += 1
-    answer = device.answers(passkeys.request_options(DOOR, instance=instance))
+    answer = device.answers(passkeys.request_options(LOGIN_NONCE, instance=instance))
     clock.move(hours=2, seconds=1)
-    assert not knock(instance, device, answer=answer)
+    assert not signs_in(instance, device, answer=answer)
     device.flags = PRESENT
-    assert not knock(instance, device)
+    assert not signs_in(instance, device)
     assert Device(handle=device.handle).count  # a stranger's key under the same name
-    assert not knock(instance, Device(handle=device.handle, count=9))
+    assert not signs_in(instance, Device(handle=device.handle, count=9))
 
 
 @pytest.mark.parametrize("answer", ["{", "[]", "null", "1" * 10_000, '{"rawId":"eA"}', "\x00", "[" * 5000])
 def test_what_is_no_answer_is_refused_with_one_event(instance: Instance, answer: str) -> None:
-    assert not knock(instance, Device(), answer=answer)
+    assert not signs_in(instance, Device(), answer=answer)
     assert events(instance, Action.STAFF_REFUSED) == ['{"reason":"code"}']
 
 
@@ -183,12 +183,12 @@ def test_what_is_no_new_passkey_is_not_kept(instance: Instance, maria: Person) -
             session, maria.member, bound_to=b"another session", instance=instance
         )
     for answer in ("", "{}", Device().makes(options), Device().answers(options)):
-        with instance.database.transaction() as session, pytest.raises(NoPasskey):
+        with instance.database.transaction() as session, pytest.raises(InvalidPasskey):
             profile.add_passkey(session, found, answer, instance=instance)
     assert kept(instance, maria) == 0
 
 
-@pytest.mark.parametrize("act", [service.reset, invitations.again, service.disable])
+@pytest.mark.parametrize("act", [service.reset, invitations.reinvite, service.disable])
 def test_a_passkey_ends_with_a_reset_an_invitation_and_a_closed_account(
     instance: Instance, maria: Person, device: Device, act: object
 ) -> None:
@@ -196,12 +196,12 @@ def test_a_passkey_ends_with_a_reset_an_invitation_and_a_closed_account(
     with instance.database.transaction() as session:
         act(session, instance=instance, staff_id=maria.member.id)  # type: ignore[operator]
     device.count += 1
-    assert not knock(instance, device)
+    assert not signs_in(instance, device)
 
 
 def test_a_reset_voids_an_invitation_that_is_still_open(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
-        invitations.again(session, instance=instance, staff_id=maria.member.id)
+        invitations.reinvite(session, instance=instance, staff_id=maria.member.id)
         service.reset(session, instance=instance, staff_id=maria.member.id)
         assert session.query(Invitation).count() == 0
 

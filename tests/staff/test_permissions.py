@@ -1,4 +1,4 @@
-"""W1: four roles, one table; an admin alone sees nothing about anybody."""
+"""W1: four roles, one table; an admin alone sees no request."""
 
 import itertools
 import uuid
@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import ALLOWED, Member, Permission, allowed, may, require
+from intake.accounts.permissions import ROLE_PERMISSIONS, Member, Permission, may, permissions_of, require
 from intake.core.errors import NotAllowed
 
 ABOUT_PEOPLE = {
@@ -32,45 +32,45 @@ def member(*roles: Role) -> Member:
 
 
 def test_an_admin_alone_sees_nothing_about_anybody() -> None:
-    assert not allowed([Role.ADMIN]) & ABOUT_PEOPLE
+    assert not permissions_of([Role.ADMIN]) & ABOUT_PEOPLE
 
 
 def test_a_privacy_officer_reads_the_log_and_never_a_number() -> None:
-    officer = allowed([Role.PRIVACY_OFFICER])
+    officer = permissions_of([Role.PRIVACY_OFFICER])
     assert Permission.READ_AUDIT in officer
     assert not officer & {Permission.REVEAL, Permission.LOG_OUTCOME, Permission.CLAIM_LEAD}
 
 
 def test_whoever_calls_does_not_read_the_log_about_themselves() -> None:
-    assert Permission.READ_AUDIT not in allowed([Role.COORDINATOR, Role.SUPERVISOR])
+    assert Permission.READ_AUDIT not in permissions_of([Role.COORDINATOR, Role.SUPERVISOR])
 
 
 def test_only_a_supervisor_lifts_what_nobody_took_back_themselves() -> None:
-    assert {role for role in Role if Permission.LIFT_ANY in ALLOWED[role]} == {Role.SUPERVISOR}
+    assert {role for role in Role if Permission.LIFT_ANY in ROLE_PERMISSIONS[role]} == {Role.SUPERVISOR}
 
 
 def test_only_an_admin_looks_after_accounts() -> None:
-    able = {role for role in Role if Permission.MANAGE_ACCOUNTS in ALLOWED[role]}
+    able = {role for role in Role if Permission.MANAGE_ACCOUNTS in ROLE_PERMISSIONS[role]}
     assert able == {Role.ADMIN}
 
 
 def test_every_permission_is_somebodys() -> None:
-    assert allowed(list(Role)) == frozenset(Permission)
+    assert permissions_of(list(Role)) == frozenset(Permission)
 
 
 def test_no_role_allows_nothing() -> None:
-    assert allowed([]) == frozenset()
+    assert permissions_of([]) == frozenset()
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(Role, 2)))
 def test_two_roles_allow_what_each_of_them_allows(pair: tuple[Role, Role]) -> None:
-    assert allowed(pair) == ALLOWED[pair[0]] | ALLOWED[pair[1]]
+    assert permissions_of(pair) == ROLE_PERMISSIONS[pair[0]] | ROLE_PERMISSIONS[pair[1]]
 
 
 @pytest.mark.parametrize("permission", Permission)
 @pytest.mark.parametrize("role", Role)
 def test_it_lets_pass_exactly_what_the_table_says(role: Role, permission: Permission) -> None:
-    if permission in ALLOWED[role]:
+    if permission in ROLE_PERMISSIONS[role]:
         require(member(role), permission)
         assert may(member(role), permission)
     else:

@@ -1,4 +1,4 @@
-"""Accounts: one for one human being, nobody left without an admin, everything handed over once."""
+"""Accounts: one per person, never without an admin, credentials shown once."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from intake.accounts import credentials, service, sessions
 from intake.accounts.models import Role, StaffMember
-from intake.accounts.service import AlreadyThere, LastAdmin
+from intake.accounts.service import AccountExists, LastAdmin
 from intake.audit import Action, Actor, AuditEvent
 from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
@@ -83,7 +83,7 @@ def test_what_is_handed_over_is_not_printed(instance: Instance) -> None:
 def test_one_address_has_one_account_however_it_is_spelled(
     instance: Instance, maria: Person, email: str
 ) -> None:
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AccountExists):
         hire(instance, email)
     with instance.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM staff_member")) == 1
@@ -129,7 +129,7 @@ def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> 
     with instance.database.transaction() as session:
         token = sessions.begin(session, instance=instance, staff_id=maria.member.id)
     with instance.database.transaction() as session:
-        anew = Person.handed(service.reset(session, instance=instance, staff_id=maria.member.id))
+        anew = Person.from_new_account(service.reset(session, instance=instance, staff_id=maria.member.id))
     assert anew.member == maria.member
     assert anew.password != maria.password
     assert anew.totp.secret != maria.totp.secret

@@ -1,4 +1,4 @@
-"""Sessions end here and not in the browser: idle, absolute, signed out, disabled; none comes back."""
+"""Sessions expire on the server: idle, absolute, signed out, disabled; an ended one stays ended."""
 
 import threading
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from intake.accounts import service, sessions
 from intake.accounts.models import Role, StaffRole, StaffSession
-from intake.accounts.sessions import Found
+from intake.accounts.sessions import ActiveSession
 from intake.core.errors import NotSignedIn
 from intake.instance import Instance
 from tests.conftest import MovableClock
@@ -26,7 +26,7 @@ def token(instance: Instance, maria: Person) -> str:
         return sessions.begin(session, instance=instance, staff_id=maria.member.id)
 
 
-def find(instance: Instance, token: str) -> Found:
+def find(instance: Instance, token: str) -> ActiveSession:
     with instance.database.reading() as session:
         return sessions.find(session, token, instance=instance)
 
@@ -117,8 +117,8 @@ def test_being_seen_is_written_no_more_often_than_every_half_minute(
     instance: Instance, clock: MovableClock, token: str
 ) -> None:
     found = find(instance, token)
-    assert not sessions.due(found, at=clock.move(seconds=29))
-    assert sessions.due(found, at=clock.move(seconds=1))
+    assert not sessions.needs_touch(found, at=clock.move(seconds=29))
+    assert sessions.needs_touch(found, at=clock.move(seconds=1))
 
 
 def test_it_ends_at_once_when_signed_out(instance: Instance, token: str) -> None:
@@ -148,7 +148,7 @@ def test_slow_requests_that_race_a_sign_out_do_not_bring_it_back(
         clock.move(minutes=1)
         start = threading.Barrier(5)
 
-        def slow(found: Found = found, start: threading.Barrier = start) -> None:
+        def slow(found: ActiveSession = found, start: threading.Barrier = start) -> None:
             start.wait()
             with instance.database.transaction() as session:
                 sessions.touch(session, found, instance=instance)
@@ -219,7 +219,7 @@ def test_the_clocks_of_two_machines_may_differ_a_little(
     assert stands(instance, token)
 
 
-def test_the_rounds_forget_what_can_never_stand_again(
+def test_the_job_deletes_sessions_that_have_ended_or_expired(
     instance: Instance, clock: MovableClock, maria: Person, token: str
 ) -> None:
     clock.move(hours=11)

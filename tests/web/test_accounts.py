@@ -148,7 +148,7 @@ def test_of_fifty_at_once_with_one_code_one_is_confirmed(instance: Instance, mar
 
     def confirm(place: int) -> bool:
         try:
-            return bool(sign_in.confirm_second_factor(instance=instance, found=found[place % 8], code=code))
+            return bool(sign_in.confirm_second_factor(instance=instance, active=found[place % 8], code=code))
         except IntakeError:
             return False
 

@@ -127,7 +127,7 @@ def test_closed_requests_can_be_reached(desk: Desk) -> None:
 
 
 def test_pages_follow_each_other(desk: Desk, monkeypatch) -> None:
-    monkeypatch.setattr("intake.casework.queue.PAGE", 1)
+    monkeypatch.setattr("intake.casework.queue.PAGE_SIZE", 1)
     leads = [ask(desk.instance, **ANY).lead for _ in range(2)]
     first = desk.get("/desk").text
     following = re.search(r'rel="next" href="([^"]+)"', first)

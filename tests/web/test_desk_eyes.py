@@ -300,7 +300,7 @@ def choosing_badly(eyes: Eyes) -> None:
 def joined(eyes: Eyes) -> None:
     token = invited_anew(eyes)
     with eyes.instance.database.reading() as session:
-        uri = invitations.look(session, token, instance=eyes.instance).totp_uri
+        uri = invitations.find_open(session, token, instance=eyes.instance).totp_uri
     code = credentials.totp(_bytes(uri)).at(eyes.clock().timestamp())
     words = {"invitation": f"#{token}", "password": "bramble oxide lantern sofa", "code": code}
     eyes.send("/join", at="/join", **words)
@@ -309,7 +309,7 @@ def joined(eyes: Eyes) -> None:
 def _bytes(uri: str) -> bytes:
     from base64 import b32decode  # noqa: PLC0415  only here
 
-    return b32decode(credentials.secret_of(uri))
+    return b32decode(credentials.secret_from_uri(uri))
 
 
 def nothing_there(eyes: Eyes) -> None:

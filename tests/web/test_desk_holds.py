@@ -110,7 +110,8 @@ def test_the_page_says_what_goes_and_why_and_puts_it_off(desk: Desk, clock) -> N
 
 
 def test_the_public_page_says_how_long_that_can_take(web: FlaskClient) -> None:
-    assert f"up to {retention.AT_MOST.days} days more to check something" in words(web.get("/privacy").text)
+    days = retention.MAX_POSTPONEMENT.days
+    assert f"up to {days} days more to check something" in words(web.get("/privacy").text)
 
 
 # --- what the person is told ------------------------------------------------------------------------

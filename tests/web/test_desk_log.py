@@ -37,7 +37,7 @@ def test_the_log_can_be_narrowed_to_one_act(desk: Desk) -> None:
 
 
 def test_the_log_is_read_page_by_page(desk: Desk, monkeypatch) -> None:
-    monkeypatch.setattr("intake.audit.service.PAGE", 2)
+    monkeypatch.setattr("intake.audit.service.LOG_PAGE", 2)
     for _ in range(3):
         ask(desk.instance)
     path, references = "/desk/log?action=lead.submitted", []

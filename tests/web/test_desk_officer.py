@@ -123,7 +123,7 @@ def test_a_word_that_says_nothing_is_as_good_as_none(officer: Desk, lead: Lead, 
 
 
 def test_pages_keep_what_was_asked_for(officer: Desk, lead: Lead, monkeypatch) -> None:
-    monkeypatch.setattr("intake.audit.service.PAGE", 1)
+    monkeypatch.setattr("intake.audit.service.LOG_PAGE", 1)
     page = officer.get("/desk/log?who=coordinator&from=2026-11-18").text
     following = re.search(r'rel="next" href="([^"]+)"', page)[1].replace("&amp;", "&")
     assert "who=coordinator" in following
@@ -209,14 +209,16 @@ def test_what_changed_between_two_wordings_is_marked(officer: Desk, lead: Lead) 
     assert re.search(r"<ins>[^<]*Truly\.", page)
     assert "2 earlier wordings" in words(page)
     with newer.instance.database.reading() as session:
-        found = statement_versions.histories(session, statements=newer.instance.statements, languages=["en"])
+        found = statement_versions.statement_histories(
+            session, statements=newer.instance.statements, languages=["en"]
+        )
     call = next(each for each in found if each.kind is Kind.CALL)
-    assert [(each.version, each.standing, each.in_force) for each in call.wordings] == [
+    assert [(each.version, each.consenting_leads, each.in_force) for each in call.versions] == [
         (3, 0, True),
         (2, 1, False),
         (1, 0, False),
     ]
-    assert call.wordings[0].since is None
+    assert call.versions[0].since is None
 
 
 def test_who_took_it_back_does_not_stand_on_it(instance: Instance) -> None:
@@ -227,8 +229,10 @@ def test_who_took_it_back_does_not_stand_on_it(instance: Instance) -> None:
             session, kind="phone", value="+13055550155", actor=audit.Actor.person(), instance=instance
         )
     with instance.database.reading() as session:
-        found = statement_versions.histories(session, statements=instance.statements, languages=["en", "es"])
-    standing = {(each.kind, each.language): each.wordings[0].standing for each in found}
+        found = statement_versions.statement_histories(
+            session, statements=instance.statements, languages=["en", "es"]
+        )
+    standing = {(each.kind, each.language): each.versions[0].consenting_leads for each in found}
     assert lead.id != other.id
     assert standing[Kind.CALL, "en"] == 1
     assert standing[Kind.TEXT, "en"] == standing[Kind.CALL, "es"] == 0

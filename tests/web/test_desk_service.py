@@ -45,7 +45,7 @@ def room(sqlite_instance: Instance) -> Room:
 
 def turn(instance: Instance) -> None:
     """What a living relay does once."""
-    scheduler._turn(instance, open_mailer(instance.settings), Event())
+    scheduler.run_once(instance, open_mailer(instance.settings), Event())
 
 
 def refused(instance: Instance, *recipients: str, mail: Mail = Mail.NEW_LEAD) -> list[OutboxMessage]:
@@ -71,9 +71,9 @@ def test_the_page_and_the_command_find_the_same(room: Room) -> None:
     command = monitoring.doctor(room.instance)
     for check in command:
         assert (steady(f"{check.name} {check.sentence}") in said) == (
-            check.name not in monitoring.NOT_FOR_A_PAGE
+            check.name not in monitoring.DOCTOR_ONLY
         )
-    assert [check.name for check in command if check.name in monitoring.NOT_FOR_A_PAGE] == [
+    assert [check.name for check in command if check.name in monitoring.DOCTOR_ONLY] == [
         article_links.ARTICLES_CHECK
     ]
 
@@ -135,7 +135,7 @@ def over_smtp(make_instance, sqlite_url, mail_server):
     return Room(instance, hire(instance, "Ada Kern", Role.ADMIN)), server
 
 
-def deliver(instance: Instance) -> sender.Delivered:
+def deliver(instance: Instance) -> sender.DeliveryCounts:
     return sender.deliver_due(
         instance.database,
         open_mailer(instance.settings),
@@ -152,13 +152,13 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
     with room.instance.database.transaction() as session:
         to = room.instance.clinic.notices.recipients[:1]
         outbox.enqueue(session, Mail.NEW_LEAD, clinic_recipients=to, at=room.instance.clock())
-    for _ in range(sender.TRIES):
+    for _ in range(sender.MAX_REFUSALS):
         deliver(room.instance)
         room.instance.clock.move(minutes=20)
     [message] = every(room.instance, OutboxMessage)
     assert (message.state, server.received) == (MessageState.DEAD, [])
     server.fault = Fault.NONE
-    assert deliver(room.instance) == sender.Delivered()
+    assert deliver(room.instance) == sender.DeliveryCounts()
     page = room.get("/desk/service/mail").text
     assert f"/desk/service/mail/{message.id}/again" in page
     again = f"/desk/service/mail/{message.id}/again"
@@ -166,8 +166,8 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
     twice = room.post(again)
     assert twice.status_code == 409
     assert "Only a message that needs attention can be sent again." in words(twice.text)
-    assert deliver(room.instance) == sender.Delivered(sent=1)
-    assert deliver(room.instance) == sender.Delivered()
+    assert deliver(room.instance) == sender.DeliveryCounts(sent=1)
+    assert deliver(room.instance) == sender.DeliveryCounts()
     domain = room.instance.settings.mail_from.rpartition("@")[2]
     assert [each.message_id for each in server.received] == [f"<{message.id}@{domain}>"]
     assert details_of(room.instance, "mail.resent") == ['{"kind":"new_lead"}']
@@ -209,7 +209,7 @@ def test_a_round_that_failed_says_with_what_and_keeps_its_last_good_end(room: Ro
         raise LookupError("jane canary")
 
     retention = next(each for each in JOBS if each.name == "retention")
-    scheduler.run_due(room.instance, rounds=[replace(retention, act=fail)])
+    scheduler.run_due(room.instance, jobs=[replace(retention, run=fail)])
     page = room.get("/desk/service/rounds").text
     assert "failed Erases the requests whose time is over. retention It ended with: LookupError" in words(
         page
@@ -228,7 +228,7 @@ def test_a_round_is_under_way_for_no_longer_than_its_lease(sqlite_instance: Inst
         return 0
 
     link = next(each for each in JOBS if each.name == "link")
-    scheduler.run_due(sqlite_instance, rounds=[replace(link, act=look)])
+    scheduler.run_due(sqlite_instance, jobs=[replace(link, run=look)])
     with sqlite_instance.database.reading() as session:
         after = next(each for each in scheduler.status(session) if each.name == "link")
     assert (seen, after.running(clock())) == ([True, False], False)

@@ -217,7 +217,9 @@ def test_what_the_person_changed_makes_a_page_stale_too(desk: Desk, changed: str
                 session, code=asked.code, chosen=["weekday_morning"], instance=desk.instance
             )
         elif changed == "drop":
-            self_service.drop(session, code=asked.code, channel=Channel.TEXT, instance=desk.instance)
+            self_service.withdraw_channel(
+                session, code=asked.code, channel=Channel.TEXT, instance=desk.instance
+            )
         else:
             self_service.stop(session, code=asked.code, instance=desk.instance)
     answer = press(desk, asked.lead, "outcome", {**open_page, "channel": "call", "outcome": "no_answer"})

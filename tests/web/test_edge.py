@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from intake.app import LARGEST_BODY, create_app
 from intake.calling.hours import Window
 from intake.core.errors import IntakeError, TooMany, Unavailable
-from intake.db.engine import Base
+from intake.db.types import Base
 from intake.instance import Instance
 from intake.web.auth.guards import declared
 from tests.conftest import MovableClock

@@ -12,7 +12,7 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.calling.hours import Window
 from intake.casework import queue
-from intake.casework.queue import Handover, Loose
+from intake.casework.queue import Handover, HandoverKind
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
@@ -34,7 +34,7 @@ def look(instance: Instance, member: Member) -> Handover:
         return queue.handover(session, member=member, instance=instance)
 
 
-def ids(page: Handover, kind: Loose) -> list[object]:
+def ids(page: Handover, kind: HandoverKind) -> list[object]:
     return [row.lead.id for row in page.rows[kind]]
 
 
@@ -56,11 +56,11 @@ def test_each_kind_holds_what_it_says_and_nothing_else(instance: Instance, clock
     take(instance, mine, ana)
     take(instance, theirs, ben)
     page = look(instance, ana)
-    assert sorted(map(str, ids(page, Loose.HELD))) == sorted([str(mine.id), str(theirs.id)])
-    assert ids(page, Loose.LOOKED_AT) == [peeked.id]
-    assert sorted(map(str, ids(page, Loose.BROKEN))) == sorted([str(broken.id), str(peeked.id)])
-    assert sorted(map(str, ids(page, Loose.DUE))) == sorted([str(mine.id), str(theirs.id)])
-    assert ids(page, Loose.TODAY) == [booked.id]
+    assert sorted(map(str, ids(page, HandoverKind.CLAIMED))) == sorted([str(mine.id), str(theirs.id)])
+    assert ids(page, HandoverKind.OPENED) == [peeked.id]
+    assert sorted(map(str, ids(page, HandoverKind.BROKEN))) == sorted([str(broken.id), str(peeked.id)])
+    assert sorted(map(str, ids(page, HandoverKind.DUE))) == sorted([str(mine.id), str(theirs.id)])
+    assert ids(page, HandoverKind.TODAY) == [booked.id]
     assert page.mine == 1
     assert later.id not in {row.lead.id for rows in page.rows.values() for row in rows}
 
@@ -77,17 +77,17 @@ def test_today_is_the_clinics_day(sqlite_instance: Instance, booked_for: datetim
     ana, lead = hire(sqlite_instance), somebody(sqlite_instance, 1)
     take(sqlite_instance, lead, ana)
     note(sqlite_instance, lead, ana, Outcome.BOOKED, booked_for=booked_for)
-    assert (ids(look(sqlite_instance, ana), Loose.TODAY) == [lead.id]) is today
+    assert (ids(look(sqlite_instance, ana), HandoverKind.TODAY) == [lead.id]) is today
 
 
 def test_more_than_fits_is_said(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "MOST", 2)
+    monkeypatch.setattr(queue, "HANDOVER_LIMIT", 2)
     ana = hire(instance)
     for place in range(3):
         somebody(instance, place)
     page = look(instance, ana)
-    assert len(page.rows[Loose.DUE]) == 2
-    assert page.more == {Loose.DUE}
+    assert len(page.rows[HandoverKind.DUE]) == 2
+    assert page.more == {HandoverKind.DUE}
 
 
 def test_the_page_shows_whose_it_is_and_nothing_of_anybody(

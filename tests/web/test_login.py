@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from intake.accounts import service
 from intake.accounts.models import Role
-from intake.accounts.permissions import ALLOWED, Permission
+from intake.accounts.permissions import ROLE_PERMISSIONS, Permission
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.instance import Instance
@@ -563,7 +563,7 @@ def test_each_role_may_what_the_table_says_and_nothing_else(
     web.post("/sign-in", data={"csrf": token, **typed(sqlite_instance, person)}, headers=OURS)
     allowed = {each for each in Permission if web.get(f"/trial/{each}").status_code == 200}
     refused = {each for each in Permission if web.get(f"/trial/{each}").status_code == 403}
-    assert (allowed, refused) == (ALLOWED[role], frozenset(Permission) - ALLOWED[role])
+    assert (allowed, refused) == (ROLE_PERMISSIONS[role], frozenset(Permission) - ROLE_PERMISSIONS[role])
 
 
 def test_every_guarded_page_declares_what_it_needs(app: Flask) -> None:

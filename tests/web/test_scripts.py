@@ -2,7 +2,7 @@
 
 import pytest
 
-from intake.conf.clinic import load, shown
+from intake.conf.clinic import format_phone, load
 from intake.core.i18n import LANGUAGES, translate
 from intake.core.paths import CONFIG
 from intake.web.desk import lead_actions
@@ -27,7 +27,9 @@ NAMELESS = (lead_actions.HELLO, lead_actions.PRIVATE, lead_actions.SOMEBODY_ELSE
 def test_a_text_fits_into_one_message(language: str) -> None:
     clinic = load(CONFIG / "clinic.toml")
     said = translate(
-        lead_actions.TEXT, language, **{**WORDS, "clinic": clinic.name, "number": shown(clinic.calls_from)}
+        lead_actions.TEXT,
+        language,
+        **{**WORDS, "clinic": clinic.name, "number": format_phone(clinic.calls_from)},
     )
     assert len(said) <= 160
     assert {"en": "STOP", "es": "ALTO"}[language] in said

@@ -181,14 +181,14 @@ def test_spoofed_headers_give_no_more_tries_and_lock_nobody_else_out(
 def _knocking(settings: Settings, words: dict[str, str], place: int, go: Any, answers: Any) -> None:
     """25 at once with one code, as one process of two."""
     credentials.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    credentials._line = threading.BoundedSemaphore(25)
+    credentials._slots = threading.BoundedSemaphore(25)
     instance = Instance.from_settings(settings, clock=MovableClock())
     came_in: list[str] = []
 
     def knock_once(number: int) -> None:
-        comer = sign_in.LoginAttempt(f"10.{place}.{number}.1")
+        attempt = sign_in.LoginAttempt(f"10.{place}.{number}.1")
         with suppress(SignInRefused):
-            came_in.append(sign_in.sign_in(instance=instance, comer=comer, **words).token)
+            came_in.append(sign_in.sign_in(instance=instance, attempt=attempt, **words).token)
 
     threads = [threading.Thread(target=knock_once, args=(number,)) for number in range(25)]
     go.wait()
@@ -250,7 +250,7 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
     """The shipped server with four threads."""
     instance = make_instance(sqlite_url, web_threads=4)
     app, stop = create_app(instance), threading.Event()
-    line = credentials._line
+    line = credentials._slots
     with socket.create_server(("127.0.0.1", 0)) as listening:
         pages = write_fallback_pages(app)
         work = (app, listening, instance.settings, stop, pages)
@@ -259,7 +259,7 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
         yield instance, listening.getsockname()[1]
         stop.set()
         thread.join()
-    credentials._line = line
+    credentials._slots = line
 
 
 def ask_for(port: int, method: str, path: str, **more: Any) -> tuple[int, str, str]:
@@ -297,4 +297,4 @@ def test_while_passwords_are_looked_at_the_public_form_still_answers(
         for thread in threads:
             thread.join()
     assert Counter(statuses)[429] + Counter(statuses)[422] == 12
-    assert slow.most <= credentials._AT_ONCE
+    assert slow.most <= credentials._PARALLEL

@@ -42,7 +42,7 @@ def login_nonce() -> str:
 
 def passkey_options() -> str:
     """What a browser has to know to use a passkey on this very sign-in page, as JSON."""
-    return passkeys.request_options(login_nonce_bytes(), instance=current_service(), at_door=True)
+    return passkeys.request_options(login_nonce_bytes(), instance=current_service(), for_login=True)
 
 
 def login_nonce_bytes() -> bytes:

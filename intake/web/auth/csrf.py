@@ -54,7 +54,7 @@ def csrf_token() -> str:
 def require_token() -> None:
     """Raises NotAllowed unless the form carries the token of this very session."""
     typed = request.form.get("csrf", "").encode("utf-8", "replace")
-    if not any([crypto.same(typed, token.encode()) for token in _tokens()]):  # noqa: C419  all are compared
+    if not any([crypto.constant_time_equal(typed, token.encode()) for token in _tokens()]):  # noqa: C419  all are compared
         raise NotAllowed(NOT_OUR_PAGE)
 
 

@@ -131,14 +131,14 @@ def current_member(*, touch: bool) -> Member:
         raise NotSignedIn
     with instance.database.reading() as session:
         found = sessions.find(session, token, instance=instance)
-    if touch and sessions.due(found, at=instance.clock()):
+    if touch and sessions.needs_touch(found, at=instance.clock()):
         with instance.database.transaction() as session:
             sessions.touch(session, found, instance=instance)
         found = replace(found, seen_at=instance.clock())
     return _signed_in_as(found)
 
 
-def _signed_in_as(found: sessions.Found) -> Member:
+def _signed_in_as(found: sessions.ActiveSession) -> Member:
     g.found, g.bound_to, g.whose = found, found.id.bytes, found.member.id
     return found.member
 

@@ -7,7 +7,7 @@ from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import credentials, invitations
-from intake.accounts.invitations import NotInvited
+from intake.accounts.invitations import InvalidInvitation
 from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
 from intake.web.auth import cookies, csrf, guards
@@ -42,7 +42,7 @@ def join() -> ResponseReturnValue:
         return _choose() if "password" not in request.form else _take_up()
     except NotAllowed:
         return _door(STALE, NotAllowed.status)
-    except (NotInvited, TooMany) as refused:
+    except (InvalidInvitation, TooMany) as refused:
         return _door(refused.sentence, refused.status)
 
 
@@ -60,7 +60,7 @@ def _token() -> str:
 
 def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
     with current_service().database.reading() as session:
-        taking = invitations.look(session, _token(), instance=current_service())
+        taking = invitations.find_open(session, _token(), instance=current_service())
     page = render_template(
         "desk/account_choose.html",
         taking=taking,
@@ -75,7 +75,7 @@ def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 2
 def _take_up() -> ResponseReturnValue:
     password, code = request.form.get("password", ""), request.form.get("code", "")
     try:
-        codes = invitations.take_up(instance=current_service(), token=_token(), password=password, code=code)
+        codes = invitations.accept(instance=current_service(), token=_token(), password=password, code=code)
     except Unprocessable as refused:
         return _choose(refused.problems, refused.status)
     return render_template("desk/account_joined.html", codes=codes)
@@ -88,5 +88,5 @@ def qr_code(totp_uri: str) -> str:
 
 def totp_secret(totp_uri: str) -> str:
     """The same to be typed, in groups of four."""
-    secret = credentials.secret_of(totp_uri)
+    secret = credentials.secret_from_uri(totp_uri)
     return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))

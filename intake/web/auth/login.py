@@ -77,20 +77,22 @@ def sign_in() -> ResponseReturnValue:
 
 def _signed_in() -> accounts_sign_in.SignedIn:
     password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
-    comer = accounts_sign_in.LoginAttempt(
+    attempt = accounts_sign_in.LoginAttempt(
         address=request.remote_addr,
         browser=browser_family(request.headers.get("User-Agent", "")),
-        instead_of=cookies.session_token(),
-        door=cookies.login_nonce_bytes(),
+        previous_token=cookies.session_token(),
+        login_nonce=cookies.login_nonce_bytes(),
     )
     if passkey and not password:
-        return accounts_sign_in.sign_in_with_passkey(instance=current_service(), passkey=passkey, comer=comer)
+        return accounts_sign_in.sign_in_with_passkey(
+            instance=current_service(), passkey=passkey, attempt=attempt
+        )
     return accounts_sign_in.sign_in(
         instance=current_service(),
         email=request.form.get("email", ""),
         password=password,
         code=request.form.get("code", ""),
-        comer=comer,
+        attempt=attempt,
         passkey=passkey,
     )
 

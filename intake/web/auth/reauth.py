@@ -8,7 +8,7 @@ from flask import g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import passkeys, sign_in
-from intake.accounts.sign_in import NotConfirmed, TooManyCodes
+from intake.accounts.sign_in import NotConfirmed, TooManyConfirmations
 from intake.web.auth import guards
 from intake.web.auth.guards import View
 from intake.web.context import current_service
@@ -28,15 +28,15 @@ def require_recent_second_factor(view: View) -> View:
 
     @wraps(view)
     def confirmed(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        if not g.found.is_fresh(current_service().clock()):
+        if not g.found.recently_confirmed(current_service().clock()):
             code, passkey = request.form.get(CODE, ""), request.form.get(PASSKEY, "")
             if not code and not passkey:
                 return _ask()
             try:
                 token = sign_in.confirm_second_factor(
-                    instance=current_service(), found=g.found, code=code, passkey=passkey
+                    instance=current_service(), active=g.found, code=code, passkey=passkey
                 )
-            except (NotConfirmed, TooManyCodes) as refused:
+            except (NotConfirmed, TooManyConfirmations) as refused:
                 return _ask(refused.sentence, refused.status)
             guards.renew_session(token)
         return view(*args, **kwargs)

@@ -18,7 +18,7 @@ from flask import request
 from intake.accounts import sessions
 from intake.core.errors import NotAllowed
 from intake.security import crypto
-from intake.security.crypto import Place, Sealed, Unopenable
+from intake.security.crypto import Place, Sealed, UnsealError
 from intake.web.auth import csrf
 from intake.web.auth.csrf import NOT_OUR_PAGE
 from intake.web.context import current_service
@@ -73,8 +73,8 @@ def unseal_form(sealed: str, staff_id: uuid.UUID) -> SavedForm | None:
         return None
     for key in _keys():
         try:
-            return _read(crypto.open_sealed(key, box, place=_place(csrf.owner_mark(staff_id))))
-        except Unopenable:
+            return _read(crypto.unseal(key, box, place=_place(csrf.owner_mark(staff_id))))
+        except UnsealError:
             continue
     return None
 

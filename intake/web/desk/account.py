@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from intake.accounts import credentials, passkeys, profile, sessions
 from intake.accounts.models import Browser
-from intake.accounts.passkeys import EnoughPasskeys, NoPasskey
+from intake.accounts.passkeys import InvalidPasskey, TooManyPasskeys
 from intake.accounts.permissions import Permission
 from intake.core.errors import Unprocessable
 from intake.core.i18n import gettext
@@ -40,8 +40,8 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
     instance, found = current_service(), g.found
     with instance.database.reading() as session:
         known = {
-            "sessions": sessions.open_ones(session, staff_id=found.member.id, instance=instance),
-            "passkeys": passkeys.passkeys_of(session, found.member.id),
+            "sessions": sessions.list_active(session, staff_id=found.member.id, instance=instance),
+            "passkeys": passkeys.list_passkeys(session, found.member.id),
             "codes_left": credentials.recovery_codes_left(session, found.member.id),
             "creation": passkeys.creation_options(
                 session, found.member, bound_to=found.id.bytes, instance=instance
@@ -87,7 +87,7 @@ def change_password() -> ResponseReturnValue:
     password, repeated = request.form.get("password", ""), request.form.get("repeated", "")
     try:
         token = profile.change_password(
-            instance=current_service(), found=g.found, password=password, repeated=repeated
+            instance=current_service(), active=g.found, password=password, repeated=repeated
         )
     except Unprocessable as refused:
         return _page(refused.problems, refused.status)
@@ -100,7 +100,7 @@ def change_password() -> ResponseReturnValue:
 def new_codes() -> ResponseReturnValue:
     """Ten new recovery codes, shown once; every other session ends."""
     with current_service().database.transaction() as session:
-        token, codes = profile.new_codes(session, g.found, instance=current_service())
+        token, codes = profile.renew_recovery_codes(session, g.found, instance=current_service())
     guards.renew_session(token)
     return render_template("desk/account_codes.html", codes=codes)
 
@@ -149,7 +149,7 @@ def add_passkey() -> ResponseReturnValue:
         with current_service().database.transaction() as session:
             answer = request.form.get("passkey", "")
             token = profile.add_passkey(session, g.found, answer, instance=current_service())
-    except (NoPasskey, EnoughPasskeys) as refused:
+    except (InvalidPasskey, TooManyPasskeys) as refused:
         return _page({"passkey": [refused.sentence]}, refused.status)
     guards.renew_session(token)
     return _back("passkey_added")

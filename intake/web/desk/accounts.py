@@ -7,9 +7,9 @@ from flask import g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import invitations, service
-from intake.accounts.invitations import Invited
+from intake.accounts.invitations import NewInvitation
 from intake.accounts.models import Role
-from intake.accounts.permissions import Permission, allowed
+from intake.accounts.permissions import Permission, permissions_of
 from intake.core.errors import Refused, Unprocessable
 from intake.leads import claims
 from intake.web.auth import guards
@@ -30,7 +30,7 @@ def _page(
     problems: Mapping[str, Sequence[str]] | None = None, problem: str = "", status: int = 200
 ) -> ResponseReturnValue:
     with current_service().database.reading() as session:
-        everybody, waiting = service.list_accounts(session), invitations.waiting(session)
+        everybody, waiting = service.list_accounts(session), invitations.pending(session)
     typed = {"email": request.form.get("email", ""), "name": request.form.get("name", "")}
     page = render_template(
         "desk/accounts.html",
@@ -67,7 +67,7 @@ def invite() -> ResponseReturnValue:
             )
     except Unprocessable as refused:
         return _page(refused.problems, status=refused.status)
-    except service.AlreadyThere as refused:
+    except service.AccountExists as refused:
         return _page({"email": [refused.sentence]}, status=refused.status)
     return _link(invited)
 
@@ -77,14 +77,16 @@ def invite() -> ResponseReturnValue:
 def reset(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Everything of an account anew: a link for its owner, shown once."""
     with current_service().database.transaction() as session:
-        invited = invitations.again(
+        invited = invitations.reinvite(
             session, instance=current_service(), staff_id=staff_id, actor=g.member.actor
         )
-        claims.release_all_of(session, staff_id=staff_id, actor=g.member.actor, instance=current_service())
+        claims.release_all_of_account(
+            session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
+        )
     return _link(invited)
 
 
-def _link(invited: Invited) -> ResponseReturnValue:
+def _link(invited: NewInvitation) -> ResponseReturnValue:
     return render_template(
         "desk/accounts_invited.html",
         invited=invited,
@@ -107,8 +109,8 @@ def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
             service.set_roles(
                 session, instance=current_service(), staff_id=staff_id, roles=_roles(), actor=g.member.actor
             )
-            if Permission.CLAIM_LEAD not in allowed(_roles()):
-                claims.release_all_of(
+            if Permission.CLAIM_LEAD not in permissions_of(_roles()):
+                claims.release_all_of_account(
                     session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
                 )
     except Unprocessable as refused:
@@ -125,7 +127,7 @@ def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
     try:
         with current_service().database.transaction() as session:
             service.disable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
-            claims.release_all_of(
+            claims.release_all_of_account(
                 session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
             )
     except Refused as refused:

@@ -152,7 +152,7 @@ def event_sentence(event: AuditEvent) -> str:
 def other_details(event: AuditEvent) -> str:
     """An event's details as the log has them: closed words and counts; of consents only how many."""
     found = dict(service.details_of(event))
-    if history.whom(event):
+    if history.colleague_id(event):
         return ""  # the log says the name beside what was done
     if "consents" in found:
         found["consents"] = len(found["consents"])

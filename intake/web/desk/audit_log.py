@@ -168,7 +168,7 @@ def save_log() -> ResponseReturnValue:
 
 def _encoded(instance: Instance, head: Anchor) -> Iterator[bytes]:
     """Written while it is sent, so that no size of it fills the memory."""
-    return (piece.encode() for piece in export.lines(instance.database, head))
+    return (piece.encode() for piece in export.export_lines(instance.database, head))
 
 
 def _page(*, verified: Verification | None = None, problem: str = "") -> str:
@@ -184,7 +184,7 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
         kinds=FILTER_KINDS,
         roles=tuple(Role),
         acts=audit_labels,
-        whom=history.whom,
+        whom=history.colleague_id,
         verified=verified,
         problem=problem,
         now=current_service().clock(),
@@ -197,7 +197,7 @@ def _read(filters: Filters) -> Read:
         after = PageStart.read(request.args.get("after", ""))
         page = service.log_page(session, wanted=filters.wanted(staff), after=after)
         about = {event.about for event in page.events} | {filters.about}
-        whose = {each for event in page.events for each in (event.actor_id, history.whom(event))}
+        whose = {each for event in page.events for each in (event.actor_id, history.colleague_id(event))}
         return Read(
             page=page,
             reach=service.chain_reach(session),

@@ -10,14 +10,14 @@ from intake.calling.gate import Verdict
 from intake.calling.hours import windows_from_text, windows_in_words
 from intake.casework.assignment import ClaimRevoked
 from intake.casework.lead_detail import LeadView
-from intake.casework.queue_rows import Group, Row
+from intake.casework.queue_rows import Group, QueueRow
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
 from intake.core.i18n import N_, current_language, gettext, translate
-from intake.leads.claims import CLAIM_FOR, ClaimedByAnother
+from intake.leads.claims import CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, LeadStatus, SuppressionReason
-from intake.leads.reveal import GateShut, Revealed
-from intake.leads.submission import ONE_OF_THE_TWO
+from intake.leads.reveal import GateShut, RevealedContact
+from intake.leads.submission import UNKNOWN_ARTICLE
 from intake.web.context import current_service
 from intake.web.templating import on_day
 
@@ -120,7 +120,7 @@ def day_of(moment: datetime) -> date:
 # --- a row of the queue ------------------------------------------------------------------------------
 
 
-def due(row: Row, now: datetime) -> str:
+def due(row: QueueRow, now: datetime) -> str:
     """When we said we would be in touch, or what has come of it."""
     lead = row.lead
     if lead.status in (LeadStatus.CLOSED, LeadStatus.BOOKED):
@@ -136,11 +136,11 @@ def due(row: Row, now: datetime) -> str:
     return at(lead.promise_at, now)
 
 
-def _tried(row: Row, now: datetime) -> str:
+def _tried(row: QueueRow, now: datetime) -> str:
     """When we last tried; where only they have been in touch, when that was."""
-    if not row.standing.tries:
+    if not row.contact_status.tries:
         return translate(N_("in touch %(time)s"), time=at(row.lead.first_contact_at or now, now))
-    return translate(N_("tried %(time)s"), time=at(max(tried for _, tried in row.standing.tries), now))
+    return translate(N_("tried %(time)s"), time=at(max(tried for _, tried in row.contact_status.tries), now))
 
 
 def due_bar(lead: Lead, now: datetime) -> int:
@@ -156,7 +156,7 @@ def is_soon(lead: Lead, now: datetime) -> bool:
     return lead.status is LeadStatus.NEW and now < lead.promise_at < now + SOON
 
 
-def gate(row: Row, now: datetime) -> str:
+def gate(row: QueueRow, now: datetime) -> str:
     """The gate's answer in three words: `call until 3 pm`, `opens Sat 9 am`, or why not at all."""
     if row.group is Group.CLOSED and row.lead.close_reason:
         return gettext(row.lead.close_reason.sentence)
@@ -243,14 +243,14 @@ def asked_again(view: LeadView) -> list[str]:
             stopped=on_day(day_of(each.stopped_at)),
             again=on_day(day_of(each.given_at)),
         )
-        for each in view.again
+        for each in view.asked_again
     ]
     return list(dict.fromkeys(told))
 
 
 def share(left: timedelta) -> int:
     """How much of a hold is left, in per cent."""
-    return max(0, min(100, round(100 * (left / CLAIM_FOR))))
+    return max(0, min(100, round(100 * (left / CLAIM_DURATION))))
 
 
 def windows(lead: Lead) -> str:
@@ -258,9 +258,9 @@ def windows(lead: Lead) -> str:
     return windows_in_words(windows_from_text(lead.windows), current_language.get())
 
 
-def article(revealed: Revealed) -> str:
+def article(revealed: RevealedContact) -> str:
     """Which article they were reading, or that it was one of the two."""
-    if not revealed.article or revealed.article == ONE_OF_THE_TWO:
+    if not revealed.article or revealed.article == UNKNOWN_ARTICLE:
         return gettext(N_("They were reading one of the two."))
     return translate(N_("They were reading “%(title)s”."), title=revealed.article)
 

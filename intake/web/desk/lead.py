@@ -12,7 +12,7 @@ from intake.accounts.permissions import Permission
 from intake.casework import assignment, outcomes, queue, undo
 from intake.casework import lead_detail as leads_view
 from intake.casework.lead_detail import LeadView
-from intake.casework.queue import Filters, Page
+from intake.casework.queue import Page, QueueFilters
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError, Refused, Unprocessable, Unreadable
 from intake.leads import claims, notes, suppression
@@ -79,7 +79,7 @@ def _page(
         "again": again,
         "said": flash_message(),
         "attempt_id": uuid.uuid4(),
-        "reasons": outcomes.BY_HAND,
+        "reasons": outcomes.CHOSEN_CLOSE_REASONS,
     }
     return make_response(render_template("desk/lead.html", **words), problem.status if problem else 200)
 
@@ -90,7 +90,7 @@ def _beside() -> Page | None:
         return None
     with current_service().database.reading() as session:
         page = queue.page(
-            session, filters=Filters(), limit=BESIDE, member=g.member, instance=current_service()
+            session, filters=QueueFilters(), limit=BESIDE, member=g.member, instance=current_service()
         )
     with current_service().database.transaction() as session:
         queue.record_queue_read(session, page, member=g.member, instance=current_service())
@@ -161,7 +161,7 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
                 session, lead, channel=channel, member=g.member, instance=current_service()
             )
             found = leads_view.lead_view(
-                session, lead_id, just=just, member=g.member, instance=current_service()
+                session, lead_id, just_revealed=just, member=g.member, instance=current_service()
             )
     except Refused as problem:
         return _page(_lead_view(lead_id), problem)
@@ -178,7 +178,7 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
 
     def act() -> str:
         with current_service().database.transaction() as session:
-            theirs = how_it_went in outcomes.ALWAYS  # what the person did is noted whoever holds it
+            theirs = how_it_went in outcomes.ALWAYS_ALLOWED  # what the person did is noted whoever holds it
             lead = queue.one(session, lead_id, member=g.member) if theirs else _load_lead(session, lead_id)
             if "hold" in request.form:
                 claims.claim(session, lead, member=g.member, instance=current_service())
@@ -286,7 +286,7 @@ def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            notes.write(session, lead, typed, seen=seen, member=g.member, instance=current_service())
+            notes.save_note(session, lead, typed, seen=seen, member=g.member, instance=current_service())
         return "note_kept"
 
     return acting(lead_id, act)

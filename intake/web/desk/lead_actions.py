@@ -11,7 +11,7 @@ from intake.accounts.permissions import Permission
 from intake.casework import outcomes
 from intake.casework.lead_detail import LeadView
 from intake.casework.outcomes import CALLS_ONLY, MESSAGES_ONLY, last_call
-from intake.conf.clinic import Channel, shown
+from intake.conf.clinic import Channel, format_phone
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext, translate
 from intake.leads.models import CloseReason, LeadStatus, Outcome
@@ -69,7 +69,7 @@ def _call(view: LeadView) -> list[ScriptLine]:
 
 
 def _nobody_answers(view: LeadView) -> ScriptLine:
-    if view.standing.voicemail:
+    if view.contact_status.voicemail:
         return ScriptLine(gettext("If nobody answers:"), _say(view, VOICEMAIL), gettext("Not one word more."))
     return ScriptLine(gettext("If nobody answers, hang up."), after=gettext("No voicemail."))
 
@@ -98,7 +98,7 @@ def _say(view: LeadView, words: str) -> str:
         name=name,
         staff=view.member.name.partition(" ")[0],
         clinic=clinic.name,
-        number=shown(clinic.calls_from),
+        number=format_phone(clinic.calls_from),
     )
 
 
@@ -153,15 +153,15 @@ class Choices:
     def of(cls, view: LeadView) -> Self:
         """The choices for a lead as it stands."""
         channel = _first(view)
-        open_now = [each for each in view.standing.channels if view.verdicts[each].allowed]
+        open_now = [each for each in view.contact_status.channels if view.verdicts[each].allowed]
         speaking = [each for each in open_now if each in view.revealed] or open_now[:1]
         may_log = view.may(Permission.LOG_OUTCOME)
         return cls(
             channel=channel,
-            channels=view.standing.channels,
+            channels=view.contact_status.channels,
             scripts=[(each, script(view, each)) for each in speaking if may_log and not view.closed],
             buttons=[_button(each, place, view) for place, each in enumerate(ORDER, 1)],
-            can_log=may_log and not view.closed and (view.mine or view.ran_out),
+            can_log=may_log and not view.closed and (view.mine or view.claim_expired),
             can_note=may_log,
         )
 
@@ -170,7 +170,7 @@ def _first(view: LeadView) -> Channel:
     """The channel the page speaks of first: the one revealed, else the one the gate opens first."""
     if view.revealed:
         return next(each for each in Channel if each in view.revealed)
-    agreed = view.standing.channels or (Channel.CALL,)
+    agreed = view.contact_status.channels or (Channel.CALL,)
     far = max((each.opens_at for each in view.verdicts.values() if each.opens_at), default=view.now)
 
     def opens(channel: Channel) -> tuple[bool, bool, float]:
@@ -183,18 +183,18 @@ def _first(view: LeadView) -> Channel:
 def _button(outcome: Outcome, key: int, view: LeadView) -> Button:
     if outcome in CALLS_ONLY and _is_last(view):
         return Button(outcome, key, gettext(LAST), gettext(_why_not(outcome, view)))
-    hint = ON_A_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.standing.channels else ""
+    hint = ON_A_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.contact_status.channels else ""
     return Button(outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_why_not(outcome, view)))
 
 
 def _is_last(view: LeadView) -> bool:
     booked = view.lead.status is LeadStatus.BOOKED
-    return not booked and last_call(view.standing, current_service(), coming=1)
+    return not booked and last_call(view.contact_status, current_service(), coming=1)
 
 
 def _why_not(outcome: Outcome, view: LeadView) -> str:
-    agreed = set(view.standing.channels)
-    if outcome is Outcome.VOICEMAIL_LEFT and not view.standing.voicemail:
+    agreed = set(view.contact_status.channels)
+    if outcome is Outcome.VOICEMAIL_LEFT and not view.contact_status.voicemail:
         return NO_VOICEMAIL
     if outcome in CALLS_ONLY and Channel.CALL not in agreed:
         return CALLS
@@ -223,7 +223,7 @@ class PendingAction:
         return cls(
             Outcome(outcome) if outcome in set(Outcome) else None,
             Channel(channel) if channel in set(Channel) else None,
-            CloseReason(reason) if reason in set(outcomes.BY_HAND) else None,
+            CloseReason(reason) if reason in set(outcomes.CHOSEN_CLOSE_REASONS) else None,
             typed.get("booked_for", ""),
             _identifier(attempt) or uuid.uuid4(),
         )
@@ -242,7 +242,7 @@ class PendingAction:
         """As the form sends it once more; an outcome of ours takes the hold again."""
         if self.reason:
             return {"reason": self.reason.value}
-        hold = {} if self.outcome in outcomes.ALWAYS else {"hold": "yes"}
+        hold = {} if self.outcome in outcomes.ALWAYS_ALLOWED else {"hold": "yes"}
         words = {"outcome": self.outcome, "channel": self.channel, "booked_for": self.booked_for}
         return {"attempt": str(self.attempt_id), **hold} | {name: word or "" for name, word in words.items()}
 
@@ -262,7 +262,7 @@ class PendingAction:
 
     def possible(self, view: LeadView) -> bool:
         """Whether pressing it now may go through: what they did always, else while it is open and free."""
-        if self.outcome in outcomes.ALWAYS:
+        if self.outcome in outcomes.ALWAYS_ALLOWED:
             return view.may(Permission.LOG_OUTCOME)
         needed = Permission.CLOSE_LEAD if self.reason else Permission.LOG_OUTCOME
         return view.may(needed) and not view.closed and view.holder is None

@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 
 from intake import __version__, monitoring, outbox
 from intake.accounts.permissions import Permission
-from intake.backup.restore import HELD_BACK
+from intake.backup.restore import RESTORED_MAIL
 from intake.conf.clinic import Notices
 from intake.conf.settings import PREFIX, Settings
 from intake.core import i18n
@@ -60,7 +60,7 @@ def doctor_page() -> ResponseReturnValue:
     return render_template(
         "desk/service_doctor.html",
         found=found,
-        left_out=monitoring.NOT_FOR_A_PAGE,
+        left_out=monitoring.DOCTOR_ONLY,
         states=STATES,
         version=__version__,
         now=current_service().clock(),
@@ -76,7 +76,7 @@ def jobs_page() -> ResponseReturnValue:
         "desk/service_rounds.html",
         rounds=found,
         often=often,
-        delivery=scheduler.NOTICES,
+        delivery=scheduler.DELIVERY.name,
         now=current_service().clock(),
     )
 
@@ -211,7 +211,7 @@ def whose(message: OutboxMessage, notices: Notices) -> str:
 def why(message: OutboxMessage) -> str:
     """What kind of failure it was, in words where the code is one we know."""
     code = message.last_error or ""
-    if code == HELD_BACK:
+    if code == RESTORED_MAIL:
         return gettext("A backup was brought back; this mail may have left before.")
     if code.startswith("Unwritable"):
         return gettext("It could not be written: an address is none, or a template is broken.")

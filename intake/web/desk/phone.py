@@ -32,7 +32,11 @@ OK = 200
 SIGNED_IN_AGAIN = N_("You are signed in again. Go on where you were.")
 OURS = frozenset({"csrf", "language", "switch"})
 """What travels with the answers and is none."""
-SHEET = (*(name for name in public_form.ANCHORS if name != leads_form.WHOLE), leads_form.TOKEN, "language")
+SHEET = (
+    *(name for name in public_form.ANCHORS if name != leads_form.WHOLE_FORM),
+    leads_form.TOKEN,
+    "language",
+)
 """What is still there after somebody had to sign in again in the middle of a call."""
 
 
@@ -50,7 +54,7 @@ class Sheet:
 def phone_page() -> ResponseReturnValue:
     """An empty sheet in the caller's language."""
     with using_sheet_language(_asked_language(request.args.get("language"))):
-        return _page(Sheet(public_form.new_token().once_more(), Answers()))
+        return _page(Sheet(public_form.new_token().for_redisplay(), Answers()))
 
 
 def restore_sheet(kept: SavedForm) -> Response:
@@ -96,7 +100,7 @@ def _asked_language(given: str | None) -> str:
 def _keep(answers: Answers) -> tuple[Request, Submitted]:
     """In one transaction, as given aloud to whoever is signed in. Raises the form's expected failures."""
     instance, now = current_service(), current_service().clock()
-    token = form_token.read(
+    token = form_token.validate(
         answers.word(leads_form.TOKEN),
         language=i18n.current_language.get(),
         statements=instance.statements,
@@ -105,7 +109,7 @@ def _keep(answers: Answers) -> tuple[Request, Submitted]:
         now=now,
     )
     asked = leads_form.read_form(answers.given, token=token, clinic=instance.clinic, now=now)
-    with instance.database.transaction(taking_in=True) as session:
+    with instance.database.transaction(use_reserve=False) as session:
         by = {"method": Method.PHONE_VERBAL, "actor": g.member.actor}
         return asked, submit(session, asked, instance=instance, **by)
 

@@ -19,7 +19,7 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Permission
 from intake.accounts.service import names_of
 from intake.audit import Action, AuditEvent, service
-from intake.audit.service import LOOKS, PageStart
+from intake.audit.service import MAX_VIEWS, PageStart
 from intake.calling.availability import local
 from intake.casework import queue
 from intake.conf.clinic import Channel
@@ -28,9 +28,9 @@ from intake.core.errors import NotFound, Unreadable
 from intake.core.i18n import LANGUAGES, N_
 from intake.core.paths import STATIC
 from intake.leads import suppression
-from intake.leads.history import shows_again
+from intake.leads.history import is_repeated_reveal
 from intake.leads.models import HoldReason, SuppressionReason, references_of
-from intake.leads.suppression import StopStatus
+from intake.leads.suppression import SuppressionStatus
 from intake.privacy import legal_holds, retention, statement_versions
 from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, FigureState, Urgency
@@ -117,13 +117,13 @@ def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
         lead_id=lead_id,
         reference=reference,
         events=events,
-        many=len(events) == LOOKS,
+        many=len(events) == MAX_VIEWS,
         disclosed=_disclosures(events),
         names=names,
         roles={each.member.id: _in_order(each.member.roles) for each in staff},
         fields=FIELDS,
         field_of=_field,
-        again=shows_again,
+        again=is_repeated_reveal,
         acts=audit_labels,
         now=current_service().clock(),
     )
@@ -141,7 +141,7 @@ def _field(event: AuditEvent) -> str:
 
 def _disclosures(events: Sequence[AuditEvent]) -> list[Disclosure]:
     """Who was shown what, by field and then by who saw it first."""
-    shown = [each for each in events if each.actor_id and _field(each) and not shows_again(each)]
+    shown = [each for each in events if each.actor_id and _field(each) and not is_repeated_reveal(each)]
 
     def place(event: AuditEvent) -> tuple[str, str]:
         return _field(event), str(event.actor_id)
@@ -160,7 +160,7 @@ def _disclosure(same: Sequence[AuditEvent]) -> Disclosure:
 def statements_page() -> ResponseReturnValue:
     """Every statement in force with all its earlier wordings, what changed, and who stands on which."""
     with current_service().database.reading() as session:
-        found = statement_versions.histories(
+        found = statement_versions.statement_histories(
             session, statements=current_service().statements, languages=LANGUAGES
         )
     return render_template(
@@ -184,19 +184,23 @@ def stops_page() -> ResponseReturnValue:
         "desk/officer_stops.html",
         found=found,
         names=names,
-        words={name: str(word) for name, word in filters.items() if word},
-        standings=tuple(StopStatus),
+        words={
+            name: str(value)
+            for name, value in (("standing", filters["status"]), ("reason", filters["reason"]))
+            if value
+        },
+        standings=tuple(SuppressionStatus),
         reasons=tuple(SuppressionReason),
         acts=audit_labels,
         now=current_service().clock(),
     )
 
 
-def _asked(words: Mapping[str, str]) -> suppression.StopQuery:
+def _asked(words: Mapping[str, str]) -> suppression.SuppressionFilter:
     """The filters of the address; a word that says nothing is as good as none."""
     standing, reason = words.get("standing", ""), words.get("reason", "")
     return {
-        "standing": StopStatus(standing) if standing in set(StopStatus) else None,
+        "status": SuppressionStatus(standing) if standing in set(SuppressionStatus) else None,
         "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
     }
 
@@ -208,7 +212,7 @@ STANDINGS = {
     FigureState.OPEN: N_("open"),
     FigureState.NOT_KNOWN: N_("not known"),
     FigureState.GOOD: N_("as it should be"),
-    FigureState.TOLD: N_("for information"),
+    FigureState.INFORMATION: N_("for information"),
 }
 URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
 
@@ -269,13 +273,13 @@ def holds_page() -> ResponseReturnValue:
     now, kept = current_service().clock(), current_service().clinic.retention
     with current_service().database.transaction() as session:
         listed = legal_holds.list_holds(session, member=g.member, instance=current_service())
-        ahead = retention.preview(session, until=now + retention.POSTPONED_AHEAD)
+        ahead = retention.preview(session, until=now + retention.POSTPONE_BY)
     return render_template(
         "desk/holds.html",
         holds=listed,
         ahead=ahead,
         days={"open_days": kept.open_days, "closed_days": kept.closed_days},
-        at_most=retention.AT_MOST.days,
+        at_most=retention.MAX_POSTPONEMENT.days,
         now=now,
         said=flash_message(),
     )

@@ -12,7 +12,7 @@ from intake.audit.service import PageStart
 from intake.calling import promise
 from intake.calling.promise import open_until, opens_next
 from intake.casework import queue, search
-from intake.casework.queue import Filters, Page
+from intake.casework.queue import Page, QueueFilters
 from intake.conf.clinic import Holiday
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, current_language
@@ -59,7 +59,7 @@ def _look() -> Page:
     with current_service().database.reading() as session:
         return queue.page(
             session,
-            filters=Filters.read(request.args),
+            filters=QueueFilters.read(request.args),
             after=PageStart.read(request.args.get("after", "")),
             member=g.member,
             instance=current_service(),
@@ -89,7 +89,12 @@ def handover_page() -> ResponseReturnValue:
         page = queue.handover(session, member=g.member, instance=current_service())
     with current_service().database.transaction() as session:
         queue.record_handover(session, page, member=g.member, instance=current_service())
-    words = {"page": page, "kinds": queue.Loose, "hours": queue.AHEAD, "most": queue.MOST}
+    words = {
+        "page": page,
+        "kinds": queue.HandoverKind,
+        "hours": queue.HANDOVER_AHEAD,
+        "most": queue.HANDOVER_LIMIT,
+    }
     return render_template("desk/handover.html", said=flash_message(), **words)
 
 
@@ -125,7 +130,7 @@ def find_lead() -> ResponseReturnValue:
     return _find_page(found, term)
 
 
-def _find_page(found: search.Found | None, term: str, problem: str = "") -> str:
+def _find_page(found: search.SearchResult | None, term: str, problem: str = "") -> str:
     return render_template(
         "desk/find.html", found=found, term=term, problem=problem, now=current_service().clock()
     )

@@ -19,7 +19,7 @@ from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext
 from intake.reports import charts, statistics
 from intake.reports.periods import Ending, PromiseResult
-from intake.reports.statistics import Numbers, Period, is_small, masked_counts
+from intake.reports.statistics import Period, Statistics, is_small, masked_counts
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
@@ -27,7 +27,7 @@ from intake.web.context import current_service
 CHOICES = (7, 30, 90)
 USUAL = 30
 LANGUAGES = {"en": N_("English"), "es": N_("Spanish")}
-NOT_SETTLED = frozenset({Ending.OPEN.sentence, PromiseResult.AHEAD.sentence, PromiseResult.ENDED.sentence})
+NOT_SETTLED = frozenset({Ending.OPEN.sentence, PromiseResult.NOT_DUE.sentence, PromiseResult.ENDED.sentence})
 _LOCALES = {"en": "en_US", "es": "es_US"}
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -72,7 +72,7 @@ def _period(words: Mapping[str, str]) -> Period:
     """The days between `from` and `to`, or the last `days`. Raises Unprocessable when they are none."""
     today = local(current_service().clock(), current_service().clinic.time_zone).date()
     if words.get("from") or words.get("to"):
-        return Period.read(words.get("from", ""), words.get("to", ""), today=today)
+        return Period.parse(words.get("from", ""), words.get("to", ""), today=today)
     days = words.get("days", "")
     return Period.until(today, days=next((each for each in CHOICES if str(each) == days), USUAL))
 
@@ -81,7 +81,7 @@ def _as_words(period: Period) -> dict[str, str]:
     return {"from": period.first.isoformat(), "to": period.last.isoformat()}
 
 
-def _rendered(found: Numbers | None, typed: Mapping[str, str], problem: str = "") -> str:
+def _rendered(found: Statistics | None, typed: Mapping[str, str], problem: str = "") -> str:
     return render_template(
         "desk/numbers.html",
         numbers=found,
@@ -98,10 +98,10 @@ def _rendered(found: Numbers | None, typed: Mapping[str, str], problem: str = ""
     )
 
 
-def _drawn(found: Numbers) -> dict[str, Any]:
+def _drawn(found: Statistics) -> dict[str, Any]:
     return {
         "per_day": charts.columns(found.per_day),
-        "waits": charts.curves(found.waits_by_week) if found.waits else None,
+        "waits": charts.curves(found.wait_times_by_week) if found.wait_times else None,
         "promises": charts.bars(_promises(found), pale=NOT_SETTLED),
         "endings": charts.bars(_endings(found), pale=NOT_SETTLED),
         "by_hour": charts.heat(found.by_hour),
@@ -110,19 +110,19 @@ def _drawn(found: Numbers) -> dict[str, Any]:
     }
 
 
-def _promises(found: Numbers) -> dict[str, int]:
+def _promises(found: Statistics) -> dict[str, int]:
     return {each.sentence: count for each, count in found.promises.items()}
 
 
-def _endings(found: Numbers) -> dict[str, int]:
+def _endings(found: Statistics) -> dict[str, int]:
     return {each.sentence: count for each, count in found.endings.items()}
 
 
-def _languages(found: Numbers) -> dict[str, int]:
+def _languages(found: Statistics) -> dict[str, int]:
     return {LANGUAGES[each]: count for each, count in found.languages.items()}
 
 
-def _channels(found: Numbers) -> dict[str, int]:
+def _channels(found: Statistics) -> dict[str, int]:
     return {each.sentence: count for each, count in found.channels.items()}
 
 
@@ -161,7 +161,7 @@ def minutes(count: int) -> str:
 # --- the file ----------------------------------------------------------------------------------------
 
 
-def rows(found: Numbers) -> list[tuple[str, str, str]]:
+def rows(found: Statistics) -> list[tuple[str, str, str]]:
     """Figure, name and masked count, without a row of totals; no two figures share a sum of some cells."""
     return [
         (gettext(N_("Figure")), gettext(N_("Name")), gettext(N_("Count"))),
@@ -184,12 +184,15 @@ def _masked(figure: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str, 
         yield gettext(figure), gettext(name), gettext(shown)
 
 
-def _waits(found: Numbers) -> Iterator[tuple[str, str, str]]:
+def _waits(found: Statistics) -> Iterator[tuple[str, str, str]]:
     """Nothing is computed from a count that may not be shown (SX-02)."""
-    if not found.waits or is_small(found.waits.count):
+    if not found.wait_times or is_small(found.wait_times.count):
         return
     figure = gettext(N_("Minutes to first contact while we were open"))
-    for name, wait in ((N_("Median"), found.waits.median), (N_("9 of 10 within"), found.waits.ninth)):
+    for name, wait in (
+        (N_("Median"), found.wait_times.median),
+        (N_("9 of 10 within"), found.wait_times.ninth_decile),
+    ):
         yield figure, gettext(name), str(-(-wait // timedelta(minutes=1)))
 
 

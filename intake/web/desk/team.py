@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission
 from intake.casework import assignment
-from intake.casework.assignment import Selection, ShareResult
+from intake.casework.assignment import AssignmentResult, Selection
 from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
 from intake.web.context import current_service
@@ -44,8 +44,8 @@ def share_out() -> ResponseReturnValue:
     picks = [Selection(lead_id, version=version_in(mark)) for lead_id, mark in _picked()]
     people = {_identifier(each) for each in request.form.getlist("to")}
 
-    def act(session: Any) -> ShareResult:
-        return assignment.share_out(session, picks, to=people, member=g.member, instance=current_service())
+    def act(session: Any) -> AssignmentResult:
+        return assignment.distribute(session, picks, to=people, member=g.member, instance=current_service())
 
     return _answer(act, "shared")
 
@@ -55,19 +55,19 @@ def revoke_claim() -> ResponseReturnValue:
     """End the holds that were picked; whoever held them is told at their next act."""
     picks = [Selection(lead_id, holder=_identifier(mark)) for lead_id, mark in _picked()]
 
-    def act(session: Any) -> ShareResult:
+    def act(session: Any) -> AssignmentResult:
         return assignment.revoke(session, picks, member=g.member, instance=current_service())
 
     return _answer(act, "taken_back")
 
 
-def _answer(act: Callable[[Any], ShareResult], word: str) -> ResponseReturnValue:
+def _answer(act: Callable[[Any], AssignmentResult], word: str) -> ResponseReturnValue:
     try:
         with current_service().database.transaction() as session:
             shared = act(session)
     except Unprocessable as refused:
         return _page({f"{word}_{name}": each for name, each in refused.problems.items()}, refused.status)
-    left = "" if not shared.left else "_some" if shared.done else "_none"
+    left = "" if not shared.skipped else "_some" if shared.done else "_none"
     return guards.redirect_to(url_for("desk.team_page", said=f"{word}{left}"))
 
 

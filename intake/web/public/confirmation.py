@@ -18,7 +18,7 @@ from intake.core import i18n
 from intake.core.i18n import N_
 from intake.leads.form import Request
 from intake.leads.submission import Submitted
-from intake.leads.submission import answers as answers_to_statements
+from intake.leads.submission import consent_answers as answers_to_statements
 from intake.web.context import current_service
 from intake.web.public import form
 from intake.web.templating import on_day

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flask import Response, current_app, render_template
 
-from intake.calling.availability import DAY, Interval, intersection, on_the_clock
+from intake.calling.availability import DAY, Interval, intersection, spans_in_zone
 from intake.calling.hours import Window, spans_on
 from intake.calling.promise import NoTimeWithin14Days, promise_for, promise_in_words
 from intake.calling.regions import REGIONS, name_of, options_of, zones_of
@@ -21,8 +21,8 @@ from intake.core.errors import IntakeError, Unavailable, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import form_token, reminders
-from intake.leads.form import place_of
-from intake.leads.form_token import Forged, FormToken, Stale, StatementsChanged
+from intake.leads.form import article_position
+from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.leads.submission import AlreadySent, Erased, RequestEnded
 from intake.web.context import current_service
 from intake.web.form_parsing import NotWhole
@@ -140,14 +140,14 @@ def _closed(zone: str, hours: Week, monday: date) -> frozenset[str]:
     """Holidays do not count: a week that is short once is not a week without Mondays."""
     start = datetime.combine(monday, time(), tzinfo=UTC)
     week = Interval(start, start + timedelta(days=8))
-    opening = on_the_clock(zone, week, lambda day: hours.days[day.weekday()])
+    opening = spans_in_zone(zone, week, lambda day: hours.days[day.weekday()])
     everywhere = {zone for code in REGIONS for zone in zones_of(code)}
     return frozenset(
         window.value
         for window in Window
         if window is not Window.ANY
         and not any(
-            intersection(opening, on_the_clock(there, week, partial(spans_on, (window,))))
+            intersection(opening, spans_in_zone(there, week, partial(spans_on, (window,))))
             for there in everywhere
         )
     )
@@ -289,7 +289,7 @@ def voicemail_answers(instance: Instance, spoken: str) -> dict[str, str]:
 
 def article_title(token: FormToken, instance: Instance) -> str | None:
     """The title of the article this page was opened from, where it was told by the link."""
-    place = place_of(token.article, instance.clinic)
+    place = article_position(token.article, instance.clinic)
     return None if place is None else instance.clinic.articles[place].title
 
 
@@ -320,7 +320,7 @@ def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) ->
 def new_token(article: str | None = None) -> FormToken:
     """The token of a page nobody has seen. An article we do not know is no article."""
     instance, spoken = current_service(), i18n.current_language.get()
-    known = article if place_of(article, instance.clinic) is not None else None
+    known = article if article_position(article, instance.clinic) is not None else None
     return form_token.new_token(
         language=spoken, statements=instance.statements, now=instance.clock(), article=known
     )
@@ -355,19 +355,19 @@ def next_token(answers: Answers, failure: IntakeError) -> FormToken:
     """The same one where nothing was kept under it, else a fresh one that knows what came before."""
     before = _sent_with(answers)
     if isinstance(failure, AlreadySent):
-        return new_token(before.article).once_more(follows=failure.follows)
-    if isinstance(failure, Stale | Erased | RequestEnded):
-        return new_token(before.article).once_more()
-    return before if isinstance(failure, Forged) else _in_this_language(before).once_more()
+        return new_token(before.article).for_redisplay(follows=failure.follows)
+    if isinstance(failure, ExpiredToken | Erased | RequestEnded):
+        return new_token(before.article).for_redisplay()
+    return before if isinstance(failure, InvalidToken) else _in_this_language(before).for_redisplay()
 
 
 def _sent_with(answers: Answers) -> FormToken:
     """The token that came with the answers, of whatever age and words; a new one if it is not ours."""
     try:
-        return form_token.peek(answers.word("token"), keyring=current_service().keyring)
-    except Forged:
+        return form_token.unsign(answers.word("token"), keyring=current_service().keyring)
+    except InvalidToken:
         return new_token()
 
 
 def _in_this_language(token: FormToken) -> FormToken:
-    return token.showing(i18n.current_language.get(), current_service().statements)
+    return token.with_statements(i18n.current_language.get(), current_service().statements)

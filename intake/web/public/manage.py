@@ -21,7 +21,7 @@ from intake.core.i18n import N_
 from intake.privacy import contact_correction, data_export, self_service
 from intake.privacy.contact_correction import Correction
 from intake.privacy.data_export import ReceiptFormat
-from intake.privacy.self_service import NothingFound, OpenedRequest
+from intake.privacy.self_service import OpenedRequest, RequestNotFound
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
 from intake.web.context import current_service
 from intake.web.form_parsing import TOO_MUCH, sent
@@ -107,7 +107,7 @@ def drop() -> ResponseReturnValue:
     done = DROPPED[channel]
     return _acted(
         answers,
-        lambda session, code: self_service.drop(
+        lambda session, code: self_service.withdraw_channel(
             session, code=code, channel=channel, instance=current_service()
         ),
         lambda own: STOPPED if own.stopped else done,
@@ -135,11 +135,11 @@ def contact() -> ResponseReturnValue:
     kind = "email" if answers.word("kind") == "email" else "phone"
     correction = Correction(
         kind=kind,
-        words=answers.word(kind),
+        value=answers.word(kind),
         channels=answers.given.get("channels", ()),
         voicemail=answers.has("voicemail", "name_and_number"),
         language=i18n.current_language.get(),
-        shown=answers.word("shown"),
+        statements=answers.word("shown"),
     )
     return _acted(
         answers,
@@ -174,7 +174,9 @@ def receipt() -> ResponseReturnValue:
 
 def _saved(code: str, form: ReceiptFormat) -> ResponseReturnValue:
     with current_service().database.transaction() as session:
-        return _file(data_export.save_receipt(session, code=code, form=form, instance=current_service()))
+        return _file(
+            data_export.save_receipt(session, code=code, file_format=form, instance=current_service())
+        )
 
 
 @manage.post("/manage/copy")
@@ -190,11 +192,15 @@ def _copied(code: str, answers: Answers) -> ResponseReturnValue:
     try:
         with current_service().database.transaction() as session:
             return _file(
-                data_export.save_copy(
-                    session, code=code, form=form, address=answers.word("address"), instance=current_service()
+                data_export.save_data_export(
+                    session,
+                    code=code,
+                    file_format=form,
+                    address=answers.word("address"),
+                    instance=current_service(),
                 )
             )
-    except NothingFound:
+    except RequestNotFound:
         raise
     except (Unprocessable, Refused) as failure:
         current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
@@ -258,7 +264,7 @@ def _acted(
             with current_service().database.transaction() as session:
                 shown, before = answers.word("seen"), manage_forms.mark_fields(_opened_page(session, code))
                 own = act(session, code)
-        except NothingFound:
+        except RequestNotFound:
             raise
         except (Unprocessable, Refused) as failure:
             return manage_forms.manage_page_again(
@@ -278,7 +284,9 @@ def _as_it_is(code: str) -> OpenedRequest:
 
 def _opened_page(session: Any, code: str) -> OpenedRequest:
     return self_service.open_request(
-        session, self_service.find(session, code, instance=current_service()), instance=current_service()
+        session,
+        self_service.find_by_code(session, code, instance=current_service()),
+        instance=current_service(),
     )
 
 
@@ -289,11 +297,11 @@ def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -
     they are counted by network, so that a right one works from any other.
     """
     place = network(request.remote_addr)
-    _refuse(current_service().throttle.used_up(MANAGE_CODE, place))
+    _refuse(current_service().throttle.check(MANAGE_CODE, place))
     codes = answers.given.get("code", ())
     try:
         return answer(codes[0] if len(codes) == 1 else "")
-    except NothingFound as failure:
+    except RequestNotFound as failure:
         current_service().throttle.hit(MANAGE_CODE, place)
         return render_template("public/manage.html", problems=failure.problems), failure.status
 

@@ -78,14 +78,14 @@ def manage_page(
         grid=form.grid(instance.clinic, instance.clock()),
         statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
         voicemail=form.voicemail_answers(instance, spoken),
-        mark=contact_correction.correction_form(instance, spoken),
+        mark=contact_correction.correction_statements(instance, spoken),
     )
     return Response(rendered, status)
 
 
 def mark_fields(own: OpenedRequest) -> str:
     """All that the person can change, in a form that says nothing: by it a page knows that it is old."""
-    lead, channels = own.lead, [each.value for each in own.standing.channels]
+    lead, channels = own.lead, [each.value for each in own.contact_status.channels]
     shown = (lead.windows, lead.phone_index, lead.email_index, channels, own.stopped)
     return current_service().keyring.blind_index("manage page", repr(shown)).hex()
 
@@ -118,7 +118,7 @@ def _standing(own: OpenedRequest) -> str:
     said = promise_in_words(lead.promise_at, now=now, zone=own.zone, language=spoken)
     if lead.promise_at <= now:
         return i18n.translate(BROKEN, promise=said)
-    channels = own.standing.channels
+    channels = own.contact_status.channels
     return i18n.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=said)
 
 

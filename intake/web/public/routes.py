@@ -55,7 +55,7 @@ def send() -> ResponseReturnValue:
 def kept_page(answers: Answers) -> ResponseReturnValue:
     """Keep what was asked in one transaction, and say so. Raises the expected failures."""
     instance, now = current_service(), current_service().clock()
-    token = form_token.read(
+    token = form_token.validate(
         answers.word(leads_form.TOKEN),
         language=i18n.current_language.get(),
         statements=instance.statements,
@@ -64,9 +64,9 @@ def kept_page(answers: Answers) -> ResponseReturnValue:
         now=now,
     )
     asked = leads_form.read_form(
-        answers.given, token=token, clinic=instance.clinic, now=now, crowded=is_crowded()
+        answers.given, token=token, clinic=instance.clinic, now=now, over_limit=is_crowded()
     )
-    with instance.database.transaction(taking_in=True) as session:
+    with instance.database.transaction(use_reserve=False) as session:
         found = confirmation.Confirmation.from_submitted(submission.submit(session, asked, instance=instance))
     return confirmation.page(asked, found)
 

@@ -1,4 +1,4 @@
-"""The words of a mail are constant, and nothing can end a header (N1)."""
+"""Mails have a constant text, and nothing can end a header (promise N1)."""
 
 import dataclasses
 import uuid
@@ -44,21 +44,21 @@ def row(**changes) -> OutboxMessage:
     return OutboxMessage(**{**values, **changes})
 
 
-def parsed(letter):
-    return message_from_bytes(letter.raw, policy=default)
+def parsed(message):
+    return message_from_bytes(message.raw, policy=default)
 
 
-def words_of(letter) -> str:
-    return "\n".join(parsed(letter).get_content().splitlines())
+def words_of(message) -> str:
+    return "\n".join(parsed(message).get_content().splitlines())
 
 
 def test_it_says_that_a_request_waits_and_where_the_desk_is(clinic, settings) -> None:
-    letter = render(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
-    assert parsed(letter)["Subject"] == "New request waiting"
-    assert words_of(letter).startswith(
+    message = render(row(), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
+    assert parsed(message)["Subject"] == "New request waiting"
+    assert words_of(message).startswith(
         "A new request is waiting. Sign in to see it:\nhttps://ask.example.org/desk\n\n"
     )
-    assert parsed(letter).get_content_type() == "text/plain"
+    assert parsed(message).get_content_type() == "text/plain"
 
 
 def test_it_shows_both_articles_alike(clinic, settings) -> None:
@@ -111,9 +111,9 @@ def test_a_title_beyond_ascii_arrives_as_it_was(clinic, settings) -> None:
     changed = dataclasses.replace(
         clinic, articles=(dataclasses.replace(clinic.articles[0], title=title), clinic.articles[1])
     )
-    letter = render(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
-    assert title in parsed(letter).get_content()
-    assert letter.raw.isascii()
+    message = render(row(), clinic=changed, settings=settings, at=WEDNESDAY_TEN)
+    assert title in parsed(message).get_content()
+    assert message.raw.isascii()
 
 
 def test_the_test_mail_says_that_nobody_waits(clinic, settings) -> None:
@@ -166,7 +166,7 @@ def test_it_refuses_control_characters_in_the_words(mark, clinic, settings) -> N
 
 
 def test_a_failure_names_its_kind_and_not_the_address(clinic, settings) -> None:
-    with pytest.raises(RenderError) as told:
+    with pytest.raises(RenderError) as raised:
         render(row(recipient="jane canary"), clinic=clinic, settings=settings, at=WEDNESDAY_TEN)
-    assert str(told.value) == "ValueError"
-    assert told.value.__suppress_context__
+    assert str(raised.value) == "ValueError"
+    assert raised.value.__suppress_context__

@@ -1,4 +1,4 @@
-"""Times as people say them."""
+"""Times as phrases."""
 
 from dataclasses import replace
 from datetime import time
@@ -34,7 +34,7 @@ def test_a_day_is_named_in_full():
 
 
 @pytest.mark.parametrize(
-    ("moment", "said"),
+    ("moment", "expected"),
     [
         ("2026-11-18 14:00", "today at 2 pm"),
         ("2026-11-19 09:00", "tomorrow at 9 am"),
@@ -43,8 +43,10 @@ def test_a_day_is_named_in_full():
         ("2026-11-25 09:00", "Wednesday, November 25, at 9 am"),
     ],
 )
-def test_when_is_said_from_where_one_stands(moment, said):
-    assert promise.when_phrase(at(moment), now=at("2026-11-18 10:00"), zone=EASTERN, language="en") == said
+def test_a_moment_is_formatted_relative_to_now(moment, expected):
+    assert (
+        promise.when_phrase(at(moment), now=at("2026-11-18 10:00"), zone=EASTERN, language="en") == expected
+    )
 
 
 def test_opening_hours_gather_the_days_that_are_alike():

@@ -1,0 +1,130 @@
+"""Column types, the declarative base and the constraints that every table shares."""
+
+import uuid
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Dialect, LargeBinary, MetaData, Text, TypeDecorator
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeEngine
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of every table. STRICT on SQLite, so that a column holds its declared type only."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    __table_args__: Any = {"sqlite_strict": True}  # noqa: RUF012  SQLAlchemy reads it per class
+
+
+class Identifier(TypeDecorator[uuid.UUID]):
+    """A UUID, generated in Python so that a sealed value can be bound to its row before the insert."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.UUID(as_uuid=True))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
+        return value if value is None or isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite stores ISO text of fixed length, so that it sorts and compares.
+
+    Raises ValueError for a naive datetime.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value.astimezone(UTC) if value else None
+        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A StrEnum stored as text; `enum_check` adds the CHECK constraint that the database enforces."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, choices: type[StrEnum]) -> None:
+        self.choices = choices
+        super().__init__()
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(self.choices(value).value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.choices(value)
+
+
+class WrappedSecret(TypeDecorator[bytes]):
+    """A secret wrapped by the keyring; key rotation finds the columns to re-wrap by this type.
+
+    The secret is bound to (table, column, primary key), so such a table has one Identifier as primary key.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+
+def enum_check(column: str, choices: type[StrEnum]) -> CheckConstraint:
+    """A CHECK constraint: a text column holds a value of the enum, or NULL where it is nullable."""
+    values = ", ".join(f"'{value}'" for value in choices)
+    return CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")
+
+
+def append_only(table: str, key: str, *, dialect: str) -> list[str]:
+    """DDL for triggers that refuse every UPDATE and DELETE on `table`; executed by migrations.
+
+    Three gaps are closed: SQLite's INSERT OR REPLACE fires no UPDATE or DELETE trigger (hence the
+    INSERT trigger on an existing `key`), PostgreSQL's TRUNCATE fires no row trigger (hence the
+    statement trigger), and Alembic's batch mode drops triggers (hence a test after the migrations).
+    """
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    sqlite = [
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {refuse}",
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608  names of our own code
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) {refuse}",
+    ]
+    postgres = [
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+    ]
+    return sqlite if dialect == "sqlite" else postgres
