@@ -2,35 +2,64 @@
 
 import os
 import shutil
+import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from hypothesis import settings as properties
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import Engine
+from werkzeug.routing import Rule
 
+from intake.accounts import credentials
 from intake.app import create_app
 from intake.conf import secrets, toml_schema
 from intake.conf.settings import Mode, Settings
+from intake.conf.toml_schema import Section
 from intake.core import i18n
 from intake.core.paths import CONFIG
-from intake.db import writer_lock
+from intake.db import engine, writer_lock
 from intake.db.engine import Database
 from intake.db.migrate import upgrade
 from intake.instance import Instance
 from intake.security import rate_limits
 
+RAM_DISK = Path("/dev/shm")
+ROOM = 2 << 30
+"""Bytes that the scratch folders of a run may take at most, by far."""
+
+
+def scratch_in_memory() -> None:
+    """Scratch folders in memory where the machine has a disk of it, unless TMPDIR says where they belong.
+
+    Every test writes a database of its own, and its commits would wait for the real disk each time.
+    """
+    if "TMPDIR" in os.environ or not os.access(RAM_DISK, os.R_OK | os.W_OK | os.X_OK):
+        return
+    found = os.statvfs(RAM_DISK)
+    if found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(RAM_DISK)
+
+
+scratch_in_memory()
 pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
 
 WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 """A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
 SECRETS = {name: secrets.new_secret(name) for name in secrets.SECRETS}
-writer_lock.TIMEOUT = rate_limits._LOCK_TIMEOUT = 120.0
+writer_lock.PATIENCE = rate_limits._WAIT = 120.0
 """Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
 and a hundred threads at once may need longer on it than anybody at a door would wait."""
+SHIPPED_HASHING = credentials.HASHER, credentials.STAND_IN
+"""Argon2id as it is outside of the tests. In them it does the least work it can: what is tested is what we
+do with it."""
+credentials.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+credentials.STAND_IN = credentials.HASHER.hash("nobody's password")
 properties.load_profile("ci")
 """Hypothesis as on a build machine, on every machine: no example has a deadline, and the examples are the
 same at every run. `--hypothesis-profile=default` goes looking for others."""
@@ -82,10 +111,46 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Each test builds an instance of its own; what is the same in all of them took a third of the time."""
+    """Each test builds an application of its own; what is compiled for all of them alike is kept.
+
+    That is the code of the templates, the code by which each of a hundred routes builds its address, and the
+    SQL of every statement, which belongs to an engine's dialect.
+    """
     kept = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     Flask.jinja_options = {"bytecode_cache": kept}
-    toml_schema._schema_of = cache(toml_schema._schema_of)
+    compile_builder, builders = Rule._compile_builder, {}
+
+    def kept_builder(rule: Rule, append_unknown: bool) -> Callable[..., tuple[str, str]]:
+        defaults = repr(sorted((rule.defaults or {}).items()))
+        key = (rule.rule, tuple(rule._trace), defaults, append_unknown)
+        if key not in builders:
+            builders[key] = compile_builder(rule, append_unknown)
+        return builders[key]
+
+    Rule._compile_builder = kept_builder
+    create_engine, speaking = engine.create_engine, {}
+
+    def kept_engine(url: str, **options: object) -> Engine:
+        """An engine like any, that shares what was compiled by the first one to have reached its database."""
+        made = create_engine(url, query_cache_size=5000, **options)
+        first = speaking.get(made.name)
+        if first and getattr(first.dialect, "server_version_info", None):
+            made.dialect, made._compiled_cache = first.dialect, first._compiled_cache
+        else:
+            speaking[made.name] = made
+        return made
+
+    engine.create_engine = kept_engine
+    load, files = toml_schema.load, {}
+
+    def kept_file(path: Path, section: type[Section]) -> Section:
+        """What the same words were read as before; what cannot be read is read anew."""
+        key = (section, path.read_bytes() if path.is_file() else b"")
+        if key not in files:
+            files[key] = load(path, section)
+        return files[key]
+
+    toml_schema.load = kept_file
 
 
 @pytest.fixture(scope="session")
@@ -119,9 +184,9 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres, _postgres_template: str, worker_id: str, request) -> Iterator[str]:
+def postgres_url(postgres, _postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database; dropped afterwards."""
-    name = f"test_{worker_id}_{abs(hash(request.node.nodeid)) % 10**12}"
+    name = f"test_{uuid.uuid4().hex}"
     postgres.create_from(_postgres_template, name)
     yield postgres.url_for(name)
     postgres.drop(name)

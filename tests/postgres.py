@@ -49,8 +49,7 @@ class Server:
         self._run(f'CREATE DATABASE "{database}"')
 
     def create_from(self, template: str, database: str) -> None:
-        """Make a copy of `template`, which nobody may be connected to."""
-        self.drop(database)
+        """Make a copy of `template`, which nobody may be connected to, under a new name."""
         self._run(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY file_copy')
 
     def drop(self, database: str) -> None:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, fields
 from datetime import date, datetime, time
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -55,7 +56,7 @@ class Section:
 def load(path: Path, section: type[S]) -> S:
     """Load `path` as `section`. Raises SettingsError with every problem of the file."""
     try:
-        loaded: S = _schema_of(section)().load(_toml(path))
+        loaded: S = _schema_of(cast("Any", section))().load(_toml(path))
     except ValidationError as wrong:
         raise SettingsError([f"{path.name}: {line}" for line in _lines(wrong.messages)]) from None
     return loaded
@@ -108,6 +109,7 @@ class _SectionSchema(Schema):
         return section
 
 
+@cache
 def _schema_of(section: type[Section]) -> type[Schema]:
     """A schema with one field per field of the dataclass; those without a default are required."""
     hints = get_type_hints(section, include_extras=True)

@@ -65,16 +65,10 @@ def sign_in_as(instance: Instance, person: Person, **changes: str) -> sign_in.Si
 
 @pytest.fixture
 def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
-    """Argon2id with minimal parameters, for tests that do not depend on its cost.
-
-    Second factors are the same at every run, so that no code is by chance `000000` or like its neighbour.
-    """
+    """Second factors are the same at every run: no code is by chance `000000` or like its neighbour."""
     numbers = itertools.count()
     monkeypatch.setattr(credentials, "new_totp_secret", lambda: _secret_of_number(next(numbers)))
-    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(credentials, "HASHER", quick)
-    monkeypatch.setattr(credentials, "DUMMY_HASH", quick.hash("nobody's password"))
-    return quick
+    return credentials.HASHER
 
 
 def _secret_of_number(number: int) -> bytes:

@@ -11,10 +11,8 @@ from intake.accounts import credentials
 from intake.accounts.models import RecoveryCode, StaffMember
 from intake.instance import Instance
 from intake.security.crypto import UnsealError
-from tests.conftest import MovableClock
+from tests.conftest import SHIPPED_HASHING, MovableClock
 from tests.staff.people import Person, hire
-
-SHIPPED = credentials.HASHER, credentials.DUMMY_HASH
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def won(times: int, act: Callable[[], bool]) -> int:
 
 
 def test_the_shipped_hash_is_at_least_what_asvs_asks_for() -> None:
-    hasher, _ = SHIPPED
+    hasher, _ = SHIPPED_HASHING
     parameters = extract_parameters(hasher.hash("violin kettle meadow tin"))
     assert parameters.type.name == "ID"
     assert parameters.memory_cost >= 46 * 1024
@@ -49,14 +47,14 @@ def test_the_shipped_hash_is_at_least_what_asvs_asks_for() -> None:
 
 
 def test_the_stand_in_takes_the_same_work_as_an_account() -> None:
-    hasher, stand_in = SHIPPED
+    hasher, stand_in = SHIPPED_HASHING
     assert not hasher.check_needs_rehash(stand_in)
 
 
 def test_nothing_matches_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "HASHER", SHIPPED[0])
+    monkeypatch.setattr(credentials, "HASHER", SHIPPED_HASHING[0])
     for typed in ("", "password", "nobody's password", "stand-in"):
-        assert not credentials.password_matches(SHIPPED[1], typed)
+        assert not credentials.password_matches(SHIPPED_HASHING[1], typed)
 
 
 def test_the_last_of_a_hundred_letters_counts() -> None:

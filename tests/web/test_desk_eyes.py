@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask import template_rendered
 from playwright.sync_api import Browser, Page
 
@@ -103,8 +102,7 @@ def eyes(
     clock = MovableClock()
     settings = settings_for(folder, f"sqlite:///{folder}/intake.sqlite3")
     instance = Instance.from_settings(settings, clock=clock)
-    quick, app = pytest.MonkeyPatch(), create_app(instance)
-    quick.setattr(credentials, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    app = create_app(instance)
     ana, maria = hire(instance, "Ana Ruiz", *Role), account(instance)
     leads = busy(instance, clock, ana)
     context = browser.new_context(reduced_motion="reduce")
@@ -118,7 +116,6 @@ def eyes(
         with template_rendered.connected_to(seen, app):
             yield eyes
     context.close()
-    quick.undo()
     instance.database.close()
 
 
