@@ -167,7 +167,7 @@ FAULTS = (
     ),
     Fault(
         "scripts of any origin may run",
-        "intake/web/errors.py",
+        "intake/web/headers.py",
         "script-src 'self'",
         "script-src *",
         "tests/web/test_public_headers.py",
@@ -265,16 +265,17 @@ FAULTS = (
     ),
     Fault(
         "the token of another session is taken",
-        "intake/web/auth/guards.py",
-        "    if not any([crypto.same(typed",
-        "    if len(typed) < 60 and not any([crypto.same(typed",
+        "intake/web/auth/csrf.py",
+        "    if not any([crypto.same(submitted",
+        "    if len(submitted) < 60 and not any([crypto.same(submitted",
         "tests/web/test_edge.py -k token_of_this_session",
     ),
     Fault(
         "a page for a failure goes out without its headers",
-        "intake/web/errors.py",
-        "    response.headers.update(headers_for(here().settings))",
-        "    if response.status_code < 500:\n        response.headers.update(headers_for(here().settings))",
+        "intake/web/headers.py",
+        "    response.headers.update(headers_for(current_service().settings))",
+        "    if response.status_code < 500:\n"
+        "        response.headers.update(headers_for(current_service().settings))",
         "tests/web/test_edge.py -k helps",
     ),
     Fault(

@@ -33,8 +33,8 @@ def create_app(instance: Instance) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # its redirect would echo the requested port and scheme
     _set_limits(app, instance.settings)
-    templating.prepare(app)
-    errors.prepare(app)
+    templating.init_app(app)
+    errors.init_app(app)
     for prefix, suffix in (("", ""), (SPANISH, "_es")):
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
         app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")

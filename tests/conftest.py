@@ -52,14 +52,14 @@ pytest_plugins = ["tests.offline", "tests.postgres", "tests.browser"]
 WEDNESDAY_TEN = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 """A Wednesday, 10 am Eastern: the clinic is open, and no holiday is near."""
 SECRETS = {name: secrets.new_secret(name) for name in secrets.SECRETS}
-writer_lock.PATIENCE = rate_limits._WAIT = 120.0
+writer_lock.TIMEOUT = rate_limits._LOCK_TIMEOUT = 120.0
 """Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
 and a hundred threads at once may need longer on it than anybody at a door would wait."""
-SHIPPED_HASHING = credentials.HASHER, credentials.STAND_IN
+SHIPPED_HASHING = credentials.HASHER, credentials.DUMMY_HASH
 """Argon2id as it is outside of the tests. In them it does the least work it can: what is tested is what we
 do with it."""
 credentials.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-credentials.STAND_IN = credentials.HASHER.hash("nobody's password")
+credentials.DUMMY_HASH = credentials.HASHER.hash("nobody's password")
 properties.load_profile("ci")
 """Hypothesis as on a build machine, on every machine: no example has a deadline, and the examples are the
 same at every run. `--hypothesis-profile=default` goes looking for others."""

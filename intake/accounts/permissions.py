@@ -44,8 +44,8 @@ class Permission(StrEnum):
 _SENTENCES = {
     Permission.LIST_LEADS: N_("See the list of requests"),
     Permission.VIEW_LEAD: N_("Open a request, with name, number and address hidden"),
-    Permission.CLAIM_LEAD: N_("Hold a request, so that nobody else calls"),
-    Permission.SHARE_LEADS: N_("Share out requests among colleagues, and take back what they hold"),
+    Permission.CLAIM_LEAD: N_("Claim a request, so that nobody else calls"),
+    Permission.SHARE_LEADS: N_("Share out requests among colleagues, and take back what they have claimed"),
     Permission.REVEAL: N_("See the number or address of a request"),
     Permission.LOG_OUTCOME: N_("Note how a call or message went"),
     Permission.CLOSE_LEAD: N_("Close a request"),
@@ -61,7 +61,7 @@ _SENTENCES = {
     Permission.SEE_NUMBERS: N_("See counts and charts"),
     Permission.SEE_HEALTH: N_("See whether the service is well"),
     Permission.MANAGE_ACCOUNTS: N_("Add, disable and reset staff accounts"),
-    Permission.RUN_SERVICE: N_("Look after the service: its checks, mail, rounds and settings"),
+    Permission.RUN_SERVICE: N_("Look after the service: its checks, mail, jobs and settings"),
     Permission.SEE_EVIDENCE: N_("Read and save the evidence report"),
     Permission.OWN_ACCOUNT: N_("Look after one’s own password, second factor and sessions"),
 }

@@ -55,7 +55,7 @@ def load_rows(session: Session, leads: Collection[Lead], *, instance: Instance) 
 def _row(
     lead: Lead,
     masked: MaskedContact,
-    standing: ContactStatus,
+    contact_status: ContactStatus,
     names: Mapping[uuid.UUID, str],
     instance: Instance,
 ) -> QueueRow:

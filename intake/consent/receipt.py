@@ -129,7 +129,8 @@ def verify(content: bytes, secrets: Sequence[bytes]) -> bool:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     given = signature.encode("utf-8", "replace")
-    return any([crypto.constant_time_equal(_signature(each, signed_bytes).encode(), given) for each in secrets])  # noqa: C419  all are compared, in constant time
+    equal = [crypto.constant_time_equal(_signature(each, signed_bytes).encode(), given) for each in secrets]
+    return any(equal)  # a list, so that all are compared
 
 
 def _parse_text(text: str) -> tuple[bytes, str]:

@@ -87,7 +87,7 @@ def mark_changed(lead: Lead) -> None:
 class ClaimedByAnother(Refused):
     """A colleague has claimed the lead (409): `by` is their name, `until` when the claim expires."""
 
-    sentence = N_("A colleague holds this request. You can read it, not act on it.")
+    sentence = N_("A colleague has claimed this request. You can read it, not act on it.")
 
     def __init__(self, by: str, until: datetime) -> None:
         self.by, self.until = by, until
@@ -97,7 +97,7 @@ class ClaimedByAnother(Refused):
 class NotClaimed(Refused):
     """The act needs a claim that this staff member does not have (409)."""
 
-    sentence = N_("Hold this request first; then say how it went.")
+    sentence = N_("Claim this request first; then say how it went.")
 
 
 def claim(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:

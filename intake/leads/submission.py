@@ -62,7 +62,7 @@ class AlreadySent(Refused):
 class Erased(Refused):
     """The form was sent before, and its lead has been erased since (409)."""
 
-    sentence = N_("We no longer hold this request. If you want us to call, please send it once more.")
+    sentence = N_("We no longer have this request. If you want us to call, please send it once more.")
 
 
 class RequestEnded(Refused):

@@ -167,7 +167,7 @@ def jobs(session: Session, instance: Instance) -> Check:
     if failing:
         sentence = translate("Did not succeed the last time: %(names)s.", names=", ".join(failing))
         return Check("rounds", State.AMBER, sentence, gettext("Look at the relay’s log."))
-    return Check("rounds", State.GREEN, gettext("Every round was made in time."))
+    return Check("rounds", State.GREEN, gettext("Every job ran in time."))
 
 
 def notices(session: Session, instance: Instance) -> Check:

@@ -336,7 +336,7 @@ def _json_section(section: ExportSection) -> object:
 
 def _write_text(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
     language, zone = lead.language, self_service.zone_of(lead)
-    head = [translate(N_("Everything that %(clinic)s holds about your request"), language,
+    head = [translate(N_("Everything that %(clinic)s keeps about your request"), language,
                       clinic=instance.clinic.name)]  # fmt: skip
     head += [] if full else [translate(HIDDEN, language)]
     paragraphs = [each for section in sections for each in _text_section(section, language, zone)]

@@ -68,7 +68,7 @@ def _last_purge(lease: JobLease | None, now: datetime) -> Figure:
         means=gettext(
             "Every hour the service erases the requests whose time is over, and destroys their keys."
         ),
-        source=gettext("What the relay noted when the round ended."),
+        source=gettext("What the relay noted when the job ended."),
         state=state,
         detail="" if ended else gettext("No purge is on record."),
     )
@@ -108,7 +108,7 @@ def _ledger(lease: JobLease | None) -> Figure:
         value=ended,
         at=ended,
         means=gettext("The copy says what a restored backup has to forget again."),
-        source=gettext("What the relay noted when the round ended."),
+        source=gettext("What the relay noted when the job ended."),
         state=FigureState.INFORMATION if ended else FigureState.NOT_KNOWN,
         detail="" if ended else gettext("No copy is on record."),
     )
@@ -229,7 +229,7 @@ def _last_rotation(session: Session, instance: Instance) -> Figure:
         name="keys.last_change",
         label=gettext("Last change of the sealing key"),
         value=event.at if event else None,
-        at=event.at if event else audit.began(session),
+        at=event.at if event else audit.oldest_event_at(session),
         means=gettext(
             "Everything was wrapped anew under a newer key. How often is for the clinic to decide."
         ),

@@ -6,18 +6,18 @@
   const live = document.querySelector(".live");
   if (!live) return;
   const { from, every, one, many, gone, late, ended } = live.dataset;
-  const [status, show, door] = live.querySelectorAll(".news > *");
+  const [status, show, signIn] = live.querySelectorAll(".news > *");
   const part = (page, name) => page.querySelector(`[data-part="${name}"]`);
   const list = part(document, "list");
   const rows = (within) => new Map([...within.querySelectorAll("[data-lead]")].map((row) => [row.dataset.lead, row]));
   const inUse = (place) => place.contains(document.activeElement) || place.matches(":hover");
   const top = (row) => row.getBoundingClientRect().top;
-  let tag = `"${live.dataset.who}"`, latest = null, fails = 0, timer = 0, over = false, told = "";
+  let tag = `"${live.dataset.who}"`, latest = null, fails = 0, timer = 0, over = false, shownStatus = "";
 
   function say(words, more = {}) {
-    if (words !== told) status.textContent = told = words;
+    if (words !== shownStatus) status.textContent = shownStatus = words;
     show.hidden = !more.show;
-    door.hidden = !more.door;
+    signIn.hidden = !more.signIn;
     status.parentElement.classList.toggle("on", Boolean(words));
   }
 
@@ -25,8 +25,8 @@
 
   // Words in place. Should that push the row in use aside, it is taken back: what moves can wait.
   function mend(fresh) {
-    const held = document.activeElement.closest("[data-lead]") ?? list.querySelector("[data-lead]:hover");
-    const before = held && top(held), undo = [];
+    const used = document.activeElement.closest("[data-lead]") ?? list.querySelector("[data-lead]:hover");
+    const before = used && top(used), undo = [];
     const put = (old, words) => { const was = old.innerHTML; undo.push(() => { old.innerHTML = was; }); old.innerHTML = words; };
     for (const [lead, row] of rows(list)) {
       const now = fresh.get(lead);
@@ -36,7 +36,7 @@
         if (words !== cell.innerHTML && !cell.contains(document.activeElement)) put(cell, words);
       });
     }
-    if (held && Math.abs(top(held) - before) > 0.5) undo.reverse().forEach((back) => back());
+    if (used && Math.abs(top(used) - before) > 0.5) undo.reverse().forEach((back) => back());
   }
 
   // The list as it is now, with the rows that stay as they are kept, and the page where it was.
@@ -80,7 +80,7 @@
     clearTimeout(timer);
     if (over || document.hidden) return;
     try { await ask(); fails = 0; } catch { fails += 1; }
-    if (over) return say(ended, { door: true });
+    if (over) return say(ended, { signIn: true });
     if (fails) say(late);
     settle();
     timer = setTimeout(poll, every * 1000 * 2 ** Math.min(fails, 3));

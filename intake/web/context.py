@@ -1,4 +1,4 @@
-"""What a page needs to know about where it stands: the running service, its language, its own addresses."""
+"""Request context: the running service, the language of the path, addresses in both languages."""
 
 from typing import cast
 
@@ -8,8 +8,8 @@ from intake.core import i18n
 from intake.instance import Instance
 
 SPANISH = "/es"
-STAFF = frozenset({"login", "joining", "desk", "status", "dev"})
-"""Blueprints behind the staff door: their pages may tell our own site where a click came from."""
+STAFF_BLUEPRINTS = frozenset({"login", "joining", "desk", "status", "dev"})
+"""Blueprints of staff pages: these may send a referrer to our own site."""
 
 
 def current_service() -> Instance:
@@ -18,7 +18,7 @@ def current_service() -> Instance:
 
 
 def language_of(path: str) -> str:
-    """The language a public path speaks: its prefix decides, never a header or an address."""
+    """The language of a public path; its prefix decides, never a header."""
     return "es" if path == SPANISH or path.startswith(f"{SPANISH}/") else i18n.DEFAULT
 
 
@@ -27,19 +27,19 @@ def set_language_from_path() -> None:
     i18n.current_language.set(language_of(request.path))
 
 
-def public_path(path: str, spoken: str | None = None) -> str:
+def public_path(path: str, language: str | None = None) -> str:
     """A public path in `spoken` (default: the language in use): `/privacy` or `/es/privacy`."""
-    return f"{SPANISH}{path}" if (spoken or i18n.current_language.get()) == "es" else path
+    return f"{SPANISH}{path}" if (language or i18n.current_language.get()) == "es" else path
 
 
 def other_language_url() -> str:
     """The address of this very page in the other language."""
     other = "en" if i18n.current_language.get() == "es" else "es"
-    if not request.endpoint or request.blueprint in STAFF or request.endpoint == "static":
+    if not request.endpoint or request.blueprint in STAFF_BLUEPRINTS or request.endpoint == "static":
         return public_path("/", other)
     return public_path(request.path.removeprefix(SPANISH) or "/", other)
 
 
 def is_staff_page() -> bool:
     """Whether a staff page answers this request."""
-    return request.blueprint in STAFF
+    return request.blueprint in STAFF_BLUEPRINTS

@@ -1,4 +1,4 @@
-"""Development only: the mails that were caught instead of sent. In production this is not registered."""
+"""Development mailbox: shows mails that were caught instead of sent. Not registered in production."""
 
 from flask import Blueprint, render_template
 

@@ -1,7 +1,7 @@
-"""The pages for when something went wrong.
+"""Error pages: one handler per kind of exception, and pages for 500 and 503 rendered at start.
 
-One handler renders each failure in the language of the path, with the clinic's phone and the crisis
-lines (promise P4). The pages for 500 and 503 are rendered once at start, so that they need nothing.
+Each page is in the language of the path and has the clinic's phone and the crisis lines (promise P4).
+The pages for 500 and 503 need neither database nor templates when they are sent.
 """
 
 import os
@@ -21,7 +21,7 @@ from intake.core.paths import STATIC
 from intake.web.context import public_path, set_language_from_path
 from intake.web.headers import add_security_headers
 
-READY = "intake-pages"
+EXTENSION_KEY = "intake-pages"
 BAD_REQUEST, BROKEN, DOWN = 400, 500, 503
 TITLES = {
     400: N_("We could not read what was sent"),
@@ -50,40 +50,40 @@ SENTENCES = {
 log = structlog.get_logger()
 
 
-def prepare(app: Flask) -> None:
-    """Hook in: the language before, the headers after, one page for every failure."""
+def init_app(app: Flask) -> None:
+    """Register the request hooks (language, security headers) and the error handlers on `app`."""
     app.before_request(set_language_from_path)
     app.after_request(add_security_headers)
-    app.register_error_handler(IntakeError, expected)
-    app.register_error_handler(HTTPException, refused)
-    app.register_error_handler(Exception, unexpected)
+    app.register_error_handler(IntakeError, handle_expected_error)
+    app.register_error_handler(HTTPException, handle_http_error)
+    app.register_error_handler(Exception, handle_unexpected_error)
 
 
-def expected(error: IntakeError) -> Response:
-    """A failure that carries its own status and sentence."""
-    answer = failure(error.status, error.sentence)
+def handle_expected_error(error: IntakeError) -> Response:
+    """The error page of an expected failure, with its status and sentence; `Retry-After` for 429."""
+    response = error_page(error.status, error.sentence)
     if isinstance(error, TooMany):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
-def refused(error: HTTPException) -> Response:
-    """What Flask or Werkzeug would not take: no such page, too large, not that way."""
-    answer = failure(error.code or BROKEN)
+def handle_http_error(error: HTTPException) -> Response:
+    """The error page of an HTTP exception of Flask or Werkzeug; keeps its `Allow` header."""
+    response = error_page(error.code or BROKEN)
     allowed = dict(error.get_headers()).get("Allow")
     if allowed:
-        answer.headers["Allow"] = allowed
-    return answer
+        response.headers["Allow"] = allowed
+    return response
 
 
-def unexpected(error: Exception) -> Response:
-    """A defect of ours: the page that needs nothing."""
-    report(error)
-    return failure(BROKEN)
+def handle_unexpected_error(error: Exception) -> Response:
+    """Log an unexpected exception and answer with the prepared page for 500."""
+    log_defect(error)
+    return error_page(BROKEN)
 
 
-def report(error: Exception) -> None:
-    """Log what kind of defect and where it is, and nothing of what it was about."""
+def log_defect(error: Exception) -> None:
+    """Log the class of an exception, its route and its line of code; never its message or data."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     log.error(
         "unexpected_failure",
@@ -93,57 +93,60 @@ def report(error: Exception) -> None:
     )
 
 
-def failure(status: int, sentence: str | None = None) -> Response:
-    """The page for `status`, in the language of the path. `sentence` is a message id."""
+def error_page(status: int, sentence: str | None = None) -> Response:
+    """The error page for `status` in the language of the path. `sentence` is a message id."""
     if status >= BROKEN:
-        return Response(_ready()[DOWN if status == DOWN else BROKEN, i18n.current_language.get()], status)
-    words = {"title": TITLES.get(status, TITLES[400]), "sentence": sentence or SENTENCES.get(status, "")}
-    return Response(render_template("error.html", **words, ahead=False), status)
+        return Response(
+            _prerendered_pages()[DOWN if status == DOWN else BROKEN, i18n.current_language.get()], status
+        )
+    context = {"title": TITLES.get(status, TITLES[400]), "sentence": sentence or SENTENCES.get(status, "")}
+    return Response(render_template("error.html", **context, ahead=False), status)
 
 
-def _ready() -> Mapping[tuple[int, str], bytes]:
-    pages: Mapping[tuple[int, str], bytes] = current_app.extensions[READY]
+def _prerendered_pages() -> Mapping[tuple[int, str], bytes]:
+    pages: Mapping[tuple[int, str], bytes] = current_app.extensions[EXTENSION_KEY]
     return pages
 
 
 def render_error_pages_ahead(app: Flask) -> None:
-    """Render the pages for 500 and 503 now, so that later they need nothing that may be broken."""
-    app.extensions[READY] = dict(_rendered_ahead(app, "error.html"))
+    """Render the pages for 500 and 503 in both languages and keep them in the application."""
+    app.extensions[EXTENSION_KEY] = dict(_render_error_pages(app, "error.html"))
 
 
 def write_fallback_pages(app: Flask) -> dict[str, bytes]:
-    """The same pages as files that need no process: `pages/503.en.html` in the data folder.
+    """Write the pages for 500 and 503 as files (`pages/503.en.html` in the data folder); return them by name.
 
-    For the proxy in front, to be served when nobody else answers (decisions.md 22). Returns them by name.
-    Where they cannot be written now, the older ones stay: a full disk must not keep us from serving.
+    A proxy in front can serve them while this service does not answer. A write that fails is logged and
+    the older files stay: a full disk must not keep the service from starting.
     """
     folder = app.extensions["intake"].settings.data_dir / "pages"
     pages = {
-        f"{status}.{spoken}.html": page for (status, spoken), page in _rendered_ahead(app, "fallback.html")
+        f"{status}.{language}.html": page
+        for (status, language), page in _render_error_pages(app, "fallback.html")
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, page in pages.items():
-            _put(folder / name, page)
-    except OSError as failed:
-        log.warning("pages_not_written", error=type(failed).__name__)
+            _write_atomically(folder / name, page)
+    except OSError as error:
+        log.warning("pages_not_written", error=type(error).__name__)
     return pages
 
 
-def _put(file: Path, words: bytes) -> None:
-    """All of it or nothing: a proxy may be reading."""
+def _write_atomically(file: Path, content: bytes) -> None:
+    """Replace `file` in one step, because a proxy may be reading it."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(words)
+        unfinished.write_bytes(content)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _rendered_ahead(app: Flask, template: str) -> Iterator[tuple[tuple[int, str], bytes]]:
+def _render_error_pages(app: Flask, template: str) -> Iterator[tuple[tuple[int, str], bytes]]:
     style = Markup((STATIC / "site.css").read_text(encoding="utf-8"))  # noqa: S704  a file of ours
     for status in (BROKEN, DOWN):
-        for spoken in LANGUAGES:
-            words = {"title": TITLES[status], "sentence": SENTENCES[status], "style": style}
-            with i18n.using_language(spoken), app.test_request_context(public_path("/")):
-                yield (status, spoken), render_template(template, **words, ahead=True).encode()
+        for language in LANGUAGES:
+            context = {"title": TITLES[status], "sentence": SENTENCES[status], "style": style}
+            with i18n.using_language(language), app.test_request_context(public_path("/")):
+                yield (status, language), render_template(template, **context, ahead=True).encode()

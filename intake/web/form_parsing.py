@@ -1,8 +1,8 @@
-"""What a form sent, and what can still be read of it when not all of it came through.
+"""Parsing of submitted forms, including damaged ones, so that nobody loses what they typed.
 
-A form can come damaged: an old browser's letters, a file that a program added, a page cut short on a
-bad network. Whoever typed it must not lose the rest. `sent()` takes whole forms alone; `readable()`
-gathers what is left of any other, never more of it than `MOST` answers of `LONGEST` letters.
+A form can arrive damaged: bytes that are not UTF-8, a file that a program added, a body cut short on a
+bad network. An intact form is parsed as it is; of a damaged one the readable fields are kept, at most
+`MAX_FIELDS` of `MAX_LENGTH` characters, together with the problem of each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,22 +17,22 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
 
-FORM = "application/x-www-form-urlencoded"
-PARTS = "multipart/form-data"
-LARGEST_SENT = 1_048_576
-"""What the server in front of us takes in at all (web_server.py): beyond it nothing reaches this code."""
-MOST, LONGEST = 100, 1_000
-TOO_MUCH = 413
-LOST = "\N{REPLACEMENT CHARACTER}"
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+MAX_BODY = 1_048_576
+"""Bytes. The web server refuses larger bodies (`intake/server/wsgi.py`)."""
+MAX_FIELDS, MAX_LENGTH = 100, 1_000
+TOO_LARGE = 413
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 A_FILE = N_("We cannot take files here. Please check your answers and send them again.")
 NOT_ALL = N_("Not all of it reached us. Please check your answers and send them again.")
 TOO_LONG = N_("That was too much to send at once. Please check your answers and send them again.")
-LETTERS_LOST = N_("Some letters did not reach us. Please check this answer.")
-CUT_OFF = N_("This answer is too long. Please make it shorter.")
+CHARACTERS_LOST = N_("Some letters did not reach us. Please check this answer.")
+ANSWER_TOO_LONG = N_("This answer is too long. Please make it shorter.")
 
 
-class NotWhole(Unprocessable):
-    """Not all of a form could be read. `problems` names the answers that suffered, by question."""
+class DamagedForm(Unprocessable):
+    """Not all of a form could be read. `problems` has message ids by field name."""
 
     def __init__(self, problems: Mapping[str, Sequence[str]], sentence: str, status: int) -> None:
         super().__init__(problems, sentence)
@@ -40,91 +40,97 @@ class NotWhole(Unprocessable):
 
 
 @dataclass(frozen=True)
-class Received:
-    """The answers by question, and what is wrong with them (None: they came whole)."""
+class ParsedForm:
+    """The values by field name, and the failure when the form was damaged (None: intact)."""
 
-    given: Mapping[str, Sequence[str]]
-    failure: NotWhole | None = None
+    fields: Mapping[str, Sequence[str]]
+    failure: DamagedForm | None = None
 
     @property
-    def whole(self) -> dict[str, Sequence[str]]:
-        """Only the answers that came as they were typed."""
-        suffered = self.failure.problems if self.failure else {}
-        return {name: values for name, values in self.given.items() if name not in suffered}
+    def undamaged_fields(self) -> dict[str, Sequence[str]]:
+        """Only the fields that arrived as they were typed."""
+        damaged = self.failure.problems if self.failure else {}
+        return {name: values for name, values in self.fields.items() if name not in damaged}
 
 
-class _Part(NamedTuple):
+class _Field(NamedTuple):
     name: str
     value: str
 
 
-def sent() -> Received:
-    """The answers of a form, whole or what is left of them. Raises UnsupportedMediaType for what is none."""
-    plain = request.headers.get("Content-Encoding", "identity") == "identity"
-    if not plain or request.mimetype not in (FORM, PARTS):
+def parse_form() -> ParsedForm:
+    """Parse the form of this request, damaged or not. Raises UnsupportedMediaType for other content."""
+    uncompressed = request.headers.get("Content-Encoding", "identity") == "identity"
+    if not uncompressed or request.mimetype not in (URLENCODED, MULTIPART):
         raise UnsupportedMediaType
     try:
-        whole = _whole()
+        undamaged_fields = _parse_intact()
     except RequestEntityTooLarge:
-        return _readable(too_much=True)
-    return _readable() if whole is None else Received(whole)
+        return _parse_damaged(too_large=True)
+    return _parse_damaged() if undamaged_fields is None else ParsedForm(undamaged_fields)
 
 
-def _whole() -> dict[str, list[str]] | None:
-    """The answers where every letter came through. Raises RequestEntityTooLarge."""
-    written = request.get_data(cache=True)
+def _parse_intact() -> dict[str, list[str]] | None:
+    """The fields of an intact form, else None. Raises RequestEntityTooLarge."""
+    body = request.get_data(cache=True)
     try:
-        (unquote_to_bytes(written) if request.mimetype == FORM else written).decode()
+        (unquote_to_bytes(body) if request.mimetype == URLENCODED else body).decode()
     except UnicodeDecodeError:
         return None
-    if request.files or (written and not request.form):
+    if request.files or (body and not request.form):
         return None
     return {name: list(values) for name, values in request.form.lists()}
 
 
-def _readable(*, too_much: bool = False) -> Received:
-    request.max_content_length = LARGEST_SENT
+def _parse_damaged(*, too_large: bool = False) -> ParsedForm:
+    request.max_content_length = MAX_BODY
     body = request.get_data(cache=True)
-    parts, file = _parts(body) if request.mimetype == PARTS else (_pairs(body), False)
-    given: dict[str, list[str]] = {}
+    parts, has_file = (
+        _multipart_fields(body) if request.mimetype == MULTIPART else (_urlencoded_fields(body), False)
+    )
+    fields: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     for name, value in parts:
-        given.setdefault(name, []).append(value[:LONGEST].replace(LOST, ""))
-        suffered = CUT_OFF if len(value) > LONGEST else LETTERS_LOST if LOST in value else None
-        if suffered:
-            problems[name] = [suffered]
-    sentence = A_FILE if file else TOO_LONG if too_much else NOT_ALL
-    return Received(given, NotWhole(problems, sentence, TOO_MUCH if too_much else Unprocessable.status))
+        fields.setdefault(name, []).append(value[:MAX_LENGTH].replace(REPLACEMENT, ""))
+        damaged = (
+            ANSWER_TOO_LONG if len(value) > MAX_LENGTH else CHARACTERS_LOST if REPLACEMENT in value else None
+        )
+        if damaged:
+            problems[name] = [damaged]
+    sentence = A_FILE if has_file else TOO_LONG if too_large else NOT_ALL
+    return ParsedForm(
+        fields, DamagedForm(problems, sentence, TOO_LARGE if too_large else Unprocessable.status)
+    )
 
 
-def _pairs(body: bytes) -> list[_Part]:
-    """The first answers of a form as browsers send it."""
-    text = "&".join(body.decode(errors="replace").split("&", MOST)[:MOST])
-    return [_Part(*each) for each in parse_qsl(text, keep_blank_values=True, errors="replace")]
+def _urlencoded_fields(body: bytes) -> list[_Field]:
+    """The first `MAX_FIELDS` fields of a URL-encoded body."""
+    text = "&".join(body.decode(errors="replace").split("&", MAX_FIELDS)[:MAX_FIELDS])
+    return [_Field(*each) for each in parse_qsl(text, keep_blank_values=True, errors="replace")]
 
 
-def _parts(body: bytes) -> tuple[list[_Part], bool]:
-    """The first answers of a form in parts, and whether there was a file among them."""
+def _multipart_fields(body: bytes) -> tuple[list[_Field], bool]:
+    """The first `MAX_FIELDS` fields of a multipart body, and whether it had a file."""
     read: list[tuple[str, bytearray]] = []
-    file = False
-    for event in _events(body):
+    has_file = False
+    for event in _multipart_events(body):
         if isinstance(event, Field | File):
-            here = bytearray()
-            file = file or isinstance(event, File)
+            value = bytearray()
+            has_file = has_file or isinstance(event, File)
         if isinstance(event, Field) and event.name:
-            read.append((event.name, here))
+            read.append((event.name, value))
         elif isinstance(event, Data):
-            here += event.data
-    return [_Part(name, value.decode(errors="replace")) for name, value in read], file
+            value += event.data
+    return [_Field(name, value.decode(errors="replace")) for name, value in read], has_file
 
 
-def _events(body: bytes) -> Iterator[Event]:
-    """What stands in the parts, up to where they can no longer be read."""
-    decoder = MultipartDecoder(request.mimetype_params.get("boundary", "").encode(), max_parts=MOST)
+def _multipart_events(body: bytes) -> Iterator[Event]:
+    """The events of a multipart body, up to where it can no longer be parsed."""
+    decoder = MultipartDecoder(request.mimetype_params.get("boundary", "").encode(), max_parts=MAX_FIELDS)
     try:
         decoder.receive_data(body)
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
             yield event
-    except (ValueError, RequestEntityTooLarge):  # a letter that is none is a ValueError too
+    except (ValueError, RequestEntityTooLarge):  # an undecodable character is a ValueError too
         return

@@ -1,10 +1,10 @@
-"""Security and caching headers, put on every answer of the application."""
+"""Security and caching headers of every response."""
 
 from flask import Response, request
 
 from intake.conf.settings import Settings
 from intake.web.context import current_service, is_staff_page
-from intake.web.templating import YEAR, mark_of
+from intake.web.templating import YEAR, content_hash
 
 BAD_REQUEST = 400
 POLICY = (
@@ -13,7 +13,7 @@ POLICY = (
 )
 STAFF_POLICY = f"{POLICY}; connect-src 'self'"
 POLICIES = {"public": POLICY, "staff": STAFF_POLICY}
-"""What every answer carries, by whom it is for."""
+"""The content security policy of public pages and of staff pages."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -33,7 +33,7 @@ HEADERS = {
 
 
 def add_security_headers(response: Response) -> Response:
-    """Put on the headers: on every answer, also on errors, files and redirects."""
+    """Set the security and caching headers on a response; also on errors, files and redirects."""
     response.headers.update(headers_for(current_service().settings))
     if is_staff_page():
         response.headers["Content-Security-Policy"] = STAFF_POLICY
@@ -43,17 +43,17 @@ def add_security_headers(response: Response) -> Response:
 
 
 def headers_for(settings: Settings) -> dict[str, str]:
-    """The headers of a public answer; also of those that the server gives before we are asked."""
+    """The headers of a public response; the web server also sets them on what it answers itself."""
     secure = {"Strict-Transport-Security": f"max-age={2 * int(YEAR.total_seconds())}"}
     return HEADERS | (secure if settings.secure else {})
 
 
 def _cache_headers(response: Response) -> None:
-    """Nothing of a page stays in a browser; a file of ours may, under the mark of its content."""
+    """`no-store` for pages; a year for a static file whose URL has the hash of its content."""
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
         return
     name = str((request.view_args or {}).get("filename"))
-    marked = response.status_code < BAD_REQUEST and request.args.get("v") == mark_of(name)
-    for_a_year = f"public, max-age={int(YEAR.total_seconds())}, immutable"
-    response.headers["Cache-Control"] = for_a_year if marked else "no-store"
+    is_versioned = response.status_code < BAD_REQUEST and request.args.get("v") == content_hash(name)
+    one_year = f"public, max-age={int(YEAR.total_seconds())}, immutable"
+    response.headers["Cache-Control"] = one_year if is_versioned else "no-store"

@@ -1,6 +1,6 @@
-"""Three addresses for machines: is the process alive, can it serve, and how many of what.
+"""Health endpoints for monitoring: /healthz, /readyz and /metrics.
 
-None of them says anything about anybody. /healthz asks nothing, /readyz asks the database, /metrics
+None of them has personal data. /healthz asks nothing, /readyz asks the database, /metrics
 asks for a token. The figures come from the database, so they are the same from every process.
 """
 
@@ -23,49 +23,49 @@ status = Blueprint("status", __name__)
 @status.get("/healthz")
 def healthz() -> Response:
     """200 while the process answers at all."""
-    return _plain("ok")
+    return _text_response("ok")
 
 
 @status.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when the database answers and is of this version, else 503; names and states only."""
-    found = monitoring.ready(current_service())
+    checks = monitoring.ready(current_service())
     body = jsonify(
-        {"ready": monitoring.is_well(found), "checks": {each.name: each.state.value for each in found}}
+        {"ready": monitoring.is_well(checks), "checks": {each.name: each.state.value for each in checks}}
     )
     body.headers["Cache-Control"] = "no-store"
-    return body, 200 if monitoring.is_well(found) else 503
+    return body, 200 if monitoring.is_well(checks) else 503
 
 
 @status.get("/metrics")
 def metrics() -> Response:
-    """The figures as Prometheus reads them; for whoever has the token, and closed without one."""
+    """The metrics in Prometheus format. Needs the metrics token (401); 404 where none is configured."""
     _require_token(current_service().settings.metrics_token)
     with current_service().database.reading() as session:
         numbers = monitoring.metrics(session, at=current_service().clock())
     registry = CollectorRegistry()
     registry.register(_Collector(numbers, monitoring.run_checks(current_service())))
-    return _plain(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
+    return _text_response(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _require_token(token: str) -> None:
     if not token:
         raise NotFound
-    given = request.headers.get("Authorization", "")
-    if not crypto.constant_time_equal(given.encode(), f"Bearer {token}".encode()):
+    sent = request.headers.get("Authorization", "")
+    if not crypto.constant_time_equal(sent.encode(), f"Bearer {token}".encode()):
         raise NotSignedIn
 
 
-def _plain(words: str, kind: str = "text/plain; charset=utf-8") -> Response:
-    return Response(words, content_type=kind, headers={"Cache-Control": "no-store"})
+def _text_response(text: str, content_type: str = "text/plain; charset=utf-8") -> Response:
+    return Response(text, content_type=content_type, headers={"Cache-Control": "no-store"})
 
 
 class _Collector:
     """One scrape's figures as gauges; no label names or counts a person."""
 
-    def __init__(self, numbers: Metrics, found: list[Check]) -> None:
+    def __init__(self, numbers: Metrics, checks: list[Check]) -> None:
         self._numbers = numbers
-        self._found = found
+        self._found = checks
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every gauge."""

@@ -1,4 +1,4 @@
-"""What every template knows: the clinic, the language, the words for times, and where files stand."""
+"""Jinja environment: filters and globals of all templates (clinic, language, dates, static files)."""
 
 import re
 from datetime import date, timedelta
@@ -23,8 +23,8 @@ _SHORT = 10
 _HOUR = re.compile(r"(\d) (am|pm|noon)\b")
 
 
-def prepare(app: Flask) -> None:
-    """Teach the templates; a name that a page forgot to give is an error, not an empty place."""
+def init_app(app: Flask) -> None:
+    """Set up the Jinja environment of `app`. An undefined variable is an error, not an empty string."""
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
@@ -32,11 +32,11 @@ def prepare(app: Flask) -> None:
     environment.add_extension("jinja2.ext.i18n")
     translations: Any = environment  # the extension adds what the type does not know
     translations.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)
-    known = (
+    helpers = (
         asset,
         public_path,
         other_language_url,
-        spoken,
+        page_language,
         format_phone,
         dialable_number,
         opening,
@@ -45,56 +45,56 @@ def prepare(app: Flask) -> None:
         on_day,
         in_fours,
     )
-    environment.globals.update({each.__name__: each for each in known})
+    environment.globals.update({each.__name__: each for each in helpers})
     environment.globals["clinic"] = app.extensions["intake"].clinic
 
 
-def spoken() -> str:
+def page_language() -> str:
     """The language of this page."""
     return i18n.current_language.get()
 
 
 def asset(name: str) -> str:
-    """The address of a file of ours, with a mark of its content, so that it may be kept for a year."""
-    return f"/static/{name}?v={mark_of(name)}"
+    """The URL of a static file with a hash of its content, so that browsers may cache it for a year."""
+    return f"/static/{name}?v={content_hash(name)}"
 
 
-def mark_of(name: str) -> str:
-    """A short digest of what is in a file under `static/` now."""
-    return _mark(name, (STATIC / name).stat().st_mtime_ns)
+def content_hash(name: str) -> str:
+    """A short digest of the current content of a file under `static/`."""
+    return _content_hash(name, (STATIC / name).stat().st_mtime_ns)
 
 
 @cache
-def _mark(name: str, _changed: int) -> str:
+def _content_hash(name: str, _modified: int) -> str:
     return crypto.digest((STATIC / name).read_bytes())[:_SHORT]
 
 
 def opening() -> OpeningStatus:
     """Whether the clinic is open now, in words."""
-    found = open_now(current_service().clinic, current_service().clock(), spoken())
-    return OpeningStatus(open=found.open, sentence=unbroken(found.sentence))
+    found = open_now(current_service().clinic, current_service().clock(), page_language())
+    return OpeningStatus(open=found.open, sentence=with_no_break_spaces(found.sentence))
 
 
 def opening_hours() -> str:
     """The clinic's week in words."""
-    return unbroken(promise.opening_hours_phrase(current_service().clinic, spoken()))
+    return with_no_break_spaces(promise.opening_hours_phrase(current_service().clinic, page_language()))
 
 
-def unbroken(sentence: str) -> str:
-    """With `9 am` and `12 noon` kept on one line."""
+def with_no_break_spaces(sentence: str) -> str:
+    """The sentence with no-break spaces in times such as `9 am` and `12 noon`."""
     return _HOUR.sub("\\1\N{NO-BREAK SPACE}\\2", sentence)
 
 
 def zone_phrase() -> str:
-    """The clinic's time zone as people say it: `Eastern time`."""
+    """The name of the clinic's time zone: `Eastern time`."""
     return i18n.gettext(names_of_zone(current_service().clinic.time_zone).phrase)
 
 
 def on_day(day: date) -> str:
     """A date in words: `November 3, 2026`, `3 de noviembre de 2026`."""
-    return format_date(day, "long", locale=spoken())
+    return format_date(day, "long", locale=page_language())
 
 
-def in_fours(letters: str) -> list[str]:
-    """A code in groups of four, as it is read aloud and typed."""
-    return [letters[place : place + 4] for place in range(0, len(letters), 4)]
+def in_fours(code: str) -> list[str]:
+    """A code in groups of four characters."""
+    return [code[place : place + 4] for place in range(0, len(code), 4)]

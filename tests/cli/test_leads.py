@@ -69,7 +69,7 @@ def test_a_receipt_of_ours_is_confirmed(
 def made(instance: Instance, form: ReceiptFormat) -> bytes:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        return data_export.save_receipt(session, code=asked.code, form=form, instance=instance).content
+        return data_export.save_receipt(session, code=asked.code, file_format=form, instance=instance).content
 
 
 @pytest.mark.parametrize("form", ReceiptFormat)

@@ -58,7 +58,7 @@ def test_what_can_be_reached_but_not_read_is_red(sqlite_instance: Instance, monk
         raise failure
 
     assert monitoring.is_well(monitoring.ready(sqlite_instance))
-    monkeypatch.setattr(monitoring, "_TABLES", (fail,))
+    monkeypatch.setattr(monitoring, "_DATABASE_CHECKS", (fail,))
     assert "database" in {
         each.name for each in monitoring.run_checks(sqlite_instance) if each.state is State.RED
     }

@@ -192,7 +192,8 @@ def test_on_a_small_disk_it_is_not_us_who_fill_it(tmp_path: Path, monkeypatch) -
 
 def test_what_is_taken_in_gets_none_of_it(sqlite_instance, monkeypatch) -> None:
     released = []
-    monkeypatch.setattr(DiskReserve, "release_during", contextmanager(lambda _: (released.append(1), (yield))))
+    lend = contextmanager(lambda _: (released.append(1), (yield)))
+    monkeypatch.setattr(DiskReserve, "release_during", lend)
     with sqlite_instance.database.transaction(use_reserve=False) as session:
         session.get(Lead, "00000000-0000-4000-8000-00000000dead")
     assert released == []

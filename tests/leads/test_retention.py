@@ -18,7 +18,7 @@ from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import NotFound, Unavailable
 from intake.instance import Instance
 from intake.jobs import scheduler
-from intake.jobs.scheduler import Job
+from intake.jobs.schedule import Job
 from intake.leads import reveal
 from intake.leads.models import (
     Attempt,
@@ -363,7 +363,7 @@ def test_a_lead_that_is_no_longer_due_is_left_alone(instance: Instance, clock, m
     assert rows(instance, Lead) == 1
 
 
-# --- the round ----------------------------------------------------------------------------------------
+# --- the job ------------------------------------------------------------------------------------------
 
 
 def due_lead(instance: Instance) -> Lead:

@@ -89,10 +89,10 @@ def test_when_the_recovery_codes_run_out_the_page_says_so_and_the_app_still_open
     web, left = create_app(instance).test_client(), len(maria.recovery_codes)
     for place, code in enumerate(maria.recovery_codes, start=1):
         assert knock(web, typed(instance, maria, code=code), address=f"10.{place}.0.1").status_code == 303
-        said = words(web.get("/desk/account").text)
-        assert ("Make new ones before you need the last" in said) is (left - place < 3)
+        text = words(web.get("/desk/account").text)
+        assert ("Make new ones before you need the last" in text) is (left - place < 3)
         web.delete_cookie("intake")
-    assert "0 codes are left." in said
+    assert "0 codes are left." in text
     assert knock(web, typed(instance, maria, code=maria.recovery_codes[-1])).status_code == 422
     assert knock(web, typed(instance, maria)).status_code == 303
 

@@ -49,7 +49,9 @@ def test_it_says_nothing_of_it_while_the_clinic_is_closed(waiting, clock) -> Non
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_database_that_is_down_is_told_and_the_page_still_stands(path, make_instance, tmp_path) -> None:
+def test_a_database_that_is_down_shows_a_notice_and_the_page_still_works(
+    path, make_instance, tmp_path
+) -> None:
     web = create_app(make_instance(f"sqlite:///{tmp_path}/nowhere/intake.sqlite3")).test_client()
     answer = web.get(path)
     assert answer.status_code == 200

@@ -27,7 +27,7 @@ def desk(sqlite_instance: Instance) -> Desk:
 
 def test_every_address_of_the_desk_is_guarded(desk: Desk) -> None:
     app = create_app(desk.instance)
-    declared = guards.declared(app)
+    declared = guards.guarded_routes(app)
     rules = {
         (rule.rule, method)
         for rule in app.url_map.iter_rules()
@@ -43,10 +43,10 @@ def test_the_queue_shows_who_waits_and_nothing_of_them(instance: Instance, datab
     lead = ask(instance, suspected=Suspicion.TOO_FAST, **ANY).lead
     answer = Desk(instance, hire(instance)).get("/desk")
     assert answer.status_code == 200
-    said = words(answer.text)
-    assert f"{lead.reference[:4]} {lead.reference[4:]}" in said
+    text = words(answer.text)
+    assert f"{lead.reference[:4]} {lead.reference[4:]}" in text
     for word in ("Z.", "en", "check", "FL, 10 am", "call until 6 pm", "free", "in 2 h"):
-        assert word in said
+        assert word in text
     assert not [each for each in CANARIES if each in answer.text]
 
 
@@ -55,28 +55,28 @@ def test_what_waits_stands_in_its_group(desk: Desk, clock) -> None:
     clock.move(minutes=130)
     ask(desk.instance, **ANY)
     ask(desk.instance, windows=frozenset({Window.SATURDAY_MORNING}))
-    said = words(desk.get("/desk").text)
-    assert re.search("Promise broken 1, call these first .*10 min late .*Call now 1 .*Opens later 1", said)
-    assert "opens Sat 9 am" in said
+    text = words(desk.get("/desk").text)
+    assert re.search("Promise broken 1, call these first .*10 min late .*Call now 1 .*Opens later 1", text)
+    assert "opens Sat 9 am" in text
 
 
 def test_an_empty_queue_says_so(desk: Desk) -> None:
-    said = words(desk.get("/desk").text)
-    assert "Nobody is waiting." in said
-    assert "Nothing. Open a request and hold it" in said
+    text = words(desk.get("/desk").text)
+    assert "Nobody is waiting." in text
+    assert "Nothing. Open a request and claim it" in text
 
 
 def test_an_empty_moment_says_when_the_next_opens(desk: Desk, clock) -> None:
     clock.set(datetime(2026, 11, 21, 19, 12, tzinfo=UTC))
     ask(desk.instance)
-    said = words(desk.get("/desk").text)
-    assert "Nobody may be called this minute. The next one opens Monday at 9 am." in said
+    text = words(desk.get("/desk").text)
+    assert "Nobody may be called this minute. The next one opens Monday at 9 am." in text
 
 
 def test_filters_that_fit_nobody_lead_back_to_all(desk: Desk) -> None:
     ask(desk.instance)
-    said = words(desk.get("/desk?language=es").text)
-    assert "No request fits these filters. Show all that wait" in said
+    text = words(desk.get("/desk?language=es").text)
+    assert "No request fits these filters. Show all that wait" in text
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_filters_that_fit_nobody_lead_back_to_all(desk: Desk) -> None:
         "after=2026-11-18T10:00:00%2B00:00~",
         "after=0001-01-01T00:00:00%2B14:00~00000000-0000-4000-8000-000000000001",
         "after=9999-12-31T23:59:59-14:00~00000000-0000-4000-8000-000000000001",
-        "after=%00&show=%00&said=%00",
-        "said=../../etc/passwd&said=noted",
+        "after=%00&show=%00&message=%00",
+        "message=../../etc/passwd&message=noted",
         "show=open&show=closed",
         "%ff=%ff&after=%ff",
     ],
@@ -102,12 +102,12 @@ def test_nonsense_in_an_address_is_calmly_ignored(desk: Desk, path: str, query: 
 def test_what_we_hold_is_in_our_hands_and_can_be_given_back(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     take(desk.instance, lead, desk.member)
-    said = words(desk.get("/desk").text)
-    assert "You, 20 min" in said
-    assert "20 min left Give back" in said
+    text = words(desk.get("/desk").text)
+    assert "You, 20 min" in text
+    assert "20 min left Release" in text
     answer = desk.act(lead, "give-back")
     assert answer.status_code == 303
-    assert answer.location == f"/desk/leads/{lead.id}?said=given_back"
+    assert answer.location == f"/desk/leads/{lead.id}?message=released"
     assert now(desk.instance, lead).claimed_by is None
 
 
@@ -121,9 +121,9 @@ def test_closed_requests_can_be_reached(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     desk.act(lead, "close", version=1, reason="talked")
     assert now(desk.instance, lead).close_reason is CloseReason.TALKED
-    said = words(desk.get("/desk?show=closed").text)
-    assert lead.reference[:4] in said
-    assert "We talked, and nothing is left to do." in said
+    text = words(desk.get("/desk?show=closed").text)
+    assert lead.reference[:4] in text
+    assert "We talked, and nothing is left to do." in text
 
 
 def test_pages_follow_each_other(desk: Desk, monkeypatch) -> None:
@@ -149,9 +149,9 @@ def test_the_page_speaks_the_language_of_the_browser(desk: Desk) -> None:
 def test_it_finds_by_number_and_shows_the_words_for_callers(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     answer = desk.post("/desk/find", term="(305) 555-0123")
-    said = words(answer.text)
-    assert lead.reference[:4] in said
-    assert "I cannot tell you whether anybody has been in touch with us." in said
+    text = words(answer.text)
+    assert lead.reference[:4] in text
+    assert "I cannot tell you whether anybody has been in touch with us." in text
     assert NAME not in answer.text
     assert details_of(desk.instance, "leads.searched") == ['{"hit":true,"kind":"phone"}']
 
@@ -182,7 +182,7 @@ def test_anybody_can_be_stopped_and_the_answer_tells_nothing(instance: Instance,
     lead, desk = ask(instance).lead, Desk(instance, hire(instance))
     known, unknown = (desk.post("/desk/stop", term=term) for term in ("305 555 0123", "305 555 0166"))
     assert known.status_code == unknown.status_code == 303
-    assert known.location == unknown.location == "/desk/stop?said=stopped_anyone"
+    assert known.location == unknown.location == "/desk/stop?message=contact_stopped"
     assert "From now on nobody here contacts" in words(desk.get(known.location).text)
     assert now(instance, lead).close_reason is CloseReason.STOPPED
     assert len(every(instance, Suppression)) == 2
@@ -193,10 +193,10 @@ def test_anybody_can_be_stopped_and_the_answer_tells_nothing(instance: Instance,
 def test_a_stopped_number_stops_the_next_request_too(desk: Desk) -> None:
     desk.post("/desk/stop", term=PHONE)
     lead = ask(desk.instance).lead
-    said = words(desk.lead(lead))
-    assert "Do not call. " in said
-    assert "This number or address is on the do-not-contact list." in said
-    assert "Reveal number" not in said
+    text = words(desk.lead(lead))
+    assert "Do not call. " in text
+    assert "This number or address is on the do-not-contact list." in text
+    assert "Reveal number" not in text
 
 
 def test_unknown_and_hidden_requests_answer_with_the_same_bytes(sqlite_instance: Instance) -> None:
@@ -212,7 +212,7 @@ def test_unknown_and_hidden_requests_answer_with_the_same_bytes(sqlite_instance:
         assert (answer.status_code, answer.data) == (404, unknown.data), act
 
 
-def test_an_admin_alone_is_told_nothing_about_whether_a_request_exists(sqlite_instance: Instance) -> None:
+def test_an_admin_alone_does_not_learn_whether_a_request_exists(sqlite_instance: Instance) -> None:
     lead, admin = (
         ask(sqlite_instance).lead,
         Desk(sqlite_instance, hire(sqlite_instance, "Ada Min", Role.ADMIN)),

@@ -46,9 +46,9 @@ def test_open_findings_stand_first_and_the_unknown_after_them(officer: Reader) -
     page = officer.get(PATH).text
     heads = re.findall(r'<h2 id="(\w+)"', page)
     assert heads[:2] == ["findings", "unknown"]
-    said = report_in(page)
-    assert said.index("The relay has never run.") < said.index("Last backup that was taken")
-    assert "Last backup that was taken not known None is on record. not known not known" in said
+    text = report_in(page)
+    assert text.index("The relay has never run.") < text.index("Last backup that was taken")
+    assert "Last backup that was taken not known None is on record. not known not known" in text
     assert "✓" not in page
 
 
@@ -71,8 +71,11 @@ def test_the_json_is_english_whoever_asks_and_the_page_is_not(officer: Reader) -
     head = {"Sec-Fetch-Site": "same-origin", "Accept-Language": "es"}
     answer = officer.web.post("/desk/evidence/save", data=sent, headers=head)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="evidence-2026-11-18.json"'
-    told = json.loads(answer.text)
-    assert (told["format"], told["sections"][1]["title"]) == (compliance.FORMAT, "Who can sign in")
+    sentence = json.loads(answer.text)
+    assert (sentence["format"], sentence["sections"][1]["title"]) == (
+        compliance.FORMAT,
+        "Who can sign in",
+    )
     page = officer.web.post("/desk/evidence/save", data={**sent, "kind": "html"}, headers=head).text
     assert '<html lang="es">' in page
     assert "Quién puede entrar" in page
@@ -123,12 +126,12 @@ def test_every_answer_carries_a_policy_that_the_report_tells_of(app: Flask) -> N
 
 def test_the_document_tells_of_every_field_and_figure(officer: Reader) -> None:
     document = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
-    told = json.loads(officer.post("/desk/evidence/save", kind="json").text)
-    names = {each["name"] for section in told["sections"] for each in section["figures"]}
-    section = told["sections"][0]
-    keys = {*told, *told["findings"][0], *section, *section["figures"][0]}
+    report = json.loads(officer.post("/desk/evidence/save", kind="json").text)
+    names = {each["name"] for section in report["sections"] for each in section["figures"]}
+    section = report["sections"][0]
+    keys = {*report, *report["findings"][0], *section, *section["figures"][0]}
     assert {each for each in names | keys if f"`{each}`" not in document} == set()
-    sections = {each["name"] for each in told["sections"]}
+    sections = {each["name"] for each in report["sections"]}
     written = set(re.findall(rf"^\| `((?:{'|'.join(sections)})\.[a-z_]+)` \|", document, re.MULTILINE))
     assert written == names
 

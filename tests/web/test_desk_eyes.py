@@ -36,7 +36,7 @@ from tests.leads.asking import ask
 from tests.staff.people import Person
 from tests.staff.people import hire as account
 from tests.web.desks import NOWHERE
-from tests.web.test_desk_phone import SAID
+from tests.web.test_desk_phone import GIVEN_ALOUD
 
 pytestmark = pytest.mark.xdist_group("every page of the desk")
 SIZES = [(390, False, None), (390, True, LOOKS), (1280, False, LOOKS), (1280, True, None)]
@@ -200,7 +200,7 @@ def undo_on_offer(eyes: Eyes) -> None:
     take(eyes.instance, lead, eyes.ana)
     note(eyes.instance, lead, eyes.ana, Outcome.NO_ANSWER)
     eyes.leads["undoable"] = lead
-    eyes.go("/desk/leads/{undoable}?said=noted")
+    eyes.go("/desk/leads/{undoable}?message=noted")
 
 
 def asks_once_more(eyes: Eyes) -> None:
@@ -220,12 +220,15 @@ def found(eyes: Eyes) -> None:
 
 
 def phone_kept(eyes: Eyes) -> None:
-    eyes.send("/desk/phone", at="/desk/phone?language=en", language="en", **SAID)
+    eyes.send("/desk/phone", at="/desk/phone?language=en", language="en", **GIVEN_ALOUD)
 
 
 def phone_problems(eyes: Eyes) -> None:
     eyes.send(
-        "/desk/phone", at="/desk/phone?language=es", language="es", **{**SAID, "phone": "1", "region": ""}
+        "/desk/phone",
+        at="/desk/phone?language=es",
+        language="es",
+        **{**GIVEN_ALOUD, "phone": "1", "region": ""},
     )
 
 
@@ -316,7 +319,7 @@ def nothing_there(eyes: Eyes) -> None:
 
 PAGES: dict[str, tuple[str, Callable[[Eyes], None]]] = {
     "queue": ("queue", at("/desk")),
-    "queue, said": ("queue", at("/desk?said=given_back")),
+    "queue, said": ("queue", at("/desk?message=released")),
     "queue, booked": ("queue", at("/desk?show=booked")),
     "queue, closed": ("queue", at("/desk?show=closed")),
     "queue, nothing fits": ("queue", at("/desk?show=booked&language=es&channel=text&held=me")),
@@ -338,12 +341,12 @@ PAGES: dict[str, tuple[str, Callable[[Eyes], None]]] = {
     "phone, in Spanish": ("phone", at("/desk/phone?language=es")),
     "phone, problems": ("phone", phone_problems),
     "phone, kept": ("phone_kept", phone_kept),
-    "hand-over": ("handover", at("/desk/handover?said=given_back_all")),
-    "team": ("team", at("/desk/team?said=shared")),
+    "hand-over": ("handover", at("/desk/handover?message=released_all")),
+    "team": ("team", at("/desk/team?message=shared")),
     "team, problem": ("team", sent("/desk/team/share", at="/desk/team")),
     "hours": ("hours", at("/desk/hours")),
     "numbers": ("numbers", at("/desk/numbers")),
-    "stop": ("stop", at("/desk/stop?said=stopped_anyone")),
+    "stop": ("stop", at("/desk/stop?message=contact_stopped")),
     "stop, problem": ("stop", sent("/desk/stop", term=TYPED)),
     "holds": ("holds", at("/desk/holds")),
     "log": ("log", at("/desk/log")),
@@ -355,7 +358,7 @@ PAGES: dict[str, tuple[str, Callable[[Eyes], None]]] = {
     "evidence": ("evidence", at("/desk/evidence")),
     "service": ("service_doctor", at("/desk/service")),
     "service, mail": ("service_mail", at("/desk/service/mail")),
-    "service, rounds": ("service_rounds", at("/desk/service/rounds")),
+    "service, rounds": ("service_jobs", at("/desk/service/rounds")),
     "service, settings": ("service_settings", at("/desk/service/settings")),
     "accounts": ("accounts", at("/desk/accounts")),
     "accounts, problems": ("accounts", sent("/desk/accounts/invite", email="", name="")),
@@ -363,7 +366,7 @@ PAGES: dict[str, tuple[str, Callable[[Eyes], None]]] = {
         "accounts_invited",
         sent("/desk/accounts/invite", email="new@example.org", name="New", role="coordinator"),
     ),
-    "account": ("account", at("/desk/account?said=session_ended")),
+    "account": ("account", at("/desk/account?message=session_ended")),
     "account, problems": ("account", sent("/desk/account/password", password="short", repeated="x")),
     "account, passkey": ("account", sent("/desk/account/passkeys", passkey="{}")),
     "account, codes": ("account_codes", sent("/desk/account/codes")),

@@ -21,30 +21,30 @@ def desk(sqlite_instance: Instance) -> Desk:
     return Desk(sqlite_instance, hire(sqlite_instance, "Ana Ruiz", *Role))
 
 
-def told(desk: Desk, path: str = "/desk", **headers: str) -> set[str]:
+def text(desk: Desk, path: str = "/desk", **headers: str) -> set[str]:
     page = desk.get(path, **headers).text
     return {name for name, sentence in WARNINGS.items() if sentence in page}
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_is_told_while_all_is_well(desk: Desk, path: str) -> None:
+def test_no_warning_while_all_is_well(desk: Desk, path: str) -> None:
     ask(desk.instance)
-    assert told(desk, path) == set()
+    assert text(desk, path) == set()
     assert 'class="health"' not in desk.get(path).text
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_relay_that_died_shows_on_every_page(desk: Desk, clock, path: str) -> None:
     clock.move(minutes=6)
-    assert told(desk, path) == {"relay"}
+    assert text(desk, path) == {"relay"}
     relay_turn(desk.instance)
-    assert told(desk, path) == set()
+    assert text(desk, path) == set()
 
 
 def test_late_notices_show(desk: Desk, clock) -> None:
     ask(desk.instance)
     clock.move(minutes=16)
-    assert told(desk) == {"relay", "notices"}
+    assert text(desk) == {"relay", "notices"}
 
 
 def test_a_notice_that_was_refused_shows(desk: Desk) -> None:
@@ -53,10 +53,10 @@ def test_a_notice_that_was_refused_shows(desk: Desk) -> None:
             session, Mail.TEST, clinic_recipients=["ada@example.org"], at=desk.instance.clock()
         )
         message.state = MessageState.DEAD
-    assert told(desk) == {"dead letters"}
+    assert text(desk) == {"dead letters"}
 
 
-def test_it_is_told_in_spanish_too(desk: Desk, clock) -> None:
+def test_the_warning_is_in_spanish_too(desk: Desk, clock) -> None:
     clock.move(minutes=6)
     page = desk.get("/desk", **{"Accept-Language": "es"}).text
     assert "No sale ningún aviso" in page

@@ -29,7 +29,7 @@ def test_a_hold_is_put_from_the_page_of_a_request_and_stands_on_the_list(desk: D
     lead = ask(desk.instance).lead
     assert "No request is on legal hold." in words(desk.get("/desk/holds").text)
     answer = desk.act(lead, "hold", **GOOD)
-    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?said=legal_hold")
+    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?message=hold_placed")
     page = words(desk.lead(lead))
     assert "Kept through December 18, 2026, even when its own time is over." in page
     assert "A complaint is being looked into. Since November 18, 2026." in page
@@ -78,7 +78,7 @@ def test_a_release_of_what_waited_to_be_erased_leads_to_the_list(desk: Desk) -> 
     assert "The person asked to be erased." in words(desk.lead(asked.lead))
     assert "asked to be erased" in words(desk.get("/desk/holds").text)
     answer = desk.act(asked.lead, "release")
-    assert answer.location == "/desk/holds?said=released_and_erased"
+    assert answer.location == "/desk/holds?message=hold_ended_and_erased"
     assert every(desk.instance, Lead) == []
     assert len(every(desk.instance, Erasure)) == 1
 
@@ -104,9 +104,9 @@ def test_the_page_says_what_goes_and_why_and_puts_it_off(desk: Desk, clock) -> N
     clock.move(days=89, hours=1)
     page = words(desk.get("/desk/holds").text)
     assert "1 request: 1 because they came in 90 days ago" in page
-    assert desk.post("/desk/holds/postpone").location == "/desk/holds?said=put_off"
+    assert desk.post("/desk/holds/postpone").location == "/desk/holds?message=postponed"
     assert "Nothing is due." in words(desk.get("/desk/holds").text)
-    assert desk.post("/desk/holds/postpone").location == "/desk/holds?said=nothing_put_off"
+    assert desk.post("/desk/holds/postpone").location == "/desk/holds?message=nothing_postponed"
 
 
 def test_the_public_page_says_how_long_that_can_take(web: FlaskClient) -> None:
@@ -117,18 +117,18 @@ def test_the_public_page_says_how_long_that_can_take(web: FlaskClient) -> None:
 # --- what the person is told ------------------------------------------------------------------------
 
 
-def test_the_person_is_told_of_the_hold_and_that_contact_stops_at_once(desk: Desk, web) -> None:
+def test_the_person_sees_the_hold_and_that_contact_stops_at_once(desk: Desk, web) -> None:
     asked = ask(desk.instance)
     desk.act(asked.lead, "hold", **GOOD)
     page = words(desk.web.post("/manage", data={"code": asked.code}).text)
     assert "For a legal reason we have to keep this request until" in page
     assert "If you ask now, all contact stops at once." in page
     answer = desk.web.post("/manage/erase", data={"code": asked.code})
-    said = words(answer.text)
+    text = words(answer.text)
     assert answer.status_code == 200
-    assert "Done. All contact has stopped. For a legal reason we cannot erase the request yet." in said
-    assert "Then we erase it, as you asked." in said
-    assert "I want to erase it" not in said
+    assert "Done. All contact has stopped. For a legal reason we cannot erase the request yet." in text
+    assert "Then we erase it, as you asked." in text
+    assert "I want to erase it" not in text
     assert "olga" not in answer.text.lower()
     assert "complaint" not in answer.text.lower().replace("complaints", "")
 

@@ -72,7 +72,7 @@ RIGHT = {
     "desk.save_numbers": {"from": "2026-11-01", "to": "2026-11-18", "days": "30"},
 }
 """A form as our own page sends it, for each route that has fields; one field at a time goes wrong."""
-ASKED = ("show", "language", "channel", "held", "after", "said", "action", "from", "to", "days", "next")
+ASKED = ("show", "language", "channel", "held", "after", "message", "action", "from", "to", "days", "next")
 """What an address of the desk may ask for, whatever page it is."""
 AFTER_ERASURE = "desk.looks_page"
 """Who looked at a request is told to the privacy officer after its erasure too: on purpose."""
@@ -233,10 +233,10 @@ def test_a_file_in_the_place_of_a_word_is_no_word(desk: Desk) -> None:
 def test_nonsense_in_any_address_is_answered(desk: Desk, wrong: bytes) -> None:
     lead = ask(desk.instance, **ANY).lead
     for rule in rules(desk.web.application, "GET"):
-        path, said = path_of(rule, lead.id), wrong.decode("latin-1")
+        path, text = path_of(rule, lead.id), wrong.decode("latin-1")
         for name in ASKED:
-            clear(desk.web.get(f"{path}?{name}={said}"))
-        clear(desk.web.get(f"{path}?" + "&".join(f"{name}={said}&{name}=x" for name in ASKED)))
+            clear(desk.web.get(f"{path}?{name}={text}"))
+        clear(desk.web.get(f"{path}?" + "&".join(f"{name}={text}&{name}=x" for name in ASKED)))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)

@@ -65,7 +65,7 @@ def test_a_request_is_revealed_and_noted(
     expect(page.locator(".masked.open")).to_have_text("(305) 555-0123")
     page.get_by_role("button", name="No answer").click()
     expect(page.locator(".done")).to_contain_text("Noted.")
-    expect(page).to_have_url(re.compile(r"said=noted$"))
+    expect(page).to_have_url(re.compile(r"message=noted$"))
     assert now(staffed, lead).first_contact_at == staffed.clock()
 
 
@@ -90,7 +90,7 @@ def test_the_way_through_by_keyboard(open_desk: Callable[..., Page], staffed: In
     page.keyboard.press("4")
     expect(page.locator(".done")).to_contain_text("Noted.")
     press(page, "c")
-    expect(page.locator(".done")).to_contain_text("You hold this request")
+    expect(page.locator(".done")).to_contain_text("You have claimed this request")
     press(page, "q")
     page.wait_for_url("**/desk")
     press(page, "?")
@@ -122,7 +122,7 @@ def test_going_back_after_the_hold_shows_nothing(open_desk: Callable[..., Page],
     page = open_desk(f"/desk/leads/{lead.id}")
     page.get_by_role("button", name="Reveal number").click()
     expect(page.locator(".masked.open")).to_have_count(1)
-    page.get_by_role("button", name="Give back").click()
+    page.get_by_role("button", name="Release").click()
     expect(page.locator(".done")).to_contain_text("You gave this request back.")
     with pytest.raises(Error, match="ERR_CACHE_MISS"):  # it would have to be asked for, and sent, again
         page.go_back()

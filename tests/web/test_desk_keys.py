@@ -12,14 +12,14 @@ from intake.conf.clinic import Channel
 from intake.core.paths import STATIC, TEMPLATES
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
-from intake.web.desk.lead_actions import ORDER
+from intake.web.desk.lead_actions import OUTCOME_ORDER
 from tests.browser import serving, signed_in
 from tests.leads.acting import every, hire, now, take
 from tests.leads.asking import ask
 from tests.web.desks import Desk, token_of, words
 
 KEYS = {
-    **{outcome: str(place) for place, outcome in enumerate(ORDER, 1)},
+    **{outcome: str(place) for place, outcome in enumerate(OUTCOME_ORDER, 1)},
     Outcome.THEY_CALLED_US: "0",
     Outcome.ASKED_TO_STOP: "s",
 }
@@ -95,16 +95,16 @@ def test_the_last_try_says_so_closes_and_leaves_them_in_peace(
         clock.move(days=1)
         desk.get("/desk")
         desk.act(lead, "claim")
-        said = words(desk.lead(lead))
-        assert ("The last try there is: closes the request, and nobody tries again" in said) is last
+        text = words(desk.lead(lead))
+        assert ("The last try there is: closes the request, and nobody tries again" in text) is last
         desk.note(lead, outcome)
         assert (now(sqlite_instance, lead).status is LeadStatus.CLOSED) is last
         if not last:
             assert "Do not call now." in words(desk.lead(lead))
-    said = words(desk.lead(lead))
-    assert "This request is closed. We could not reach them. Nobody here tries again." in said
-    assert "Phone call: 3 of 3 tries." in said
-    assert "Reveal number" not in said
+    text = words(desk.lead(lead))
+    assert "This request is closed. We could not reach them. Nobody here tries again." in text
+    assert "Phone call: 3 of 3 tries." in text
+    assert "Reveal number" not in text
     assert desk.act(lead, "reveal", channel="call").status_code == 409
 
 

@@ -35,10 +35,10 @@ def test_before_a_reveal_the_page_holds_neither_name_nor_number(instance: Instan
     lead, desk = ask(instance, tell_article=True, article="A title").lead, Desk(instance, hire(instance))
     page = desk.lead(lead)
     assert not [each for each in (*CANARIES, "A title") if each in page]
-    said = words(page)
-    assert "You may call until 12 noon their time. Do not leave a voicemail." in said
-    assert "Z••••• Call (•••) •••-••23 Reveal number r Text Not allowed Email z•••••@•••••.org" in said
-    assert "They told us which one; it shows after a reveal." in said
+    text = words(page)
+    assert "You may call until 12 noon their time. Do not leave a voicemail." in text
+    assert "Z••••• Call (•••) •••-••23 Reveal number r Text Not allowed Email z•••••@•••••.org" in text
+    assert "They told us which one; it shows after a reveal." in text
     assert acts(instance, lead) == ["lead.submitted", "lead.viewed"]
 
 
@@ -49,12 +49,12 @@ def test_a_reveal_answers_with_the_value_and_a_reload_shows_it_while_held(
     lead = ask(instance, tell_article=True, article="A title").lead
     desk = Desk(instance, hire(instance))
     answer = desk.act(lead, "reveal", channel="call")
-    said = words(answer.text)
+    text = words(answer.text)
     assert answer.status_code == 200
     for word in (NAME, SHOWN, "themselves", "Yours for 20 min", "They were reading “A title”."):
-        assert word in said
+        assert word in text
     assert EMAIL not in answer.text
-    assert f"Hello, is {NAME} there?" in said
+    assert f"Hello, is {NAME} there?" in text
     assert acts(instance, lead) == ["lead.revealed", "lead.submitted"]
     clock.move(minutes=5)
     assert SHOWN in desk.lead(lead)
@@ -77,22 +77,22 @@ def test_a_colleague_sees_who_holds_it_and_nothing_more(desk: Desk, ben: Desk) -
     ben.act(lead, "reveal", channel="call")
     page = desk.lead(lead)
     assert not [each for each in CANARIES if each in page]
-    assert "Ben Ochoa holds this for 20 min more. You can read, not act." in words(page)
+    assert "Ben Ochoa has claimed this for 20 min more. You can read, not act." in words(page)
     answer = desk.act(lead, "reveal", channel="call")
     assert answer.status_code == 409
-    assert "Ben Ochoa holds this request until 10:20 am." in words(answer.text)
+    assert "Ben Ochoa has claimed this request until 10:20 am." in words(answer.text)
     assert not [each for each in CANARIES if each in answer.text]
 
 
 def test_a_shut_gate_says_why_and_when_it_opens(desk: Desk, clock) -> None:
     lead = ask(desk.instance, channels=frozenset({Channel.CALL}), email=None).lead
     clock.set(SUNDAY)
-    said = words(desk.lead(lead))
-    assert "Do not call now. Opens tomorrow at 9 am, their time. " in said
-    assert "This is not a time they called safe. The clinic is closed now." in said
-    assert "shut until Mon 9 am" in said
-    assert "The words show tomorrow at 9 am, when they may be said." in said
-    assert "Reveal number" not in said
+    text = words(desk.lead(lead))
+    assert "Do not call now. Opens tomorrow at 9 am, their time. " in text
+    assert "This is not a time they called safe. The clinic is closed now." in text
+    assert "shut until Mon 9 am" in text
+    assert "The words show tomorrow at 9 am, when they may be said." in text
+    assert "Reveal number" not in text
     answer = desk.act(lead, "reveal", channel="call")
     assert answer.status_code == 409
     assert "This is not a time they called safe." in words(answer.text)
@@ -106,7 +106,7 @@ def test_a_channel_without_consent_is_refused_in_words(desk: Desk) -> None:
     assert "They did not agree to this way of contact." in words(answer.text)
 
 
-def test_another_clock_is_told_as_theirs_and_an_unknown_one_as_ours(desk: Desk) -> None:
+def test_a_known_time_zone_is_named_as_theirs_and_an_unknown_one_as_ours(desk: Desk) -> None:
     central = ask(desk.instance, time_zone="America/Chicago", **ANY).lead
     unknown = ask(desk.instance, time_zone=None, **ANY).lead
     assert "Florida, Central time, 9 am there" in words(desk.lead(central))
@@ -137,8 +137,8 @@ def test_somebody_who_looked_and_noted_nothing_shows_in_the_story(desk: Desk, be
     ben.act(lead, "reveal", channel="call")
     assert "Looked at, nothing noted." not in words(desk.lead(lead))
     clock.move(minutes=20)
-    said = words(desk.lead(lead))
-    assert "Phone number shown, to call · Ben Ochoa. Looked at, nothing noted." in said
+    text = words(desk.lead(lead))
+    assert "Phone number shown, to call · Ben Ochoa. Looked at, nothing noted." in text
     assert "free, looked at" in words(desk.get("/desk").text)
     show(desk.instance, lead, desk.member)
     clock.move(minutes=1)
@@ -148,10 +148,10 @@ def test_somebody_who_looked_and_noted_nothing_shows_in_the_story(desk: Desk, be
 
 def test_what_they_agreed_to_stands_as_it_was_shown(desk: Desk) -> None:
     lead = ask(desk.instance).lead
-    said = words(desk.lead(lead))
-    assert "Yes · Call v2 en “Yes, a person from Harbor Lane Clinic may call me at the number I gave" in said
-    assert "A real person will call you, not a recording." in said
-    assert "No · Voicemail v1 en" in said
+    text = words(desk.lead(lead))
+    assert "Yes · Call v2 en “Yes, a person from Harbor Lane Clinic may call me at the number I gave" in text
+    assert "A real person will call you, not a recording." in text
+    assert "No · Voicemail v1 en" in text
 
 
 def test_what_they_took_back_says_when(desk: Desk, clock) -> None:
@@ -167,16 +167,16 @@ def test_what_they_took_back_says_when(desk: Desk, clock) -> None:
             at=clock(),
             keyring=desk.instance.keyring,
         )
-    said = words(desk.lead(lead))
-    assert "Taken back · Email" in said
-    assert "Said yes 10 am, took it back 10:07 am." in said
+    text = words(desk.lead(lead))
+    assert "Taken back · Email" in text
+    assert "Said yes 10 am, took it back 10:07 am." in text
 
 
 def test_a_suspected_request_carries_a_calm_tag(desk: Desk) -> None:
     lead = ask(desk.instance, suspected=Suspicion.HONEYPOT).lead
-    said = words(desk.lead(lead))
-    assert "a box that people do not see was filled in. Treat it like any other until you know." in said
-    assert "Reveal number" in said
+    text = words(desk.lead(lead))
+    assert "a box that people do not see was filled in. Treat it like any other until you know." in text
+    assert "Reveal number" in text
 
 
 HOSTILE = [
@@ -212,7 +212,7 @@ def test_a_privacy_officer_reads_masked_and_cannot_act(sqlite_instance: Instance
     officer = Desk(sqlite_instance, hire(sqlite_instance, "Pia Ott", Role.PRIVACY_OFFICER))
     page = officer.lead(lead)
     assert "Your account sees requests masked." in words(page)
-    for word in ("Reveal number", "How did it go?", "Hold c", "Close without a call"):
+    for word in ("Reveal number", "How did it go?", "Claim c", "Close without a call"):
         assert word not in words(page)
     for act in ("claim", "give-back", "reveal", "outcome", "close"):
         assert officer.act(lead, act, channel="call").status_code == 403

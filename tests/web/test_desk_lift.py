@@ -41,7 +41,7 @@ def test_one_click_allows_contact_with_who_asked_again(instance: Instance, datab
     assert "Reveal number" not in page
     assert not [each for each in CANARIES if each in page]
     answer = desk.act(lead, "lift")
-    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?said=lifted")
+    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?message=lifted")
     after = words(desk.get(answer.location).text)
     assert "Contact is allowed again on this new request." in after
     assert "Taken off the do-not-contact list · you" in after
@@ -53,7 +53,7 @@ def test_a_second_click_is_answered_like_the_first(sqlite_instance: Instance, cl
     lead, desk = asked_again(sqlite_instance, clock), Desk(sqlite_instance, hire(sqlite_instance))
     answers = [desk.act(lead, "lift") for _ in range(2)]
     assert {(each.status_code, each.location) for each in answers} == {
-        (303, f"/desk/leads/{lead.id}?said=lifted")
+        (303, f"/desk/leads/{lead.id}?message=lifted")
     }
     assert acts(sqlite_instance, lead).count("suppression.lifted") == 1
 
@@ -72,7 +72,7 @@ def test_a_click_that_did_not_come_from_our_page_lifts_nothing(sqlite_instance: 
         ("third_party", Role.COORDINATOR, "Only a supervisor may allow contact here."),
     ],
 )
-def test_who_may_not_is_told_who_may(
+def test_staff_without_the_permission_see_who_has_it(
     sqlite_instance: Instance, clock, reason: str, role: Role, who: str
 ) -> None:
     lead = asked_again(sqlite_instance, clock, SuppressionReason(reason))
@@ -84,12 +84,12 @@ def test_who_may_not_is_told_who_may(
     assert "suppression.lifted" not in acts(sqlite_instance, lead)
 
 
-def test_a_supervisor_is_told_when_to_allow_a_number_that_was_wrong(sqlite_instance: Instance, clock) -> None:
+def test_a_supervisor_reads_when_to_allow_a_number_that_was_wrong(sqlite_instance: Instance, clock) -> None:
     lead = asked_again(sqlite_instance, clock, SuppressionReason.WRONG_NUMBER)
     desk = Desk(sqlite_instance, hire(sqlite_instance, "Sol Marin", Role.SUPERVISOR))
-    said = words(desk.lead(lead))
-    assert "was noted as somebody else’s on November 18, 2026" in said
-    assert said.count("Allow contact only when they have called us and said that it is theirs.") == 1
+    text = words(desk.lead(lead))
+    assert "was noted as somebody else’s on November 18, 2026" in text
+    assert text.count("Allow contact only when they have called us and said that it is theirs.") == 1
     assert desk.act(lead, "lift").status_code == 303
     assert acts(sqlite_instance, lead).count("suppression.lifted") == 1
 

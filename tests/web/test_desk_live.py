@@ -30,7 +30,7 @@ def desk(sqlite_instance: Instance) -> Desk:
 
 
 @pytest.fixture(autouse=True)
-def _asks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def _polls_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """No page asks by itself in between, however long a test takes."""
     monkeypatch.setattr("intake.web.desk.queue.POLL_SECONDS", 3600)
 
@@ -191,7 +191,7 @@ def test_scrolling_stays_when_rows_come_in_above(open_desk: Callable[..., Page],
     assert abs(last.bounding_box()["y"] - before) < 1
 
 
-def test_a_failing_poll_is_said_calmly_and_goes_away(
+def test_a_failing_poll_shows_a_calm_notice_that_goes_away(
     open_desk: Callable[..., Page], staffed: Instance
 ) -> None:
     lead = somebody(staffed, 1)
@@ -205,7 +205,7 @@ def test_a_failing_poll_is_said_calmly_and_goes_away(
     expect(page.locator(NEWS)).to_have_text("")
 
 
-def test_an_ended_session_is_said_and_leads_to_the_sign_in(
+def test_an_ended_session_shows_a_notice_and_leads_to_the_sign_in(
     open_desk: Callable[..., Page], staffed: Instance, clock: MovableClock
 ) -> None:
     page = open_desk("/desk")
@@ -250,24 +250,24 @@ def test_a_hold_counts_down_by_the_servers_clock(
     page.clock.fast_forward("06:30")
     expect(says).to_have_text("Yours for 1:30")
     expect(page.locator("form[data-left] [role=status]")).to_have_text(
-        "Two minutes of your hold are left. Extend it if you need longer."
+        "Two minutes of your claim are left. Extend it if you need longer."
     )
     expect(page.locator(".masked.open")).to_have_count(1)
     page.clock.fast_forward("02:00")
-    expect(says).to_have_text("Your hold has run out.")
+    expect(says).to_have_text("Your claim has run out.")
     expect(page.locator(".masked.open")).to_have_count(0)
     assert "555" not in page.locator(".contact").inner_text()
-    expect(page.get_by_role("button", name="Give back")).to_have_count(0)
+    expect(page.get_by_role("button", name="Release")).to_have_count(0)
     clock.move(minutes=14)
     page.keyboard.press("c")
-    expect(page.locator(".done")).to_contain_text("You hold this request for 20 minutes.")
+    expect(page.locator(".done")).to_contain_text("You have claimed this request for 20 minutes.")
 
 
 def test_a_hold_can_be_extended(open_desk: Callable[..., Page], staffed: Instance, clock) -> None:
     lead = somebody(staffed, 1)
     page = open_desk(f"/desk/leads/{lead.id}")
-    page.get_by_role("button", name="Hold", exact=True).click()
-    expect(page.locator(".done")).to_contain_text("You hold this request")
+    page.get_by_role("button", name="Claim", exact=True).click()
+    expect(page.locator(".done")).to_contain_text("You have claimed this request")
     clock.move(minutes=12)
     page.reload()
     expect(page.get_by_text(re.compile("Yours for [78] min"))).to_be_visible()
@@ -284,13 +284,13 @@ def test_a_colleagues_hold_that_runs_out_can_be_taken_over(
     page = open_desk("/desk/stop")
     page.clock.install(time=datetime(2001, 1, 1, tzinfo=UTC))
     page.goto(f"/desk/leads/{lead.id}")
-    expect(page.get_by_text("Ben Ochoa holds this for")).to_be_visible()
-    expect(page.get_by_role("button", name="Hold", exact=True)).to_have_count(0)
+    expect(page.get_by_text("Ben Ochoa has claimed this for")).to_be_visible()
+    expect(page.get_by_role("button", name="Claim", exact=True)).to_have_count(0)
     page.clock.fast_forward("20:01")
-    expect(page.locator("form [data-says]")).to_have_text("The hold of Ben Ochoa has run out.")
-    page.get_by_role("button", name="Hold", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Ben Ochoa holds this request until 10:20 am.")
+    expect(page.locator("form [data-says]")).to_have_text("The claim of Ben Ochoa has run out.")
+    page.get_by_role("button", name="Claim", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Ben Ochoa has claimed this request until 10:20 am.")
     clock.move(minutes=20)
     page = open_desk(f"/desk/leads/{lead.id}")
-    page.get_by_role("button", name="Hold", exact=True).click()
-    expect(page.locator(".done")).to_contain_text("You hold this request")
+    page.get_by_role("button", name="Claim", exact=True).click()
+    expect(page.locator(".done")).to_contain_text("You have claimed this request")

@@ -22,11 +22,11 @@ def desk(sqlite_instance: Instance) -> Desk:
 def test_the_log_says_who_did_what_to_which_request(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     desk.act(lead, "reveal", channel="call")
-    said = words(desk.get("/desk/log").text)
-    assert re.search(rf"Ana Ruiz Phone number shown, to call {lead.reference[:4]}", said)
-    assert "the person Asked for contact" in said
-    assert "lead.submitted consents 6" in said
-    assert "0 events stand in the chain." in said
+    text = words(desk.get("/desk/log").text)
+    assert re.search(rf"Ana Ruiz Phone number shown, to call {lead.reference[:4]}", text)
+    assert "the person Asked for contact" in text
+    assert "lead.submitted consents 6" in text
+    assert "0 events stand in the chain." in text
 
 
 def test_the_log_can_be_narrowed_to_one_act(desk: Desk) -> None:
@@ -58,8 +58,8 @@ def test_a_whole_log_is_found_whole(desk: Desk) -> None:
     ask(desk.instance)
     with desk.instance.database.transaction() as session:
         audit.link(session, keyring=desk.instance.keyring, at=desk.instance.clock())
-    said = words(desk.post("/desk/log/verify").text)
-    assert "Yes. All 1 events and the consent proof are as they were written" in said
+    text = words(desk.post("/desk/log/verify").text)
+    assert "Yes. All 1 events and the consent proof are as they were written" in text
     assert details_of(desk.instance, "audit.verified") == ['{"count":1,"hit":true}']
 
 
@@ -68,9 +68,9 @@ def test_a_log_that_was_changed_is_found_out(desk: Desk) -> None:
     with desk.instance.database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER audit_event_no_update")
         connection.exec_driver_sql("UPDATE audit_event SET details = '{}' WHERE action = 'lead.submitted'")
-    said = words(desk.post("/desk/log/verify").text)
-    assert "No. Something in the log or in the consent proof is not as it was written." in said
-    assert "was changed." in said
+    text = words(desk.post("/desk/log/verify").text)
+    assert "No. Something in the log or in the consent proof is not as it was written." in text
+    assert "was changed." in text
 
 
 def test_only_who_may_read_the_log_reads_it(sqlite_instance: Instance) -> None:
@@ -82,4 +82,4 @@ def test_only_who_may_read_the_log_reads_it(sqlite_instance: Instance) -> None:
 
 
 def test_every_act_of_the_log_has_words() -> None:
-    assert {each for each in Action if audit_labels.name(each) == each.value} == set()
+    assert {each for each in Action if audit_labels.label(each) == each.value} == set()

@@ -67,7 +67,7 @@ def test_the_page_tells_counts_and_nothing_of_anybody(instance: Instance, databa
     desk = Desk(instance, hire(instance, "Rosa Vidal", Role.SUPERVISOR))
     busy(desk)
     page = desk.get("/desk/numbers?days=7").text
-    said = words(page)
+    text = words(page)
     for sentence in (
         "From November 12, 2026 to November 18, 2026, Eastern time.",
         "Requests 16",
@@ -76,9 +76,9 @@ def test_the_page_tells_counts_and_nothing_of_anybody(instance: Instance, databa
         "Promises kept 2 of 2",
         "Wed Nov 18 16",
     ):
-        assert sentence in said
+        assert sentence in text
     assert not [each for each in (*CANARIES, "Zara") if each in page]
-    assert "0123" not in said  # in the words only: the random token of a form may hold any four figures
+    assert "0123" not in text  # in the words only: the random token of a form may hold any four figures
 
 
 def test_every_picture_has_its_table(desk: Desk) -> None:
@@ -113,7 +113,7 @@ def test_days_that_are_no_choice_are_calmly_ignored(desk: Desk, query: str) -> N
 @pytest.mark.parametrize(
     "query", ["from=2026-11-01", "from=%22%3Cb%3E&to=x", "from=2026-11-18&to=2026-11-01", "to=9999-12-31"]
 )
-def test_days_that_are_no_period_are_said_and_kept(desk: Desk, query: str) -> None:
+def test_days_that_are_no_period_are_named_and_kept(desk: Desk, query: str) -> None:
     answer = desk.get(f"/desk/numbers?{query}")
     assert answer.status_code == 422
     assert NOT_A_PERIOD in words(answer.text)

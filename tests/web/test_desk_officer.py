@@ -17,7 +17,7 @@ from intake.jobs import schedule
 from intake.leads import suppression
 from intake.leads.models import Lead, SuppressionReason
 from intake.privacy import retention, statement_versions
-from intake.web.desk.privacy import Part, differences
+from intake.web.desk.privacy import DiffKind, word_diff
 from tests.leads.acting import details_of, hire, show, take
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, NOWHERE, Desk, words
@@ -52,27 +52,27 @@ def link(instance: Instance) -> None:
 def test_it_says_who_looked_and_what_they_were_shown(officer: Desk, lead: Lead) -> None:
     assert f"/desk/leads/{lead.id}/looks" in officer.lead(lead)
     page = officer.get(f"/desk/leads/{lead.id}/looks").text
-    said = words(page)
-    assert re.search(r"Email address Ana Ruiz \(coordinator, supervisor\) 10:02 am 10:02 am 1", said)
-    assert re.search(r"Phone number, to call Ana Ruiz \(coordinator, supervisor\) 10 am 10 am 1", said)
-    assert "Pia Ott (privacy officer) Request opened, masked" in said
+    text = words(page)
+    assert re.search(r"Email address Ana Ruiz \(coordinator, supervisor\) 10:02 am 10:02 am 1", text)
+    assert re.search(r"Phone number, to call Ana Ruiz \(coordinator, supervisor\) 10 am 10 am 1", text)
+    assert "Pia Ott (privacy officer) Request opened, masked" in text
     assert not [each for each in CANARIES if each in page]
 
 
-def test_nothing_shown_is_said_so(officer: Desk) -> None:
+def test_the_page_says_when_no_value_was_shown(officer: Desk) -> None:
     lead = ask(officer.instance).lead
-    said = words(officer.get(f"/desk/leads/{lead.id}/looks").text)
-    assert "Nothing. No number, address or name of this request was shown to anybody" in said
-    assert "Nobody has opened this request yet." in said
+    text = words(officer.get(f"/desk/leads/{lead.id}/looks").text)
+    assert "Nothing. No number, address or name of this request was shown to anybody" in text
+    assert "Nobody has opened this request yet." in text
 
 
 def test_the_looks_outlive_the_request(officer: Desk, lead: Lead) -> None:
     officer.instance.clock.move(days=200)
     retention.purge(officer.instance)
-    said = words(officer.get(f"/desk/leads/{lead.id}/looks").text)
-    assert "This request is erased" in said
-    assert "Phone number, to call Ana Ruiz" in said
-    assert lead.reference not in said
+    text = words(officer.get(f"/desk/leads/{lead.id}/looks").text)
+    assert "This request is erased" in text
+    assert "Phone number, to call Ana Ruiz" in text
+    assert lead.reference not in text
 
 
 def test_what_never_was_is_not_there(officer: Desk) -> None:
@@ -143,7 +143,7 @@ def test_a_reference_leads_to_the_log_of_its_request(officer: Desk, lead: Lead) 
 
 
 @pytest.mark.parametrize("term", ["", "305 555 0123", "zaraida@example.org", "x" * 5000, "\x00"])
-def test_only_a_reference_is_looked_up_here(officer: Desk, lead: Lead, term: str) -> None:
+def test_only_a_reference_is_looked_up(officer: Desk, lead: Lead, term: str) -> None:
     answer = officer.post("/desk/log/find", term=term)
     assert answer.status_code == 422
     assert "Type a whole reference" in words(answer.text)
@@ -179,20 +179,20 @@ def test_the_desk_compares_with_the_anchors(officer: Desk, lead: Lead) -> None:
     link(officer.instance)
     assert "It could not be compared with the anchors" in words(officer.post("/desk/log/verify").text)
     schedule.anchor(officer.instance)
-    said = words(officer.post("/desk/log/verify").text)
-    assert "Compared with 1 anchor that is kept outside the database." in said
-    assert "The oldest of them is of" in said
+    text = words(officer.post("/desk/log/verify").text)
+    assert "Compared with 1 anchor that is kept outside the database." in text
+    assert "The oldest of them is of" in text
 
 
 # --- statements ---------------------------------------------------------------------------------------
 
 
 def test_every_statement_shows_who_stands_on_it(officer: Desk, lead: Lead) -> None:
-    said = words(officer.get("/desk/statements").text)
+    text = words(officer.get("/desk/statements").text)
     for statement in officer.instance.statements.in_force("en").values():
-        assert statement.digest in said
-    assert said.count("1 request stands on it.") == 4  # use, adult, call, email
-    assert "There is no earlier wording." in said
+        assert statement.digest in text
+    assert text.count("1 request stands on it.") == 4  # use, adult, call, email
+    assert "There is no earlier wording." in text
 
 
 def reworded(instance: Instance) -> Instance:
@@ -241,14 +241,14 @@ def test_who_took_it_back_does_not_stand_on_it(instance: Instance) -> None:
 
 def test_the_pieces_of_a_difference_make_both_wordings() -> None:
     before, after = "We may call you.\n\nNever at night.", "We may call or text you.\n\nNever on Sundays."
-    pieces = differences(before, after)
-    assert "".join(each.words for each in pieces if each.part is not Part.OUT) == after
-    assert [(each.part, each.words.strip()) for each in pieces if each.part is not Part.KEPT] == [
-        (Part.IN, "or text"),
-        (Part.OUT, "at night."),
-        (Part.IN, "on Sundays."),
+    pieces = word_diff(before, after)
+    assert "".join(each.text for each in pieces if each.kind is not DiffKind.REMOVED) == after
+    assert [(each.kind, each.text.strip()) for each in pieces if each.kind is not DiffKind.KEPT] == [
+        (DiffKind.ADDED, "or text"),
+        (DiffKind.REMOVED, "at night."),
+        (DiffKind.ADDED, "on Sundays."),
     ]
-    assert differences(before, before) == [differences(before, before)[0]]
+    assert word_diff(before, before) == [word_diff(before, before)[0]]
 
 
 # --- the do-not-contact list --------------------------------------------------------------------------
@@ -257,9 +257,9 @@ def test_the_pieces_of_a_difference_make_both_wordings() -> None:
 def test_the_list_says_when_why_and_by_whom(officer: Desk, lead: Lead) -> None:
     officer.post("/desk/stop", term="(305) 555-0123")
     page = officer.get("/desk/stops").text
-    said = words(page)
-    assert re.search(r"10:02 am they asked Pia Ott no, it holds", said)
-    assert "Do-not-contact list 1" in said
+    text = words(page)
+    assert re.search(r"10:02 am they asked Pia Ott no, it is in force", text)
+    assert "Do-not-contact list 1" in text
     assert not [each for each in CANARIES if each in page]
 
 
@@ -270,13 +270,13 @@ def test_the_list_can_be_narrowed_and_paged(officer: Desk, monkeypatch) -> None:
     path, rows, pages = "/desk/stops?standing=live&reason=asked", 0, 0
     while path:
         page = officer.get(path).text
-        rows, pages = rows + page.count("no, it holds"), pages + 1
+        rows, pages = rows + page.count("no, it is in force"), pages + 1
         following = re.search(r'rel="next" href="([^"]+)"', page)
         path = following[1].replace("&amp;", "&") if following else ""
     assert (rows, pages) == (5, 3)
     assert "Nothing on the list is like that." in words(officer.get("/desk/stops?standing=lifted").text)
     wrong = officer.get(f"/desk/stops?reason={SuppressionReason.WRONG_NUMBER}").text
-    assert "no, it holds" not in wrong
+    assert "no, it is in force" not in wrong
 
 
 def test_an_empty_list_says_so(officer: Desk) -> None:

@@ -10,7 +10,7 @@ from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
-from intake.web.desk.lead_actions import ORDER
+from intake.web.desk.lead_actions import OUTCOME_ORDER
 from tests.leads.acting import every, hire, note, now, take
 from tests.leads.asking import ask
 from tests.web.desks import CANARIES, NOWHERE, SHOWN, Desk, field, words
@@ -45,7 +45,7 @@ def test_every_outcome_stands_on_the_page_and_stop_is_last(desk: Desk) -> None:
     lead = ask(desk.instance, channels=frozenset(Channel), voicemail=True).lead
     page = desk.act(lead, "reveal", channel="call").text
     offered = re.findall(r'name="outcome" value="([^"]+)"', page)
-    assert offered == [*(each.value for each in ORDER), "they_called_us", "asked_to_stop"]
+    assert offered == [*(each.value for each in OUTCOME_ORDER), "they_called_us", "asked_to_stop"]
     assert set(offered) == {each.value for each in Outcome}
 
 
@@ -54,7 +54,7 @@ def test_an_outcome_leads_back_to_the_page_and_says_so(instance: Instance, datab
     lead, desk = ask(instance).lead, Desk(instance, hire(instance))
     desk.act(lead, "reveal", channel="call")
     answer = desk.note(lead, "no_answer")
-    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?said=noted")
+    assert (answer.status_code, answer.location) == (303, f"/desk/leads/{lead.id}?message=noted")
     page = desk.get(answer.location).text
     assert 'role="status">Noted.' in page
     assert "No answer · you" in words(page)
@@ -69,11 +69,11 @@ def test_a_page_sent_twice_is_answered_twice_and_noted_once(desk: Desk) -> None:
     answers = [
         desk.act(lead, "outcome", channel="call", outcome="no_answer", **sent).location for _ in range(2)
     ]
-    assert answers == [f"/desk/leads/{lead.id}?said=noted"] * 2
+    assert answers == [f"/desk/leads/{lead.id}?message=noted"] * 2
     assert len(every(desk.instance, Attempt)) == 1
 
 
-def test_what_changed_meanwhile_is_said_on_the_page_as_it_is_now(desk: Desk) -> None:
+def test_what_changed_meanwhile_shows_on_the_page_as_it_is_now(desk: Desk) -> None:
     lead = ask(desk.instance, **ANY).lead
     page = desk.act(lead, "reveal", channel="call").text
     old = field(page, "version")
@@ -90,7 +90,7 @@ def test_a_booking_keeps_its_time_on_the_clinics_clock(desk: Desk) -> None:
     lead = ask(desk.instance).lead
     desk.act(lead, "reveal", channel="call")
     answer = desk.note(lead, "booked", booked_for="2026-11-23T09:30")
-    assert answer.location.endswith("said=booked")
+    assert answer.location.endswith("message=booked")
     assert now(desk.instance, lead).booked_for == datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     assert "Consultation Monday at 9:30 am." in words(desk.lead(lead))
     assert "Mon 9:30 am" in words(desk.get("/desk?show=booked").text)
@@ -115,7 +115,7 @@ def test_what_they_did_can_be_noted_while_a_colleague_holds_it(desk: Desk, ben: 
     take(desk.instance, lead, ben.member)
     page = desk.lead(lead)
     assert re.findall(r'name="outcome" value="([^"]+)"', page) == ["they_called_us", "asked_to_stop"]
-    assert desk.note(lead, "they_called_us").location.endswith("said=noted_theirs")
+    assert desk.note(lead, "they_called_us").location.endswith("message=noted_theirs")
     assert now(desk.instance, lead).claimed_by == ben.member.id
 
 
@@ -123,11 +123,11 @@ def test_asked_to_stop_ends_it_for_good(desk: Desk, ben: Desk) -> None:
     lead = ask(desk.instance).lead
     take(desk.instance, lead, ben.member)
     answer = desk.note(lead, "asked_to_stop")
-    assert answer.location.endswith("said=stopped")
-    said = words(desk.lead(lead))
-    assert "Stop. They asked us to stop." in said
-    assert "Taken back · Call" in said
-    assert "Reveal" not in said
+    assert answer.location.endswith("message=stopped")
+    text = words(desk.lead(lead))
+    assert "Stop. They asked us to stop." in text
+    assert "Taken back · Call" in text
+    assert "Reveal" not in text
     assert desk.act(lead, "reveal", channel="call").status_code == 409
 
 
@@ -169,11 +169,11 @@ def test_closing_for_a_reason_that_only_follows_is_refused(desk: Desk) -> None:
 
 def test_closing_by_hand_says_so_and_names_the_reason(desk: Desk) -> None:
     lead = ask(desk.instance).lead
-    assert desk.act(lead, "close", version=1, reason="talked").location.endswith("said=closed")
+    assert desk.act(lead, "close", version=1, reason="talked").location.endswith("message=closed")
     assert now(desk.instance, lead).close_reason is CloseReason.TALKED
-    said = words(desk.lead(lead))
-    assert "This request is closed. We talked, and nothing is left to do." in said
-    assert "This request is closed. What they do can still be noted." in said
+    text = words(desk.lead(lead))
+    assert "This request is closed. We talked, and nothing is left to do." in text
+    assert "This request is closed. What they do can still be noted." in text
 
 
 def test_every_act_on_the_page_is_one_event(desk: Desk) -> None:
@@ -192,7 +192,7 @@ def test_every_act_on_the_page_is_one_event(desk: Desk) -> None:
 def about(desk: Desk, lead: object) -> list[AuditEvent]:
     """The events about a lead in the order in which they were written."""
     with desk.instance.database.reading() as session:
-        rows = session.connection().exec_driver_sql("SELECT id FROM audit_event ORDER BY rowid")
+        rows = session.connection().exec_driver_sql("SELECT id FROM audit_event OUTCOME_ORDER BY rowid")
         order = [row[0] for row in rows]
     events = [event for event in every(desk.instance, AuditEvent) if event.about == lead.id]
     return sorted(events, key=lambda event: order.index(str(event.id)))

@@ -14,7 +14,7 @@ from intake.outbox import OutboxMessage
 from tests.leads.acting import acts, every, hire
 from tests.web.desks import OURS, Desk, field, words
 
-SAID = {
+GIVEN_ALOUD = {
     "preferred_name": "Rosalind Quill",
     "channels": ["call", "text"],
     "voicemail": "no",
@@ -39,7 +39,13 @@ def desk(instance: Instance) -> Desk:
 def send(desk: Desk, spoken: str = "en", **changes: object):
     """Go through the sheet and keep it; `None` leaves an answer out."""
     page = desk.get(f"/desk/phone?language={spoken}").text
-    sent = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": spoken, **SAID, **changes}
+    sent = {
+        "token": field(page, "token"),
+        "csrf": field(page, "csrf"),
+        "language": spoken,
+        **GIVEN_ALOUD,
+        **changes,
+    }
     data = {name: value for name, value in sent.items() if value is not None}
     return desk.web.post("/desk/phone", data=data, headers=OURS)
 
@@ -83,19 +89,19 @@ def test_the_answer_says_what_to_read_out_and_nothing_about_them(desk: Desk, ins
 
 def test_a_press_repeated_keeps_one_request(desk: Desk, instance: Instance) -> None:
     page = desk.get("/desk/phone").text
-    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **SAID}
+    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **GIVEN_ALOUD}
     first, second = (desk.web.post("/desk/phone", data=data, headers=OURS) for _ in range(2))
     assert CODE.search(first.text)[1] == CODE.search(second.text)[1]
     assert len(every(instance, Lead)) == 1
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"), [("adult", "18 or older"), ("consent_use", "let us use what you typed")]
+    ("missing", "text"), [("adult", "18 or older"), ("consent_use", "let us use what you typed")]
 )
-def test_without_the_word_nothing_is_kept_and_nothing_is_lost(desk, instance, missing, said) -> None:
+def test_without_the_word_nothing_is_kept_and_nothing_is_lost(desk, instance, missing, text) -> None:
     answer = send(desk, **{missing: None})
     assert answer.status_code == 422
-    assert said in words(answer.text)
+    assert text in words(answer.text)
     assert 'value="Rosalind Quill"' in answer.text
     assert 'value="(305) 555-0166"' in answer.text
     assert every(instance, Lead) == every(instance, Submission) == []
@@ -107,14 +113,14 @@ def test_changing_the_language_keeps_the_words_and_keeps_nothing_else(desk: Desk
     assert 'name="language" value="es"' in answer.text
     assert 'value="Rosalind Quill"' in answer.text
     assert every(instance, Lead) == []
-    data = {"token": field(answer.text, "token"), "csrf": desk.csrf(), "language": "es", **SAID}
+    data = {"token": field(answer.text, "token"), "csrf": desk.csrf(), "language": "es", **GIVEN_ALOUD}
     assert desk.web.post("/desk/phone", data=data, headers=OURS).status_code == 200
     assert every(instance, Lead)[0].language == "es"
 
 
 def test_other_words_under_the_same_sheet_are_a_correction(desk: Desk, instance: Instance) -> None:
     page = desk.get("/desk/phone").text
-    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **SAID}
+    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **GIVEN_ALOUD}
     desk.web.post("/desk/phone", data=data, headers=OURS)
     changed = desk.web.post("/desk/phone", data={**data, "phone": "(305) 555-0167"}, headers=OURS)
     assert changed.status_code == 409

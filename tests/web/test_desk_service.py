@@ -18,7 +18,7 @@ from intake.jobs.schedule import JOBS
 from intake.monitoring import article_links
 from intake.outbox import Mail, MessageState, OutboxMessage, sender
 from intake.outbox.mailer import open_mailer
-from intake.web.desk.operations import MAILS, SettingSource, in_force
+from intake.web.desk.operations import MAILS, SettingSource, setting_rows
 from tests.browser import axe_violations
 from tests.leads.acting import details_of, every, hire
 from tests.leads.asking import ask
@@ -57,9 +57,9 @@ def refused(instance: Instance, *recipients: str, mail: Mail = Mail.NEW_LEAD) ->
     return written
 
 
-def steady(said: str) -> str:
+def steady(text: str) -> str:
     """Without the free megabytes, which others on the machine change between two looks."""
-    return re.sub(r"[\d,]+ MB", "MB", said)
+    return re.sub(r"[\d,]+ MB", "MB", text)
 
 
 # --- the doctor -----------------------------------------------------------------------------------------
@@ -67,10 +67,10 @@ def steady(said: str) -> str:
 
 def test_the_page_and_the_command_find_the_same(room: Room) -> None:
     turn(room.instance)
-    said = steady(words(room.get("/desk/service").text))
+    text = steady(words(room.get("/desk/service").text))
     command = monitoring.doctor(room.instance)
     for check in command:
-        assert (steady(f"{check.name} {check.sentence}") in said) == (
+        assert (steady(f"{check.name} {check.sentence}") in text) == (
             check.name not in monitoring.DOCTOR_ONLY
         )
     assert [check.name for check in command if check.name in monitoring.DOCTOR_ONLY] == [
@@ -101,11 +101,11 @@ def test_no_page_asks_another_site(room: Room, monkeypatch) -> None:
 
 
 def test_nothing_was_refused_on_a_fresh_install(room: Room) -> None:
-    said = words(room.get("/desk/service/mail").text)
-    assert "Nothing was refused." in said
-    assert "The last mail was accepted not yet" in said
-    assert room.post("/desk/service/mail/again").location == "/desk/service/mail?said=nothing_dead"
-    assert room.post(f"/desk/service/mail/{NOWHERE}/again").location.endswith("said=nothing_dead")
+    text = words(room.get("/desk/service/mail").text)
+    assert "Nothing was refused." in text
+    assert "The last mail was accepted not yet" in text
+    assert room.post("/desk/service/mail/again").location == "/desk/service/mail?message=nothing_to_resend"
+    assert room.post(f"/desk/service/mail/{NOWHERE}/again").location.endswith("message=nothing_to_resend")
     assert details_of(room.instance, "mail.resent") == []
 
 
@@ -116,13 +116,13 @@ def test_a_refused_mail_says_what_where_and_why_and_no_address(room: Room) -> No
     refused(room.instance, "gone@example.org", mail=Mail.UNOPENED)
     refused(room.instance, "new@example.org", mail=Mail.INVITED)
     page = room.get("/desk/service/mail").text
-    said = words(page)
+    text = words(page)
     assert (
-        "Notice of a new request notices.recipients in clinic.toml, number 1 The mail server does not" in said
+        "Notice of a new request notices.recipients in clinic.toml, number 1 The mail server does not" in text
     )
-    assert f"notices.second_contacts in clinic.toml, number {len(notices.second_contacts)}" in said
-    assert "an address that does not stand in clinic.toml any more" in said
-    assert "the address of an account that was invited" in said
+    assert f"notices.second_contacts in clinic.toml, number {len(notices.second_contacts)}" in text
+    assert "an address that does not stand in clinic.toml any more" in text
+    assert "the address of an account that was invited" in text
     assert not re.search(r"[\w.]+@example\.org", page.replace(room.instance.settings.mail_from, ""))
 
 
@@ -162,7 +162,7 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
     page = room.get("/desk/service/mail").text
     assert f"/desk/service/mail/{message.id}/again" in page
     again = f"/desk/service/mail/{message.id}/again"
-    assert room.post(again).location == "/desk/service/mail?said=mail_again"
+    assert room.post(again).location == "/desk/service/mail?message=resent"
     twice = room.post(again)
     assert twice.status_code == 409
     assert "Only a message that needs attention can be sent again." in words(twice.text)
@@ -176,7 +176,7 @@ def test_what_was_refused_is_sent_once_more_under_its_own_name(over_smtp) -> Non
 def test_all_of_them_at_once(room: Room) -> None:
     refused(room.instance, "ana@example.org", "ben@example.org")
     assert "Send all of them again" in words(room.get("/desk/service/mail").text)
-    assert room.post("/desk/service/mail/again").location == "/desk/service/mail?said=mail_again"
+    assert room.post("/desk/service/mail/again").location == "/desk/service/mail?message=resent"
     assert {each.state for each in every(room.instance, OutboxMessage)} == {MessageState.WAITING}
     assert len(details_of(room.instance, "mail.resent")) == 2
 
@@ -189,16 +189,16 @@ def test_every_mail_has_a_name() -> None:
 
 
 def test_before_the_first_round_everything_is_yet_to_come(room: Room) -> None:
-    said = words(room.get("/desk/service/rounds").text)
-    assert said.count("not made yet") == len(JOBS) + 1
-    assert said.count("never never") == len(JOBS) + 1
+    text = words(room.get("/desk/service/rounds").text)
+    assert text.count("not made yet") == len(JOBS) + 1
+    assert text.count("never never") == len(JOBS) + 1
 
 
 def test_a_round_says_when_it_was_made_and_when_it_is_next(room: Room) -> None:
     turn(room.instance)
-    said = words(room.get("/desk/service/rounds").text)
-    assert "Erases the requests whose time is over. retention 1 hour 10 am 10 am 11 am" in said
-    assert "Sends the mail that is due. notices 15 seconds 10 am 10 am whenever mail is due" in said
+    text = words(room.get("/desk/service/rounds").text)
+    assert "Erases the requests whose time is over. retention 1 hour 10 am 10 am 11 am" in text
+    assert "Sends the mail that is due. notices 15 seconds 10 am 10 am whenever mail is due" in text
 
 
 def test_a_round_that_failed_says_with_what_and_keeps_its_last_good_end(room: Room, monkeypatch) -> None:
@@ -256,7 +256,7 @@ def test_no_secret_stands_on_any_page(room: Room) -> None:
     bare = Room(replace(room.instance, settings=all_canaries(room.instance.settings)), room.member)
     for path in PAGES:
         assert CANARY not in bare.get(path).text, path
-    shown = {each.name: each.told for each in in_force(all_canaries(room.instance.settings))}
+    shown = {each.name: each.shown_as for each in setting_rows(all_canaries(room.instance.settings))}
     for name in ("SEALING_KEYS", "INDEX_KEY", "CHAIN_KEY", "APP_KEYS", "DATABASE_URL", "SMTP_USERNAME"):
         assert shown[f"INTAKE_{name}"] is SettingSource.SET
 
@@ -278,15 +278,19 @@ def test_a_new_setting_is_hidden_until_somebody_says_otherwise() -> None:
 
 def test_what_may_be_shown_is_shown(room: Room) -> None:
     shown = {
-        each.name: each for each in in_force(replace(room.instance.settings, smtp_host="mail.example.org"))
+        each.name: each
+        for each in setting_rows(replace(room.instance.settings, smtp_host="mail.example.org"))
     }
-    assert (shown["INTAKE_SMTP_HOST"].value, shown["INTAKE_SMTP_HOST"].usual) == ("mail.example.org", False)
-    assert (shown["INTAKE_SMTP_PORT"].value, shown["INTAKE_SMTP_PORT"].usual) == ("587", True)
+    assert (shown["INTAKE_SMTP_HOST"].value, shown["INTAKE_SMTP_HOST"].is_default) == (
+        "mail.example.org",
+        False,
+    )
+    assert (shown["INTAKE_SMTP_PORT"].value, shown["INTAKE_SMTP_PORT"].is_default) == ("587", True)
     assert shown["INTAKE_MODE"].value == Mode.DEVELOPMENT.value
-    assert shown["INTAKE_ANCHOR_MAIL_TO"].told is SettingSource.NOT_SET
-    said = words(room.get("/desk/service/settings").text)
-    assert "INTAKE_SMTP_PORT 587 (usual) Port of the mail server." in said
-    assert "INTAKE_SEALING_KEYS set, not shown" in said
+    assert shown["INTAKE_ANCHOR_MAIL_TO"].shown_as is SettingSource.NOT_SET
+    text = words(room.get("/desk/service/settings").text)
+    assert "INTAKE_SMTP_PORT 587 (usual) Port of the mail server." in text
+    assert "INTAKE_SEALING_KEYS set, not shown" in text
 
 
 # --- all of them ----------------------------------------------------------------------------------------
@@ -294,7 +298,7 @@ def test_what_may_be_shown_is_shown(room: Room) -> None:
 
 def test_they_speak_both_languages(room: Room) -> None:
     turn(room.instance)
-    for path, said in zip(
+    for path, text in zip(
         PAGES,
         (
             "El relevo se vio por última vez hace 0 minutos.",
@@ -304,7 +308,7 @@ def test_they_speak_both_languages(room: Room) -> None:
         ),
         strict=True,
     ):
-        assert said in words(room.get(path, **{"Accept-Language": "es"}).text)
+        assert text in words(room.get(path, **{"Accept-Language": "es"}).text)
 
 
 def test_nothing_on_them_is_about_a_request(room: Room) -> None:

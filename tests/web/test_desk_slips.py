@@ -23,7 +23,7 @@ from tests.leads.acting import hire as hire_member
 from tests.leads.asking import PHONE, ask
 from tests.staff.people import PASSWORD, Person, hire, quick_hashing
 from tests.web.desks import OURS, Desk, field, words
-from tests.web.test_desk_phone import NEVER_BACK, SAID
+from tests.web.test_desk_phone import GIVEN_ALOUD, NEVER_BACK
 
 __all__ = ["quick_hashing"]
 
@@ -67,7 +67,7 @@ def test_what_was_noted_can_be_undone_from_the_page(instance: Instance, database
     page = desk.lead(lead)
     assert "Last step: No answer. It can be undone for 4 min." in words(page)
     answer = press(desk, lead, "undo", form(page, "undo"))
-    assert answer.location == f"/desk/leads/{lead.id}?said=undone"
+    assert answer.location == f"/desk/leads/{lead.id}?message=undone"
     page = desk.get(answer.location).text
     assert "Undone. The request is what it was before." in words(page)
     assert "<s>No answer</s>" in page
@@ -116,7 +116,7 @@ def test_somebody_who_acted_since_is_not_overruled(desk: Desk, ben: Desk) -> Non
     ben.act(lead, "claim")
     answer = press(desk, lead, "undo", sent)
     assert answer.status_code == 409
-    assert "Ben Ochoa holds this request until" in words(answer.text)
+    assert "Ben Ochoa has claimed this request until" in words(answer.text)
     ben.note(lead, "reached")
     answer = press(desk, lead, "undo", sent)
     assert answer.status_code == 409
@@ -139,10 +139,10 @@ def test_an_undo_of_what_is_erased_answers_like_any_request_that_is_not_there(de
 def test_what_cannot_be_undone_says_so_before(desk: Desk) -> None:
     lead = ask(desk.instance, **EVERY).lead
     desk.act(lead, "claim")
-    said = words(desk.lead(lead))
-    assert "Closes, and the number is never called again. Cannot be undone" in said
-    assert "on every request with this number or address. Cannot be undone" in said
-    assert "For five minutes it can be undone." in said
+    text = words(desk.lead(lead))
+    assert "Closes, and the number is never called again. Cannot be undone" in text
+    assert "on every request with this number or address. Cannot be undone" in text
+    assert "For five minutes it can be undone." in text
     assert "This cannot be undone." in words(desk.get("/desk/stop").text)
     for outcome in ("wrong_number", "asked_to_stop"):
         desk.note(lead, outcome)
@@ -174,15 +174,15 @@ def test_a_stale_page_shows_who_did_what_and_one_press_goes_on(
     clock.move(minutes=1)
     chosen = {"channel": "call", "outcome": "booked", "booked_for": "2026-11-23T09:30"}
     answer = press(desk, lead, "outcome", {**open_page, "csrf": desk.csrf(), **chosen})
-    said = words(answer.text)
+    text = words(answer.text)
     assert answer.status_code == 409
-    assert "Nothing was noted. Since your page was loaded:" in said
-    assert re.search(r"10:26 am Asked for another time · Ben Ochoa .*Held · Ben Ochoa", said)
-    assert "Asked for contact" not in said
-    assert "Booked a consultation, Phone call, Monday at 9:30 am" in said
+    assert "Nothing was noted. Since your page was loaded:" in text
+    assert re.search(r"10:26 am Asked for another time · Ben Ochoa .*Claimed · Ben Ochoa", text)
+    assert "Asked for contact" not in text
+    assert "Booked a consultation, Phone call, Monday at 9:30 am" in text
     assert [each.outcome for each in every(instance, Attempt)] == [Outcome.ANOTHER_TIME]
     on = press(desk, lead, "outcome", form(answer.text, "outcome"))
-    assert on.location == f"/desk/leads/{lead.id}?said=booked"
+    assert on.location == f"/desk/leads/{lead.id}?message=booked"
     assert now(instance, lead).booked_for == datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
@@ -203,10 +203,12 @@ def test_going_back_keeps_what_was_chosen_and_notes_nothing(desk: Desk, clock) -
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "visible_text"),
     [("windows", "Request changed"), ("drop", "Permission taken back"), ("stop", "All contact stopped")],
 )
-def test_what_the_person_changed_makes_a_page_stale_too(desk: Desk, changed: str, told: str, clock) -> None:
+def test_what_the_person_changed_makes_a_page_stale_too(
+    desk: Desk, changed: str, sentence: str, clock
+) -> None:
     asked = ask(desk.instance, **EVERY)
     desk.act(asked.lead, "claim")
     open_page = stale(desk, asked.lead)
@@ -223,11 +225,11 @@ def test_what_the_person_changed_makes_a_page_stale_too(desk: Desk, changed: str
         else:
             self_service.stop(session, code=asked.code, instance=desk.instance)
     answer = press(desk, asked.lead, "outcome", {**open_page, "channel": "call", "outcome": "no_answer"})
-    said = words(answer.text)
+    text = words(answer.text)
     assert answer.status_code == 409
-    assert f"Since your page was loaded: 10:01 am {told}" in said
-    assert "No answer, Phone call" in said
-    assert ("This request is closed, so it can no longer be noted." in said) is (changed == "stop")
+    assert f"Since your page was loaded: 10:01 am {sentence}" in text
+    assert "No answer, Phone call" in text
+    assert ("This request is closed, so it can no longer be noted." in text) is (changed == "stop")
     assert every(desk.instance, Attempt) == []
 
 
@@ -262,7 +264,7 @@ def test_a_stop_never_waits_for_a_fresh_page(desk: Desk, ben: Desk) -> None:
     open_page = stale(desk, lead)
     ben.note(lead, "they_called_us")
     answer = press(desk, lead, "outcome", {**open_page, "outcome": "asked_to_stop", "channel": "call"})
-    assert answer.location.endswith("said=stopped")
+    assert answer.location.endswith("message=stopped")
 
 
 def test_a_stale_page_shows_no_number_and_records_none(desk: Desk, clock) -> None:
@@ -346,7 +348,7 @@ def test_an_outcome_with_its_time_comes_back_after_signing_in(
     assert 'name="booked_for" step="300" value="2026-11-23T09:30"' in back.text
     assert every(instance, Attempt) == []
     noted = maria.web.post(path, data=form(back.text, "outcome"), headers=OURS)
-    assert noted.location == f"/desk/leads/{lead.id}?said=booked"
+    assert noted.location == f"/desk/leads/{lead.id}?message=booked"
     assert now(instance, lead).booked_for == datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
 
@@ -375,8 +377,8 @@ def test_a_sheet_half_read_aloud_comes_back_after_signing_in(
 ) -> None:
     page = maria.web.get("/desk/phone?language=es").text
     end(maria, clock)
-    said = {**SAID, "language": "es", "token": field(page, "token"), "csrf": field(page, "csrf")}
-    ended = maria.web.post("/desk/phone", data=said, headers=OURS)
+    text = {**GIVEN_ALOUD, "language": "es", "token": field(page, "token"), "csrf": field(page, "csrf")}
+    ended = maria.web.post("/desk/phone", data=text, headers=OURS)
     assert ended.status_code == 401
     assert not [each for each in NEVER_BACK if each in ended.text]
     back = maria.come_in(ended)
@@ -387,7 +389,7 @@ def test_a_sheet_half_read_aloud_comes_back_after_signing_in(
     assert 'value="Rosalind Quill"' in back.text
     for ticked in ("call", "text", "weekday_morning"):
         assert re.search(rf'value="{ticked}"[^>]* checked', back.text), ticked
-    kept = maria.web.post("/desk/phone", data={**said, **shown}, headers=OURS)
+    kept = maria.web.post("/desk/phone", data={**text, **shown}, headers=OURS)
     assert kept.status_code == 200
     assert [lead.language for lead in every(instance, Lead)] == ["es"]
 
@@ -415,7 +417,7 @@ def test_nobody_else_gets_the_words(sqlite_instance: Instance, clock) -> None:
     joe = hire(sqlite_instance, "joe@example.org", name="Joe")
     maria.come_in()
     answer = maria.come_in(ended_form(maria, clock), joe)
-    assert answer.location == "/desk?said=not_put_back"
+    assert answer.location == "/desk?message=not_restored"
     page = maria.web.get(answer.location)
     assert "it was somebody else’s, or too old." in words(page.text)
     assert not [each for each in NEVER_BACK if each in page.text]
@@ -426,7 +428,7 @@ def test_words_grow_old(sqlite_instance: Instance, clock) -> None:
     maria.come_in()
     ended = ended_form(maria, clock)
     clock.move(hours=12)
-    assert maria.come_in(ended).location == "/desk?said=not_put_back"
+    assert maria.come_in(ended).location == "/desk?message=not_restored"
 
 
 @pytest.mark.parametrize("damage", ["x", "", "é", "====", "A" * 40, "<script>alert(1)</script>", "x" * 20000])
@@ -441,7 +443,7 @@ def test_a_damaged_field_leads_to_the_desk(sqlite_instance: Instance, clock, dam
     sent = {**form(page.text, "sign-in"), **typed, "kept": damage}
     answer = maria.web.post("/sign-in", data=sent, headers=OURS)
     assert answer.status_code == 303
-    assert answer.location in ("/desk", "/desk?said=not_put_back")
+    assert answer.location in ("/desk", "/desk?message=not_restored")
 
 
 def test_a_page_from_before_they_signed_in_again_elsewhere_loses_nothing_and_does_nothing(
@@ -460,13 +462,13 @@ def test_a_page_from_before_they_signed_in_again_elsewhere_loses_nothing_and_doe
     joe = Desk(instance, hire(instance, "joe@example.org", name="Joe").member)
     assert press(joe, lead, "outcome", {**open_page, **CHOSEN}).status_code == 403
     noted = maria.web.post(path, data=form(answer.text, "outcome"), headers=OURS)
-    assert noted.location.endswith("said=booked")
+    assert noted.location.endswith("message=booked")
 
 
 def test_too_much_is_not_carried_and_the_page_does_not_promise_it(sqlite_instance: Instance, clock) -> None:
     maria = Browser(sqlite_instance, hire(sqlite_instance))
     maria.come_in()
-    ended = ended_form(maria, clock, "9" * saved_forms.MOST)
+    ended = ended_form(maria, clock, "9" * saved_forms.MAX_BYTES)
     assert ended.status_code == 401
     assert "Your session has ended, and nothing was done. Please sign in again." in words(ended.text)
     assert "kept" not in form(ended.text, "sign-in")
@@ -506,7 +508,7 @@ def test_a_role_that_was_taken_away_takes_the_words_along(sqlite_instance: Insta
     ended = ended_form(maria, clock)
     with sqlite_instance.database.transaction() as session:
         session.delete(session.get_one(StaffRole, (maria.person.member.id, Role.COORDINATOR)))
-    assert maria.come_in(ended).location == "/desk?said=not_put_back"
+    assert maria.come_in(ended).location == "/desk?message=not_restored"
 
 
 def test_every_form_that_keeps_words_has_a_page_that_shows_them_and_no_secret(
@@ -516,11 +518,14 @@ def test_every_form_that_keeps_words_has_a_page_that_shows_them_and_no_secret(
     keeping = {
         rule.endpoint: guard
         for rule in app.url_map.iter_rules()
-        if (guard := getattr(app.view_functions[rule.endpoint], "guard", None)) and guard.keeps
+        if (guard := getattr(app.view_functions[rule.endpoint], "guard", None)) and guard.preserve_fields
     }
     assert len(keeping) > 1
     assert {endpoint for endpoint, guard in keeping.items() if not guard.restore} == set()
     secrets = {
-        name for guard in keeping.values() for name in guard.keeps if re.search("password|code|csrf", name)
+        name
+        for guard in keeping.values()
+        for name in guard.preserve_fields
+        if re.search("password|code|csrf", name)
     }
     assert secrets == set()

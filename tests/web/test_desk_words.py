@@ -20,7 +20,7 @@ def _inside(sqlite_instance: Instance) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("length", "said"),
+    ("length", "text"),
     [
         (timedelta(0), "1 min"),
         (timedelta(seconds=59), "1 min"),
@@ -32,8 +32,8 @@ def _inside(sqlite_instance: Instance) -> Iterator[None]:
         (timedelta(days=20), "20 d"),
     ],
 )
-def test_spans(length: timedelta, said: str) -> None:
-    assert say.span(length) == said
+def test_spans(length: timedelta, text: str) -> None:
+    assert say.span(length) == text
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_moments_seen_from_now(moment: datetime, english: str, spanish: str) -> 
         assert plain(say.at(moment, NOW)) == spanish
 
 
-def plain(said: str) -> str:
-    return said.replace("\u202f", " ").replace("\xa0", " ").replace("a. m.", "a.m.").replace("p. m.", "p.m.")
+def plain(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\xa0", " ").replace("a. m.", "a.m.").replace("p. m.", "p.m.")
 
 
-def test_a_moment_may_be_told_on_their_clock() -> None:
+def test_a_moment_may_be_shown_in_their_time_zone() -> None:
     assert say.at(NOW, NOW, "America/Phoenix") == "8 am"
     assert say.at(NOW - timedelta(hours=9), NOW, "America/Phoenix") == "Tue 11 pm"
 

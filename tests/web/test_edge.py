@@ -17,7 +17,7 @@ from intake.calling.hours import Window
 from intake.core.errors import IntakeError, TooMany, Unavailable
 from intake.db.types import Base
 from intake.instance import Instance
-from intake.web.auth.guards import declared
+from intake.web.auth.guards import guarded_routes
 from tests.conftest import MovableClock
 from tests.leads.asking import ask
 from tests.staff.people import quick_hashing
@@ -79,8 +79,8 @@ def dressed(answer: TestResponse, path: str) -> None:
     assert {name: answer.headers.get(name) for name in wanted} == wanted, path
     assert answer.headers["X-Frame-Options"] == "DENY", path
     assert answer.headers["Cache-Control"] == "no-store", path
-    told = {"Server", "X-Powered-By", "Access-Control-Allow-Origin"} & set(answer.headers.keys())
-    assert not told, path
+    page_text = {"Server", "X-Powered-By", "Access-Control-Allow-Origin"} & set(answer.headers.keys())
+    assert not page_text, path
     if answer.mimetype.startswith("text/"):
         assert "charset=utf-8" in answer.headers["Content-Type"], path
     for written in answer.headers.getlist("Set-Cookie"):
@@ -91,7 +91,7 @@ def dressed(answer: TestResponse, path: str) -> None:
             assert cookie["path"] == "/", path
 
 
-def stays_here(answer: TestResponse, leave_to: str) -> None:
+def stays_on_site(answer: TestResponse, leave_to: str) -> None:
     """A redirect goes to a path of ours, or out by the one way that the clinic has set."""
     to = answer.headers.get("Location", "/")
     found = urlsplit(to)
@@ -161,7 +161,7 @@ def test_what_is_too_large_is_dressed_and_changes_nothing(
 
 def mutations(app: Flask) -> list[str]:
     """Where something is changed for whoever is signed in."""
-    guarded = {rule for rule, method in declared(app) if method == "POST"}
+    guarded = {rule for rule, method in guarded_routes(app) if method == "POST"}
     return [address(rule) for name, rule in routes(app) if name.startswith("POST") and rule.rule in guarded]
 
 
@@ -241,8 +241,8 @@ def test_no_redirect_leads_away(app: Flask, somebody: Somebody, sqlite_instance:
         asked = f"?next={place}&to={place}&url={place}&return={place}"
         for method, path in leading:
             answer = somebody.web.open(path + asked, method=method, buffered=True)
-            stays_here(answer, sqlite_instance.clinic.leave_to)
-        stays_here(somebody.web.get(f"/{quote(place)}"), sqlite_instance.clinic.leave_to)
+            stays_on_site(answer, sqlite_instance.clinic.leave_to)
+        stays_on_site(somebody.web.get(f"/{quote(place)}"), sqlite_instance.clinic.leave_to)
 
 
 def test_every_expected_failure_is_dressed(make_instance: Callable[..., Instance], sqlite_url: str) -> None:

@@ -250,7 +250,7 @@ def _status(app: Flask, jar: Jar, method: str, path: str) -> int:
 
 
 def test_no_page_that_polls_by_itself_keeps_a_session_alive(life: Life) -> None:
-    declared = guards.declared(life.web.application)
+    declared = guards.guarded_routes(life.web.application)
     polls = [path for (path, method), guard in declared.items() if guard.background and method == "GET"]
     assert "/desk/rows" in polls
     life.web.get("/desk/account")

@@ -80,7 +80,9 @@ def test_today_is_the_clinics_day(sqlite_instance: Instance, booked_for: datetim
     assert (ids(look(sqlite_instance, ana), HandoverKind.TODAY) == [lead.id]) is today
 
 
-def test_more_than_fits_is_said(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_when_there_is_more_than_fits(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queue, "HANDOVER_LIMIT", 2)
     ana = hire(instance)
     for place in range(3):
@@ -99,11 +101,11 @@ def test_the_page_shows_whose_it_is_and_nothing_of_anybody(
     lead = ask(sqlite_instance, **ANY).lead
     take(sqlite_instance, lead, hire(sqlite_instance, "Ben Ochoa"))
     page = desk.get("/desk/handover").text
-    said = words(page)
-    assert re.search(r"Held now 1 .*Ben, 20 min .*Looked at, nothing noted 0 Everything that was", said)
-    assert "Promised within 4 hours 1" in said
+    text = words(page)
+    assert re.search(r"Claimed now 1 .*Ben, 20 min .*Looked at, nothing noted 0 Everything that was", text)
+    assert "Promised within 4 hours 1" in text
     assert not [each for each in CANARIES if each in page]
-    assert "Give back" not in said
+    assert "Release" not in text
     assert details_of(sqlite_instance, "leads.listed")[-1] == '{"count":1,"kind":"handover"}'
     assert 'href="/desk/handover" aria-current="page"' in page
 
@@ -113,11 +115,11 @@ def test_all_of_mine_go_back_with_one_button(sqlite_instance: Instance) -> None:
     leads = [somebody(sqlite_instance, place) for place in (1, 2)]
     for lead in leads:
         take(sqlite_instance, lead, desk.member)
-    assert "Give back all 2 you hold" in words(desk.get("/desk/handover").text)
+    assert "Release all 2 you have claimed" in words(desk.get("/desk/handover").text)
     for _ in range(2):  # sent twice, it says the same
         answer = desk.post("/desk/give-back")
-        assert (answer.status_code, answer.location) == (303, "/desk/handover?said=given_back_all")
-    assert "You hold nothing any more." in words(desk.get(answer.location).text)
+        assert (answer.status_code, answer.location) == (303, "/desk/handover?message=released_all")
+    assert "You released all your requests." in words(desk.get(answer.location).text)
     assert [now(sqlite_instance, lead).claimed_by for lead in leads] == [None, None]
 
 

@@ -20,11 +20,11 @@ def desk(sqlite_instance: Instance) -> Desk:
 
 
 def test_the_hours_in_force_and_what_comes_next(desk: Desk, clock: MovableClock) -> None:
-    said = words(desk.get("/desk/hours").text)
-    assert "Open now. We close today at 6 pm. After that we open tomorrow at 9 am." in said
-    assert "Wednesday today 9 am to 6 pm" in said
-    assert "Sunday closed" in said
-    assert "They are set in clinic.toml" in said
+    text = words(desk.get("/desk/hours").text)
+    assert "Open now. We close today at 6 pm. After that we open tomorrow at 9 am." in text
+    assert "Wednesday today 9 am to 6 pm" in text
+    assert "Sunday closed" in text
+    assert "They are set in clinic.toml" in text
     clock.move(hours=10)
     assert "Closed now. We open tomorrow at 9 am." in words(desk.get("/desk/hours").text)
 
@@ -37,10 +37,10 @@ def closed_on(instance: Instance, *holidays: Holiday) -> Desk:
 def test_holidays_are_named_and_shift_the_next_opening(sqlite_instance: Instance) -> None:
     tomorrow = Holiday(on=date(2026, 11, 19), en="Founders’ Day", es="Día del fundador")
     gone = Holiday(on=date(2026, 11, 17), en="Gone Day", es="Día pasado")
-    said = words(closed_on(sqlite_instance, gone, tomorrow).get("/desk/hours").text)
-    assert "November 19, 2026 · Founders’ Day" in said
-    assert "After that we open Friday at 9 am." in said
-    assert "Gone Day" not in said
+    text = words(closed_on(sqlite_instance, gone, tomorrow).get("/desk/hours").text)
+    assert "November 19, 2026 · Founders’ Day" in text
+    assert "After that we open Friday at 9 am." in text
+    assert "Gone Day" not in text
     assert "None is set." in words(closed_on(sqlite_instance).get("/desk/hours").text)
 
 
@@ -55,9 +55,9 @@ def test_it_tells_in_which_hours_nobody_was_at_the_desk(instance: Instance, cloc
     assert today.first == clock()
     assert yesterday.first == yesterday.hours.start  # the log begins with her first look
     clock.move(days=2)
-    said = words(desk.get("/desk/hours").text)
-    assert "Fri 9 am – 6 pm nobody" in said
-    assert "Thu 9 am – 6 pm from 11 am" in said
+    text = words(desk.get("/desk/hours").text)
+    assert "Fri 9 am – 6 pm nobody" in text
+    assert "Thu 9 am – 6 pm from 11 am" in text
 
 
 def test_hours_before_the_log_began_are_not_held_against_anybody(desk: Desk) -> None:

@@ -43,17 +43,17 @@ def trial_pages() -> Blueprint:
     trial = Blueprint("trial", __name__)
 
     @trial.get("/trial")
-    @guards.signed_in(Permission.LIST_LEADS)
+    @guards.permission_required(Permission.LIST_LEADS)
     def queue() -> str:
         return f"{g.member.name} {csrf.csrf_token()}"
 
     @trial.route("/trial/<uuid:lead_id>", methods=["GET", "POST"])
-    @guards.signed_in(Permission.VIEW_LEAD)
+    @guards.permission_required(Permission.VIEW_LEAD)
     def lead(lead_id: uuid.UUID) -> str:
         return str(lead_id)
 
     @trial.get("/trial/poll")
-    @guards.signed_in(Permission.LIST_LEADS, background=True)
+    @guards.permission_required(Permission.LIST_LEADS, background=True)
     def poll() -> str:
         return "nothing new"
 
@@ -61,7 +61,7 @@ def trial_pages() -> Blueprint:
         trial.add_url_rule(
             f"/trial/{permission}",
             f"may_{permission}",
-            guards.signed_in(permission)(lambda: "yes"),
+            guards.permission_required(permission)(lambda: "yes"),
             methods=["GET", "POST"],
         )
     return trial
@@ -272,8 +272,8 @@ def test_everything_that_is_not_right_looks_alike(
         reasons = session.scalars(
             text("SELECT details FROM audit_event WHERE action = 'staff.refused'")
         ).all()
-    told = {"no_account", "password", "code", "disabled", "too_many"}
-    assert {each for each in told if any(each in reason for reason in reasons)} == told
+    sentence = {"no_account", "password", "code", "disabled", "too_many"}
+    assert {each for each in sentence if any(each in reason for reason in reasons)} == sentence
 
 
 def test_the_address_stays_and_the_secrets_do_not(
@@ -282,8 +282,8 @@ def test_the_address_stays_and_the_secrets_do_not(
     answer = knock(web, typed(instance, maria, password="not my password"))
     assert hidden(answer, "email") == MARIA if 'name="email" value' in answer.text else MARIA in answer.text
     assert "not my password" not in answer.text
-    said = answer.text.replace(hidden(answer), "")  # six figures may stand in a random token by chance
-    assert maria.code(instance) not in said
+    page_text = answer.text.replace(hidden(answer), "")  # six figures may stand in a random token by chance
+    assert maria.code(instance) not in page_text
 
 
 @on_sqlite
@@ -313,7 +313,7 @@ def test_fields_that_are_missing_or_doubled_are_only_wrong(web: FlaskClient, mar
         assert web.post("/sign-in", data=data, headers=OURS).status_code == 422
 
 
-def test_a_network_that_storms_is_told_to_wait(
+def test_a_network_with_too_many_tries_has_to_wait(
     sqlite_instance: Instance, build: Callable[[Instance], Flask]
 ) -> None:
     web = build(sqlite_instance).test_client()
@@ -432,7 +432,7 @@ def test_what_changes_something_is_refused_without_a_session(web: FlaskClient) -
     assert web.post(f"/trial/{ROW}", headers=OURS).status_code == 401
 
 
-def test_a_poll_is_told_that_nobody_is_signed_in(web: FlaskClient) -> None:
+def test_a_poll_without_a_session_gets_401(web: FlaskClient) -> None:
     assert web.get("/trial/poll").status_code == 401
 
 
@@ -469,7 +469,7 @@ def test_no_next_leads_away(web: FlaskClient, instance: Instance, maria: Person,
     assert web.get("/sign-in", query_string={"next": place}).headers["Location"] == "/desk"
 
 
-def test_a_link_in_web_mail_is_loaded_again_from_here(web: FlaskClient) -> None:
+def test_a_link_in_web_mail_is_loaded_again_from_our_own_page(web: FlaskClient) -> None:
     answer = web.get(f"/trial/{ROW}", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 200
     assert f'content="0; url=/trial/{ROW}"' in answer.text
@@ -567,7 +567,7 @@ def test_each_role_may_what_the_table_says_and_nothing_else(
 
 
 def test_every_guarded_page_declares_what_it_needs(app: Flask) -> None:
-    found = guards.declared(app)
+    found = guards.guarded_routes(app)
     assert found["/trial", "GET"].permission is Permission.LIST_LEADS
     assert found["/trial/<uuid:lead_id>", "POST"].permission is Permission.VIEW_LEAD
     assert found["/trial/poll", "GET"].background
@@ -575,7 +575,7 @@ def test_every_guarded_page_declares_what_it_needs(app: Flask) -> None:
 
 
 def test_no_staff_page_forgot_its_guard(app: Flask) -> None:
-    found = guards.declared(app)
+    found = guards.guarded_routes(app)
     behind = {"login", "joining", "desk"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in behind]
     every = {(rule.rule, method) for rule in rules for method in rule.methods or ()}

@@ -37,7 +37,7 @@ def sign_in(page: Page, instance: Instance, person: Person, code: str | None = N
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_after_a_refusal_the_focus_is_on_what_was_said(
+def test_after_a_refusal_the_focus_is_on_the_problem(
     page_at: Callable[..., Page], port: int, sqlite_instance: Instance, maria: Person
 ) -> None:
     page = page_at(320)

@@ -231,7 +231,7 @@ def test_a_reload_repeats_no_harm(on_both: FlaskClient, instance: Instance) -> N
 ELSEWHERE = "It was also changed in another window after you opened this one."
 
 
-def test_the_second_of_two_windows_is_told_what_the_first_has_done(
+def test_the_second_of_two_windows_shows_what_the_first_has_done(
     on_both: FlaskClient, instance: Instance
 ) -> None:
     asked = ask(instance)
@@ -296,14 +296,14 @@ def test_times_that_do_not_work_come_back_as_ticked(
 
 def test_a_new_number_needs_a_fresh_yes(on_both: FlaskClient, instance: Instance) -> None:
     asked = ask(instance)
-    said = {"kind": "phone", "phone": "(813) 555-0144", "shown": mark(on_both, asked)}
-    refused = post(on_both, "/manage/contact", asked, **said)
+    page_text = {"kind": "phone", "phone": "(813) 555-0144", "shown": mark(on_both, asked)}
+    refused = post(on_both, "/manage/contact", asked, **page_text)
     page = read(refused)
     assert refused.status_code == 422
     assert page.typed("phone") == "(813) 555-0144"
     assert page.one("p", id="channels-wrong").words == "Tick at least one way for us to contact you."
     assert page.ticked("windows") == {"weekday_morning"}
-    kept = read(post(on_both, "/manage/contact", asked, **said, channels=["call", "text"]))
+    kept = read(post(on_both, "/manage/contact", asked, **page_text, channels=["call", "text"]))
     assert kept.one("p", role="status").words == "Done. We have your new number."
     assert [each.words for each in facts(kept) if "••44" in each.words] == [
         "(•••) •••-••44No voicemail",
@@ -313,16 +313,18 @@ def test_a_new_number_needs_a_fresh_yes(on_both: FlaskClient, instance: Instance
 
 def test_a_new_address_needs_a_fresh_yes(on_both: FlaskClient, instance: Instance) -> None:
     asked = ask(instance)
-    said = {"kind": "email", "email": "new@example.net", "shown": mark(on_both, asked)}
-    page = read(post(on_both, "/manage/contact", asked, **said))
+    page_text = {"kind": "email", "email": "new@example.net", "shown": mark(on_both, asked)}
+    page = read(post(on_both, "/manage/contact", asked, **page_text))
     assert page.all("div", role="alert")[0].words.endswith("Tick at least one way for us to contact you.")
     assert [each.attributes["href"] for each in page.all("a") if each.attributes.get("href") == "#by-email"]
-    kept = read(post(on_both, "/manage/contact", asked, **said, channels="email"))
+    kept = read(post(on_both, "/manage/contact", asked, **page_text, channels="email"))
     assert kept.one("p", role="status").words == "Done. We have your new address."
     assert "n•••••@•••••.net" in [each.words for each in facts(kept)]
 
 
-def test_a_change_to_a_closed_request_is_told(on_both: FlaskClient, instance: Instance) -> None:
+def test_a_change_to_a_closed_request_is_refused_with_a_sentence(
+    on_both: FlaskClient, instance: Instance
+) -> None:
     asked = ask(instance)
     post(on_both, "/manage/stop", asked)
     answer = post(on_both, "/manage/windows", asked, windows="any")
@@ -355,7 +357,7 @@ def test_the_whole_way_of_a_person(on_both: FlaskClient, read_it: Callable[[], o
     assert post(on_both, "/manage/erase", code).status_code == 200
     reload = on_both.post("/", data=given)
     assert reload.status_code == 409
-    assert "We no longer hold this request." in reload.text
+    assert "We no longer have this request." in reload.text
 
 
 # --- the receipt -----------------------------------------------------------------------------------------
@@ -466,7 +468,7 @@ def test_without_the_code_every_input_gets_the_same_answer_to_the_byte(
 ) -> None:
     asked = ask(instance)
     other = ask(instance, phone="+13055550177", email="other@example.org").lead
-    said = [
+    page_text = [
         {},
         {"reference": "", "address": ""},
         {"reference": asked.lead.reference, "address": "+13055550177"},
@@ -479,7 +481,9 @@ def test_without_the_code_every_input_gets_the_same_answer_to_the_byte(
         {"code": asked.code},
     ]
     path = f"{prefix}/manage/without-code"
-    seen = {(answer.status_code, answer.data) for form in said for answer in [on_both.post(path, data=form)]}
+    seen = {
+        (answer.status_code, answer.data) for form in page_text for answer in [on_both.post(path, data=form)]
+    }
     ((status, words),) = seen
     assert status == 200
     assert {"": "If we found your request, all contact has stopped.", "/es": "Si encontramos su pedido"}[
@@ -592,8 +596,8 @@ def test_logs_hold_neither_code_nor_contact(web: FlaskClient, sqlite_instance: I
                 post(
                     web, path, code, reference=asked.lead.reference, address=PHONE, phone=PHONE, kind="phone"
                 )
-    told = repr(logged) + "".join(capfd.readouterr())
-    assert not [each for each in (*CANARIES, asked.code, asked.lead.reference) if each in told]
+    sentence = repr(logged) + "".join(capfd.readouterr())
+    assert not [each for each in (*CANARIES, asked.code, asked.lead.reference) if each in sentence]
 
 
 def test_the_form_says_nothing_was_found_once_in_words(web: FlaskClient) -> None:

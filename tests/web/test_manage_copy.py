@@ -1,4 +1,4 @@
-"""The person's copy of everything held: masked, or in full for who knows the number as well (ADR 0010)."""
+"""The person's copy of everything held: masked, or in full for who knows the number too (ADR 0010)."""
 
 import json
 
@@ -32,21 +32,25 @@ def called(instance: Instance, **more: object):
 
 def test_the_record_tells_all_of_it_masked(on_both: FlaskClient, instance: Instance) -> None:
     asked = called(instance, tell_article=True, article=ARTICLE)
-    told = save(on_both, asked.code).get_json()
-    assert told["masked"] is True
-    assert told["request"]["name"] == "Z•••••"
-    assert told["request"]["phone"] == "(•••) •••-••23"
-    assert told["request"]["article"] == "Stored"
-    assert told["request"]["safe_times"] == "weekday mornings"
-    assert told["attempts"] == [
+    text = save(on_both, asked.code).get_json()
+    assert text["masked"] is True
+    assert text["request"]["name"] == "Z•••••"
+    assert text["request"]["phone"] == "(•••) •••-••23"
+    assert text["request"]["article"] == "Stored"
+    assert text["request"]["safe_times"] == "weekday mornings"
+    assert text["attempts"] == [
         {"at": "2026-11-18T15:00:00+00:00", "channel": "Phone call", "outcome": "No answer"}
     ]
-    assert [each["who"] for each in told["opened_by"]] == ["somebody who makes the calls"]
-    assert {each["about"] for each in told["consents"]} >= {"Use of what you typed", "Phone call", "Email"}
-    assert all(each["words"] and each["at"] and each["version"] for each in told["consents"])
-    assert [each["sent_at"] for each in told["notices"]] == [None]
-    assert told["legal_hold"] == []
-    assert told["erasure"]["at"].startswith("2027-02-16")
+    assert [each["who"] for each in text["opened_by"]] == ["somebody who makes the calls"]
+    assert {each["about"] for each in text["consents"]} >= {
+        "Use of what you typed",
+        "Phone call",
+        "Email",
+    }
+    assert all(each["words"] and each["at"] and each["version"] for each in text["consents"])
+    assert [each["sent_at"] for each in text["notices"]] == [None]
+    assert text["legal_hold"] == []
+    assert text["erasure"]["at"].startswith("2027-02-16")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -84,7 +88,7 @@ def test_who_knows_the_number_too_sees_all(
 @pytest.mark.parametrize(
     "address", ["+13055550124", "somebody@example.org", "x", "5" * 10_000, "\x00", "<b>"]
 )
-def test_another_number_is_told_at_its_field_and_counts_like_a_wrong_code(
+def test_another_number_shows_at_its_field_and_counts_like_a_wrong_code(
     web: FlaskClient, sqlite_instance: Instance, address: str
 ) -> None:
     asked = ask(sqlite_instance)
@@ -121,15 +125,15 @@ def test_a_get_is_the_empty_page(web: FlaskClient, sqlite_instance: Instance) ->
     assert details_of(sqlite_instance, "copy.saved") == []
 
 
-def test_a_hold_is_told_and_why_is_not(web: FlaskClient, sqlite_instance: Instance) -> None:
+def test_a_legal_hold_shows_without_its_reason(web: FlaskClient, sqlite_instance: Instance) -> None:
     asked = ask(sqlite_instance)
     officer = Desk(sqlite_instance, hire(sqlite_instance, "Olga Paz", Role.PRIVACY_OFFICER))
     officer.act(asked.lead, "hold", reason="complaint", last_day="2027-05-01")
     web.post("/manage/erase", data={"code": asked.code})
-    told = json.loads(save(web, asked.code).data)
-    assert told["legal_hold"][0]["until"] == told["erasure"]["at"]
-    assert set(told["legal_hold"][0]) == {"since", "until", "erase_asked_at"}
-    assert "Olga" not in str(told)
+    text = json.loads(save(web, asked.code).data)
+    assert text["legal_hold"][0]["until"] == text["erasure"]["at"]
+    assert set(text["legal_hold"][0]) == {"since", "until", "erase_asked_at"}
+    assert "Olga" not in str(text)
 
 
 def test_a_wrong_number_leaves_the_times_on_the_page_ticked(

@@ -45,8 +45,8 @@ def test_it_reads_well_in_every_state(
 ) -> None:
     asked = ask(sqlite_instance)
     page = page_at(width, dark=dark)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    text: list[str] = []
+    page.on("console", lambda message: text.append(message.text))
     page.goto(f"{address}{prefix}/manage")
     look(page)
     page.fill("#code", "wrong")
@@ -73,7 +73,7 @@ def test_it_reads_well_in_every_state(
     press(page, "/manage/erase")
     expect(page.locator("p.done")).to_be_visible()
     look(page)
-    assert [each for each in said if "422" not in each] == []
+    assert [each for each in text if "422" not in each] == []
     assert every(sqlite_instance, Lead) == []
 
 

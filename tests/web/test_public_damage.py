@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from intake.instance import Instance
 from tests.leads.asking import ask
 from tests.web.forms import EMAIL, NAME, PHONE, Page, answers, read
-from tests.web.test_public_form import assert_kept_words
+from tests.web.test_public_form import assert_answers_preserved
 
 Count = Callable[[Instance], int]
 FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data"
@@ -37,7 +37,7 @@ def in_parts(given: dict[str, object], mark: bytes = b"mark") -> bytes:
     return b"".join([*written, b"--%s--\r\n" % mark])
 
 
-def said(answer: TestResponse) -> str:
+def text(answer: TestResponse) -> str:
     """What stands on top of the page that came back."""
     return read(answer).one("div", role="alert").words
 
@@ -62,13 +62,13 @@ def test_a_file_costs_nobody_their_words(
     page = read(answer)
     assert (answer.status_code, leads_in(instance)) == (422, 0)
     assert page.one("h2", id="problems").words == A_FILE
-    assert_kept_words(page)
+    assert_answers_preserved(page)
     assert page.ticked("consent_use") == page.ticked("adult") == {"yes"}
     assert can_be_sent(on_both, page)
 
 
 @pytest.mark.parametrize("bad", [b"%ff", b"\xff", b"%C3"])
-def test_a_letter_that_is_none_is_named_at_its_answer(
+def test_an_undecodable_character_is_named_at_its_answer(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count, bad: bytes
 ) -> None:
     body = body_of(answers(web)).replace(b"zaraida.quick", b"zaraida" + bad + b".quick")
@@ -77,12 +77,12 @@ def test_a_letter_that_is_none_is_named_at_its_answer(
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
     assert [each.words for each in page.all("a", href="#email")] == [LETTERS_LOST]
     assert page.one("p", id="email-wrong").words == LETTERS_LOST
-    assert "What we could read of it is still here." in said(answer)
-    assert_kept_words(page)
+    assert "What we could read of it is still here." in text(answer)
+    assert_answers_preserved(page)
     assert can_be_sent(web, page)
 
 
-def test_a_letter_that_is_none_in_a_part_is_named_too(web: FlaskClient) -> None:
+def test_an_undecodable_character_in_a_multipart_field_is_named_too(web: FlaskClient) -> None:
     body = in_parts(answers(web)).replace("Zaraïda".encode(), "Zaraïda".encode("latin-1"))
     answer = web.post("/", data=body, content_type=f"{PARTS}; boundary=mark")
     page = read(answer)
@@ -93,10 +93,10 @@ def test_a_letter_that_is_none_in_a_part_is_named_too(web: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("body", [b"%80=1", b"\xff=x&preferred_name=Ana", b"&&", b"%ff", b"diagnosis=%ff"])
-def test_a_letter_that_is_none_elsewhere_brings_the_page_back(web: FlaskClient, body: bytes) -> None:
+def test_an_undecodable_character_elsewhere_brings_the_page_back(web: FlaskClient, body: bytes) -> None:
     answer = web.post("/", data=body, content_type=FORM)
     assert answer.status_code == 422
-    assert said(answer).startswith(NOT_ALL)
+    assert text(answer).startswith(NOT_ALL)
     assert read(answer).typed("preferred_name") == ("Ana" if b"Ana" in body else "")
 
 
@@ -122,8 +122,8 @@ def test_a_large_picture_is_a_413_that_speaks_of_files(web: FlaskClient) -> None
     data = answers(web) | {"picture": (BytesIO(b"\xff" * 500_000), "x.jpg")}
     answer = web.post("/", data=data, content_type=PARTS)
     assert answer.status_code == 413
-    assert said(answer).startswith(A_FILE)
-    assert_kept_words(read(answer))
+    assert text(answer).startswith(A_FILE)
+    assert_answers_preserved(read(answer))
 
 
 @pytest.mark.parametrize("kind", [FORM, f"{PARTS}; boundary=mark"])
@@ -131,8 +131,8 @@ def test_a_thousand_questions_are_not_read(web: FlaskClient, kind: str) -> None:
     given = answers(web) | {f"q{number}": "x" * 60 for number in range(1100)}
     answer = web.post("/", data=body_of(given) if kind == FORM else in_parts(given), content_type=kind)
     assert answer.status_code == 413
-    assert said(answer).startswith(TOO_MUCH)
-    assert_kept_words(read(answer))
+    assert text(answer).startswith(TOO_MUCH)
+    assert_answers_preserved(read(answer))
 
 
 def test_more_than_the_server_takes_is_a_page_with_the_phone(web: FlaskClient) -> None:
@@ -147,7 +147,7 @@ def test_a_form_cut_short_keeps_what_came(web: FlaskClient, cut: int) -> None:
     body = in_parts({"preferred_name": "Ana", **answers(web, preferred_name=None)})[:cut]
     answer = web.post("/", data=body, content_type=f"{PARTS}; boundary=mark")
     assert answer.status_code == 422
-    assert said(answer).startswith(NOT_ALL)
+    assert text(answer).startswith(NOT_ALL)
     assert read(answer).typed("preferred_name") == ("" if cut == 40 else "Ana")
 
 
@@ -155,7 +155,7 @@ def test_a_form_cut_short_keeps_what_came(web: FlaskClient, cut: int) -> None:
 def test_parts_that_nobody_can_tell_apart_bring_the_empty_page(web: FlaskClient, kind: str) -> None:
     answer = web.post("/", data=in_parts(answers(web)), content_type=kind)
     assert answer.status_code == 422
-    assert said(answer).startswith(NOT_ALL)
+    assert text(answer).startswith(NOT_ALL)
 
 
 def test_the_language_of_a_damaged_form_changes_and_keeps_what_came(web: FlaskClient) -> None:
@@ -163,14 +163,14 @@ def test_the_language_of_a_damaged_form_changes_and_keeps_what_came(web: FlaskCl
     answer = web.post("/es/", data=body, content_type=FORM)
     page = read(answer)
     assert (answer.status_code, page.one("html").attributes["lang"]) == (200, "es")
-    assert_kept_words(page)
+    assert_answers_preserved(page)
 
 
-def test_in_spanish_it_is_said_in_spanish(web: FlaskClient) -> None:
+def test_in_spanish_the_problem_is_in_spanish(web: FlaskClient) -> None:
     body = body_of(answers(web, "/es/")) + b"&phone=%ff"
     answer = web.post("/es/", data=body, content_type=FORM)
-    assert "Lo que pudimos leer sigue aquí." in said(answer)
-    assert "Algunas letras no nos llegaron." in said(answer)
+    assert "Lo que pudimos leer sigue aquí." in text(answer)
+    assert "Algunas letras no nos llegaron." in text(answer)
 
 
 def test_a_damaged_number_is_not_taken_for_the_new_one(web: FlaskClient, sqlite_instance: Instance) -> None:

@@ -23,7 +23,7 @@ from tests.web.forms import EMAIL, NAME, PHONE, Page, answers, code_on, read
 Count = Callable[[Instance], int]
 
 
-def assert_kept_words(page: Page) -> None:
+def assert_answers_preserved(page: Page) -> None:
     """Everything that `answers` typed and ticked is on the page again."""
     assert page.typed("preferred_name") == NAME
     assert page.typed("phone") == PHONE
@@ -81,10 +81,10 @@ def test_the_confirmation_says_what_was_agreed_to_in_the_words_shown(
     shown = sqlite_instance.statements.in_force("en")
     answered = {each.words for each in page.all("dt")}
     assert {"Phone call · Yes", "Text message · No", "Email · Yes", "Voicemail · No"} <= answered
-    told = " ".join(each.words for each in page.all("dd"))
+    text = " ".join(each.words for each in page.all("dd"))
     for kind in (Kind.USE, Kind.ADULT, Kind.CALL, Kind.EMAIL):
-        assert f"“{shown[kind].label}”" in told
-    assert shown[Kind.TEXT].label not in told
+        assert f"“{shown[kind].label}”" in text
+    assert shown[Kind.TEXT].label not in text
 
 
 def test_the_same_page_sent_twice_is_one_request_with_one_code(
@@ -122,7 +122,7 @@ def test_an_erased_request_does_not_come_back_by_a_reload(
         session.query(submission.Submission).one().lead_id = None
     answer = on_both.post("/", data=given)
     assert (answer.status_code, leads_in(instance)) == (409, 1)
-    assert_kept_words(read(answer))
+    assert_answers_preserved(read(answer))
 
 
 def test_a_page_left_open_for_days_still_goes_through(web: FlaskClient, clock: MovableClock) -> None:
@@ -139,7 +139,7 @@ def test_a_token_that_is_not_ours_brings_the_page_back(
     answer = web.post("/", data=given)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
-    assert_kept_words(page)
+    assert_answers_preserved(page)
     assert web.post("/", data=answers(web) | {"token": page.typed("token")}).status_code == 200
 
 
@@ -151,7 +151,7 @@ def test_a_page_older_than_our_memory_comes_back_with_every_word(
     answer = web.post("/", data=given)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
-    assert_kept_words(page)
+    assert_answers_preserved(page)
     assert page.ticked("consent_use") == {"yes"}
     assert web.post("/", data=given | {"token": page.typed("token")}).status_code == 200
     assert lead_in(sqlite_instance).suspected is None
@@ -199,7 +199,7 @@ def test_changing_the_language_keeps_every_word_and_sends_nothing(
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (200, 0)
     assert page.one("html").attributes["lang"] == "es"
-    assert_kept_words(page)
+    assert_answers_preserved(page)
     assert page.all("div", role="alert") == []
     spanish = given | {"token": page.typed("token")}
     assert web.post("/es/", data=spanish).status_code == 200
@@ -239,7 +239,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("change", "place", "sentence"), PROBLEMS)
-def test_a_problem_is_said_on_top_and_at_its_place(
+def test_a_problem_shows_on_top_and_at_its_place(
     web: FlaskClient,
     sqlite_instance: Instance,
     leads_in: Count,
@@ -262,7 +262,7 @@ def test_a_problem_is_said_on_top_and_at_its_place(
         assert page.typed("preferred_name") == NAME
 
 
-def test_all_problems_are_said_at_once_in_the_order_of_the_page(web: FlaskClient) -> None:
+def test_all_problems_show_at_once_in_the_order_of_the_page(web: FlaskClient) -> None:
     page = read(web.post("/es/", data={"token": answers(web, "/es/")["token"]}))
     links = [each.attributes["href"] for each in page.all("a") if each.attributes["href"].startswith("#")]
     assert links[1:7] == ["#preferred_name", "#by-call", "#any", "#region", "#adult", "#consent_use"]
@@ -270,10 +270,10 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_page(web: FlaskClient
 
 
 def test_the_words_of_a_problem_page_are_not_markup(web: FlaskClient) -> None:
-    told = '"><script>alert(1)</script>'
-    answer = web.post("/", data=answers(web, preferred_name=told, phone=told, email=told, region=told))
+    text = '"><script>alert(1)</script>'
+    answer = web.post("/", data=answers(web, preferred_name=text, phone=text, email=text, region=text))
     page = read(answer)
-    assert page.typed("preferred_name") == page.typed("phone") == page.typed("email") == told
+    assert page.typed("preferred_name") == page.typed("phone") == page.typed("email") == text
     assert [each.attributes.get("src", "").partition("?")[0] for each in page.all("script")] == [
         "/static/leave.js"
     ]
@@ -302,7 +302,7 @@ def test_when_our_side_is_down_the_words_stay_and_the_phone_comes_first(
     answer = web.post("/", data=given)
     page = read(answer)
     assert answer.status_code == 503
-    assert_kept_words(page)
+    assert_answers_preserved(page)
     summary = page.one("div", role="alert").words
     assert "(305) 555-0142" in summary
     assert "has not been sent" not in summary  # nobody can know
@@ -320,7 +320,7 @@ def test_a_defect_of_ours_costs_nobody_their_words_and_tells_the_log_nothing(
     with capture_logs() as logged:
         answer = web.post("/", data=answers(web))
     assert answer.status_code == 500
-    assert_kept_words(read(answer))
+    assert_answers_preserved(read(answer))
     (event,) = logged
     assert (event["event"], event["error"], event["route"]) == (
         "unexpected_failure",
@@ -395,7 +395,7 @@ def test_the_answer_is_the_same_for_a_new_and_for_a_known_number(web: FlaskClien
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "text"),
     [
         ("?article=1", "You came from “Is Ketamine Addictive and Is It Safe for Depression?”."),
         ("?article=2", "You came from “Is Ketamine Addictive When Used for Depression?”."),
@@ -405,12 +405,12 @@ def test_the_answer_is_the_same_for_a_new_and_for_a_known_number(web: FlaskClien
     ],
 )
 def test_the_page_says_what_the_clinic_would_learn_of_the_article(
-    web: FlaskClient, query: str, told: str
+    web: FlaskClient, query: str, text: str
 ) -> None:
     given = read(web.get(f"/{query}"))
-    assert told in given.one("form", id="ask").words
+    assert text in given.one("form", id="ask").words
     again = read(web.post("/", data={"token": given.typed("token")}))
-    assert told in again.one("form", id="ask").words
+    assert text in again.one("form", id="ask").words
 
 
 def test_what_else_stands_in_the_address_leaves_no_trace(web: FlaskClient) -> None:

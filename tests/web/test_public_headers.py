@@ -58,16 +58,14 @@ def test_a_file_is_kept_under_the_mark_of_its_content_and_only_there(web: FlaskC
             assert wrong.headers["Cache-Control"] == "no-store"
 
 
-def test_behind_https_browsers_are_told_to_stay_there(
-    make_instance: Callable[..., Instance], sqlite_url: str
-) -> None:
+def test_behind_https_hsts_is_sent(make_instance: Callable[..., Instance], sqlite_url: str) -> None:
     web = create_app(make_instance(sqlite_url, base_url="https://ask.example.org")).test_client()
     for path in ("/", "/nothing", "/exit"):
         answer = web.get(path, base_url="https://ask.example.org")
         assert answer.headers["Strict-Transport-Security"] == "max-age=63072000"
 
 
-def test_robots_may_look_and_are_told_no_path(web: FlaskClient) -> None:
+def test_robots_may_look_and_learn_no_path(web: FlaskClient) -> None:
     assert web.get("/robots.txt").get_data(as_text=True) == "User-agent: *\nAllow: /\n"
 
 
@@ -76,7 +74,7 @@ def test_a_proxy_is_believed_only_where_one_is_set(
     make_instance: Callable[..., Instance], sqlite_url: str, hops: int, seen: str
 ) -> None:
     app = create_app(make_instance(sqlite_url, trusted_proxies=hops))
-    told = []
-    app.before_request(lambda: told.append(request.remote_addr))
+    text = []
+    app.before_request(lambda: text.append(request.remote_addr))
     app.test_client().get("/", headers={"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example"})
-    assert told == [seen]
+    assert text == [seen]

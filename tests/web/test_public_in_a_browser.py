@@ -47,8 +47,8 @@ def test_it_reads_well_empty_wrong_and_kept(
     page_at: Open, address: str, path: str, width: int, *, dark: bool
 ) -> None:
     page = page_at(width, dark=dark)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    text: list[str] = []
+    page.on("console", lambda message: text.append(message.text))
     page.goto(address + path)
     look(page)
     fill(page)
@@ -62,7 +62,7 @@ def test_it_reads_well_empty_wrong_and_kept(
     send(page)
     expect(page.locator(".token")).to_have_count(2)
     look(page)
-    assert [each for each in said if "422" not in each] == []
+    assert [each for each in text if "422" not in each] == []
 
 
 @pytest.mark.parametrize("path", ["/privacy", "/es/safety", "/card", "/es/under-18", "/nothing", "/es/card"])

@@ -13,7 +13,7 @@ from intake.app import create_app
 from intake.calling.regions import REGIONS, options_of
 from intake.core.paths import STATIC
 from intake.instance import Instance
-from intake.web.public.form import LETTERS, states, zones
+from intake.web.public.form import ZONE_KEYS, states, zones
 from tests.web.forms import Element, answers, read
 
 PAGES = ["/", "/privacy", "/safety", "/card", "/under-18"]
@@ -66,7 +66,7 @@ def test_no_page_asks_another_place_for_anything(web: FlaskClient, path: str) ->
 
 
 @pytest.mark.parametrize("path", BOTH)
-def test_every_page_has_a_twin_in_the_other_language(web: FlaskClient, path: str) -> None:
+def test_every_page_exists_in_the_other_language(web: FlaskClient, path: str) -> None:
     other = path.removeprefix("/es") if path.startswith("/es") else f"/es{path}"
     page = read(web.get(path))
     if path in {"/", "/es/"}:
@@ -154,14 +154,14 @@ def test_the_grid_says_closed_where_nobody_could_be_called(web: FlaskClient) -> 
 def test_the_two_zones_of_a_state_are_opened_by_the_stylesheet() -> None:
     """The letters of each split state have a rule, and every answer belongs to the state that shows it."""
     style = (STATIC / "site.css").read_text()
-    shown = {zone.letter: zone for zone in zones()}
+    shown = {zone.key: zone for zone in zones()}
     for state in states("en"):
         names = {option.name for option in options_of(state.code)}
-        assert {shown[letter].name for letter in state.letters} == names
-        if state.letters:
-            pair = ", ".join(f".{letter}" for letter in state.letters)
-            assert f".place:has(.{state.letters}:checked) :is({pair})" in style
-    assert len({zone.value for zone in zones()}) == len(LETTERS)
+        assert {shown[key].name for key in state.zone_keys} == names
+        if state.zone_keys:
+            pair = ", ".join(f".{key}" for key in state.zone_keys)
+            assert f".place:has(.{state.zone_keys}:checked) :is({pair})" in style
+    assert len({zone.value for zone in zones()}) == len(ZONE_KEYS)
     assert len(states("es")) == len(REGIONS)
 
 
@@ -225,8 +225,8 @@ def test_every_hint_and_problem_is_tied_to_its_field(web: FlaskClient) -> None:
 
 def test_only_the_names_that_help_a_person_type_are_filled_in(web: FlaskClient) -> None:
     page = read(web.get("/"))
-    told = {each.attributes["name"]: each.attributes["autocomplete"] for each in boxes(page.all("input"))}
-    assert told == {"website": "off", "preferred_name": "given-name", "phone": "tel", "email": "email"}
+    text = {each.attributes["name"]: each.attributes["autocomplete"] for each in boxes(page.all("input"))}
+    assert text == {"website": "off", "preferred_name": "given-name", "phone": "tel", "email": "email"}
     assert page.one("form", id="ask").attributes["autocomplete"] == "off"
     assert "novalidate" in page.one("form", id="ask").attributes
 

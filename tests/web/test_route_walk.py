@@ -220,11 +220,11 @@ def test_whoever_is_signed_in_may_what_the_table_says(
     assert found == expected
 
 
-def test_whoever_is_not_signed_in_is_led_to_the_door_or_told_so(
+def test_without_a_session_a_page_leads_to_the_sign_in_and_a_poll_gets_401(
     app: Flask, sqlite_instance: Instance
 ) -> None:
     stranger = Somebody(app, sqlite_instance, None)
-    background = {key for key, guard in guards.declared(app).items() if guard.background}
+    background = {key for key, guard in guards.guarded_routes(app).items() if guard.background}
     for name, rule in routes(app):
         if name in APART:
             continue

@@ -26,13 +26,13 @@ NAMELESS = (lead_actions.HELLO, lead_actions.PRIVATE, lead_actions.SOMEBODY_ELSE
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_text_fits_into_one_message(language: str) -> None:
     clinic = load(CONFIG / "clinic.toml")
-    said = translate(
+    text = translate(
         lead_actions.TEXT,
         language,
         **{**WORDS, "clinic": clinic.name, "number": format_phone(clinic.calls_from)},
     )
-    assert len(said) <= 160
-    assert {"en": "STOP", "es": "ALTO"}[language] in said
+    assert len(text) <= 160
+    assert {"en": "STOP", "es": "ALTO"}[language] in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -40,10 +40,10 @@ def test_a_text_fits_into_one_message(language: str) -> None:
     "words", [*NAMELESS, lead_actions.WHO_WE_ARE, lead_actions.TEXT, lead_actions.SUBJECT, lead_actions.EMAIL]
 )
 def test_no_word_tells_about_health(words: str, language: str) -> None:
-    said = translate(words, language, **WORDS).lower()
-    assert not [each for each in HEALTH if each in said]
+    text = translate(words, language, **WORDS).lower()
+    assert not [each for each in HEALTH if each in text]
     if language == "es":
-        assert said != translate(words, "en", **WORDS).lower()
+        assert text != translate(words, "en", **WORDS).lower()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

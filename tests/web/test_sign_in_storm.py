@@ -59,13 +59,13 @@ def alike(one: TestResponse, other: TestResponse) -> bool:
     """The same status, the same headers, the same sentence; only the address comes back as it was typed."""
     for answer in (one, other):
         answer.headers.remove("Content-Length")
-    said = [re.search(r'role="alert"[^>]*>([^<]+)<', answer.text) for answer in (one, other)]
+    text = [re.search(r'role="alert"[^>]*>([^<]+)<', answer.text) for answer in (one, other)]
     return bool(
         one.status_code == other.status_code
         and sorted(one.headers) == sorted(other.headers)
-        and said[0]
-        and said[1]
-        and said[0][1] == said[1][1]
+        and text[0]
+        and text[1]
+        and text[0][1] == text[1][1]
     )
 
 

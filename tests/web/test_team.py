@@ -37,7 +37,7 @@ def picks(page: str) -> list[str]:
 
 def take_back(sue: Desk, ana: Desk, lead: Lead) -> None:
     answer = sue.post("/desk/team/take-back", pick=f"{lead.id}~{ana.member.id}")
-    assert answer.location == "/desk/team?said=taken_back"
+    assert answer.location == "/desk/team?message=revoked"
 
 
 def test_one_request_or_several_are_handed_to_whom_was_chosen(sue: Desk, ana: Desk) -> None:
@@ -46,7 +46,7 @@ def test_one_request_or_several_are_handed_to_whom_was_chosen(sue: Desk, ana: De
     assert not [each for each in CANARIES if each in page]
     assert details_of(sue.instance, "leads.listed")[-1] == '{"count":3,"kind":"team"}'
     answer = sue.post("/desk/team/share", pick=picks(page)[:2], to=ana.member.id)
-    assert answer.location == "/desk/team?said=shared"
+    assert answer.location == "/desk/team?message=shared"
     assert "Handed over." in words(sue.get(answer.location).text)
     theirs = [lead for lead in leads if now(sue.instance, lead).claimed_by == ana.member.id]
     assert len(theirs) == 2
@@ -58,14 +58,14 @@ def test_an_old_page_hands_over_nothing_that_has_changed_and_says_so(sue: Desk, 
     page = sue.get("/desk/team").text
     take(sue.instance, lead, ana.member)
     answer = sue.post("/desk/team/share", pick=picks(page), to=sue.member.id)
-    assert answer.location == "/desk/team?said=shared_some"
+    assert answer.location == "/desk/team?message=shared_some"
     holders = [now(sue.instance, each).claimed_by for each in (lead, other)]
     assert holders == [ana.member.id, sue.member.id]
     answer = sue.post("/desk/team/take-back", pick=f"{other.id}~{ana.member.id}")
     assert "Nothing was taken back" in words(sue.get(answer.location).text)
 
 
-def test_what_is_missing_is_said_and_what_was_picked_stays(sue: Desk, ana: Desk) -> None:
+def test_what_is_missing_is_named_and_what_was_picked_stays(sue: Desk, ana: Desk) -> None:
     lead = somebody(sue.instance, 1)
     pick = picks(sue.get("/desk/team").text)[0]
     answer = sue.post("/desk/team/share", pick=pick)
@@ -90,7 +90,7 @@ def test_nonsense_for_a_pick_is_refused(sue: Desk, path: str, pick: str) -> None
 
 
 @pytest.mark.parametrize("act", ["claim", "reveal", "outcome", "close"])
-def test_whoever_lost_a_hold_is_told_at_the_next_act_and_can_go_on(
+def test_a_revoked_claim_shows_at_the_next_act_and_work_can_go_on(
     sue: Desk, ana: Desk, clock: MovableClock, act: str
 ) -> None:
     lead = somebody(sue.instance, 1)
@@ -106,8 +106,8 @@ def test_whoever_lost_a_hold_is_told_at_the_next_act_and_can_go_on(
     answer = ana.act(lead, act, **sent)
     assert answer.status_code == 409
     assert "Sue Perez" in answer.text
-    told = words(answer.text)
-    assert "took this request back" in told or "Taken back: you · Sue Perez" in told
+    sentence = words(answer.text)
+    assert "took this request back" in sentence or "Taken back: you · Sue Perez" in sentence
     assert sorted({*acts(sue.instance, lead)} - {*before}) in ([], ["lead.viewed"])
     again = ana.lead(lead)
     assert "took this request back" in words(again)
@@ -138,9 +138,9 @@ def test_a_colleague_who_took_it_meanwhile_is_named_and_so_is_who_took_it_back(
     take_back(sue, ana, lead)
     clock.move(minutes=1)
     take(sue.instance, lead, ben)
-    said = words(ana.lead(lead))
-    assert "Ben Ochoa holds this" in said
-    assert "Sue Perez took this request back" in said
+    text = words(ana.lead(lead))
+    assert "Ben Ochoa has claimed this" in text
+    assert "Sue Perez took this request back" in text
     assert "took this request back" not in words(sue.lead(lead))
 
 
@@ -155,9 +155,9 @@ def test_the_log_names_the_colleague(sue: Desk, ana: Desk) -> None:
 
 
 def test_with_nothing_to_share_the_page_says_so(sue: Desk, ana: Desk) -> None:
-    assert "Nothing is free, and nobody else holds a request." in words(sue.get("/desk/team").text)
+    assert "Nothing is free, and nobody else has claimed a request." in words(sue.get("/desk/team").text)
     take(sue.instance, somebody(sue.instance, 1), ana.member)
-    assert "Whatever waits is in somebody’s hands." in words(sue.get("/desk/team").text)
+    assert "Whatever waits is claimed." in words(sue.get("/desk/team").text)
 
 
 def test_in_a_browser_two_are_picked_by_the_keyboard_and_handed_over(

@@ -1,1 +1,1 @@
-"""Signing in, sessions' cookies, CSRF, re-authentication: who is at the desk."""
+"""Authentication of staff: sign-in, session cookies, CSRF, re-authentication, invitations."""

@@ -1,4 +1,4 @@
-"""The two cookies there are: a session's token, and the nonce of a sign-in page."""
+"""The two cookies: the session token, and the login nonce of a sign-in page."""
 
 from flask import Response, g, request
 
@@ -6,8 +6,8 @@ from intake.accounts import passkeys
 from intake.security import crypto
 from intake.web.context import current_service
 
-SESSION, DOOR = "intake", "intake-door"
-"""Cookies: a session's token, and the nonce that binds a sign-in page to the browser it was shown to."""
+SESSION, LOGIN = "intake", "intake-door"
+"""Cookie names: the session token, and the nonce that binds a sign-in page to one browser."""
 
 
 def cookie_name(name: str) -> str:
@@ -34,23 +34,23 @@ def set_cookie(response: Response, name: str, value: str) -> None:
 
 
 def login_nonce() -> str:
-    """The nonce of this browser's sign-in page; a new one when it brought none."""
-    if "door" not in g:
-        g.door = request.cookies.get(cookie_name(DOOR)) or crypto.token()
-    return str(g.door)
+    """The login nonce of this browser; a new one when it sent none."""
+    if "login_nonce" not in g:
+        g.login_nonce = request.cookies.get(cookie_name(LOGIN)) or crypto.token()
+    return str(g.login_nonce)
 
 
 def passkey_options() -> str:
-    """What a browser has to know to use a passkey on this very sign-in page, as JSON."""
+    """WebAuthn request options for this sign-in page, as JSON."""
     return passkeys.request_options(login_nonce_bytes(), instance=current_service(), for_login=True)
 
 
 def login_nonce_bytes() -> bytes:
-    """What a sign-in page's passkey challenge is bound to."""
+    """The login nonce as bytes; the passkey challenge of a sign-in page is bound to it."""
     return login_nonce().encode("utf-8", "replace")
 
 
 def keep_login_nonce(response: Response) -> None:
-    """Hand the nonce to a browser that brought none."""
-    if not request.cookies.get(cookie_name(DOOR)):
-        set_cookie(response, DOOR, login_nonce())
+    """Set the login nonce cookie where the browser sent none."""
+    if not request.cookies.get(cookie_name(LOGIN)):
+        set_cookie(response, LOGIN, login_nonce())

@@ -1,7 +1,7 @@
-"""The staff door: who is signed in, what they may do, and whether a click came from our own page.
+"""Guards of staff pages: authentication, permission and CSRF, declared by a decorator on each view.
 
-A staff page declares what it needs: `@signed_in(Permission.LIST_LEADS)`. The declaration is the guard,
-and `declared()` lists them all, so that a test finds a page that forgot it.
+A view declares what it needs: `@permission_required(Permission.LIST_LEADS)`. The declaration is the
+guard, and `guarded_routes()` lists them all, so that a test finds a view that forgot it.
 """
 
 import uuid
@@ -27,46 +27,47 @@ from intake.web.context import current_service
 
 HOME = "/desk"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-ENDED = N_("Your session has ended, and nothing was done. Please sign in again.")
-KEPT = N_("Your session has ended, and nothing was done. Sign in again: what you typed will be put back.")
-_BETWEEN = "~"
+SESSION_ENDED = N_("Your session has ended, and nothing was done. Please sign in again.")
+SESSION_ENDED_FORM_SAVED = N_(
+    "Your session has ended, and nothing was done. Sign in again: what you typed will be put back."
+)
+_SEPARATOR = "~"
 
 View = Callable[..., ResponseReturnValue]
 
 
 @dataclass(frozen=True)
 class Guard:
-    """What a page needs. No permission: anybody may come. `background`: a page's own poll, not a person.
+    """What a view requires. No permission: open to all. `background`: a poll of a page's own script.
 
-    `keeps`: the fields of a form that a sign-in may carry on; never a secret. `restore`: the page that
-    shows them again and performs nothing.
+    `preserve_fields`: the form fields that a sign-in carries on; never a secret. `restore`: renders the
+    page with these fields again and performs nothing.
     """
 
     permission: Permission | None
     background: bool = False
-    keeps: tuple[str, ...] = ()
+    preserve_fields: tuple[str, ...] = ()
     restore: Callable[[SavedForm], Response] | None = None
 
 
-def signed_in(
+def permission_required(
     permission: Permission,
     *,
     background: bool = False,
-    keeps: tuple[str, ...] = (),
+    preserve_fields: tuple[str, ...] = (),
     restore: Callable[[SavedForm], Response] | None = None,
 ) -> Callable[[View], View]:
     """Only for staff with `permission`; sets `g.member`. A poll (`background`) keeps no session alive.
 
-    Without a session a page leads to the sign-in and back; a poll gets 401, and what changes something
-    a sign-in with 401, which gives back the fields it `keeps`. What changes something must come from our
-    own page (403).
+    Without a session, GET redirects to the sign-in and back, a poll gets 401, and POST gets the sign-in
+    page with 401, which restores `preserve_fields` afterwards. A POST must come from a page of ours (403).
     """
-    guard = Guard(permission, background, keeps, restore)
+    guard = Guard(permission, background, preserve_fields, restore)
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-            return _refusal(guard, permission) or view(*args, **kwargs)
+            return _refuse_or_load_member(guard, permission) or view(*args, **kwargs)
 
         return _declare(guarded, guard)
 
@@ -74,7 +75,7 @@ def signed_in(
 
 
 def open_to_all(view: View) -> View:
-    """A page behind no permission; said aloud, so that a forgotten guard is not taken for one."""
+    """A view that needs no permission; declared, so that a test can tell it from a forgotten guard."""
 
     @wraps(view)
     def unguarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -88,8 +89,8 @@ def _declare(view: View, guard: Guard) -> View:
     return view
 
 
-def declared(app: Flask) -> dict[tuple[str, str], Guard]:
-    """What every guarded page needs, by rule and method: `("/desk", "GET")`."""
+def guarded_routes(app: Flask) -> dict[tuple[str, str], Guard]:
+    """The guard of every guarded view, by rule and method: `("/desk", "GET")`."""
     return {
         (rule.rule, method): guard
         for rule in app.url_map.iter_rules()
@@ -103,12 +104,12 @@ def _guard(app: Flask, endpoint: str) -> Guard | None:
 
 
 def guard_of(endpoint: str) -> Guard | None:
-    """What the page behind a route's name needs; None where nothing was declared."""
+    """The guard of an endpoint; None where nothing was declared."""
     return _guard(current_app, endpoint)
 
 
-def _refusal(guard: Guard, permission: Permission) -> Response | None:
-    """None when this request may go on; the way to the sign-in when a page was asked for."""
+def _refuse_or_load_member(guard: Guard, permission: Permission) -> Response | None:
+    """Load `g.member`; None when this request may go on, else the response that leads to the sign-in."""
     changing = request.method not in SAFE
     if changing:
         require_same_origin()
@@ -117,15 +118,15 @@ def _refusal(guard: Guard, permission: Permission) -> Response | None:
     except NotSignedIn:
         if guard.background:
             raise
-        return _ended(guard) if changing else _to_sign_in()
+        return _sign_in_page(guard) if changing else _redirect_to_sign_in()
     if changing:
-        _require_fresh_token(guard)
+        _require_csrf_token(guard)
     require(g.member, permission)
     return None
 
 
 def current_member(*, touch: bool) -> Member:
-    """Who is signed in. Raises NotSignedIn. `touch`: this request counts as somebody being there."""
+    """The signed-in staff member. Raises NotSignedIn. `touch`: this request prolongs the session."""
     instance, token = current_service(), cookies.session_token()
     if not token:
         raise NotSignedIn
@@ -139,73 +140,75 @@ def current_member(*, touch: bool) -> Member:
 
 
 def _signed_in_as(found: sessions.ActiveSession) -> Member:
-    g.found, g.bound_to, g.whose = found, found.id.bytes, found.member.id
+    g.found, g.bound_to, g.page_owner = found, found.id.bytes, found.member.id
     return found.member
 
 
 def set_language_from_browser() -> None:
-    """Staff pages have one address for both languages; the browser's wish decides."""
+    """Set the language from `Accept-Language`: staff pages have one address for both languages."""
     i18n.current_language.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
 
 
-# --- the way to the sign-in and back -----------------------------------------------------------------
-
-
-def _ended(guard: Guard) -> Response:
-    """The sign-in in the place of an act, with what was typed sealed into it."""
-    kept = saved_forms.seal_form(guard.keeps)
-    words = {"problem": KEPT if kept else ENDED, "email": "", "next": _page_of_form(), "kept": kept}
-    response = make_response(render_template("desk/sign_in.html", **words), NotSignedIn.status)
+def _sign_in_page(guard: Guard) -> Response:
+    """The sign-in page (401) in answer to a POST, with the typed fields sealed into it."""
+    saved_form = saved_forms.seal_form(guard.preserve_fields)
+    context = {
+        "problem": SESSION_ENDED_FORM_SAVED if saved_form else SESSION_ENDED,
+        "email": "",
+        "next": _page_name_of_form(),
+        "kept": saved_form,
+    }
+    response = make_response(render_template("desk/sign_in.html", **context), NotSignedIn.status)
     cookies.keep_login_nonce(response)
     return response
 
 
 def begin_session(signed_in: SignedIn) -> None:
-    """Let the rest of this very request be the new session's: its member, and the token of its forms."""
+    """Use the new session for the rest of this request: its member and its CSRF token."""
     with current_service().database.reading() as session:
         g.member = _signed_in_as(sessions.find(session, signed_in.token, instance=current_service()))
 
 
-def _to_sign_in() -> Response:
-    """To the sign-in, unless there may be a session that we cannot see from here.
+def _redirect_to_sign_in() -> Response:
+    """Redirect to the sign-in, unless there may be a session whose cookie was not sent.
 
-    A link in web mail comes without our Strict cookie. A page of our own that loads the same address
-    again brings the cookie along, if there is one.
+    A link in web mail comes without our `SameSite=Strict` cookie. A page of our own that loads the same
+    address again sends the cookie, if there is one.
     """
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and not cookies.session_token():
         return make_response(render_template("desk/arriving.html", address=_this_url()))
-    return redirect_to(url_for("login.page", next=_place_name() or None))
+    return redirect_to(url_for("login.page", next=_page_name() or None))
 
 
 def home(member: Member) -> str:
-    """Where somebody's day begins: at the queue, or where they look after accounts."""
+    """The start page of a staff member: the queue, the accounts, or their own account."""
     if may(member, Permission.LIST_LEADS):
         return HOME
     return url_for("desk.accounts_page" if may(member, Permission.MANAGE_ACCOUNTS) else "desk.account_page")
 
 
 def redirect_to(address: str) -> Response:
-    """See other: the answer to a POST, and the way somewhere else."""
+    """Redirect with 303 See Other."""
     return make_response(redirect(address, 303))
 
 
 def _this_url() -> str:
-    return next_url(_place_name())
+    return next_url(_page_name())
 
 
-def _place_name() -> str:
-    """The page that was asked for, as the name of a route and at most one id; never an address."""
+def _page_name() -> str:
+    """The requested page as its endpoint and at most one id; never a URL."""
     values = [str(value) for value in (request.view_args or {}).values()]
-    return _BETWEEN.join([request.endpoint or "", *values])
+    return _SEPARATOR.join([request.endpoint or "", *values])
 
 
-def _page_of_form() -> str:
-    """The page on which the form of this address stands: the nearest one above it that can be named."""
-    sent_to = request.url_rule.rule if request.url_rule else ""
+def _page_name_of_form() -> str:
+    """The page on which the submitted form is: the nearest page above its URL that can be named."""
+    form_rule = request.url_rule.rule if request.url_rule else ""
     above = [
         rule
         for rule in current_app.url_map.iter_rules()
-        if _can_be_next(rule) and f"{sent_to}/".startswith(f"{rule.rule}/")
+        if _can_be_next(rule) and f"{form_rule}/".startswith(f"{rule.rule}/")
     ]
     nearest = max(above, key=lambda rule: len(rule.rule), default=None)
     values = [
@@ -213,21 +216,21 @@ def _page_of_form() -> str:
         for name, value in (request.view_args or {}).items()
         if nearest and name in nearest.arguments
     ]
-    return _BETWEEN.join([nearest.endpoint if nearest else "", *values])
+    return _SEPARATOR.join([nearest.endpoint if nearest else "", *values])
 
 
-def next_url(place: str) -> str:
-    """The address of a place that `_named_place` has named; the desk for everything else.
+def next_url(page_name: str) -> str:
+    """The URL of a page named by `_page_name`; the desk for everything else.
 
-    Only a guarded page with at most one id can be named, and we build its address ourselves, so nothing
-    leads away from here whatever stands in `place`.
+    Only a guarded page with at most one id can be named, and its URL is built here, so no value of
+    `page_name` leads to another site.
     """
-    endpoint, _, row = place.partition(_BETWEEN)
+    endpoint, _, row_id = page_name.partition(_SEPARATOR)
     rule = next((each for each in current_app.url_map.iter_rules() if each.endpoint == endpoint), None)
     if not rule or not _can_be_next(rule):
         return HOME
     try:
-        values: dict[str, Any] = {name: uuid.UUID(row) for name in rule.arguments}
+        values: dict[str, Any] = {name: uuid.UUID(row_id) for name in rule.arguments}
     except ValueError:
         return HOME
     return url_for(endpoint, **values)
@@ -239,11 +242,8 @@ def _can_be_next(rule: Rule) -> bool:
     return page and "GET" in (rule.methods or ()) and len(rule.arguments) <= 1
 
 
-# --- cookies -----------------------------------------------------------------------------------------
-
-
 def renew_session(token: str) -> None:
-    """From now on this browser's session has another token; `hand_over` puts it into the answer."""
+    """Use a renewed session token; `set_renewed_cookie` puts it into the response."""
     instance = current_service()
     with instance.database.reading() as session:
         _signed_in_as(sessions.find(session, token, instance=instance))
@@ -257,12 +257,12 @@ def set_renewed_cookie(response: Response) -> Response:
     return response
 
 
-def _require_fresh_token(guard: Guard) -> None:
-    """Raises NotAllowed as `csrf.require_token`, and OldPage for a page of theirs from an earlier session."""
+def _require_csrf_token(guard: Guard) -> None:
+    """Raises NotAllowed as `csrf.require_token`, and StalePage for their own page of an earlier session."""
     try:
         csrf.require_token()
     except NotAllowed:
-        kept = saved_forms.seal_form(guard.keeps)
-        if kept and saved_forms.unseal_form(kept, g.whose):
-            raise saved_forms.OldPage(kept) from None
+        saved_form = saved_forms.seal_form(guard.preserve_fields)
+        if saved_form and saved_forms.unseal_form(saved_form, g.page_owner):
+            raise saved_forms.StalePage(saved_form) from None
         raise

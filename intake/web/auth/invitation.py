@@ -1,4 +1,4 @@
-"""Taking up an invitation: the link, then a password and an authenticator app, then recovery codes."""
+"""Accepting an invitation: the link, then a password and an authenticator app, then recovery codes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from intake.accounts.invitations import InvalidInvitation
 from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
 from intake.web.auth import cookies, csrf, guards
-from intake.web.auth.login import STALE
+from intake.web.auth.login import STALE_PAGE
 from intake.web.context import current_service
 
 invitation = Blueprint("joining", __name__)
@@ -21,11 +21,11 @@ invitation.before_request(guards.set_language_from_browser)
 @invitation.get("/join")
 @guards.open_to_all
 def page() -> ResponseReturnValue:
-    """Where the link leads. It stands behind `#`, so that we see it only when it is sent."""
-    return _door()
+    """The page of an invitation link. The token is in the fragment, so that only the form sends it."""
+    return _link_page()
 
 
-def _door(problem: str = "", status: int = 200) -> ResponseReturnValue:
+def _link_page(problem: str = "", status: int = 200) -> ResponseReturnValue:
     response = make_response(render_template("desk/account_join.html", problem=problem), status)
     cookies.keep_login_nonce(response)
     return response
@@ -34,19 +34,19 @@ def _door(problem: str = "", status: int = 200) -> ResponseReturnValue:
 @invitation.post("/join")
 @guards.open_to_all
 def join() -> ResponseReturnValue:
-    """The page to choose on; and with what was chosen, the recovery codes, shown once."""
+    """The page to choose a password on; with a password, accept and show the recovery codes once."""
     csrf.require_same_origin()
     try:
         csrf.require_token()
-        _require_calm()
-        return _choose() if "password" not in request.form else _take_up()
+        _enforce_rate_limit()
+        return _credentials_page() if "password" not in request.form else _accept_invitation()
     except NotAllowed:
-        return _door(STALE, NotAllowed.status)
+        return _link_page(STALE_PAGE, NotAllowed.status)
     except (InvalidInvitation, TooMany) as refused:
-        return _door(refused.sentence, refused.status)
+        return _link_page(refused.sentence, refused.status)
 
 
-def _require_calm() -> None:
+def _enforce_rate_limit() -> None:
     network = rate_limits.network(request.remote_addr)
     verdict = current_service().throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
     if not verdict.allowed:
@@ -54,11 +54,13 @@ def _require_calm() -> None:
 
 
 def _token() -> str:
-    """The invitation, also where somebody pasted the whole link."""
+    """The invitation token, also where the whole link was pasted."""
     return "".join(request.form.get("invitation", "").rpartition("#")[2].split())
 
 
-def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
+def _credentials_page(
+    problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
+) -> ResponseReturnValue:
     with current_service().database.reading() as session:
         taking = invitations.find_open(session, _token(), instance=current_service())
     page = render_template(
@@ -72,21 +74,21 @@ def _choose(problems: Mapping[str, Sequence[str]] | None = None, status: int = 2
     return make_response(page, status)
 
 
-def _take_up() -> ResponseReturnValue:
+def _accept_invitation() -> ResponseReturnValue:
     password, code = request.form.get("password", ""), request.form.get("code", "")
     try:
         codes = invitations.accept(instance=current_service(), token=_token(), password=password, code=code)
     except Unprocessable as refused:
-        return _choose(refused.problems, refused.status)
+        return _credentials_page(refused.problems, refused.status)
     return render_template("desk/account_joined.html", codes=codes)
 
 
 def qr_code(totp_uri: str) -> str:
-    """The square that a phone scans, as the address of an image."""
+    """A QR code of the TOTP URI, as a data URI of an SVG image."""
     return str(segno.make(totp_uri, error="m").svg_data_uri(scale=4, border=3, light="#fff"))
 
 
 def totp_secret(totp_uri: str) -> str:
-    """The same to be typed, in groups of four."""
+    """The TOTP secret to be typed, in groups of four characters."""
     secret = credentials.secret_from_uri(totp_uri)
     return " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))

@@ -1,4 +1,4 @@
-"""Signing in and out of the desk: one page, one POST with password and code."""
+"""Signing in and out: one page, one POST with password and second factor, or with a passkey."""
 
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,14 +13,14 @@ from intake.web import errors
 from intake.web.auth import cookies, csrf, guards, saved_forms
 from intake.web.context import current_service
 
-STALE = N_(
+STALE_PAGE = N_(
     "This page was open for a long time, or your browser did not keep its cookie. Please sign in here."
 )
-FORGET = '"cache", "storage"'
-"""What a browser drops when somebody signs out. Not `"cookies"`: that would empty the jars of every
-other service under the clinic's domain; ours are taken away by name."""
+CLEAR_SITE_DATA = '"cache", "storage"'
+"""`Clear-Site-Data` at sign-out. Not `"cookies"`: that would delete the cookies of every other service
+under the clinic's domain; ours are deleted by name."""
 
-_SIGNS = (
+_USER_AGENT_MARKS = (
     ("Edg", Browser.EDGE),
     ("Firefox/", Browser.FIREFOX),
     ("FxiOS/", Browser.FIREFOX),
@@ -28,13 +28,13 @@ _SIGNS = (
     ("CriOS/", Browser.CHROME),
     ("Safari/", Browser.SAFARI),
 )
-"""In this order: each browser also names the ones it wants to be taken for."""
+"""In this order, because a browser's User-Agent also names others."""
 
 login = Blueprint("login", __name__)
 login.before_request(guards.set_language_from_browser)
 login.record(
     lambda state: state.app.jinja_env.globals.update(
-        csrf_token=csrf.csrf_token, asking=cookies.passkey_options
+        csrf_token=csrf.csrf_token, passkey_options=cookies.passkey_options
     )
 )
 
@@ -42,40 +42,44 @@ login.record(
 @login.get("/sign-in")
 @guards.open_to_all
 def page() -> ResponseReturnValue:
-    """The sign-in; whoever is signed in goes on to the desk."""
+    """The sign-in page; redirects to the desk when already signed in."""
     try:
         member = guards.current_member(touch=False)
     except NotSignedIn:
-        return _page()
-    return guards.redirect_to(_onward(member, request.args.get("next", "")))
+        return _sign_in_page()
+    return guards.redirect_to(_destination(member, request.args.get("next", "")))
 
 
-def _onward(member: Member, place: str) -> str:
-    return guards.next_url(place) if place else guards.home(member)
+def _destination(member: Member, page_name: str) -> str:
+    return guards.next_url(page_name) if page_name else guards.home(member)
 
 
 @login.post("/sign-in")
 @guards.open_to_all
 def sign_in() -> ResponseReturnValue:
-    """Begin a session: 303 to where somebody wanted to go. Otherwise the page again: 422, 429 or 403."""
+    """Begin a session and redirect (303) to the requested page; else the page again: 422, 429 or 403."""
     csrf.require_same_origin()
     try:
         csrf.require_token()
-        signed_in = _signed_in()
+        signed_in = _authenticate()
     except NotAllowed:
-        return _page(STALE, NotAllowed.status)
+        return _sign_in_page(STALE_PAGE, NotAllowed.status)
     except (SignInRefused, TooMany) as refused:
         return _refused(refused)
     guards.begin_session(signed_in)
-    kept = request.form.get(saved_forms.FIELD, "")
-    place = request.form.get("next", "")
-    response = _restored_page(kept) if kept else guards.redirect_to(_onward(signed_in.member, place))
+    saved_form = request.form.get(saved_forms.FIELD, "")
+    page_name = request.form.get("next", "")
+    response = (
+        _restore_form(saved_form)
+        if saved_form
+        else guards.redirect_to(_destination(signed_in.member, page_name))
+    )
     cookies.set_cookie(response, cookies.SESSION, signed_in.token)
-    cookies.set_cookie(response, cookies.DOOR, "")
+    cookies.set_cookie(response, cookies.LOGIN, "")
     return response
 
 
-def _signed_in() -> accounts_sign_in.SignedIn:
+def _authenticate() -> accounts_sign_in.SignedIn:
     password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
     attempt = accounts_sign_in.LoginAttempt(
         address=request.remote_addr,
@@ -97,26 +101,26 @@ def _signed_in() -> accounts_sign_in.SignedIn:
     )
 
 
-def browser_family(stated: str) -> Browser:
-    """The family, from the User-Agent header; OTHER for what we do not know."""
-    return next((browser for sign, browser in _SIGNS if sign in stated), Browser.OTHER)
+def browser_family(user_agent: str) -> Browser:
+    """The browser family by its User-Agent header; OTHER where unknown."""
+    return next((browser for mark, browser in _USER_AGENT_MARKS if mark in user_agent), Browser.OTHER)
 
 
 def _refused(refused: IntakeError) -> Response:
-    response = _page(refused.sentence, refused.status)
+    response = _sign_in_page(refused.sentence, refused.status)
     if isinstance(refused, TooMany):
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
 
 
-def _page(problem: str = "", status: int = 200) -> Response:
-    words = {
+def _sign_in_page(problem: str = "", status: int = 200) -> Response:
+    context = {
         "problem": problem,
         "email": request.form.get("email", ""),
         "next": request.values.get("next", ""),
         "kept": request.form.get(saved_forms.FIELD, ""),
     }
-    response = make_response(render_template("desk/sign_in.html", **words), status)
+    response = make_response(render_template("desk/sign_in.html", **context), status)
     cookies.keep_login_nonce(response)
     return response
 
@@ -124,53 +128,50 @@ def _page(problem: str = "", status: int = 200) -> Response:
 @login.post("/sign-out")
 @guards.open_to_all
 def sign_out() -> ResponseReturnValue:
-    """End this browser's session and have it forget our pages. Twice is as good as once."""
+    """End this browser's session and clear its cache of our pages. Idempotent."""
     csrf.require_same_origin()
     try:
         guards.current_member(touch=False)
     except NotSignedIn:
-        return _gone()
+        return _signed_out()
     csrf.require_token()
     with current_service().database.transaction() as session:
         accounts_sign_in.sign_out(session, cookies.session_token(), instance=current_service())
-    return _gone()
+    return _signed_out()
 
 
-def _gone() -> Response:
+def _signed_out() -> Response:
     response = guards.redirect_to(url_for("login.page"))
     cookies.set_cookie(response, cookies.SESSION, "")
-    response.headers["Clear-Site-Data"] = FORGET
+    response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
     return response
 
 
-# --- after signing in again: the page that somebody was on, with what they had typed, and nothing done ---
+def _restore_form(sealed: str) -> Response:
+    """Render the page of a saved form after a new sign-in, to be submitted once more. Performs nothing.
 
-
-def _restored_page(sealed: str) -> Response:
-    """The page for what the sign-in carried, asking for one more press. Performs nothing.
-
-    Somebody else's words, old ones and damaged ones lead to the desk with a sentence; a lead that is
-    gone meanwhile answers as any lead that is not there.
+    A form of another staff member, an expired or a damaged one redirects to the desk with a flash
+    message; a lead that was erased meanwhile answers 404.
     """
-    kept = saved_forms.unseal_form(sealed, g.member.id)
-    guard = guards.guard_of(kept.endpoint) if kept else None
+    saved_form = saved_forms.unseal_form(sealed, g.member.id)
+    guard = guards.guard_of(saved_form.endpoint) if saved_form else None
     if (
-        not kept
+        not saved_form
         or not guard
         or not guard.restore
         or not guard.permission
         or not may(g.member, guard.permission)
     ):
-        return guards.redirect_to(url_for("desk.queue_page", said="not_put_back"))
+        return guards.redirect_to(url_for("desk.queue_page", message="not_restored"))
     try:
-        return guard.restore(kept)
+        return guard.restore(saved_form)
     except IntakeError as problem:
-        return errors.expected(problem)
+        return errors.handle_expected_error(problem)
 
 
-@login.app_errorhandler(saved_forms.OldPage)
-def _restored_old_page(found: saved_forms.OldPage) -> Response:
-    """The same for a page that was open since before they signed in again elsewhere in this browser."""
-    answer = _restored_page(found.kept)
-    answer.status_code = max(answer.status_code, Refused.status)
-    return answer
+@login.app_errorhandler(saved_forms.StalePage)
+def _restore_stale_page(found: saved_forms.StalePage) -> Response:
+    """Restore the form of a page that was open since before a new sign-in in the same browser."""
+    response = _restore_form(found.sealed_form)
+    response.status_code = max(response.status_code, Refused.status)
+    return response

@@ -1,4 +1,4 @@
-"""A second factor of the last five minutes, before acts that can do lasting harm (E9): one decorator."""
+"""Re-authentication: a decorator for views that need a second factor given in the last five minutes."""
 
 from collections.abc import Iterator
 from functools import wraps
@@ -14,16 +14,16 @@ from intake.web.auth.guards import View
 from intake.web.context import current_service
 
 CODE, PASSKEY = "again_code", "again_passkey"
-OURS = frozenset({"csrf", CODE, PASSKEY})
-SECRET = frozenset({"password", "repeated"})
-"""Not carried through the page that asks for the code: it would stand in there to be read."""
+CONFIRMATION_FIELDS = frozenset({"csrf", CODE, PASSKEY})
+NEVER_CARRIED = frozenset({"password", "repeated"})
+"""Fields that the confirmation page does not carry, because its source would show them."""
 
 
 def require_recent_second_factor(view: View) -> View:
-    """Ask for a second factor first, when the last one is older than five minutes; then go on.
+    """Ask for a second factor first when the last one is older than five minutes; then call the view.
 
-    For what is posted. The page that asks carries every word that was typed, and sends it to the same
-    address together with the code. The session's token is renewed.
+    For POST. The confirmation page carries every other field of the form and sends it to the same
+    URL together with the code. The session token is renewed.
     """
 
     @wraps(view)
@@ -31,27 +31,29 @@ def require_recent_second_factor(view: View) -> View:
         if not g.found.recently_confirmed(current_service().clock()):
             code, passkey = request.form.get(CODE, ""), request.form.get(PASSKEY, "")
             if not code and not passkey:
-                return _ask()
+                return _confirmation_page()
             try:
                 token = sign_in.confirm_second_factor(
                     instance=current_service(), active=g.found, code=code, passkey=passkey
                 )
             except (NotConfirmed, TooManyConfirmations) as refused:
-                return _ask(refused.sentence, refused.status)
+                return _confirmation_page(refused.sentence, refused.status)
             guards.renew_session(token)
         return view(*args, **kwargs)
 
-    vars(confirmed)["fresh"] = True
+    vars(confirmed)["requires_second_factor"] = True
     return confirmed
 
 
-def _ask(problem: str = "", status: int = 200) -> ResponseReturnValue:
-    asking = passkeys.request_options(g.found.id.bytes, instance=current_service())
-    page = render_template("desk/account_confirm.html", problem=problem, kept=list(_kept()), asking=asking)
+def _confirmation_page(problem: str = "", status: int = 200) -> ResponseReturnValue:
+    options = passkeys.request_options(g.found.id.bytes, instance=current_service())
+    page = render_template(
+        "desk/account_confirm.html", problem=problem, carried=list(_carried_fields()), options=options
+    )
     return make_response(page, status)
 
 
-def _kept() -> Iterator[tuple[str, str]]:
+def _carried_fields() -> Iterator[tuple[str, str]]:
     for name, values in request.form.lists():
-        if name not in OURS | SECRET:
+        if name not in CONFIRMATION_FIELDS | NEVER_CARRIED:
             yield from ((name, value) for value in values)

@@ -1,4 +1,4 @@
-"""Somebody's own account: their sessions, password, second factor, recovery codes and passkeys."""
+"""Views of the own account: sessions, password, second factor, recovery codes and passkeys."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,20 +26,20 @@ BROWSERS = {
 }
 
 
-OWN = guards.signed_in(Permission.OWN_ACCOUNT)
+own_account = guards.permission_required(Permission.OWN_ACCOUNT)
 JSON = "application/json"
 
 
-@OWN
+@own_account
 def account_page() -> ResponseReturnValue:
-    """What there is, and what can be changed."""
+    """The own account."""
     return _page()
 
 
 def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
     instance, found = current_service(), g.found
     with instance.database.reading() as session:
-        known = {
+        context = {
             "sessions": sessions.list_active(session, staff_id=found.member.id, instance=instance),
             "passkeys": passkeys.list_passkeys(session, found.member.id),
             "codes_left": credentials.recovery_codes_left(session, found.member.id),
@@ -49,13 +49,13 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
         }
     page = render_template(
         "desk/account.html",
-        **known,
+        **context,
         found=found,
         place=passkeys.relying_party_id(instance),
         problems=problems or {},
         browser=_browser,
         now=instance.clock(),
-        said=flash_message(),
+        message=flash_message(),
     )
     return make_response(page, status)
 
@@ -64,26 +64,26 @@ def _browser(family: str) -> str:
     return BROWSERS.get(family) or gettext("Another browser")  # type: ignore[call-overload]
 
 
-@OWN
+@own_account
 def end_session(session_id: uuid.UUID) -> ResponseReturnValue:
-    """End one of their sessions; what is not theirs is not there (404)."""
+    """End one of the own sessions; 404 for any other."""
     with current_service().database.transaction() as session:
         profile.end_session(session, g.found, session_id, instance=current_service())
-    return _back("session_ended")
+    return _redirect_with("session_ended")
 
 
-@OWN
+@own_account
 def end_others() -> ResponseReturnValue:
     """End every session but this one."""
     with current_service().database.transaction() as session:
         profile.end_others(session, g.found, instance=current_service())
-    return _back("sessions_ended")
+    return _redirect_with("sessions_ended")
 
 
-@OWN
+@own_account
 @require_recent_second_factor
 def change_password() -> ResponseReturnValue:
-    """Take a new password; every other session ends."""
+    """Change the password; every other session ends."""
     password, repeated = request.form.get("password", ""), request.form.get("repeated", "")
     try:
         token = profile.change_password(
@@ -92,10 +92,10 @@ def change_password() -> ResponseReturnValue:
     except Unprocessable as refused:
         return _page(refused.problems, refused.status)
     guards.renew_session(token)
-    return _back("password_changed")
+    return _redirect_with("password_changed")
 
 
-@OWN
+@own_account
 @require_recent_second_factor
 def new_codes() -> ResponseReturnValue:
     """Ten new recovery codes, shown once; every other session ends."""
@@ -105,13 +105,15 @@ def new_codes() -> ResponseReturnValue:
     return render_template("desk/account_codes.html", codes=codes)
 
 
-@OWN
+@own_account
 def factor_page() -> ResponseReturnValue:
-    """A new second factor to scan; nothing changes before it has shown a code."""
-    return _factor()
+    """A new second factor to scan; it is used only after a code of it was entered."""
+    return _factor_form()
 
 
-def _factor(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
+def _factor_form(
+    problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
+) -> ResponseReturnValue:
     proposed = profile.propose_factor(
         g.found, instance=current_service(), nonce=request.form.get("nonce", "")
     )
@@ -125,7 +127,7 @@ def _factor(problems: Mapping[str, Sequence[str]] | None = None, status: int = 2
     return make_response(page, status)
 
 
-@OWN
+@own_account
 @require_recent_second_factor
 def change_factor() -> ResponseReturnValue:
     """Use the new second factor from now on; every other session ends."""
@@ -136,15 +138,15 @@ def change_factor() -> ResponseReturnValue:
                 session, g.found, nonce=nonce, code=code, instance=current_service()
             )
     except Unprocessable as refused:
-        return _factor(refused.problems, refused.status)
+        return _factor_form(refused.problems, refused.status)
     guards.renew_session(token)
-    return _back("factor_changed")
+    return _redirect_with("factor_changed")
 
 
-@OWN
+@own_account
 @require_recent_second_factor
 def add_passkey() -> ResponseReturnValue:
-    """Keep a passkey that this browser has just made."""
+    """Store a passkey that this browser has just created."""
     try:
         with current_service().database.transaction() as session:
             answer = request.form.get("passkey", "")
@@ -152,43 +154,37 @@ def add_passkey() -> ResponseReturnValue:
     except (InvalidPasskey, TooManyPasskeys) as refused:
         return _page({"passkey": [refused.sentence]}, refused.status)
     guards.renew_session(token)
-    return _back("passkey_added")
+    return _redirect_with("passkey_added")
 
 
-@OWN
+@own_account
 @require_recent_second_factor
 def remove_passkey(passkey_id: uuid.UUID) -> ResponseReturnValue:
-    """Take a passkey away. The authenticator app stays, so it is never the last factor."""
+    """Remove a passkey. The authenticator app stays, so it is never the last factor."""
     with current_service().database.transaction() as session:
         token = profile.remove_passkey(session, g.found, passkey_id, instance=current_service())
     guards.renew_session(token)
-    return _back("passkey_removed")
+    return _redirect_with("passkey_removed")
 
 
-def _back(word: str) -> ResponseReturnValue:
-    return guards.redirect_to(url_for("desk.account_page", said=word))
-
-
-# --- how long a session goes on ------------------------------------------------------------------------
+def _redirect_with(message: str) -> ResponseReturnValue:
+    return guards.redirect_to(url_for("desk.account_page", message=message))
 
 
 def seconds_left() -> int:
-    """In how many seconds this session ends if nobody does anything."""
+    """Seconds until this session ends without activity."""
     return max(0, int((g.found.ends_at() - current_service().clock()).total_seconds()))
 
 
-@guards.signed_in(Permission.OWN_ACCOUNT, background=True)
+@guards.permission_required(Permission.OWN_ACCOUNT, background=True)
 def session_time_left() -> ResponseReturnValue:
-    """How long it still goes on, for the page's own script; asking extends nothing."""
+    """Seconds left as JSON, for the page's script; it does not extend the session."""
     return jsonify({"seconds": seconds_left()})
 
 
-@OWN
+@own_account
 def extend_session() -> ResponseReturnValue:
-    """Somebody is there: the fifteen minutes begin anew, as with every page they open."""
+    """Extend the session by its idle timeout, as every page does."""
     if request.accept_mimetypes.best == JSON:
         return jsonify({"seconds": seconds_left()})
     return render_template("desk/account_stay.html", minutes=seconds_left() // 60)
-
-
-# --- what an authenticator app needs -------------------------------------------------------------------

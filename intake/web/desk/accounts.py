@@ -1,4 +1,4 @@
-"""Accounts, for whoever looks after them: inviting, roles, closing, opening, starting anew."""
+"""Views for account management: inviting, roles, disabling, enabling, resetting."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
 from intake.web.desk.flash import flash_message
 
-MANAGING = guards.signed_in(Permission.MANAGE_ACCOUNTS)
+manages_accounts = guards.permission_required(Permission.MANAGE_ACCOUNTS)
 
 
-@MANAGING
+@manages_accounts
 def accounts_page() -> ResponseReturnValue:
-    """Everybody who can sign in, or could; and the form to invite one more."""
+    """All accounts, and the form to invite a staff member."""
     return _page()
 
 
@@ -30,18 +30,18 @@ def _page(
     problems: Mapping[str, Sequence[str]] | None = None, problem: str = "", status: int = 200
 ) -> ResponseReturnValue:
     with current_service().database.reading() as session:
-        everybody, waiting = service.list_accounts(session), invitations.pending(session)
+        accounts, waiting = service.list_accounts(session), invitations.pending(session)
     typed = {"email": request.form.get("email", ""), "name": request.form.get("name", "")}
     page = render_template(
         "desk/accounts.html",
-        everybody=everybody,
+        accounts=accounts,
         waiting=waiting,
         roles=list(Role),
         typed={**typed, "roles": request.form.getlist("role") if problems else []},
         problems=problems or {},
         problem=problem,
         now=current_service().clock(),
-        said=flash_message(),
+        message=flash_message(),
     )
     return make_response(page, status)
 
@@ -51,10 +51,10 @@ def _roles() -> frozenset[Role]:
     return frozenset(Role(each) for each in request.form.getlist("role") if each in set(Role))
 
 
-@MANAGING
+@manages_accounts
 @require_recent_second_factor
 def invite() -> ResponseReturnValue:
-    """Add an account and show the link for its owner, once; 422 with every word kept."""
+    """Add an account and show its invitation link once; 422 with what was typed."""
     try:
         with current_service().database.transaction() as session:
             invited = invitations.invite(
@@ -69,13 +69,13 @@ def invite() -> ResponseReturnValue:
         return _page(refused.problems, status=refused.status)
     except service.AccountExists as refused:
         return _page({"email": [refused.sentence]}, status=refused.status)
-    return _link(invited)
+    return _invitation_page(invited)
 
 
-@MANAGING
+@manages_accounts
 @require_recent_second_factor
 def reset(staff_id: uuid.UUID) -> ResponseReturnValue:
-    """Everything of an account anew: a link for its owner, shown once."""
+    """Reset an account: a new invitation link, shown once."""
     with current_service().database.transaction() as session:
         invited = invitations.reinvite(
             session, instance=current_service(), staff_id=staff_id, actor=g.member.actor
@@ -83,27 +83,27 @@ def reset(staff_id: uuid.UUID) -> ResponseReturnValue:
         claims.release_all_of_account(
             session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
         )
-    return _link(invited)
+    return _invitation_page(invited)
 
 
-def _link(invited: NewInvitation) -> ResponseReturnValue:
+def _invitation_page(invited: NewInvitation) -> ResponseReturnValue:
     return render_template(
         "desk/accounts_invited.html",
         invited=invited,
-        address=link(invited.token),
+        address=invitation_url(invited.token),
         now=current_service().clock(),
     )
 
 
-def link(token: str) -> str:
-    """The address to hand over. What follows `#` never leaves the browser, so no log can keep it."""
+def invitation_url(token: str) -> str:
+    """The invitation link. The token is in the fragment, which no server log sees."""
     return f"{current_service().settings.base_url}{url_for('joining.page')}#{token}"
 
 
-@MANAGING
+@manages_accounts
 @require_recent_second_factor
 def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
-    """Give an account just these roles; its sessions end, and its holds where it may hold no longer."""
+    """Set the roles of an account; its sessions end, and its claims where it may no longer claim."""
     try:
         with current_service().database.transaction() as session:
             service.set_roles(
@@ -117,13 +117,13 @@ def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
         return _page(problem=refused.problems["roles"][0], status=refused.status)
     except Refused as refused:
         return _page(problem=refused.sentence, status=refused.status)
-    return _back("roles_changed")
+    return _redirect_with("roles_changed")
 
 
-@MANAGING
+@manages_accounts
 @require_recent_second_factor
 def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
-    """Close an account: its sessions end at once, and what it holds can be taken by others."""
+    """Disable an account: its sessions end at once and its claims are released."""
     try:
         with current_service().database.transaction() as session:
             service.disable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
@@ -132,17 +132,17 @@ def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
             )
     except Refused as refused:
         return _page(problem=refused.sentence, status=refused.status)
-    return _back("disabled")
+    return _redirect_with("disabled")
 
 
-@MANAGING
+@manages_accounts
 @require_recent_second_factor
 def enable(staff_id: uuid.UUID) -> ResponseReturnValue:
-    """Open a closed account again."""
+    """Enable a disabled account."""
     with current_service().database.transaction() as session:
         service.enable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
-    return _back("enabled")
+    return _redirect_with("enabled")
 
 
-def _back(word: str) -> ResponseReturnValue:
-    return guards.redirect_to(url_for("desk.accounts_page", said=word))
+def _redirect_with(message: str) -> ResponseReturnValue:
+    return guards.redirect_to(url_for("desk.accounts_page", message=message))

@@ -1,4 +1,4 @@
-"""Acts of the audit log in words, for the log itself and for the story of one lead."""
+"""Labels of audit actions, for the audit log and for the history of one lead."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from intake.leads import history
 from intake.leads.models import CloseReason, HoldReason, Outcome, SuppressionReason
 from intake.web.context import current_service
 
-WORDS = {
+LABELS = {
     Action.ATTEMPT_LOGGED: N_("Outcome noted"),
     Action.ATTEMPT_UNDONE: N_("Undone"),
     Action.AUDIT_EXPORTED: N_("Audit log saved to a file"),
@@ -26,9 +26,9 @@ WORDS = {
     Action.BACKUP_RESTORED: N_("Backup brought back"),
     Action.BACKUP_TAKEN: N_("Backup made"),
     Action.BACKUP_TESTED: N_("Backup tried out"),
-    Action.CLAIM_GIVEN_BACK: N_("Given back"),
+    Action.CLAIM_GIVEN_BACK: N_("Released"),
     Action.CLAIM_HANDED: N_("Handed over"),
-    Action.CLAIM_TAKEN: N_("Held"),
+    Action.CLAIM_TAKEN: N_("Claimed"),
     Action.CLAIM_TAKEN_BACK: N_("Taken back"),
     Action.CONSENT_WITHDRAWN: N_("Permission taken back"),
     Action.EVIDENCE_READ: N_("Evidence report read"),
@@ -79,7 +79,7 @@ WORDS = {
     Action.SUPPRESSION_ADDED: N_("Put on the do-not-contact list"),
     Action.SUPPRESSION_LIFTED: N_("Taken off the do-not-contact list"),
 }
-SHOWN = {
+REVEALED = {
     Channel.CALL: N_("Phone number shown, to call"),
     Channel.TEXT: N_("Phone number shown, to text"),
     Channel.EMAIL: N_("Email address shown"),
@@ -103,30 +103,30 @@ ROLES = {
 }
 
 
-def name(action: str) -> str:
-    """What an action is called; one that has no words yet, as the log writes it."""
-    return gettext(WORDS[Action(action)]) if action in set(WORDS) else action
+def label(action: str) -> str:
+    """The label of an action; the stored value where it has none."""
+    return gettext(LABELS[Action(action)]) if action in set(LABELS) else action
 
 
-def to_staff(action: str, details: Mapping[str, Any], *, why: bool) -> str:
-    """The same for whoever works on a request: `why` the law keeps one is for those who may hold it."""
-    return details_sentence(action, details) if why or action not in HOLDS else name(action)
+def sentence_for_staff(action: str, details: Mapping[str, Any], *, why: bool) -> str:
+    """The sentence for desk staff; the reason of a legal hold only with `why`, for who may place one."""
+    return details_sentence(action, details) if why or action not in HOLDS else label(action)
 
 
 def details_sentence(action: str, details: Mapping[str, Any]) -> str:
-    """One act in words, with what its details say where that has words: `No answer`."""
+    """The sentence of an action and its details: `No answer`."""
     if action == Action.ATTEMPT_LOGGED and details.get("outcome") in set(Outcome):
         return gettext(Outcome(details["outcome"]).sentence)
     if action == Action.ATTEMPT_UNDONE and details.get("outcome") in set(Outcome):
-        return f"{name(action)}: {gettext(Outcome(details['outcome']).sentence)}"
+        return f"{label(action)}: {gettext(Outcome(details['outcome']).sentence)}"
     if action == Action.LEAD_REVEALED and details.get("channel") in set(Channel):
-        return gettext(SHOWN[Channel(details["channel"])])
+        return gettext(REVEALED[Channel(details["channel"])])
     reason = _reason(action, details.get("reason"))
-    return f"{name(action)}: {gettext(reason)}" if reason else name(action)
+    return f"{label(action)}: {gettext(reason)}" if reason else label(action)
 
 
 def _reason(action: str, reason: str | None) -> str:
-    """Why, as a message id; empty where the act needs no reason or its reason has no words."""
+    """The reason as a message id; empty where there is none."""
     if action == Action.LEAD_CLOSED and reason in set(CloseReason):
         return CloseReason(reason).sentence
     if action == Action.SUPPRESSION_ADDED and reason in set(SuppressionReason):
@@ -137,39 +137,36 @@ def _reason(action: str, reason: str | None) -> str:
 
 
 def last_step(view: LeadView) -> str:
-    """What an undo would take back, in words."""
+    """What an undo would undo, as a phrase."""
     reason, undoable = view.lead.close_reason, view.undoable
     outcome = [gettext(undoable.outcome.sentence)] if undoable and undoable.outcome else []
-    closed = [f"{name(Action.LEAD_CLOSED)}: {gettext(reason.sentence)}"] if view.closed and reason else []
+    closed = [f"{label(Action.LEAD_CLOSED)}: {gettext(reason.sentence)}"] if view.closed and reason else []
     return ", ".join([*outcome, *closed]).rstrip(".")
 
 
 def event_sentence(event: AuditEvent) -> str:
-    """What an event says."""
+    """The sentence of an event."""
     return details_sentence(event.action, service.details_of(event))
 
 
 def other_details(event: AuditEvent) -> str:
-    """An event's details as the log has them: closed words and counts; of consents only how many."""
+    """An event's details as stored: enum values and counts; of consents only their number."""
     found = dict(service.details_of(event))
     if history.colleague_id(event):
         return ""  # the log says the name beside what was done
     if "consents" in found:
         found["consents"] = len(found["consents"])
-    return ", ".join(f"{key} {_plain(value)}" for key, value in found.items())
+    return ", ".join(f"{key} {_as_text(value)}" for key, value in found.items())
 
 
-def _plain(value: object) -> str:
+def _as_text(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-# --- Noting in the log that a member of staff looked at something, or took it along.
 
 
 def record_view(
     session: Any, action: Action, *, about: uuid.UUID | None = None, **details: str | int | bool
 ) -> None:
-    """Write down, in the caller's transaction, that whoever is signed in did this."""
+    """Record an action of the signed-in staff member, in the caller's transaction."""
     audit.record(
         session,
         action,

@@ -1,4 +1,4 @@
-"""The audit log for those who may read it: who did what to which request, and whether it is whole."""
+"""Views of the audit log: reading, filtering, verifying and exporting it."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,15 +30,13 @@ from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
 from intake.web.desk import audit_labels
 
-# --- What the address of the log asks for: an act, who acted, the days, one request; nothing personal.
-
 FILTER_KINDS = (ActorKind.PERSON, ActorKind.SYSTEM)
 FILTER_NAMES = ("action", "who", "from", "to", "about")
 
 
 @dataclass(frozen=True)
-class Filters:
-    """The words of the address that say something; what says nothing is left out of `words`."""
+class LogQuery:
+    """The filters in the URL of the log: action, actor, days, one lead; no personal data."""
 
     action: Action | None
     who: str
@@ -47,31 +45,31 @@ class Filters:
     about: uuid.UUID | None
 
     @classmethod
-    def read(cls, words: Mapping[str, str]) -> "Filters":
-        """What an address asks for. A word that says nothing is as good as none."""
-        action, who = words.get("action", ""), words.get("who", "")
+    def read(cls, query: Mapping[str, str]) -> "LogQuery":
+        """Parse the query string; an unknown value counts as none."""
+        action, who = query.get("action", ""), query.get("who", "")
         known = {*FILTER_KINDS, *Role}
         return cls(
             action=Action(action) if action in set(Action) else None,
-            who=who if who in known or _id(who) else "",
-            first=_day(words.get("from", "")),
-            last=_day(words.get("to", "")),
-            about=_id(words.get("about", "")),
+            who=who if who in known or _parse_id(who) else "",
+            first=_parse_day(query.get("from", "")),
+            last=_parse_day(query.get("to", "")),
+            about=_parse_id(query.get("about", "")),
         )
 
     @property
-    def words(self) -> dict[str, str]:
-        """The same for the address of another page of the log."""
+    def query(self) -> dict[str, str]:
+        """The filters as query parameters for another page of the log."""
         values = zip(FILTER_NAMES, (self.action, self.who, self.first, self.last, self.about), strict=True)
         return {name: str(value) for name, value in values if value}
 
     @property
-    def backwards(self) -> bool:
-        """Whether the first day comes after the last, so that nothing can be found."""
+    def is_reversed(self) -> bool:
+        """Whether the first day is after the last."""
         return bool(self.first and self.last and self.first > self.last)
 
-    def wanted(self, staff: Sequence[AccountState]) -> LogFilter:
-        """What the log is asked for; a role stands for those who hold it now."""
+    def to_filter(self, staff: Sequence[AccountState]) -> LogFilter:
+        """The filter of the audit service; a role stands for the staff who have it now."""
         return LogFilter(
             action=self.action,
             kind=ActorKind(self.who) if self.who in set(FILTER_KINDS) else None,
@@ -84,38 +82,38 @@ class Filters:
     def _staff(self, staff: Sequence[AccountState]) -> frozenset[uuid.UUID] | None:
         if self.who in set(Role):
             return frozenset(each.member.id for each in staff if Role(self.who) in each.member.roles)
-        member = _id(self.who)
+        member = _parse_id(self.who)
         return frozenset({member}) if member else None
 
 
-def _id(words: str) -> uuid.UUID | None:
+def _parse_id(query: str) -> uuid.UUID | None:
     try:
-        return uuid.UUID(words)
+        return uuid.UUID(query)
     except ValueError:
         return None
 
 
-def _day(words: str) -> date | None:
+def _parse_day(query: str) -> date | None:
     try:
-        found = date.fromisoformat(words)
+        found = date.fromisoformat(query)
     except ValueError:
         return None
     return found if date.min < found < date.max else None
 
 
 def _midnight(day: date) -> datetime:
-    """When a day begins on the clinic's clock."""
+    """The start of a day in the clinic's time zone, in UTC."""
     return datetime.combine(day, time(), ZoneInfo(current_service().clinic.time_zone)).astimezone(UTC)
 
 
-WHOLE_REFERENCE = N_("Type a whole reference, all of its letters and figures.")
-NOT_THERE = N_("Nothing is kept under this reference. It may have been erased already.")
+REFERENCE_INCOMPLETE = N_("Type a whole reference, all of its letters and figures.")
+NOT_FOUND = N_("Nothing is kept under this reference. It may have been erased already.")
 NOTHING_TO_SAVE = N_("No event has its place in the chain yet. Try again in a minute.")
 
 
 @dataclass(frozen=True)
-class Read:
-    """One page of the log with what it takes to say it in words."""
+class LogView:
+    """One page of the log with the names and references that it mentions."""
 
     page: LogPage
     reach: ChainReach
@@ -124,63 +122,63 @@ class Read:
     staff: Sequence[AccountState]
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def log_page() -> ResponseReturnValue:
     """One page of the log, newest first; reading it is recorded too."""
     return _page()
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def verify() -> ResponseReturnValue:
-    """Check every event, the chain, its end and the consent proof; the answer is this page."""
+    """Verify every event, the chain, its end and the consent seals, and show the result."""
     return _page(verified=integrity.verify_and_note(current_service(), actor=g.member.actor))
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def log_of_reference() -> ResponseReturnValue:
-    """From a reference to the log of that request: a POST, so that it stands in no address."""
+    """Redirect from a reference to the log of that lead; a POST, so that it is in no URL."""
     try:
         term = search.read_term(request.form.get("term", ""))
         if term.kind is not TermKind.REFERENCE:
-            return _page(problem=WHOLE_REFERENCE), 422
+            return _page(problem=REFERENCE_INCOMPLETE), 422
         with current_service().database.transaction() as session:
             found = search.find(session, term=term.value, member=g.member, instance=current_service())
     except Unprocessable:
-        return _page(problem=WHOLE_REFERENCE), 422
+        return _page(problem=REFERENCE_INCOMPLETE), 422
     if not found.rows:
-        return _page(problem=NOT_THERE)
+        return _page(problem=NOT_FOUND)
     return guards.redirect_to(url_for("desk.log_page", about=found.rows[0].lead.id))
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 @require_recent_second_factor
 def save_log() -> ResponseReturnValue:
-    """The log as a file that can be verified elsewhere; that it left is recorded before it does."""
+    """Download the log as a file that can be verified elsewhere; recorded before it is sent."""
     with current_service().database.transaction() as session:
         head = chain.take_anchor(session, keyring=current_service().keyring, at=current_service().clock())
         if head is None:
             raise Refused(NOTHING_TO_SAVE)
         audit_labels.record_view(session, Action.AUDIT_EXPORTED, count=head.seq)
-    answer = Response(_encoded(current_service(), head), mimetype="application/x-ndjson")
+    answer = Response(_stream(current_service(), head), mimetype="application/x-ndjson")
     answer.headers["Content-Disposition"] = f'attachment; filename="audit-{head.at:%Y-%m-%d}.jsonl"'
     return answer
 
 
-def _encoded(instance: Instance, head: Anchor) -> Iterator[bytes]:
-    """Written while it is sent, so that no size of it fills the memory."""
+def _stream(instance: Instance, head: Anchor) -> Iterator[bytes]:
+    """The file as a stream, so that its size does not fill the memory."""
     return (piece.encode() for piece in export.export_lines(instance.database, head))
 
 
 def _page(*, verified: Verification | None = None, problem: str = "") -> str:
-    filters = Filters.read(request.args)
-    read = _read(filters)
+    filters = LogQuery.read(request.args)
+    read = _load(filters)
     with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
     return render_template(
         "desk/log.html",
         read=read,
         filters=filters,
-        actions=sorted(Action, key=audit_labels.name),
+        actions=sorted(Action, key=audit_labels.label),
         kinds=FILTER_KINDS,
         roles=tuple(Role),
         acts=audit_labels,
@@ -191,14 +189,14 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
     )
 
 
-def _read(filters: Filters) -> Read:
+def _load(filters: LogQuery) -> LogView:
     with current_service().database.reading() as session:
         staff = staff_service.list_accounts(session)
         after = PageStart.read(request.args.get("after", ""))
-        page = service.log_page(session, wanted=filters.wanted(staff), after=after)
+        page = service.log_page(session, wanted=filters.to_filter(staff), after=after)
         about = {event.about for event in page.events} | {filters.about}
         whose = {each for event in page.events for each in (event.actor_id, history.colleague_id(event))}
-        return Read(
+        return LogView(
             page=page,
             reach=service.chain_reach(session),
             names=names_of(session, {each for each in whose if each}),

@@ -1,4 +1,4 @@
-"""How the desk says times, spans and the gate's answers: short, and on the staff's own clock."""
+"""Formatting for desk templates (`say`): times in the clinic's time zone, durations, gate verdicts."""
 
 from datetime import date, datetime, timedelta
 
@@ -23,7 +23,7 @@ from intake.web.templating import on_day
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SOON = timedelta(minutes=30)
-SPOKEN_AS_SPAN = timedelta(hours=3)
+SHOW_AS_SPAN = timedelta(hours=3)
 WEEK = 7
 _LOCALES = {"en": "en_US", "es": "es_US"}
 
@@ -67,29 +67,29 @@ ASKED_AGAIN = {
 
 
 def zone() -> str:
-    """The staff's own clock: the clinic's."""
+    """The clinic's time zone, in which staff read times."""
     return current_service().clinic.time_zone
 
 
 def time_of_day(moment: datetime, on: str = "") -> str:
     """`2:12 pm`, `2 pm`, `2:12 p.m.`; on the clinic's clock unless `on` names another zone."""
-    spoken = current_language.get()
-    there = local(moment, on or zone())
-    if spoken == "en":
-        return promise.clock_phrase(there, spoken)
-    return str(format_time(there, "h:mm a" if there.minute else "h a", locale=_LOCALES[spoken]))
+    language = current_language.get()
+    local_time = local(moment, on or zone())
+    if language == "en":
+        return promise.clock_phrase(local_time, language)
+    return str(format_time(local_time, "h:mm a" if local_time.minute else "h a", locale=_LOCALES[language]))
 
 
 def at(moment: datetime, now: datetime, on: str = "") -> str:
     """`2:12 pm` today, `Thu 10:47 pm` within a week, else `Nov 3, 10:47 pm`."""
-    there, today = local(moment, on or zone()).date(), local(now, on or zone()).date()
+    local_time, today = local(moment, on or zone()).date(), local(now, on or zone()).date()
     clock = time_of_day(moment, on)
-    if there == today:
+    if local_time == today:
         return clock
-    if abs((there - today).days) < WEEK:
-        return f"{format_date(there, 'EEE', locale=_LOCALES[current_language.get()])} {clock}"
-    parts = "MMMd" if there.year == today.year else "yMMMd"
-    return f"{format_skeleton(parts, there, locale=_LOCALES[current_language.get()])}, {clock}"
+    if abs((local_time - today).days) < WEEK:
+        return f"{format_date(local_time, 'EEE', locale=_LOCALES[current_language.get()])} {clock}"
+    parts = "MMMd" if local_time.year == today.year else "yMMMd"
+    return f"{format_skeleton(parts, local_time, locale=_LOCALES[current_language.get()])}, {clock}"
 
 
 def span(length: timedelta) -> str:
@@ -117,34 +117,31 @@ def day_of(moment: datetime) -> date:
     return local(moment, zone()).date()
 
 
-# --- a row of the queue ------------------------------------------------------------------------------
-
-
 def due(row: QueueRow, now: datetime) -> str:
-    """When we said we would be in touch, or what has come of it."""
+    """The promise of a lead, or when it was last tried, booked or closed."""
     lead = row.lead
     if lead.status in (LeadStatus.CLOSED, LeadStatus.BOOKED):
         return at(lead.closed_at or lead.booked_for or now, now)
     if lead.status is LeadStatus.TRYING:
-        return _tried(row, now)
+        return _last_try(row, now)
     if lead.promise_at <= now:
         return translate(N_("%(span)s late"), span=span(now - lead.promise_at))
-    if lead.promise_at - now < SPOKEN_AS_SPAN:
+    if lead.promise_at - now < SHOW_AS_SPAN:
         return translate(N_("in %(span)s"), span=span(lead.promise_at - now))
     if local(lead.promise_at, zone()).date() == local(now, zone()).date():
         return translate(N_("by %(time)s"), time=time_of_day(lead.promise_at))
     return at(lead.promise_at, now)
 
 
-def _tried(row: QueueRow, now: datetime) -> str:
-    """When we last tried; where only they have been in touch, when that was."""
+def _last_try(row: QueueRow, now: datetime) -> str:
+    """When staff last tried; without a try, when the person was in touch."""
     if not row.contact_status.tries:
         return translate(N_("in touch %(time)s"), time=at(row.lead.first_contact_at or now, now))
     return translate(N_("tried %(time)s"), time=at(max(tried for _, tried in row.contact_status.tries), now))
 
 
 def due_bar(lead: Lead, now: datetime) -> int:
-    """How much of the time between asking and promise is over, in per cent; 0 once the promise is kept."""
+    """Elapsed share of the time between request and promise, 0 to 100; 0 once the promise is kept."""
     if lead.status is not LeadStatus.NEW:
         return 0
     whole = max(lead.promise_at - lead.asked_at, MINUTE)
@@ -157,7 +154,7 @@ def is_soon(lead: Lead, now: datetime) -> bool:
 
 
 def gate(row: QueueRow, now: datetime) -> str:
-    """The gate's answer in three words: `call until 3 pm`, `opens Sat 9 am`, or why not at all."""
+    """The gate's verdict, short: `call until 3 pm`, `opens Sat 9 am`, or the reason against."""
     if row.group is Group.CLOSED and row.lead.close_reason:
         return gettext(row.lead.close_reason.sentence)
     if row.verdict.allowed and row.verdict.until:
@@ -168,17 +165,14 @@ def gate(row: QueueRow, now: datetime) -> str:
 
 
 def place(lead: Lead, now: datetime) -> str:
-    """`FL, 2:12 pm`: the state and what its clocks show; both where we do not know which is theirs."""
+    """`FL, 2:12 pm`: the state and its local time; both times where the zone is not known."""
     shown = dict.fromkeys(time_of_day(now, each) for each in zones(lead))
     return f"{lead.region.removeprefix('US-')}, {' / '.join(shown)}"
 
 
 def zones(lead: Lead) -> tuple[str, ...]:
-    """The clock that is theirs, or every clock of their state."""
+    """The lead's time zone, or every zone of its state where it is not known."""
     return (lead.time_zone,) if lead.time_zone else regions.zones_of(lead.region)
-
-
-# --- one lead ----------------------------------------------------------------------------------------
 
 
 def whereabouts(view: LeadView) -> str:
@@ -194,14 +188,14 @@ def whereabouts(view: LeadView) -> str:
 
 
 def _clock(lead: Lead) -> tuple[str, str]:
-    """On which clock we tell them apart, and what to call it: theirs if we know it, else the clinic's."""
+    """The time zone to show times in and its name: the lead's if known, else the clinic's."""
     if lead.time_zone or len(regions.zones_of(lead.region)) == 1:
         return zones(lead)[0], gettext(N_("their time"))
     return zone(), gettext(regions.names_of_zone(zone()).phrase)
 
 
 def banner(view: LeadView, channel: Channel) -> str:
-    """The gate's answer for one channel, as the first sentence of the page."""
+    """The gate's verdict for one channel as a sentence."""
     verdict = view.verdicts[channel]
     on, clock = _clock(view.lead)
     if verdict.allowed and verdict.until:
@@ -214,30 +208,32 @@ def banner(view: LeadView, channel: Channel) -> str:
 
 
 def reasons(verdict: Verdict) -> list[str]:
-    """Every reason against, in words."""
+    """The sentences of a verdict's refusals."""
     return [gettext(each.sentence) for each in verdict.refusals]
 
 
 def promised(view: LeadView) -> str:
-    """By when we said we would be in touch, and how far that is: `Promised by 2:30 pm, in 18 min.`."""
+    """The promise and the time left to it: `Promised by 2:30 pm, in 18 min.`."""
     lead, now = view.lead, view.now
-    said = at(lead.promise_at, now)
+    promise_time = at(lead.promise_at, now)
     if lead.first_contact_at:
         return translate(
             N_("Promised by %(time)s; first contact %(tried)s."),
-            time=said,
+            time=promise_time,
             tried=at(lead.first_contact_at, now),
         )
     if lead.promise_at <= now:
         return translate(
-            N_("Promised by %(time)s, %(span)s ago."), time=said, span=span(now - lead.promise_at)
+            N_("Promised by %(time)s, %(span)s ago."), time=promise_time, span=span(now - lead.promise_at)
         )
-    return translate(N_("Promised by %(time)s, in %(span)s."), time=said, span=span(lead.promise_at - now))
+    return translate(
+        N_("Promised by %(time)s, in %(span)s."), time=promise_time, span=span(lead.promise_at - now)
+    )
 
 
 def asked_again(view: LeadView) -> list[str]:
-    """When and why contact was stopped, and when they asked again; once where it is the same for both."""
-    told = [
+    """When and why contact was stopped and when the person asked again, without duplicates."""
+    sentences = [
         translate(
             ASKED_AGAIN[each.reason],
             stopped=on_day(day_of(each.stopped_at)),
@@ -245,45 +241,45 @@ def asked_again(view: LeadView) -> list[str]:
         )
         for each in view.asked_again
     ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(sentences))
 
 
 def share(left: timedelta) -> int:
-    """How much of a hold is left, in per cent."""
+    """Remaining share of a claim, 0 to 100."""
     return max(0, min(100, round(100 * (left / CLAIM_DURATION))))
 
 
 def windows(lead: Lead) -> str:
-    """What they called safe: `weekday mornings and Saturday afternoons`."""
+    """The safe times: `weekday mornings and Saturday afternoons`."""
     return windows_in_words(windows_from_text(lead.windows), current_language.get())
 
 
 def article(revealed: RevealedContact) -> str:
-    """Which article they were reading, or that it was one of the two."""
+    """The article the person was reading, or that it was one of the two."""
     if not revealed.article or revealed.article == UNKNOWN_ARTICLE:
         return gettext(N_("They were reading one of the two."))
     return translate(N_("They were reading “%(title)s”."), title=revealed.article)
 
 
-def taken_back(told: ClaimRevoked, now: datetime) -> str:
-    """Who took our request back and when, to whoever held it."""
+def claim_revoked(revoked: ClaimRevoked, now: datetime) -> str:
+    """The sentence for a staff member whose claim was revoked: by whom and when."""
     sentence = N_(
         "%(name)s took this request back at %(time)s, so that a colleague can call. Nothing you noted "
-        "is lost. While nobody holds it you can hold it again, and say how it went."
+        "is lost. While nobody has claimed it you can claim it again, and say how it went."
     )
-    return translate(sentence, name=told.by, time=at(told.at, now))
+    return translate(sentence, name=revoked.by, time=at(revoked.at, now))
 
 
 def problem(refused: IntakeError, now: datetime) -> str:
-    """Why an act was refused: who holds the lead and until when, or the refusal's own sentences."""
+    """The sentence of a refused act; for a claimed lead by whom and until when."""
     if isinstance(refused, ClaimedByAnother):
         return translate(
-            N_("%(name)s holds this request until %(time)s. You can read it, not act on it."),
+            N_("%(name)s has claimed this request until %(time)s. You can read it, not act on it."),
             name=refused.by,
             time=at(refused.until, now),
         )
     if isinstance(refused, ClaimRevoked):
-        return taken_back(refused, now)
+        return claim_revoked(refused, now)
     if isinstance(refused, GateShut):
         return " ".join(reasons(refused.verdict))
     return gettext(refused.sentence)

@@ -1,4 +1,9 @@
-"""Which buttons a lead's page offers, and why some of them are out of reach."""
+"""What a lead's page offers: call scripts, outcome buttons, and a pending action to submit again.
+
+Call scripts are in the person's language, the directions beside them in the staff member's. Staff ask
+for the name, make sure that it is the person and that they can talk, and only then name the clinic; to
+anybody else nothing is said (promise G3).
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,12 +23,8 @@ from intake.leads.models import CloseReason, LeadStatus, Outcome
 from intake.web.context import current_service
 from intake.web.desk import formatting
 
-# --- What to say: the words in the person's language, the directions beside them in the staff's.
-# Ask for the name; make sure that it is them and that they can talk; only then name the clinic. To
-# anybody else nothing is said (promise G3, OC-08 to OC-10).
-
 NAME = "[ … ]"
-"""Where the name will stand once it is revealed."""
+"""Placeholder until the name is revealed."""
 HELLO = N_("Hello, is %(name)s there?")
 PRIVATE = N_("Is this a good moment, and can you talk in private?")
 WHO_WE_ARE = N_("This is %(staff)s from %(clinic)s. You asked us to call about a free consultation.")
@@ -56,40 +57,42 @@ def script(view: LeadView, channel: Channel) -> list[ScriptLine]:
 
 def _call(view: LeadView) -> list[ScriptLine]:
     return [
-        ScriptLine("", _say(view, HELLO)),
-        ScriptLine(gettext("If it is them:"), _say(view, PRIVATE)),
-        ScriptLine(gettext("If they can talk, and only then:"), _say(view, WHO_WE_ARE)),
+        ScriptLine("", _phrase(view, HELLO)),
+        ScriptLine(gettext("If it is them:"), _phrase(view, PRIVATE)),
+        ScriptLine(gettext("If they can talk, and only then:"), _phrase(view, WHO_WE_ARE)),
         ScriptLine(
             gettext("If somebody else answers:"),
-            _say(view, SOMEBODY_ELSE),
+            _phrase(view, SOMEBODY_ELSE),
             gettext("No message, no clinic name, no reason."),
         ),
-        _nobody_answers(view),
+        _no_answer(view),
     ]
 
 
-def _nobody_answers(view: LeadView) -> ScriptLine:
+def _no_answer(view: LeadView) -> ScriptLine:
     if view.contact_status.voicemail:
-        return ScriptLine(gettext("If nobody answers:"), _say(view, VOICEMAIL), gettext("Not one word more."))
+        return ScriptLine(
+            gettext("If nobody answers:"), _phrase(view, VOICEMAIL), gettext("Not one word more.")
+        )
     return ScriptLine(gettext("If nobody answers, hang up."), after=gettext("No voicemail."))
 
 
 def _text(view: LeadView) -> list[ScriptLine]:
     return [
-        ScriptLine(gettext("Write, and nothing about health:"), _say(view, TEXT)),
+        ScriptLine(gettext("Write, and nothing about health:"), _phrase(view, TEXT)),
         ScriptLine(gettext("Others may see it. Wait for the answer; do not send it twice.")),
     ]
 
 
 def _email(view: LeadView) -> list[ScriptLine]:
     return [
-        ScriptLine(gettext("Subject:"), _say(view, SUBJECT)),
-        ScriptLine(gettext("Write, and nothing about health:"), _say(view, EMAIL)),
+        ScriptLine(gettext("Subject:"), _phrase(view, SUBJECT)),
+        ScriptLine(gettext("Write, and nothing about health:"), _phrase(view, EMAIL)),
     ]
 
 
-def _say(view: LeadView, words: str) -> str:
-    """The words in the language they chose."""
+def _phrase(view: LeadView, words: str) -> str:
+    """A phrase of the script in the language the person chose."""
     clinic = current_service().clinic
     name = next((each.name for each in view.revealed.values()), NAME)
     return translate(
@@ -102,7 +105,7 @@ def _say(view: LeadView, words: str) -> str:
     )
 
 
-ORDER = (
+OUTCOME_ORDER = (
     Outcome.BOOKED,
     Outcome.REACHED,
     Outcome.ANOTHER_TIME,
@@ -113,7 +116,7 @@ ORDER = (
     Outcome.DECLINED,
     Outcome.MESSAGE_SENT,
 )
-"""What we did, in the order of the keys 1 to 9."""
+"""Outcomes in the order of the keys 1 to 9."""
 HINTS = {
     Outcome.BOOKED: N_("Needs the day and time below"),
     Outcome.SOMEBODY_ELSE: N_("Nothing was said to them"),
@@ -121,70 +124,72 @@ HINTS = {
     Outcome.DECLINED: N_("Closes the request"),
     Outcome.ANOTHER_TIME: N_("They answered, and will talk later"),
 }
-LAST = N_("The last try there is: closes the request, and nobody tries again")
-ON_A_MESSAGE = N_("Choose text or email above")
+LAST_TRY = N_("The last try there is: closes the request, and nobody tries again")
+CHOOSE_MESSAGE = N_("Choose text or email above")
 NO_VOICEMAIL = N_("They said no voicemail")
-CALLS = N_("Only for a call")
-MESSAGES = N_("Only for a text or an email")
+CALL_ONLY = N_("Only for a call")
+MESSAGE_ONLY = N_("Only for a text or an email")
 
 
 @dataclass(frozen=True)
-class Button:
-    """One outcome. `why_not` is empty when it can be noted; it stays in its place when it cannot."""
+class OutcomeButton:
+    """One outcome. `unavailable` says why it cannot be chosen; empty when it can."""
 
     outcome: Outcome
     key: int
     hint: str
-    why_not: str
+    unavailable: str
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What can be done on the page now."""
+    """What the page offers now."""
 
     channel: Channel
     channels: Sequence[Channel]
     scripts: Sequence[tuple[Channel, Sequence[ScriptLine]]]
-    buttons: Sequence[Button]
+    buttons: Sequence[OutcomeButton]
     can_log: bool
     can_note: bool
 
     @classmethod
     def of(cls, view: LeadView) -> Self:
-        """The choices for a lead as it stands."""
-        channel = _first(view)
-        open_now = [each for each in view.contact_status.channels if view.verdicts[each].allowed]
-        speaking = [each for each in open_now if each in view.revealed] or open_now[:1]
+        """The choices for the current state of a lead."""
+        channel = _first_channel(view)
+        allowed_now = [each for each in view.contact_status.channels if view.verdicts[each].allowed]
+        scripted = [each for each in allowed_now if each in view.revealed] or allowed_now[:1]
         may_log = view.may(Permission.LOG_OUTCOME)
         return cls(
             channel=channel,
             channels=view.contact_status.channels,
-            scripts=[(each, script(view, each)) for each in speaking if may_log and not view.closed],
-            buttons=[_button(each, place, view) for place, each in enumerate(ORDER, 1)],
+            scripts=[(each, script(view, each)) for each in scripted if may_log and not view.closed],
+            buttons=[_outcome_button(each, place, view) for place, each in enumerate(OUTCOME_ORDER, 1)],
             can_log=may_log and not view.closed and (view.mine or view.claim_expired),
             can_note=may_log,
         )
 
 
-def _first(view: LeadView) -> Channel:
-    """The channel the page speaks of first: the one revealed, else the one the gate opens first."""
+def _first_channel(view: LeadView) -> Channel:
+    """The channel shown first: the revealed one, else the one that the gate opens first."""
     if view.revealed:
         return next(each for each in Channel if each in view.revealed)
     agreed = view.contact_status.channels or (Channel.CALL,)
-    far = max((each.opens_at for each in view.verdicts.values() if each.opens_at), default=view.now)
+    latest = max((each.opens_at for each in view.verdicts.values() if each.opens_at), default=view.now)
 
     def opens(channel: Channel) -> tuple[bool, bool, float]:
         verdict = view.verdicts[channel]
-        return not verdict.allowed, verdict.opens_at is None, (verdict.opens_at or far).timestamp()
+        return not verdict.allowed, verdict.opens_at is None, (verdict.opens_at or latest).timestamp()
 
     return min(agreed, key=opens)
 
 
-def _button(outcome: Outcome, key: int, view: LeadView) -> Button:
+def _outcome_button(outcome: Outcome, key: int, view: LeadView) -> OutcomeButton:
     if outcome in CALLS_ONLY and _is_last(view):
-        return Button(outcome, key, gettext(LAST), gettext(_why_not(outcome, view)))
-    hint = ON_A_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.contact_status.channels else ""
-    return Button(outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_why_not(outcome, view)))
+        return OutcomeButton(outcome, key, gettext(LAST_TRY), gettext(_unavailable(outcome, view)))
+    hint = CHOOSE_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.contact_status.channels else ""
+    return OutcomeButton(
+        outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_unavailable(outcome, view))
+    )
 
 
 def _is_last(view: LeadView) -> bool:
@@ -192,23 +197,23 @@ def _is_last(view: LeadView) -> bool:
     return not booked and last_call(view.contact_status, current_service(), coming=1)
 
 
-def _why_not(outcome: Outcome, view: LeadView) -> str:
+def _unavailable(outcome: Outcome, view: LeadView) -> str:
     agreed = set(view.contact_status.channels)
     if outcome is Outcome.VOICEMAIL_LEFT and not view.contact_status.voicemail:
         return NO_VOICEMAIL
     if outcome in CALLS_ONLY and Channel.CALL not in agreed:
-        return CALLS
+        return CALL_ONLY
     if outcome in MESSAGES_ONLY and not agreed & {Channel.TEXT, Channel.EMAIL}:
-        return MESSAGES
+        return MESSAGE_ONLY
     return ""
-
-
-# --- What somebody had chosen on a lead's page before something came between: told, and pressed once more.
 
 
 @dataclass(frozen=True)
 class PendingAction:
-    """An outcome with its channel and time, or a reason to close. `booked_for` is as it was typed."""
+    """An outcome or a reason to close that was chosen but not recorded, to be submitted once more.
+
+    `booked_for` is as it was typed.
+    """
 
     outcome: Outcome | None
     channel: Channel | None
@@ -218,42 +223,42 @@ class PendingAction:
 
     @classmethod
     def read(cls, typed: Mapping[str, str], *, attempt: str = "") -> Self:
-        """What the fields say; a word of no list counts as not chosen."""
+        """Parse the form fields; an unknown value counts as not chosen."""
         outcome, channel, reason = (typed.get(name, "") for name in ("outcome", "channel", "reason"))
         return cls(
             Outcome(outcome) if outcome in set(Outcome) else None,
             Channel(channel) if channel in set(Channel) else None,
             CloseReason(reason) if reason in set(outcomes.CHOSEN_CLOSE_REASONS) else None,
             typed.get("booked_for", ""),
-            _identifier(attempt) or uuid.uuid4(),
+            _parse_id(attempt) or uuid.uuid4(),
         )
 
     def __bool__(self) -> bool:
-        """Whether there is something to press once more."""
+        """Whether there is something to submit."""
         return bool(self.reason or (self.outcome and self.channel))
 
     @property
     def act(self) -> str:
-        """Which form of the lead's page it belongs to."""
+        """The endpoint of the form it belongs to."""
         return "close" if self.reason else "outcome"
 
     @property
     def fields(self) -> dict[str, str]:
-        """As the form sends it once more; an outcome of ours takes the hold again."""
+        """The form fields to submit; an outcome of staff claims the lead again (`hold`)."""
         if self.reason:
             return {"reason": self.reason.value}
         hold = {} if self.outcome in outcomes.ALWAYS_ALLOWED else {"hold": "yes"}
-        words = {"outcome": self.outcome, "channel": self.channel, "booked_for": self.booked_for}
-        return {"attempt": str(self.attempt_id), **hold} | {name: word or "" for name, word in words.items()}
+        values = {"outcome": self.outcome, "channel": self.channel, "booked_for": self.booked_for}
+        return {"attempt": str(self.attempt_id), **hold} | {name: word or "" for name, word in values.items()}
 
-    def words(self, now: datetime) -> str:
+    def description(self, now: datetime) -> str:
         """`Booked a consultation, by phone call, Monday at 9:30 am`, or why to close it."""
         if self.reason:
             return translate(N_("Close: %(reason)s"), reason=gettext(self.reason.sentence))
-        said = [gettext(each.sentence) for each in (self.outcome, self.channel) if each]
-        return ", ".join([*said, *self._time(now)])
+        parts = [gettext(each.sentence) for each in (self.outcome, self.channel) if each]
+        return ", ".join([*parts, *self._booked_time(now)])
 
-    def _time(self, now: datetime) -> list[str]:
+    def _booked_time(self, now: datetime) -> list[str]:
         try:
             at = booked_for(self.booked_for)
         except Unprocessable:
@@ -261,14 +266,14 @@ class PendingAction:
         return [formatting.later(at, now)] if at else []
 
     def possible(self, view: LeadView) -> bool:
-        """Whether pressing it now may go through: what they did always, else while it is open and free."""
+        """Whether it can be submitted now: outcomes of the person always, others while open and free."""
         if self.outcome in outcomes.ALWAYS_ALLOWED:
             return view.may(Permission.LOG_OUTCOME)
         needed = Permission.CLOSE_LEAD if self.reason else Permission.LOG_OUTCOME
         return view.may(needed) and not view.closed and view.holder is None
 
 
-def _identifier(words: str) -> uuid.UUID | None:
+def _parse_id(words: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(words)
     except ValueError:

@@ -1,6 +1,6 @@
-"""The operator's room: what the doctor finds, what runs by itself, and the settings in force.
+"""Views of the operator: health checks, mail, scheduled jobs, and the settings in force.
 
-Nothing in it is about anybody who asked, and no secret stands on its pages.
+They show no personal data and no secret.
 """
 
 import uuid
@@ -30,11 +30,11 @@ from intake.web.context import current_service
 from intake.web.desk.flash import flash_message
 
 STATES = {State.RED: N_("now"), State.AMBER: N_("soon"), State.GREEN: N_("well")}
-"""When a finding wants somebody's attention."""
+"""How urgent the state of a check is."""
 
 
 class SettingSource(StrEnum):
-    """How much of a setting a page tells."""
+    """Whether a page shows a setting's value, or only that it is set or not set."""
 
     VALUE = "value"
     SET = "set"
@@ -42,19 +42,19 @@ class SettingSource(StrEnum):
 
 
 @dataclass(frozen=True)
-class InForce:
-    """One setting as a page shows it: `value` is empty unless it may be shown and there is one."""
+class SettingRow:
+    """One setting as the page shows it; `value` is empty unless it may be shown."""
 
     name: str
     doc: str
-    told: SettingSource
+    shown_as: SettingSource
     value: str
-    usual: bool
+    is_default: bool
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def doctor_page() -> ResponseReturnValue:
-    """What `intake doctor` finds, the worst first; what asks other machines is left to the command."""
+    """The checks of `intake doctor`, the worst first, without those that ask other machines."""
     order = list(reversed(State))
     found = sorted(monitoring.run_checks(current_service()), key=lambda check: order.index(check.state))
     return render_template(
@@ -67,43 +67,45 @@ def doctor_page() -> ResponseReturnValue:
     )
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def jobs_page() -> ResponseReturnValue:
-    """Everything that runs by itself: what for, how often, when last, how it ended, when next."""
+    """The scheduled jobs: purpose, interval, last run and its result, next run."""
     with current_service().database.reading() as session:
         found = scheduler.status(session)
     return render_template(
-        "desk/service_rounds.html",
-        rounds=found,
-        often=often,
+        "desk/service_jobs.html",
+        jobs=found,
+        interval_phrase=interval_phrase,
         delivery=scheduler.DELIVERY.name,
         now=current_service().clock(),
     )
 
 
-def often(every: timedelta) -> str:
+def interval_phrase(every: timedelta) -> str:
     """An interval in words: `15 minutes`, `1 hora`."""
     return str(format_timedelta(every, threshold=1, locale=i18n.current_language.get()))
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def settings_page() -> ResponseReturnValue:
-    """The settings of this process. A secret, or words nobody said may be shown, are only told to be set."""
+    """The settings of this process. Of a secret the page shows only that it is set."""
     return render_template(
-        "desk/service_settings.html", settings=list(in_force(current_service().settings)), told=SettingSource
+        "desk/service_settings.html",
+        settings=list(setting_rows(current_service().settings)),
+        shown_as=SettingSource,
     )
 
 
-def in_force(settings: Settings) -> Iterator[InForce]:
-    """Every setting in the order of conf/settings.py, each as far as it may be told."""
-    for knob in fields(Settings):
-        value = getattr(settings, knob.name)
-        yield InForce(
-            name=f"{PREFIX}{knob.name.upper()}",
-            doc=_doc(knob.metadata),
-            told=_told(knob.name, value),
-            value=str(value) if _told(knob.name, value) is SettingSource.VALUE else "",
-            usual=value == knob.default,
+def setting_rows(settings: Settings) -> Iterator[SettingRow]:
+    """Every setting in the order of `intake/conf/settings.py`, each as far as it may be shown."""
+    for setting in fields(Settings):
+        value = getattr(settings, setting.name)
+        yield SettingRow(
+            name=f"{PREFIX}{setting.name.upper()}",
+            doc=_doc(setting.metadata),
+            shown_as=_shown_as(setting.name, value),
+            value=str(value) if _shown_as(setting.name, value) is SettingSource.VALUE else "",
+            is_default=value == setting.default,
         )
 
 
@@ -112,13 +114,11 @@ def _doc(metadata: Mapping[str, Any]) -> str:
     return i18n.gettext(words)
 
 
-def _told(name: str, value: object) -> SettingSource:
+def _shown_as(name: str, value: object) -> SettingSource:
     if value in ("", None):
         return SettingSource.NOT_SET
     return SettingSource.VALUE if Settings.may_be_shown(name) else SettingSource.SET
 
-
-# --- How the mail goes: what waits, what was refused for good, and sending that again.
 
 MAILS = {
     Mail.NEW_LEAD: N_("Notice of a new request"),
@@ -130,59 +130,59 @@ MAILS = {
     Mail.WELL_AGAIN: N_("Well again"),
 }
 CHECKS = ("mail", "notices", "dead letters", "daily mail", "relay")
-"""The checks of the doctor that are about mail."""
+"""The health checks about mail."""
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def mail_page() -> ResponseReturnValue:
-    """How the outbox stands, and each message that was refused for good."""
+    """The state of the outbox, and each message that was permanently refused."""
     return make_response(_page())
 
 
 def _page(problem: str = "") -> str:
     now = current_service().clock()
     with current_service().database.reading() as session:
-        standing = outbox.status(session, at=now)
+        outbox_status = outbox.status(session, at=now)
         dead = outbox.dead_letters(session)
     return render_template(
         "desk/service_mail.html",
-        standing=standing,
+        outbox_status=outbox_status,
         dead=dead,
         checks=[check for check in monitoring.run_checks(current_service()) if check.name in CHECKS],
         states=STATES,
         mails=MAILS,
-        why=why,
-        whose=whose,
+        failure_reason=failure_reason,
+        recipient_source=recipient_source,
         problem=problem,
-        said=flash_message(),
+        message=flash_message(),
         now=now,
     )
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
-    """Give one refused message a new start. No second factor is asked for: every mail is a constant text."""
+    """Resend one refused message. No second factor is asked for: every mail is a constant text."""
     try:
         with current_service().database.transaction() as session:
-            _again(session, message_id)
+            _resend(session, message_id)
     except NotFound:
-        return _back("nothing_dead")
+        return _redirect_with("nothing_to_resend")
     except Refused as refused:
         return make_response(_page(refused.sentence), refused.status)
-    return _back("mail_again")
+    return _redirect_with("resent")
 
 
-@guards.signed_in(Permission.RUN_SERVICE)
+@guards.permission_required(Permission.RUN_SERVICE)
 def send_all_again() -> ResponseReturnValue:
-    """The same for every message that was refused."""
+    """Resend every refused message."""
     with current_service().database.transaction() as session:
         dead = outbox.dead_letters(session)
         for each in dead:
-            _again(session, each.id)
-    return _back("mail_again" if dead else "nothing_dead")
+            _resend(session, each.id)
+    return _redirect_with("resent" if dead else "nothing_to_resend")
 
 
-def _again(session: Any, message_id: uuid.UUID) -> None:
+def _resend(session: Any, message_id: uuid.UUID) -> None:
     outbox.resend(
         session,
         message_id,
@@ -192,12 +192,12 @@ def _again(session: Any, message_id: uuid.UUID) -> None:
     )
 
 
-def _back(word: str) -> ResponseReturnValue:
-    return guards.redirect_to(url_for("desk.mail_page", said=word))
+def _redirect_with(message: str) -> ResponseReturnValue:
+    return guards.redirect_to(url_for("desk.mail_page", message=message))
 
 
-def whose(message: OutboxMessage, notices: Notices) -> str:
-    """Where an address stands in clinic.toml, so that it can be put right there; the page shows none."""
+def recipient_source(message: OutboxMessage, notices: Notices) -> str:
+    """Where a recipient is configured in clinic.toml, so that it can be corrected there; not the address."""
     for name in ("recipients", "second_contacts"):
         listed = list(getattr(notices, name))
         if message.recipient in listed:
@@ -208,8 +208,8 @@ def whose(message: OutboxMessage, notices: Notices) -> str:
     return gettext("an address that does not stand in clinic.toml any more")
 
 
-def why(message: OutboxMessage) -> str:
-    """What kind of failure it was, in words where the code is one we know."""
+def failure_reason(message: OutboxMessage) -> str:
+    """Why a message was refused, by its error code."""
     code = message.last_error or ""
     if code == RESTORED_MAIL:
         return gettext("A backup was brought back; this mail may have left before.")

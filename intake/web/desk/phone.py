@@ -1,6 +1,6 @@
-"""A request taken by phone: the same questions and the same words, read aloud by a member of staff.
+"""A request taken by phone: the questions and statements of the public form, read aloud by staff.
 
-The caller's language decides the words of the sheet, the browser's those around it (decisions.md 18).
+The form is in the caller's language; the page around it is in the language of the browser.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,19 +30,19 @@ from intake.web.public.form import Answers
 
 OK = 200
 SIGNED_IN_AGAIN = N_("You are signed in again. Go on where you were.")
-OURS = frozenset({"csrf", "language", "switch"})
-"""What travels with the answers and is none."""
-SHEET = (
+CONTROL_FIELDS = frozenset({"csrf", "language", "switch"})
+"""Fields of the form that are not answers."""
+PRESERVED_FIELDS = (
     *(name for name in public_form.ANCHORS if name != leads_form.WHOLE_FORM),
     leads_form.TOKEN,
     "language",
 )
-"""What is still there after somebody had to sign in again in the middle of a call."""
+"""Fields that are restored after a new sign-in in the middle of a call."""
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """The form as it is shown: the token it carries, what is typed so far, and what to look at."""
+class PhoneSheet:
+    """The form to render: its token, the answers so far, and the failure or notice to show."""
 
     token: FormToken
     answers: Answers
@@ -50,95 +50,101 @@ class Sheet:
     notice: str = ""
 
 
-@guards.signed_in(Permission.TAKE_REQUEST)
+@guards.permission_required(Permission.TAKE_REQUEST)
 def phone_page() -> ResponseReturnValue:
-    """An empty sheet in the caller's language."""
-    with using_sheet_language(_asked_language(request.args.get("language"))):
-        return _page(Sheet(public_form.new_token().for_redisplay(), Answers()))
+    """An empty form in the caller's language."""
+    with using_sheet_language(_supported_language(request.args.get("language"))):
+        return _page(PhoneSheet(public_form.new_token().for_redisplay(), Answers()))
 
 
-def restore_sheet(kept: SavedForm) -> Response:
-    """The sheet with what was said before the session ended. Nothing is kept yet."""
-    answers = _answers(kept.fields)
-    with using_sheet_language(_asked_language(kept.word("language"))):
-        return _page(Sheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
+def restore_sheet(saved_form: SavedForm) -> Response:
+    """Restore the form after a new sign-in. Stores nothing."""
+    answers = _answers(saved_form.fields)
+    with using_sheet_language(_supported_language(saved_form.value("language"))):
+        return _page(PhoneSheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
 
 
-@guards.signed_in(Permission.TAKE_REQUEST, keeps=SHEET, restore=restore_sheet)
+@guards.permission_required(Permission.TAKE_REQUEST, preserve_fields=PRESERVED_FIELDS, restore=restore_sheet)
 def take_request() -> ResponseReturnValue:
-    """Keep what the caller said yes to, or show the sheet again with every word."""
+    """Store the caller's request, or show the form again with every answer."""
     answers = _answers(dict(request.form.lists()))
-    with using_sheet_language(_asked_language(request.form.get("switch") or request.form.get("language"))):
+    with using_sheet_language(
+        _supported_language(request.form.get("switch") or request.form.get("language"))
+    ):
         if "switch" in request.form:
-            return _page(Sheet(public_form.token_for(answers), answers))
+            return _page(PhoneSheet(public_form.token_for(answers), answers))
         try:
-            return _kept(*_keep(answers))
+            return _confirmation_page(*_store(answers))
         except IntakeError as failure:
             changed = isinstance(failure, StatementsChanged)
-            known = answers.without_consent() if changed else answers
-            return _page(Sheet(public_form.next_token(answers, failure), known, failure))
+            shown = answers.without_consent() if changed else answers
+            return _page(PhoneSheet(public_form.next_token(answers, failure), shown, failure))
 
 
 def _answers(fields: Mapping[str, Sequence[str]]) -> Answers:
-    return Answers({name: list(said) for name, said in fields.items() if name not in OURS})
+    return Answers({name: list(values) for name, values in fields.items() if name not in CONTROL_FIELDS})
 
 
 @contextmanager
-def using_sheet_language(spoken: str) -> Iterator[None]:
-    """Words in the caller's language; afterwards those of the browser again."""
-    before = i18n.current_language.set(spoken)
+def using_sheet_language(language: str) -> Iterator[None]:
+    """Use the caller's language for the block."""
+    before = i18n.current_language.set(language)
     try:
         yield
     finally:
         i18n.current_language.reset(before)
 
 
-def _asked_language(given: str | None) -> str:
-    return given if given in LANGUAGES else i18n.DEFAULT
+def _supported_language(requested: str | None) -> str:
+    return requested if requested in LANGUAGES else i18n.DEFAULT
 
 
-def _keep(answers: Answers) -> tuple[Request, Submitted]:
-    """In one transaction, as given aloud to whoever is signed in. Raises the form's expected failures."""
+def _store(answers: Answers) -> tuple[Request, Submitted]:
+    """Store the request in one transaction, as given orally to the signed-in member. Raises IntakeError."""
     instance, now = current_service(), current_service().clock()
     token = form_token.validate(
-        answers.word(leads_form.TOKEN),
+        answers.value(leads_form.TOKEN),
         language=i18n.current_language.get(),
         statements=instance.statements,
         keyring=instance.keyring,
         retention=instance.clinic.retention,
         now=now,
     )
-    asked = leads_form.read_form(answers.given, token=token, clinic=instance.clinic, now=now)
+    lead_request = leads_form.read_form(answers.given, token=token, clinic=instance.clinic, now=now)
     with instance.database.transaction(use_reserve=False) as session:
         by = {"method": Method.PHONE_VERBAL, "actor": g.member.actor}
-        return asked, submit(session, asked, instance=instance, **by)
+        return lead_request, submit(session, lead_request, instance=instance, **by)
 
 
-def _page(sheet: Sheet) -> Response:
-    """The words around the sheet are for us, so they are said in the browser's language."""
+def _page(sheet: PhoneSheet) -> Response:
+    """Render the form in the caller's language inside the page in the browser's language."""
     caller = i18n.current_language.get()
     failure = sheet.failure
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    known = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
-    inside = Markup(render_template("desk/_phone_sheet.html", page_of_these=public_path("/"), **known))  # noqa: S704  our own template
+    context = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
+    sheet_html = Markup(render_template("desk/_phone_sheet.html", page_of_these=public_path("/"), **context))  # noqa: S704  our own template
     guards.set_language_from_browser()
-    words = render_template(
+    page_html = render_template(
         "desk/phone.html",
-        sheet=inside,
-        token=known["token"],
+        sheet=sheet_html,
+        token=context["token"],
         problems=problems,
         anchors=public_form.ANCHORS,
         notice=failure.sentence if failure and not problems else sheet.notice,
         caller=caller,
     )
-    return Response(words, failure.status if failure else OK)
+    return Response(page_html, failure.status if failure else OK)
 
 
-def _kept(asked: Request, submitted: Submitted) -> str:
-    """What to read out: by when, the reference, and the code in fours."""
-    kept = confirmation.Confirmation.from_submitted(submitted)
-    promise = confirmation.promise(asked, kept)
+def _confirmation_page(lead_request: Request, submitted: Submitted) -> str:
+    """The confirmation to read out: the promise, the reference, and the code."""
+    stored = confirmation.Confirmation.from_submitted(submitted)
+    promise = confirmation.promise(lead_request, stored)
     guards.set_language_from_browser()
     return render_template(
-        "desk/phone_kept.html", promise=promise, kept=kept, lead=submitted.lead, caller=asked.language
+        "desk/phone_kept.html",
+        promise=promise,
+        stored=stored,
+        lead=submitted.lead,
+        caller=lead_request.language,
     )

@@ -1,4 +1,4 @@
-"""The privacy officer's pages: who looked at one request, the statements, the do-not-contact list."""
+"""Views of the privacy officer: disclosures, statements, suppression list, evidence, legal holds."""
 
 import re
 import uuid
@@ -39,50 +39,48 @@ from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
 from intake.web.desk import audit_labels, formatting
 from intake.web.desk.flash import flash_message
-from intake.web.desk.lead import acting
+from intake.web.desk.lead import perform
 from intake.web.headers import POLICIES
 
-# --- What changed between two wordings, word by word, for people: kept, taken out, put in.
 
-
-class Part(StrEnum):
-    """What became of some words."""
+class DiffKind(StrEnum):
+    """Whether some words were kept, removed or added."""
 
     KEPT = "kept"
-    OUT = "out"
-    IN = "in"
+    REMOVED = "out"
+    ADDED = "in"
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some words and what became of them; spaces and line ends stay with the word before them."""
+class DiffPiece:
+    """A run of words of one kind; white space stays with the word before it."""
 
-    part: Part
-    words: str
-
-
-def differences(before: str, after: str) -> list[Piece]:
-    """From one wording to the next. What was put in and kept, joined, is `after`, letter for letter."""
-    old, new = _words(before), _words(after)
-    return list(_pieces(old, new, SequenceMatcher(None, old, new, autojunk=False)))
+    kind: DiffKind
+    text: str
 
 
-def _words(body: str) -> list[str]:
-    return re.findall(r"\S+\s*|^\s+", body)
+def word_diff(before: str, after: str) -> list[DiffPiece]:
+    """Word-by-word difference. The kept and added pieces, joined, are exactly `after`."""
+    old, new = _split(before), _split(after)
+    return list(_diff(old, new, SequenceMatcher(None, old, new, autojunk=False)))
 
 
-def _pieces(old: list[str], new: list[str], matched: SequenceMatcher[str]) -> Iterator[Piece]:
+def _split(text: str) -> list[str]:
+    return re.findall(r"\S+\s*|^\s+", text)
+
+
+def _diff(old: list[str], new: list[str], matched: SequenceMatcher[str]) -> Iterator[DiffPiece]:
     for what, from_old, to_old, from_new, to_new in matched.get_opcodes():
         if what == "equal":
-            yield Piece(Part.KEPT, "".join(new[from_new:to_new]))
+            yield DiffPiece(DiffKind.KEPT, "".join(new[from_new:to_new]))
             continue
         if to_old > from_old:
-            yield Piece(Part.OUT, "".join(old[from_old:to_old]))
+            yield DiffPiece(DiffKind.REMOVED, "".join(old[from_old:to_old]))
         if to_new > from_new:
-            yield Piece(Part.IN, "".join(new[from_new:to_new]))
+            yield DiffPiece(DiffKind.ADDED, "".join(new[from_new:to_new]))
 
 
-FIELDS = {
+FIELD_LABELS = {
     Channel.CALL: N_("Phone number, to call"),
     Channel.TEXT: N_("Phone number, to text"),
     Channel.EMAIL: N_("Email address"),
@@ -91,7 +89,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One value that one member of staff was shown in full; `times` counts each new hold."""
+    """One value that one staff member was shown in full; `times` counts once per claim."""
 
     field: str
     by: uuid.UUID
@@ -100,9 +98,9 @@ class Disclosure:
     times: int
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
-    """Who opened one request, when, and which of its values they were shown; also after its erasure."""
+    """Who opened a lead, when, and which values they were shown; also after its erasure."""
     with current_service().database.reading() as session:
         events = service.views_of(session, lead_id)
         reference = references_of(session, {lead_id}).get(lead_id)
@@ -120,31 +118,33 @@ def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
         many=len(events) == MAX_VIEWS,
         disclosed=_disclosures(events),
         names=names,
-        roles={each.member.id: _in_order(each.member.roles) for each in staff},
-        fields=FIELDS,
-        field_of=_field,
+        roles={each.member.id: _ordered(each.member.roles) for each in staff},
+        fields=FIELD_LABELS,
+        field_of=_revealed_field,
         again=is_repeated_reveal,
         acts=audit_labels,
         now=current_service().clock(),
     )
 
 
-def _in_order(roles: frozenset[Role]) -> list[Role]:
+def _ordered(roles: frozenset[Role]) -> list[Role]:
     return [role for role in Role if role in roles]
 
 
-def _field(event: AuditEvent) -> str:
+def _revealed_field(event: AuditEvent) -> str:
     """The message id of what an event showed in full; empty when it showed nothing."""
     channel = service.details_of(event).get("channel")
-    return FIELDS[Channel(channel)] if channel in set(Channel) else ""
+    return FIELD_LABELS[Channel(channel)] if channel in set(Channel) else ""
 
 
 def _disclosures(events: Sequence[AuditEvent]) -> list[Disclosure]:
     """Who was shown what, by field and then by who saw it first."""
-    shown = [each for each in events if each.actor_id and _field(each) and not is_repeated_reveal(each)]
+    shown = [
+        each for each in events if each.actor_id and _revealed_field(each) and not is_repeated_reveal(each)
+    ]
 
     def place(event: AuditEvent) -> tuple[str, str]:
-        return _field(event), str(event.actor_id)
+        return _revealed_field(event), str(event.actor_id)
 
     found = [list(same) for _, same in groupby(sorted(shown, key=place), place)]
     return sorted((_disclosure(same) for same in found), key=lambda each: (each.field, each.first))
@@ -153,12 +153,12 @@ def _disclosures(events: Sequence[AuditEvent]) -> list[Disclosure]:
 def _disclosure(same: Sequence[AuditEvent]) -> Disclosure:
     moments = [event.at for event in same]
     by = same[0].actor_id or uuid.UUID(int=0)
-    return Disclosure(_field(same[0]), by, min(moments), max(moments), len(same))
+    return Disclosure(_revealed_field(same[0]), by, min(moments), max(moments), len(same))
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def statements_page() -> ResponseReturnValue:
-    """Every statement in force with all its earlier wordings, what changed, and who stands on which."""
+    """Every statement in force with its earlier versions, differences, and how many consents each has."""
     with current_service().database.reading() as session:
         found = statement_versions.statement_histories(
             session, statements=current_service().statements, languages=LANGUAGES
@@ -166,15 +166,15 @@ def statements_page() -> ResponseReturnValue:
     return render_template(
         "desk/officer_statements.html",
         histories=found,
-        differences=differences,
+        word_diff=word_diff,
         now=current_service().clock(),
     )
 
 
-@guards.signed_in(Permission.READ_AUDIT)
+@guards.permission_required(Permission.READ_AUDIT)
 def stops_page() -> ResponseReturnValue:
-    """The do-not-contact list: when, why, by whom, whether lifted; no value."""
-    filters = _asked(request.args)
+    """The suppression list: when, why, by whom, whether lifted; no number or address."""
+    filters = _read_filters(request.args)
     with current_service().database.reading() as session:
         found = suppression.suppression_page(
             session, after=PageStart.read(request.args.get("after", "")), **filters
@@ -184,7 +184,7 @@ def stops_page() -> ResponseReturnValue:
         "desk/officer_stops.html",
         found=found,
         names=names,
-        words={
+        query={
             name: str(value)
             for name, value in (("standing", filters["status"]), ("reason", filters["reason"]))
             if value
@@ -196,19 +196,17 @@ def stops_page() -> ResponseReturnValue:
     )
 
 
-def _asked(words: Mapping[str, str]) -> suppression.SuppressionFilter:
-    """The filters of the address; a word that says nothing is as good as none."""
-    standing, reason = words.get("standing", ""), words.get("reason", "")
+def _read_filters(query: Mapping[str, str]) -> suppression.SuppressionFilter:
+    """The filters in the URL; an unknown value counts as none."""
+    status, reason = query.get("standing", ""), query.get("reason", "")
     return {
-        "status": SuppressionStatus(standing) if standing in set(SuppressionStatus) else None,
+        "status": SuppressionStatus(status) if status in set(SuppressionStatus) else None,
         "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
     }
 
 
-# --- The evidence report at the desk, and as a file for whoever has to keep it.
-
 HTML, JSON = "html", "json"
-STANDINGS = {
+FIGURE_STATES = {
     FigureState.OPEN: N_("open"),
     FigureState.NOT_KNOWN: N_("not known"),
     FigureState.GOOD: N_("as it should be"),
@@ -217,40 +215,40 @@ STANDINGS = {
 URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
 
 
-@guards.signed_in(Permission.SEE_EVIDENCE)
+@guards.permission_required(Permission.SEE_EVIDENCE)
 def evidence_page() -> ResponseReturnValue:
-    """The report of this moment; that it was looked at is recorded."""
+    """The current evidence report; reading it is recorded."""
     report = compliance.gather(current_service(), policies=POLICIES)
     with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.EVIDENCE_READ)
-    return render_template("desk/evidence.html", **_known(report))
+    return render_template("desk/evidence.html", **_context(report))
 
 
-@guards.signed_in(Permission.SEE_EVIDENCE)
+@guards.permission_required(Permission.SEE_EVIDENCE)
 @require_recent_second_factor
 def save_evidence() -> ResponseReturnValue:
-    """The report as a file to keep; recorded, because it leaves the building. JSON is always in English."""
+    """Download the evidence report; recorded, because it is exported. JSON is always in English."""
     kind = JSON if request.form.get("kind") == JSON else HTML
     with i18n.using_language(i18n.DEFAULT if kind == JSON else i18n.current_language.get()):
         report = compliance.gather(current_service(), policies=POLICIES)
-        words = compliance.as_json(report) if kind == JSON else as_html(report)
+        content = compliance.as_json(report) if kind == JSON else as_html(report)
     with current_service().database.transaction() as session:
         audit_labels.record_view(session, Action.EVIDENCE_SAVED, kind=kind)
-    answer = Response(words, mimetype="application/json" if kind == JSON else "text/html")
+    answer = Response(content, mimetype="application/json" if kind == JSON else "text/html")
     answer.headers["Content-Disposition"] = f'attachment; filename="evidence-{report.at:%Y-%m-%d}.{kind}"'
     return answer
 
 
 def as_html(report: ComplianceReport) -> str:
-    """One page that needs nothing beside it, to be printed or kept. Needs an application's context."""
+    """The report as a self-contained HTML page. Needs an application context."""
     style = Markup((STATIC / "evidence.css").read_text(encoding="utf-8"))  # noqa: S704  a file of ours
-    return render_template("evidence.html", style=style, **_known(report))
+    return render_template("evidence.html", style=style, **_context(report))
 
 
-def _known(report: ComplianceReport) -> dict[str, object]:
+def _context(report: ComplianceReport) -> dict[str, object]:
     return {
         "report": report,
-        "standings": STANDINGS,
+        "standings": FIGURE_STATES,
         "urgencies": URGENCIES,
         "moment": moment_in_full,
         "is_moment": lambda value: isinstance(value, datetime),
@@ -264,13 +262,10 @@ def moment_in_full(at: datetime) -> str:
     return f"{day}, {formatting.time_of_day(at)}"
 
 
-# --- The privacy officer's page on keeping: what is held for a legal reason, and what retention erases next.
-
-
-@guards.signed_in(Permission.HOLD_LEAD)
+@guards.permission_required(Permission.HOLD_LEAD)
 def holds_page() -> ResponseReturnValue:
-    """Every legal hold, and what ends by itself within a day, by why."""
-    now, kept = current_service().clock(), current_service().clinic.retention
+    """Every legal hold, and what retention erases within a day, by reason."""
+    now, limits = current_service().clock(), current_service().clinic.retention
     with current_service().database.transaction() as session:
         listed = legal_holds.list_holds(session, member=g.member, instance=current_service())
         ahead = retention.preview(session, until=now + retention.POSTPONE_BY)
@@ -278,27 +273,29 @@ def holds_page() -> ResponseReturnValue:
         "desk/holds.html",
         holds=listed,
         ahead=ahead,
-        days={"open_days": kept.open_days, "closed_days": kept.closed_days},
+        days={"open_days": limits.open_days, "closed_days": limits.closed_days},
         at_most=retention.MAX_POSTPONEMENT.days,
         now=now,
-        said=flash_message(),
+        message=flash_message(),
     )
 
 
-@guards.signed_in(Permission.HOLD_LEAD)
+@guards.permission_required(Permission.HOLD_LEAD)
 @require_recent_second_factor
 def postpone_retention() -> ResponseReturnValue:
-    """Put off by a day what ends by its time alone."""
+    """Postpone by a day what retention erases by age alone."""
     with current_service().database.transaction() as session:
         count = retention.postpone_due(session, member=g.member, instance=current_service())
-    return guards.redirect_to(url_for("desk.holds_page", said="put_off" if count else "nothing_put_off"))
+    return guards.redirect_to(
+        url_for("desk.holds_page", message="postponed" if count else "nothing_postponed")
+    )
 
 
-@guards.signed_in(Permission.HOLD_LEAD)
+@guards.permission_required(Permission.HOLD_LEAD)
 @require_recent_second_factor
 def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
-    """Hold a request back, or renew its hold."""
-    reason, day = _reason(), _day()
+    """Place or renew a legal hold on a lead."""
+    reason, day = _submitted_reason(), _submitted_day()
 
     def act() -> str:
         with current_service().database.transaction() as session:
@@ -306,32 +303,32 @@ def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
             legal_holds.place_hold(
                 session, lead, reason=reason, last_day=day, member=g.member, instance=current_service()
             )
-        return "legal_hold"
+        return "hold_placed"
 
-    return acting(lead_id, act)
+    return perform(lead_id, act)
 
 
-@guards.signed_in(Permission.HOLD_LEAD)
+@guards.permission_required(Permission.HOLD_LEAD)
 @require_recent_second_factor
 def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
-    """End a hold before its last day. A request that waited to be erased is gone then."""
+    """End a legal hold. A lead whose erasure was asked for is erased at once."""
     with current_service().database.transaction() as session:
         lead = queue.one(session, lead_id, member=g.member)
-        gone = legal_holds.release_hold(session, lead, member=g.member, instance=current_service())
-    if gone:
-        return guards.redirect_to(url_for("desk.holds_page", said="released_and_erased"))
-    return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, said="released"))
+        erased = legal_holds.release_hold(session, lead, member=g.member, instance=current_service())
+    if erased:
+        return guards.redirect_to(url_for("desk.holds_page", message="hold_ended_and_erased"))
+    return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message="hold_ended"))
 
 
-def _reason() -> HoldReason:
-    """A word of the closed list. Raises Unreadable: our own page sends no other."""
-    word = request.form.get("reason", "")
-    if word not in set(HoldReason):
+def _submitted_reason() -> HoldReason:
+    """The reason in the form. Raises Unreadable for another value."""
+    value = request.form.get("reason", "")
+    if value not in set(HoldReason):
         raise Unreadable
-    return HoldReason(word)
+    return HoldReason(value)
 
 
-def _day() -> date | None:
+def _submitted_day() -> date | None:
     try:
         return date.fromisoformat(request.form.get("last_day", ""))
     except ValueError:

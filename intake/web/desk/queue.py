@@ -1,4 +1,4 @@
-"""The queue, its own poll, the hand-over, finding somebody, and "somebody asked us to stop"."""
+"""Views of the queue: its page and poll, the hand-over, search, stopping contact, opening hours."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,37 +25,37 @@ from intake.web.desk import formatting
 from intake.web.desk.flash import flash_message
 
 POLL_SECONDS = 15
-"""How often an open queue asks whether something has changed."""
-_BETWEEN, _SHORT = "-", 16
+"""How often an open queue page polls for changes."""
+_SEPARATOR, _HASH_LENGTH = "-", 16
 PRESS_AGAIN = N_("You are signed in again, and nothing was done yet. Press the button once more.")
 
 
-@guards.signed_in(Permission.LIST_LEADS)
+@guards.permission_required(Permission.LIST_LEADS)
 def queue_page() -> ResponseReturnValue:
-    """Who waits. Filters and the place of the page stand in the address; nothing there is about anybody."""
-    page = _look()
+    """The queue. Filters and paging are in the URL; it has no personal data."""
+    page = _load_page()
     _record(page)
-    return _shown(page, flash_message())
+    return _render_queue(page, flash_message())
 
 
-@guards.signed_in(Permission.LIST_LEADS, background=True)
+@guards.permission_required(Permission.LIST_LEADS, background=True)
 def queue_rows() -> ResponseReturnValue:
     """The same page for its own poll: 304 while nothing on it has changed.
 
-    The entity tag says who is on the page and how it looks. A look is recorded when somebody is on it
-    whom this browser was not shown before, not each time a minute has passed.
+    The entity tag has a hash of the leads and one of the HTML. A read is recorded in the audit log when
+    the page has a lead that this browser was not shown before, not with every poll.
     """
-    page = _look()
-    who, html = _who(page), _shown(page, "")
+    page = _load_page()
+    lead_set, html = _lead_set_hash(page), _render_queue(page, "")
     answer = make_response(html)
-    answer.set_etag(f"{who}{_BETWEEN}{crypto.digest(html)[:_SHORT]}")
+    answer.set_etag(f"{lead_set}{_SEPARATOR}{crypto.digest(html)[:_HASH_LENGTH]}")
     seen = request.if_none_match.as_set(include_weak=True)
-    if who not in {tag.partition(_BETWEEN)[0] for tag in seen}:
+    if lead_set not in {tag.partition(_SEPARATOR)[0] for tag in seen}:
         _record(page)
     return answer.make_conditional(request)
 
 
-def _look() -> Page:
+def _load_page() -> Page:
     with current_service().database.reading() as session:
         return queue.page(
             session,
@@ -71,54 +71,60 @@ def _record(page: Page) -> None:
         queue.record_queue_read(session, page, member=g.member, instance=current_service())
 
 
-def _who(page: Page) -> str:
+def _lead_set_hash(page: Page) -> str:
     shown = sorted({str(row.lead.id) for row in (*page.rows, *page.mine)})
-    return crypto.digest(" ".join(shown))[:_SHORT]
+    return crypto.digest(" ".join(shown))[:_HASH_LENGTH]
 
 
-def _shown(page: Page, sentence: str) -> str:
+def _render_queue(page: Page, message: str) -> str:
     return render_template(
-        "desk/queue.html", page=page, who=_who(page), said=sentence, every=POLL_SECONDS, term="", problem=""
+        "desk/queue.html",
+        page=page,
+        lead_set=_lead_set_hash(page),
+        message=message,
+        every=POLL_SECONDS,
+        term="",
+        problem="",
     )
 
 
-@guards.signed_in(Permission.LIST_LEADS)
+@guards.permission_required(Permission.LIST_LEADS)
 def handover_page() -> ResponseReturnValue:
-    """What the next shift has to know."""
+    """The hand-over: claimed, opened, late, due and booked requests."""
     with current_service().database.reading() as session:
         page = queue.handover(session, member=g.member, instance=current_service())
     with current_service().database.transaction() as session:
         queue.record_handover(session, page, member=g.member, instance=current_service())
-    words = {
+    context = {
         "page": page,
         "kinds": queue.HandoverKind,
         "hours": queue.HANDOVER_AHEAD,
         "most": queue.HANDOVER_LIMIT,
     }
-    return render_template("desk/handover.html", said=flash_message(), **words)
+    return render_template("desk/handover.html", message=flash_message(), **context)
 
 
-@guards.signed_in(Permission.CLAIM_LEAD)
+@guards.permission_required(Permission.CLAIM_LEAD)
 def release_all_claims() -> ResponseReturnValue:
-    """End all our holds at once; with none left it says the same."""
+    """Release every claim of the signed-in staff member. Idempotent."""
     with current_service().database.transaction() as session:
         claims.release_all(session, member=g.member, instance=current_service())
-    return guards.redirect_to(url_for("desk.handover_page", said="given_back_all"))
+    return guards.redirect_to(url_for("desk.handover_page", message="released_all"))
 
 
-def restore_stop(kept: SavedForm) -> Response:
-    """The same form with what was typed before the session ended. Nobody is stopped yet."""
-    return make_response(_stop_page(term=kept.word("term"), problem=PRESS_AGAIN))
+def restore_stop(saved_form: SavedForm) -> Response:
+    """Restore the form to stop contact after a new sign-in. Stops nothing."""
+    return make_response(_stop_page(term=saved_form.value("term"), problem=PRESS_AGAIN))
 
 
-def restore_find(kept: SavedForm) -> Response:
-    """The page that finds somebody, with what was typed before the session ended."""
-    return make_response(_find_page(None, kept.word("term"), PRESS_AGAIN))
+def restore_find(saved_form: SavedForm) -> Response:
+    """Restore the search form after a new sign-in. Searches nothing."""
+    return make_response(_find_page(None, saved_form.value("term"), PRESS_AGAIN))
 
 
-@guards.signed_in(Permission.FIND_LEAD, keeps=("term",), restore=restore_find)
+@guards.permission_required(Permission.FIND_LEAD, preserve_fields=("term",), restore=restore_find)
 def find_lead() -> ResponseReturnValue:
-    """Everybody behind a whole reference, number or address; a reference leads straight to its lead."""
+    """Find leads by whole reference, number or address; a reference redirects to its lead."""
     term = request.form.get("term", "")
     try:
         with current_service().database.transaction() as session:
@@ -136,19 +142,19 @@ def _find_page(found: search.SearchResult | None, term: str, problem: str = "") 
     )
 
 
-@guards.signed_in(Permission.STOP_ANYONE)
+@guards.permission_required(Permission.STOP_ANYONE)
 def stop_page() -> ResponseReturnValue:
-    """The form for somebody who called and wants to hear from us no more."""
-    return _stop_page(said=flash_message())
+    """The form to stop contact for a person who called and asked for it."""
+    return _stop_page(message=flash_message())
 
 
-def _stop_page(*, said: str = "", term: str = "", problem: str = "") -> str:
-    return render_template("desk/stop.html", said=said, term=term, problem=problem)
+def _stop_page(*, message: str = "", term: str = "", problem: str = "") -> str:
+    return render_template("desk/stop.html", message=message, term=term, problem=problem)
 
 
-@guards.signed_in(Permission.STOP_ANYONE, keeps=("term",), restore=restore_stop)
+@guards.permission_required(Permission.STOP_ANYONE, preserve_fields=("term",), restore=restore_stop)
 def stop_anyone() -> ResponseReturnValue:
-    """Stop all contact for a number or an address; the answer is the same whether we knew it or not."""
+    """Stop all contact for a number or an address; the response is the same whether it was known or not."""
     typed = request.form.get("term", "")
     try:
         term = search.read_contact(typed)
@@ -158,39 +164,36 @@ def stop_anyone() -> ResponseReturnValue:
         suppression.stop_contact(
             session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=current_service()
         )
-    return guards.redirect_to(url_for("desk.stop_page", said="stopped_anyone"))
+    return guards.redirect_to(url_for("desk.stop_page", message="contact_stopped"))
 
 
-# --- When we are open: the hours in force, the holidays ahead, and whether anybody was at the desk.
-
-
-@guards.signed_in(Permission.SEE_HEALTH)
+@guards.permission_required(Permission.SEE_HEALTH)
 def hours_page() -> ResponseReturnValue:
-    """The hours as `clinic.toml` has them; they are changed there. Nothing on it is about anybody."""
+    """Opening hours of `clinic.toml`, coming holidays, and when the desk was last attended."""
     now, clinic = current_service().clock(), current_service().clinic
     with current_service().database.reading() as session:
         opened = reminders.attendance(session, instance=current_service())
     return render_template(
         "desk/hours.html",
-        week=_week(),
+        week=_week_hours(),
         today=formatting.day_of(now).weekday(),
         closes=open_until(clinic, now),
         opens=opens_next(clinic, now),
-        holidays=_ahead(now),
+        holidays=_coming_holidays(now),
         opened=opened,
         now=now,
     )
 
 
-def _week() -> list[tuple[str, str]]:
-    """Each day with its hours in words; none when the clinic is closed on it."""
-    spoken = current_language.get()
-    names = get_day_names(locale=spoken)
+def _week_hours() -> list[tuple[str, str]]:
+    """Each weekday with its hours in words; empty when the clinic is closed."""
+    language = current_language.get()
+    names = get_day_names(locale=language)
     days = enumerate(current_service().clinic.hours.days)
-    return [(str(names[weekday]), promise.spans_phrase(hours, spoken)) for weekday, hours in days]
+    return [(str(names[weekday]), promise.spans_phrase(hours, language)) for weekday, hours in days]
 
 
-def _ahead(now: datetime) -> Sequence[Holiday]:
+def _coming_holidays(now: datetime) -> Sequence[Holiday]:
     today = formatting.day_of(now)
     return sorted(
         (each for each in current_service().clinic.holidays if each.on >= today), key=lambda each: each.on

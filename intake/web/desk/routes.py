@@ -1,4 +1,4 @@
-"""The desk, as a table of contents: its addresses, and what all its pages know."""
+"""URL map of the desk, and the template context of all its pages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -100,7 +100,7 @@ for rule, view in ACTS:
 @login.context_processor
 @desk.context_processor
 def template_context() -> dict[str, Any]:
-    """What all its pages know: who is here, the form token, how times are said, and what is wrong."""
+    """Template context of all pages: the member, CSRF token, formatting, warnings, session time."""
     return {
         "member": g.get("member"),
         "csrf_token": csrf.csrf_token,

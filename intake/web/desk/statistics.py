@@ -1,4 +1,4 @@
-"""The numbers page: pictures of the work with a table under each, and a file with the small counts hidden."""
+"""The statistics page: charts with a table under each, and a CSV file with small counts masked."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,36 +24,36 @@ from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service
 
-CHOICES = (7, 30, 90)
-USUAL = 30
+PERIOD_DAYS = (7, 30, 90)
+DEFAULT_DAYS = 30
 LANGUAGES = {"en": N_("English"), "es": N_("Spanish")}
 NOT_SETTLED = frozenset({Ending.OPEN.sentence, PromiseResult.NOT_DUE.sentence, PromiseResult.ENDED.sentence})
 _LOCALES = {"en": "en_US", "es": "es_US"}
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@guards.signed_in(Permission.SEE_NUMBERS)
+@guards.permission_required(Permission.SEE_NUMBERS)
 def numbers_page() -> ResponseReturnValue:
     """The last 30 days, or the days that the address names; an address that names none says so (422)."""
     try:
         period = _period(request.args)
     except Unprocessable as refused:
-        return _rendered(None, request.args, refused.sentence), refused.status
+        return _page(None, request.args, refused.sentence), refused.status
     with current_service().database.reading() as session:
-        found = statistics.gather(session, period=period, member=g.member, instance=current_service())
-    return _rendered(found, _as_words(period))
+        numbers = statistics.gather(session, period=period, member=g.member, instance=current_service())
+    return _page(numbers, _period_query(period))
 
 
-@guards.signed_in(Permission.SEE_NUMBERS)
+@guards.permission_required(Permission.SEE_NUMBERS)
 @require_recent_second_factor
 def save_numbers() -> ResponseReturnValue:
-    """The same as a file to keep, masked; recorded, because it leaves the building."""
+    """Download the statistics as CSV, masked; recorded, because it is exported."""
     try:
         period = _period(request.form)
     except Unprocessable as refused:
-        return _rendered(None, request.form, refused.sentence), refused.status
+        return _page(None, request.form, refused.sentence), refused.status
     with current_service().database.transaction() as session:
-        found = statistics.gather(session, period=period, member=g.member, instance=current_service())
+        numbers = statistics.gather(session, period=period, member=g.member, instance=current_service())
         audit.record(
             session,
             Action.REPORT_EXPORTED,
@@ -62,71 +62,68 @@ def save_numbers() -> ResponseReturnValue:
             actor=g.member.actor,
             details={"kind": "numbers", "count": period.length},
         )
-    answer = Response("\ufeff" + as_csv(rows(found)), mimetype="text/csv")
+    answer = Response("\ufeff" + as_csv(rows(numbers)), mimetype="text/csv")
     name = f"numbers-{period.first}-to-{period.last}.csv"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 
-def _period(words: Mapping[str, str]) -> Period:
+def _period(query: Mapping[str, str]) -> Period:
     """The days between `from` and `to`, or the last `days`. Raises Unprocessable when they are none."""
     today = local(current_service().clock(), current_service().clinic.time_zone).date()
-    if words.get("from") or words.get("to"):
-        return Period.parse(words.get("from", ""), words.get("to", ""), today=today)
-    days = words.get("days", "")
-    return Period.until(today, days=next((each for each in CHOICES if str(each) == days), USUAL))
+    if query.get("from") or query.get("to"):
+        return Period.parse(query.get("from", ""), query.get("to", ""), today=today)
+    days = query.get("days", "")
+    return Period.until(today, days=next((each for each in PERIOD_DAYS if str(each) == days), DEFAULT_DAYS))
 
 
-def _as_words(period: Period) -> dict[str, str]:
+def _period_query(period: Period) -> dict[str, str]:
     return {"from": period.first.isoformat(), "to": period.last.isoformat()}
 
 
-def _rendered(found: Statistics | None, typed: Mapping[str, str], problem: str = "") -> str:
+def _page(numbers: Statistics | None, typed: Mapping[str, str], problem: str = "") -> str:
     return render_template(
         "desk/numbers.html",
-        numbers=found,
-        drawn=_drawn(found) if found and found.received else {},
+        numbers=numbers,
+        drawn=_charts(numbers) if numbers and numbers.received else {},
         typed=typed,
         problem=problem,
-        choices=CHOICES,
+        choices=PERIOD_DAYS,
         today=local(current_service().clock(), current_service().clinic.time_zone).date(),
         short=short,
         weekday=weekday,
         hour=hour,
-        waited=waited,
+        wait_phrase=wait_phrase,
         minutes=minutes,
     )
 
 
-def _drawn(found: Statistics) -> dict[str, Any]:
+def _charts(numbers: Statistics) -> dict[str, Any]:
     return {
-        "per_day": charts.columns(found.per_day),
-        "waits": charts.curves(found.wait_times_by_week) if found.wait_times else None,
-        "promises": charts.bars(_promises(found), pale=NOT_SETTLED),
-        "endings": charts.bars(_endings(found), pale=NOT_SETTLED),
-        "by_hour": charts.heat(found.by_hour),
-        "languages": charts.bars(_languages(found)),
-        "channels": charts.bars(_channels(found)),
+        "per_day": charts.columns(numbers.per_day),
+        "waits": charts.curves(numbers.wait_times_by_week) if numbers.wait_times else None,
+        "promises": charts.bars(_promises(numbers), pale=NOT_SETTLED),
+        "endings": charts.bars(_endings(numbers), pale=NOT_SETTLED),
+        "by_hour": charts.heat(numbers.by_hour),
+        "languages": charts.bars(_languages(numbers)),
+        "channels": charts.bars(_channels(numbers)),
     }
 
 
-def _promises(found: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in found.promises.items()}
+def _promises(numbers: Statistics) -> dict[str, int]:
+    return {each.sentence: count for each, count in numbers.promises.items()}
 
 
-def _endings(found: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in found.endings.items()}
+def _endings(numbers: Statistics) -> dict[str, int]:
+    return {each.sentence: count for each, count in numbers.endings.items()}
 
 
-def _languages(found: Statistics) -> dict[str, int]:
-    return {LANGUAGES[each]: count for each, count in found.languages.items()}
+def _languages(numbers: Statistics) -> dict[str, int]:
+    return {LANGUAGES[each]: count for each, count in numbers.languages.items()}
 
 
-def _channels(found: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in found.channels.items()}
-
-
-# --- how days and hours are said ---------------------------------------------------------------------
+def _channels(numbers: Statistics) -> dict[str, int]:
+    return {each.sentence: count for each, count in numbers.channels.items()}
 
 
 def short(day: date) -> str:
@@ -144,7 +141,7 @@ def hour(of_day: int) -> str:
     return i18n.hour_phrase(time(of_day)) if i18n.current_language.get() == "en" else f"{of_day} h"
 
 
-def waited(length: timedelta) -> str:
+def wait_phrase(length: timedelta) -> str:
     """`18 min`, `1 h 05`, `26 h`: open time, so never in days."""
     minutes = -(-length // timedelta(minutes=1))
     hours, rest = divmod(minutes, 60)
@@ -155,23 +152,20 @@ def waited(length: timedelta) -> str:
 
 def minutes(count: int) -> str:
     """The same for whole minutes; 0 is just 0."""
-    return waited(timedelta(minutes=count)) if count else "0"
+    return wait_phrase(timedelta(minutes=count)) if count else "0"
 
 
-# --- the file ----------------------------------------------------------------------------------------
-
-
-def rows(found: Statistics) -> list[tuple[str, str, str]]:
+def rows(numbers: Statistics) -> list[tuple[str, str, str]]:
     """Figure, name and masked count, without a row of totals; no two figures share a sum of some cells."""
     return [
         (gettext(N_("Figure")), gettext(N_("Name")), gettext(N_("Count"))),
-        *_masked(N_("Requests per day"), {day.isoformat(): count for day, count in found.per_day.items()}),
-        *_masked(N_("Requests by hour of the day"), dict(_hours(found.per_hour))),
-        *_masked(N_("Language"), _languages(found)),
-        *_masked(N_("Ways of contact agreed to"), _channels(found)),
-        *_masked(N_("How it ended"), _endings(found)),
-        *_masked(N_("Promises"), _promises(found)),
-        *_waits(found),
+        *_masked(N_("Requests per day"), {day.isoformat(): count for day, count in numbers.per_day.items()}),
+        *_masked(N_("Requests by hour of the day"), dict(_hours(numbers.per_hour))),
+        *_masked(N_("Language"), _languages(numbers)),
+        *_masked(N_("Ways of contact agreed to"), _channels(numbers)),
+        *_masked(N_("How it ended"), _endings(numbers)),
+        *_masked(N_("Promises"), _promises(numbers)),
+        *_waits(numbers),
     ]
 
 
@@ -184,24 +178,24 @@ def _masked(figure: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str, 
         yield gettext(figure), gettext(name), gettext(shown)
 
 
-def _waits(found: Statistics) -> Iterator[tuple[str, str, str]]:
-    """Nothing is computed from a count that may not be shown (SX-02)."""
-    if not found.wait_times or is_small(found.wait_times.count):
+def _waits(numbers: Statistics) -> Iterator[tuple[str, str, str]]:
+    """The waits; none when their count is small, because nothing may be computed from a masked count."""
+    if not numbers.wait_times or is_small(numbers.wait_times.count):
         return
     figure = gettext(N_("Minutes to first contact while we were open"))
     for name, wait in (
-        (N_("Median"), found.wait_times.median),
-        (N_("9 of 10 within"), found.wait_times.ninth_decile),
+        (N_("Median"), numbers.wait_times.median),
+        (N_("9 of 10 within"), numbers.wait_times.ninth_decile),
     ):
         yield figure, gettext(name), str(-(-wait // timedelta(minutes=1)))
 
 
 def as_csv(lines: Sequence[Sequence[str]]) -> str:
-    """The lines as RFC 4180 has them. A cell that a spreadsheet would compute is marked as text."""
+    """CSV (RFC 4180). A cell that a spreadsheet would evaluate as a formula is marked as text."""
     file = StringIO()
-    csv.writer(file).writerows([[_plain(cell) for cell in line] for line in lines])
+    csv.writer(file).writerows([[_escape_formula(cell) for cell in line] for line in lines])
     return file.getvalue()
 
 
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULAS) else cell
+def _escape_formula(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_PREFIXES) else cell

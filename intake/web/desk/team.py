@@ -1,4 +1,4 @@
-"""The team, for a supervisor: who is at the desk, handing out what is free, taking back what is held."""
+"""The team page of a supervisor: who is at the desk, assigning free leads, revoking claims."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +14,15 @@ from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
 from intake.web.context import current_service
 from intake.web.desk.flash import flash_message
-from intake.web.desk.lead import version_in
+from intake.web.desk.lead import parse_version
 
-SHARING = guards.signed_in(Permission.SHARE_LEADS)
-_BETWEEN = "~"
+shares_leads = guards.permission_required(Permission.SHARE_LEADS)
+_SEPARATOR = "~"
 
 
-@SHARING
+@shares_leads
 def team_page() -> ResponseReturnValue:
-    """Who could call, what is free and what is held, masked like the queue."""
+    """Colleagues, free leads and claimed leads, masked like the queue."""
     return _page()
 
 
@@ -31,18 +31,18 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
         team = assignment.team(session, member=g.member, instance=current_service())
     with current_service().database.transaction() as session:
         assignment.record(session, team, member=g.member, instance=current_service())
-    words = {"picked": set(request.form.getlist("pick")), "chosen": set(request.form.getlist("to"))}
+    selection = {"picked": set(request.form.getlist("pick")), "chosen": set(request.form.getlist("to"))}
     page = render_template(
-        "desk/team.html", team=team, problems=problems or {}, said=flash_message(), **words
+        "desk/team.html", team=team, problems=problems or {}, message=flash_message(), **selection
     )
     return make_response(page, status)
 
 
-@SHARING
+@shares_leads
 def share_out() -> ResponseReturnValue:
-    """Hand the picked requests to whoever was chosen; to several of them evenly."""
-    picks = [Selection(lead_id, version=version_in(mark)) for lead_id, mark in _picked()]
-    people = {_identifier(each) for each in request.form.getlist("to")}
+    """Assign the picked leads to the chosen staff members, evenly."""
+    picks = [Selection(lead_id, version=parse_version(value)) for lead_id, value in _picked_rows()]
+    people = {_parse_id(each) for each in request.form.getlist("to")}
 
     def act(session: Any) -> AssignmentResult:
         return assignment.distribute(session, picks, to=people, member=g.member, instance=current_service())
@@ -50,38 +50,35 @@ def share_out() -> ResponseReturnValue:
     return _answer(act, "shared")
 
 
-@SHARING
+@shares_leads
 def revoke_claim() -> ResponseReturnValue:
-    """End the holds that were picked; whoever held them is told at their next act."""
-    picks = [Selection(lead_id, holder=_identifier(mark)) for lead_id, mark in _picked()]
+    """Revoke the picked claims; their owners are told at their next act."""
+    picks = [Selection(lead_id, holder=_parse_id(value)) for lead_id, value in _picked_rows()]
 
     def act(session: Any) -> AssignmentResult:
         return assignment.revoke(session, picks, member=g.member, instance=current_service())
 
-    return _answer(act, "taken_back")
+    return _answer(act, "revoked")
 
 
-def _answer(act: Callable[[Any], AssignmentResult], word: str) -> ResponseReturnValue:
+def _answer(act: Callable[[Any], AssignmentResult], message: str) -> ResponseReturnValue:
     try:
         with current_service().database.transaction() as session:
             shared = act(session)
     except Unprocessable as refused:
-        return _page({f"{word}_{name}": each for name, each in refused.problems.items()}, refused.status)
-    left = "" if not shared.skipped else "_some" if shared.done else "_none"
-    return guards.redirect_to(url_for("desk.team_page", said=f"{word}{left}"))
+        return _page({f"{message}_{name}": each for name, each in refused.problems.items()}, refused.status)
+    suffix = "" if not shared.skipped else "_some" if shared.done else "_none"
+    return guards.redirect_to(url_for("desk.team_page", message=f"{message}{suffix}"))
 
 
-# --- reading what a form of ours sent ----------------------------------------------------------------
+def _picked_rows() -> list[tuple[uuid.UUID, str]]:
+    """Each picked lead with the version or claim owner of its row. Raises Unreadable."""
+    parts = [each.partition(_SEPARATOR) for each in request.form.getlist("pick")]
+    return [(_parse_id(lead), value) for lead, _, value in parts]
 
 
-def _picked() -> list[tuple[uuid.UUID, str]]:
-    """Each picked request with what its row said of it. Raises Unreadable."""
-    parts = [each.partition(_BETWEEN) for each in request.form.getlist("pick")]
-    return [(_identifier(lead), mark) for lead, _, mark in parts]
-
-
-def _identifier(word: str) -> uuid.UUID:
+def _parse_id(message: str) -> uuid.UUID:
     try:
-        return uuid.UUID(word)
+        return uuid.UUID(message)
     except ValueError:
         raise Unreadable from None

@@ -1,4 +1,4 @@
-"""The page that says a request is kept: the one page to keep, without a name, number or address on it."""
+"""The confirmation of a stored request, without a name, number or address on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +38,7 @@ IN_TOUCH = N_("A person will be in touch with you %(promise)s.")
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the page tells of the lead; read while the transaction was open."""
+    """What the page shows of the lead; read while the transaction was open."""
 
     reference: str
     code: str
@@ -47,79 +47,82 @@ class Confirmation:
 
     @classmethod
     def from_submitted(cls, submitted: Submitted) -> Self:
-        """What is needed of what was kept, now or when the same page was sent before."""
+        """From a lead stored now, or when the same form was submitted before."""
         lead = submitted.lead
         return cls(lead.reference, submitted.code, lead.promise_at, lead.asked_at)
 
 
 class AgreedItem(NamedTuple):
-    """One answer: the words agreed to, quoted, or what a "no" means (a message id, as `name` is)."""
+    """One consent: the statement agreed to, quoted, or what a "no" means (a message id, as `name` is)."""
 
     name: str
     given: bool
-    words: str
+    text: str
     quoted: bool
 
 
-def page(asked: Request, kept: Confirmation) -> str:
-    """The confirmation (200, decisions.md 1). It never repeats a name, number or address."""
-    instance, spoken = current_service(), i18n.current_language.get()
+def page(lead_request: Request, confirmation: Confirmation) -> str:
+    """Render the confirmation. It never repeats a name, number or address."""
+    instance, language = current_service(), i18n.current_language.get()
     return render_template(
         "public/confirmation.html",
-        reference=kept.reference,
-        code=kept.code,
-        promise=promise(asked, kept),
-        times=hours.windows_in_words(asked.windows, spoken),
-        any_time=hours.Window.ANY in asked.windows,
-        channels=asked.channels,
-        voicemail=asked.voicemail,
-        agreed=agreed(asked),
-        asked_at=_asked_at(kept, _zone(asked)),
+        reference=confirmation.reference,
+        code=confirmation.code,
+        promise=promise(lead_request, confirmation),
+        times=hours.windows_in_words(lead_request.windows, language),
+        any_time=hours.Window.ANY in lead_request.windows,
+        channels=lead_request.channels,
+        voicemail=lead_request.voicemail,
+        agreed=agreed_items(lead_request),
+        asked_at=_asked_at(confirmation, _zone(lead_request)),
         calls_from=instance.clinic.calls_from,
         ahead=False,
     )
 
 
-def promise(asked: Request, kept: Confirmation) -> str:
-    """By when a person will be in touch, in a sentence, on the clock of whoever asked."""
-    zone = _zone(asked)
-    said = promise_in_words(
-        kept.promise_at, now=current_service().clock(), zone=zone, language=i18n.current_language.get()
+def promise(lead_request: Request, confirmation: Confirmation) -> str:
+    """By when staff will be in touch, as a sentence in the time zone of the person who asked."""
+    zone = _zone(lead_request)
+    when = promise_in_words(
+        confirmation.promise_at,
+        now=current_service().clock(),
+        zone=zone,
+        language=i18n.current_language.get(),
     )
-    only = next(iter(asked.channels)) if len(asked.channels) == 1 else None
-    return i18n.translate(PROMISES[only] if only else IN_TOUCH, promise=said)
+    only = next(iter(lead_request.channels)) if len(lead_request.channels) == 1 else None
+    return i18n.translate(PROMISES[only] if only else IN_TOUCH, promise=when)
 
 
-def _zone(asked: Request) -> str:
-    return asked.time_zone or zones_of(asked.region)[0]
+def _zone(lead_request: Request) -> str:
+    return lead_request.time_zone or zones_of(lead_request.region)[0]
 
 
-def _asked_at(kept: Confirmation, zone: str) -> str:
-    there, spoken = local(kept.asked_at, zone), i18n.current_language.get()
+def _asked_at(confirmation: Confirmation, zone: str) -> str:
+    local_time, language = local(confirmation.asked_at, zone), i18n.current_language.get()
     return i18n.translate(
         N_("On %(day)s, at %(time)s %(zone)s."),
-        day=on_day(there.date()),
-        time=calling_promise.clock_phrase(there, spoken),
+        day=on_day(local_time.date()),
+        time=calling_promise.clock_phrase(local_time, language),
         zone=i18n.gettext(names_of_zone(zone).bracket),
     )
 
 
-def agreed(asked: Request) -> list[AgreedItem]:
-    """Every statement that was shown and what was answered, in the order of the page."""
-    states = answers_to_statements(asked)
+def agreed_items(lead_request: Request) -> list[AgreedItem]:
+    """Every statement that was shown with its answer, in the order of the page."""
+    states = answers_to_statements(lead_request)
     return [
-        _agreed(kind, name, asked, given=states[kind] is State.GIVEN)
+        _agreed_item(kind, name, lead_request, given=states[kind] is State.GIVEN)
         for kind, name in NAMES.items()
         if kind in states
     ]
 
 
-def _agreed(kind: Kind, name: str, asked: Request, *, given: bool) -> AgreedItem:
+def _agreed_item(kind: Kind, name: str, lead_request: Request, *, given: bool) -> AgreedItem:
     if kind is Kind.VOICEMAIL:
-        answers = form.voicemail_answers(current_service(), asked.language)
+        answers = form.voicemail_answers(current_service(), lead_request.language)
         return AgreedItem(name, given, answers["yes" if given else "no"], quoted=True)
     if not given:
         return AgreedItem(name, given, REFUSED[kind], quoted=False)
     return AgreedItem(
-        name, given, current_service().statements.in_force(asked.language)[kind].label, quoted=True
+        name, given, current_service().statements.in_force(lead_request.language)[kind].label, quoted=True
     )

@@ -1,4 +1,8 @@
-"""The page with the form: shown anew, or shown again with everything that was typed."""
+"""The public form: rendered empty, or again with everything that was typed and what to correct.
+
+It also holds the lists on the page (states, their time zones, the parts of the week) and whether the
+desk is attended, which decides what the page promises (N2).
+"""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -25,11 +29,9 @@ from intake.leads.form import article_position
 from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.leads.submission import AlreadySent, Erased, RequestEnded
 from intake.web.context import current_service
-from intake.web.form_parsing import NotWhole
+from intake.web.form_parsing import DamagedForm
 
-# --- The lists on the page with the form: states, their time zones, the parts of the week.
-
-LETTERS = {
+ZONE_KEYS = {
     "Eastern": "e",
     "Central": "c",
     "Mountain": "m",
@@ -39,37 +41,37 @@ LETTERS = {
     "Most of Arizona": "z",
     "Navajo Nation": "n",
 }
-"""One letter per zone name: site.css shows the two answers of a state by the letters of its option."""
+"""One CSS class per time zone name: site.css shows the two options of a state by the class of its option."""
 PARTS = {"morning": N_("Morning"), "afternoon": N_("Afternoon"), "evening": N_("Evening")}
 DAYS = {"weekday": N_("Monday to Friday"), "saturday": N_("Saturday")}
 _HALF = 12
 
 
-class State(NamedTuple):
-    """A state in the list; `letters` only where it has two time zones."""
+class StateOption(NamedTuple):
+    """A state in the list; `zone_keys` only where it has two time zones."""
 
     code: str
     name: str
-    letters: str
+    zone_keys: str
 
 
-class Zone(NamedTuple):
-    """A time zone that some state asks about; `name` is a message id."""
+class ZoneOption(NamedTuple):
+    """A time zone option of a state with two; `name` is a message id."""
 
-    letter: str
+    key: str
     value: str
     name: str
 
 
-class Named(NamedTuple):
+class WeekLabel(NamedTuple):
     """A row or column of the week; `name` is a message id."""
 
     key: str
     name: str
 
 
-class Part(NamedTuple):
-    """A part of the day, its hours as figures on the clock."""
+class DayPart(NamedTuple):
+    """A part of the day with its hours on a 12-hour clock."""
 
     key: str
     name: str
@@ -78,119 +80,118 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The table of safe times. `closed`: the windows in which the clinic cannot reach anybody, wherever."""
+class TimesGrid:
+    """The table of safe times. `closed`: the windows in which the clinic can call in no time zone."""
 
-    days: tuple[Named, ...]
-    parts: tuple[Part, ...]
+    days: tuple[WeekLabel, ...]
+    parts: tuple[DayPart, ...]
     closed: frozenset[str]
 
 
 @cache
-def states(spoken: str) -> tuple[State, ...]:
+def states(language: str) -> tuple[StateOption, ...]:
     """All states and territories by their name in this language."""
-    found = (State(code, name_of(code, spoken), _letters(code)) for code in REGIONS)
-    return tuple(sorted(found, key=lambda state: _plain(state.name)))
+    found = (StateOption(code, name_of(code, language), _zone_keys(code)) for code in REGIONS)
+    return tuple(sorted(found, key=lambda state: _without_accents(state.name)))
 
 
-def _letters(code: str) -> str:
-    letters = {LETTERS[option.name] for option in options_of(code)}
-    return "".join(letter for letter in LETTERS.values() if letter in letters)
+def _zone_keys(code: str) -> str:
+    zone_keys = {ZONE_KEYS[option.name] for option in options_of(code)}
+    return "".join(key for key in ZONE_KEYS.values() if key in zone_keys)
 
 
-def _plain(name: str) -> str:
-    """Without accents, as a list is sorted."""
-    letters = unicodedata.normalize("NFD", name)
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+def _without_accents(name: str) -> str:
+    """The name without accents, as sort key."""
+    decomposed = unicodedata.normalize("NFD", name)
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 @cache
-def zones() -> tuple[Zone, ...]:
+def zones() -> tuple[ZoneOption, ...]:
     """One answer per name: which zone "Eastern" is follows from the state.
 
     The first state of each name gives its value, so no two answers share one, and an answer left over
-    from another state is told apart (schemas.py).
+    from another state is told apart (`intake/leads/form.py`).
     """
-    first: dict[str, str] = {}
+    zone_by_name: dict[str, str] = {}
     for option in (option for code in REGIONS for option in options_of(code)):
-        first.setdefault(option.name, option.zone)
-    return tuple(Zone(LETTERS[name], first[name], name) for name in LETTERS)
+        zone_by_name.setdefault(option.name, option.zone)
+    return tuple(ZoneOption(ZONE_KEYS[name], zone_by_name[name], name) for name in ZONE_KEYS)
 
 
-def grid(clinic: Clinic, now: datetime) -> Grid:
+def grid(clinic: Clinic, now: datetime) -> TimesGrid:
     """The table of safe times for this week."""
-    days = tuple(Named(key, name) for key, name in DAYS.items())
+    days = tuple(WeekLabel(key, name) for key, name in DAYS.items())
     monday = now.date() - DAY * now.weekday()
-    return Grid(days, _parts(), _closed(clinic.time_zone, clinic.hours, monday))
+    return TimesGrid(days, _day_parts(), _closed_windows(clinic.time_zone, clinic.hours, monday))
 
 
-def _parts() -> tuple[Part, ...]:
+def _day_parts() -> tuple[DayPart, ...]:
     spans = {key: span for key in PARTS if (span := Window(f"weekday_{key}").span)}
     return tuple(
-        Part(key, PARTS[key], _figure(span.opens), _figure(span.closes)) for key, span in spans.items()
+        DayPart(key, PARTS[key], _clock_hour(span.opens), _clock_hour(span.closes))
+        for key, span in spans.items()
     )
 
 
-def _figure(at: time) -> int:
+def _clock_hour(at: time) -> int:
     return at.hour % _HALF or _HALF
 
 
 @lru_cache(maxsize=8)
-def _closed(zone: str, hours: Week, monday: date) -> frozenset[str]:
-    """Holidays do not count: a week that is short once is not a week without Mondays."""
+def _closed_windows(zone: str, hours: Week, monday: date) -> frozenset[str]:
+    """The windows in which the clinic is closed for every time zone; holidays do not count."""
     start = datetime.combine(monday, time(), tzinfo=UTC)
     week = Interval(start, start + timedelta(days=8))
     opening = spans_in_zone(zone, week, lambda day: hours.days[day.weekday()])
-    everywhere = {zone for code in REGIONS for zone in zones_of(code)}
+    all_zones = {zone for code in REGIONS for zone in zones_of(code)}
     return frozenset(
         window.value
         for window in Window
         if window is not Window.ANY
         and not any(
-            intersection(opening, spans_in_zone(there, week, partial(spans_on, (window,))))
-            for there in everywhere
+            intersection(opening, spans_in_zone(person_zone, week, partial(spans_on, (window,))))
+            for person_zone in all_zones
         )
     )
 
 
-# --- Whether anybody is there to keep what the public page says (N2): looked up once a minute and process.
-
-FRESH = timedelta(minutes=1)
-_PLACE = "intake-desk-seen"
+CACHE_FOR = timedelta(minutes=1)
+_EXTENSION_KEY = "intake-desk-availability"
 
 
 class DeskAvailability(StrEnum):
-    """What the page has to say about us before somebody asks."""
+    """What the page says about the desk: attended, unattended, or not known while the database is down."""
 
-    HERE = "here"
-    NOBODY = "nobody"
+    ATTENDED = "attended"
+    UNATTENDED = "unattended"
     DOWN = "down"
 
 
 @dataclass(frozen=True)
-class _Cached:
-    """What was found, and when."""
+class _CachedAvailability:
+    """The last answer and when it was read."""
 
-    presence: DeskAvailability
+    availability: DeskAvailability
     at: datetime
 
 
 def desk_availability() -> DeskAvailability:
-    """Whether somebody looks after requests now. Raises nothing: a page is shown whatever is broken."""
-    now, seen = current_service().clock(), current_app.extensions.get(_PLACE)
-    if seen is None or not seen.at <= now < seen.at + FRESH:
-        seen = _Cached(_look(current_service()), now)
-        current_app.extensions[_PLACE] = seen
-    return DeskAvailability(seen.presence)
+    """Whether staff look after requests now, read once a minute and process. DOWN without a database."""
+    now, cached = current_service().clock(), current_app.extensions.get(_EXTENSION_KEY)
+    if cached is None or not cached.at <= now < cached.at + CACHE_FOR:
+        cached = _CachedAvailability(_query_availability(current_service()), now)
+        current_app.extensions[_EXTENSION_KEY] = cached
+    return DeskAvailability(cached.availability)
 
 
-def _look(instance: Instance) -> DeskAvailability:
+def _query_availability(instance: Instance) -> DeskAvailability:
     try:
         with instance.database.reading() as session:
-            nobody = reminders.is_unattended(session, instance=instance)
+            unattended = reminders.is_unattended(session, instance=instance)
     except Unavailable:
         return DeskAvailability.DOWN
-    return DeskAvailability.NOBODY if nobody else DeskAvailability.HERE
+    return DeskAvailability.UNATTENDED if unattended else DeskAvailability.ATTENDED
 
 
 OK, BROKEN = 200, 500
@@ -209,28 +210,28 @@ ANCHORS = {
     "tell_article": "tell_article",
     "form": "ask",
 }
-"""Where on the page each question is."""
+"""Element ids on the page by field name."""
 CONSENTS = frozenset({"channels", "voicemail", "adult", "consent_use", "tell_article"})
-YES = {"en": "Yes.", "es": "Sí."}
-"""How the second of the two voicemail answers begins: the statement holds both."""
+YES_PREFIX = {"en": "Yes.", "es": "Sí."}
+"""How the second of the two voicemail options begins; the statement has both."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was typed and ticked so far, to be shown again as it was."""
+    """Submitted values by field name, to be shown again as they were typed."""
 
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def word(self, name: str) -> str:
-        """The first answer to a question, or nothing."""
+    def value(self, name: str) -> str:
+        """The first value of a field, or an empty string."""
         return next(iter(self.given.get(name, ())), "")
 
     def has(self, name: str, value: str) -> bool:
-        """Whether `value` was chosen."""
+        """Whether `value` is among the values of a field."""
         return value in self.given.get(name, ())
 
     def without_consent(self) -> "Answers":
-        """The words without the ticks: those were given to other statements."""
+        """The answers without the consents, which were given to other statements."""
         return Answers({name: values for name, values in self.given.items() if name not in CONSENTS})
 
 
@@ -241,67 +242,69 @@ def page(
     problems: Mapping[str, Sequence[str]] | None = None,
     notice: str = "",
     status: int = OK,
-    whole: bool = True,
+    complete: bool = True,
 ) -> Response:
-    """The page with the form. `problems` maps questions to message ids, `notice` is one for the whole.
+    """Render the form. `problems` has message ids by field name, `notice` is one for the whole form.
 
-    Not `whole`: some of what was typed did not reach us, and the page does not say that all of it is here.
+    Not `complete`: some of what was typed did not arrive, and the page does not claim that all is there.
     """
-    seen, now = desk_availability(), current_service().clock()
-    words = render_template(
+    availability, now = desk_availability(), current_service().clock()
+    page_html = render_template(
         "public/ask.html",
         **questions(token, answers=answers or Answers(), problems=problems or {}),
         notice=notice,
-        whole=whole,
+        complete=complete,
         anchors=ANCHORS,
         call_us=status >= BROKEN,
         ahead=False,
         page_of_these="",
-        promise=promise_before(current_service(), now, seen),
-        presence=seen.value,
+        promise=promise_before(current_service(), now, availability),
+        availability=availability.value,
     )
-    return Response(words, status)
+    return Response(page_html, status)
 
 
 def questions(
     token: FormToken, *, answers: Answers, problems: Mapping[str, Sequence[str]]
 ) -> dict[str, object]:
-    """What the three parts of the form need, in the language in use."""
-    spoken, instance = i18n.current_language.get(), current_service()
+    """Template context of the three parts of the form, in the language in use."""
+    language, instance = i18n.current_language.get(), current_service()
     return {
         "token": form_token.sign(token, keyring=instance.keyring),
         "answers": answers,
         "problems": problems,
         "article": article_title(token, instance),
         "grid": grid(instance.clinic, instance.clock()),
-        "states": states(spoken),
+        "states": states(language),
         "zones": zones(),
-        "statements": {kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
-        "voicemail": voicemail_answers(instance, spoken),
+        "statements": {kind.value: each for kind, each in instance.statements.in_force(language).items()},
+        "voicemail": voicemail_answers(instance, language),
     }
 
 
-def voicemail_answers(instance: Instance, spoken: str) -> dict[str, str]:
-    """The two answers that the statement on voicemail holds, "No" first."""
-    no, _, yes = instance.statements.in_force(spoken)[Kind.VOICEMAIL].help.partition(f" {YES[spoken]} ")
-    return {"no": no, "yes": f"{YES[spoken]} {yes}"}
+def voicemail_answers(instance: Instance, language: str) -> dict[str, str]:
+    """The two options of the statement on voicemail, "No" first."""
+    no, _, yes = instance.statements.in_force(language)[Kind.VOICEMAIL].help.partition(
+        f" {YES_PREFIX[language]} "
+    )
+    return {"no": no, "yes": f"{YES_PREFIX[language]} {yes}"}
 
 
 def article_title(token: FormToken, instance: Instance) -> str | None:
-    """The title of the article this page was opened from, where it was told by the link."""
+    """The title of the article this page was opened from, where the link names it."""
     place = article_position(token.article, instance.clinic)
     return None if place is None else instance.clinic.articles[place].title
 
 
-def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) -> str | None:
-    """By when somebody near the clinic who is free at any time would hear from it (promise P3).
+def promise_before(instance: Instance, now: datetime, availability: DeskAvailability) -> str | None:
+    """By when a person in the clinic's time zone, free at any time, would be called (promise P3), or None.
 
-    While nobody is at the desk it counts from the next opening; while we are down we promise nothing.
+    While the desk is unattended it counts from the next opening; while the database is down it is None.
     """
     clinic = instance.clinic
-    if seen is DeskAvailability.DOWN:
+    if availability is DeskAvailability.DOWN:
         return None
-    start = reminders.closes_at(instance) if seen is DeskAvailability.NOBODY else None
+    start = reminders.closes_at(instance) if availability is DeskAvailability.UNATTENDED else None
     try:
         promise = promise_for(
             clinic,
@@ -318,16 +321,16 @@ def promise_before(instance: Instance, now: datetime, seen: DeskAvailability) ->
 
 
 def new_token(article: str | None = None) -> FormToken:
-    """The token of a page nobody has seen. An article we do not know is no article."""
-    instance, spoken = current_service(), i18n.current_language.get()
+    """A form token for a new page. An unknown article counts as none."""
+    instance, language = current_service(), i18n.current_language.get()
     known = article if article_position(article, instance.clinic) is not None else None
     return form_token.new_token(
-        language=spoken, statements=instance.statements, now=instance.clock(), article=known
+        language=language, statements=instance.statements, now=instance.clock(), article=known
     )
 
 
-def form_again(answers: Answers, failure: IntakeError) -> Response:
-    """The page as it was typed, with what to look at, and a token for the next time it is sent."""
+def form_with_problems(answers: Answers, failure: IntakeError) -> Response:
+    """Render the form as it was typed, with its problems and a token for the next submission."""
     changed = isinstance(failure, StatementsChanged)
     wrong = failure.problems if isinstance(failure, Unprocessable) else {}
     problems = {name: wrong[name] for name in ANCHORS if name in wrong}
@@ -337,23 +340,23 @@ def form_again(answers: Answers, failure: IntakeError) -> Response:
         problems=problems,
         notice="" if problems else failure.sentence,
         status=failure.status,
-        whole=not isinstance(failure, NotWhole),
+        complete=not isinstance(failure, DamagedForm),
     )
 
 
 def switch_language(answers: Answers) -> Response:
-    """The same page in the language of its path: nothing kept, nothing lost, nothing said."""
+    """Render the same answers in the language of the path; nothing is stored or checked."""
     return page(token_for(answers), answers=answers)
 
 
 def token_for(answers: Answers) -> FormToken:
-    """The token that came with the answers, for the words of the language in use."""
-    return _in_this_language(_sent_with(answers))
+    """The submitted token with the statements of the language in use."""
+    return _in_this_language(_submitted_token(answers))
 
 
 def next_token(answers: Answers, failure: IntakeError) -> FormToken:
-    """The same one where nothing was kept under it, else a fresh one that knows what came before."""
-    before = _sent_with(answers)
+    """The same token where nothing was stored under it, else a new one that refers to the earlier request."""
+    before = _submitted_token(answers)
     if isinstance(failure, AlreadySent):
         return new_token(before.article).for_redisplay(follows=failure.follows)
     if isinstance(failure, ExpiredToken | Erased | RequestEnded):
@@ -361,10 +364,10 @@ def next_token(answers: Answers, failure: IntakeError) -> FormToken:
     return before if isinstance(failure, InvalidToken) else _in_this_language(before).for_redisplay()
 
 
-def _sent_with(answers: Answers) -> FormToken:
-    """The token that came with the answers, of whatever age and words; a new one if it is not ours."""
+def _submitted_token(answers: Answers) -> FormToken:
+    """The submitted token, of any age and statements; a new one if its signature is wrong."""
     try:
-        return form_token.unsign(answers.word("token"), keyring=current_service().keyring)
+        return form_token.unsign(answers.value("token"), keyring=current_service().keyring)
     except InvalidToken:
         return new_token()
 

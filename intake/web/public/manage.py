@@ -1,8 +1,9 @@
 """The manage page: with the private code, see, change, stop or erase a request; without it, stop contact.
 
-The code travels in the body of a POST alone, never in an address or a cookie, and every act is a form
-of its own that carries it. A GET of any of these paths shows the empty page and changes nothing. A
-code that is wrong, erased, damaged or past its time gets the same answer to the byte.
+The code travels only in the body of a POST, never in a URL or a cookie, and every act is a form of its
+own that carries it. A GET of any of these paths shows the empty page and changes nothing. A code that
+is wrong, erased, damaged or expired gets the same response to the byte. Stopping without the code takes
+equally long whatever was found, so that its duration tells nothing.
 """
 
 from collections.abc import Callable
@@ -24,37 +25,35 @@ from intake.privacy.data_export import ReceiptFormat
 from intake.privacy.self_service import OpenedRequest, RequestNotFound
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
 from intake.web.context import current_service
-from intake.web.form_parsing import TOO_MUCH, sent
+from intake.web.form_parsing import TOO_LARGE, parse_form
 from intake.web.public import manage_forms
 from intake.web.public.form import Answers
 
-# --- Answers that must take equally long, whatever was found: what was done shows in no stopwatch.
-
 STEP = 0.25
-"""Seconds. An answer leaves at the next whole step after it began; all that can happen fits into one."""
+"""Seconds. A padded response is sent at the next whole step after its start; all work fits into one."""
 
 
 def start_padding() -> float:
-    """The moment to count from."""
+    """The start of a padded response, in seconds of the monotonic clock."""
     return monotonic()
 
 
-def pad_response_time(began: float) -> None:
-    """Wait for the next whole step since `began`. Call it when nothing is locked any more."""
-    sleep(STEP - (monotonic() - began) % STEP)
+def pad_response_time(started_at: float) -> None:
+    """Wait for the next whole step since `began`. Call it after the transaction has ended."""
+    sleep(STEP - (monotonic() - started_at) % STEP)
 
 
-TOO_OFTEN = N_(
+TOO_MANY_TRIES = N_(
     "There were too many tries from your network. Please wait some minutes and try again, or call us: "
     "we can stop contact or erase your request by phone."
 )
 STOPPED = N_("Done. All contact has stopped.")
-DROPPED = {
+CHANNEL_WITHDRAWN = {
     Channel.CALL: N_("Done. We will not call you any more."),
     Channel.TEXT: N_("Done. We will not text you any more."),
     Channel.EMAIL: N_("Done. We will not email you any more."),
 }
-ERASED_LATER = N_(
+ERASURE_POSTPONED = N_(
     "Done. All contact has stopped. For a legal reason we cannot erase the request yet. We do it as soon as "
     "we may."
 )
@@ -67,22 +66,22 @@ CORRECTED = {
 manage = Blueprint("manage", __name__)
 
 Act = Callable[[Any, str], OpenedRequest]
-"""What to do in a transaction with the private code."""
+"""An act in a transaction with the private code."""
 
 
 @manage.get("/manage")
 @manage.get("/manage/<any(stop, drop, windows, contact, erase, copy, 'without-code'):_act>")
 @manage.get("/receipt")
 def page(_act: str = "") -> ResponseReturnValue:
-    """The empty page: a field for the code, and a way to stop contact without it."""
+    """The empty page: a field for the code, and the form to stop contact without it."""
     return render_template("public/manage.html", problems={})
 
 
 @manage.post("/manage")
-def look() -> ResponseReturnValue:
-    """What is held, masked."""
-    return _acted(
-        _read(),
+def show() -> ResponseReturnValue:
+    """Show the stored request, masked."""
+    return _perform(
+        _read_answers(),
         lambda session, code: self_service.view_request(session, code=code, instance=current_service()),
     )
 
@@ -90,8 +89,8 @@ def look() -> ResponseReturnValue:
 @manage.post("/manage/stop")
 def stop() -> ResponseReturnValue:
     """End all contact."""
-    return _acted(
-        _read(),
+    return _perform(
+        _read_answers(),
         lambda session, code: self_service.stop(session, code=code, instance=current_service()),
         STOPPED,
     )
@@ -99,30 +98,30 @@ def stop() -> ResponseReturnValue:
 
 @manage.post("/manage/drop")
 def drop() -> ResponseReturnValue:
-    """Take back one channel; without a known one the page is only shown."""
-    answers = _read()
-    channel = next((each for each in Channel if each.value == answers.word("channel")), None)
+    """Withdraw the consent to one channel; an unknown channel only shows the page."""
+    answers = _read_answers()
+    channel = next((each for each in Channel if each.value == answers.value("channel")), None)
     if channel is None:
-        return look()
-    done = DROPPED[channel]
-    return _acted(
+        return show()
+    done = CHANNEL_WITHDRAWN[channel]
+    return _perform(
         answers,
         lambda session, code: self_service.withdraw_channel(
             session, code=code, channel=channel, instance=current_service()
         ),
-        lambda own: STOPPED if own.stopped else done,
+        lambda opened: STOPPED if opened.stopped else done,
     )
 
 
 @manage.post("/manage/windows")
 def windows() -> ResponseReturnValue:
-    """Other safe times."""
-    answers = _read()
-    chosen = answers.given.get("windows", ())
-    return _acted(
+    """Change the safe times."""
+    answers = _read_answers()
+    selected = answers.given.get("windows", ())
+    return _perform(
         answers,
         lambda session, code: self_service.change_windows(
-            session, code=code, chosen=chosen, instance=current_service()
+            session, code=code, chosen=selected, instance=current_service()
         ),
         NEW_TIMES,
     )
@@ -130,18 +129,18 @@ def windows() -> ResponseReturnValue:
 
 @manage.post("/manage/contact")
 def contact() -> ResponseReturnValue:
-    """Another number or address, with a fresh yes."""
-    answers = _read()
-    kind = "email" if answers.word("kind") == "email" else "phone"
+    """Change the number or address, with a new consent."""
+    answers = _read_answers()
+    kind = "email" if answers.value("kind") == "email" else "phone"
     correction = Correction(
         kind=kind,
-        value=answers.word(kind),
+        value=answers.value(kind),
         channels=answers.given.get("channels", ()),
         voicemail=answers.has("voicemail", "name_and_number"),
         language=i18n.current_language.get(),
-        statements=answers.word("shown"),
+        statements=answers.value("shown"),
     )
-    return _acted(
+    return _perform(
         answers,
         lambda session, code: contact_correction.correct(
             session, code=code, correction=correction, instance=current_service()
@@ -152,51 +151,51 @@ def contact() -> ResponseReturnValue:
 
 @manage.post("/manage/erase")
 def erase() -> ResponseReturnValue:
-    """Destroy the request for good."""
-    return _with_code(_read(), _erased)
+    """Erase the request permanently, or once its legal hold ends."""
+    return _with_code(_read_answers(), _erase)
 
 
-def _erased(code: str) -> ResponseReturnValue:
+def _erase(code: str) -> ResponseReturnValue:
     with current_service().database.transaction() as session:
-        kept = self_service.erase(session, code=code, instance=current_service())
-    if kept:
-        return manage_forms.manage_page(kept, code=code, said=ERASED_LATER)
+        still_held = self_service.erase(session, code=code, instance=current_service())
+    if still_held:
+        return manage_forms.manage_page(still_held, code=code, message=ERASURE_POSTPONED)
     return render_template("public/manage_gone.html")
 
 
 @manage.post("/receipt")
 def receipt() -> ResponseReturnValue:
-    """A file to keep."""
-    answers = _read()
-    form = ReceiptFormat.JSON if answers.word("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
-    return _with_code(answers, lambda code: _saved(code, form))
+    """Download the receipt."""
+    answers = _read_answers()
+    file_format = ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
+    return _with_code(answers, lambda code: _save_receipt(code, file_format))
 
 
-def _saved(code: str, form: ReceiptFormat) -> ResponseReturnValue:
+def _save_receipt(code: str, file_format: ReceiptFormat) -> ResponseReturnValue:
     with current_service().database.transaction() as session:
-        return _file(
-            data_export.save_receipt(session, code=code, file_format=form, instance=current_service())
+        return _file_response(
+            data_export.save_receipt(session, code=code, file_format=file_format, instance=current_service())
         )
 
 
 @manage.post("/manage/copy")
 def copy() -> ResponseReturnValue:
-    """Everything that is held, as a file."""
-    answers = _read()
-    return _with_code(answers, lambda code: _copied(code, answers))
+    """Download the data export."""
+    answers = _read_answers()
+    return _with_code(answers, lambda code: _save_copy(code, answers))
 
 
-def _copied(code: str, answers: Answers) -> ResponseReturnValue:
-    """A number that is not the one of the request counts like a wrong code: nobody guesses it here."""
-    form = ReceiptFormat.JSON if answers.word("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
+def _save_copy(code: str, answers: Answers) -> ResponseReturnValue:
+    """The data export. A number that is not the request's counts as a wrong code, against guessing."""
+    file_format = ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
     try:
         with current_service().database.transaction() as session:
-            return _file(
+            return _file_response(
                 data_export.save_data_export(
                     session,
                     code=code,
-                    file_format=form,
-                    address=answers.word("address"),
+                    file_format=file_format,
+                    address=answers.value("address"),
                     instance=current_service(),
                 )
             )
@@ -204,85 +203,84 @@ def _copied(code: str, answers: Answers) -> ResponseReturnValue:
         raise
     except (Unprocessable, Refused) as failure:
         current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
-        return manage_forms.manage_page_again(_as_it_is(code), code=code, answers=answers, failure=failure)
+        return manage_forms.manage_page_with_problems(
+            _current_request(code), code=code, answers=answers, failure=failure
+        )
 
 
-def _file(saved: Receipt) -> Response:
-    answer = Response(saved.content, content_type=saved.mimetype)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{saved.filename}"'
-    return answer
+def _file_response(saved: Receipt) -> Response:
+    response = Response(saved.content, content_type=saved.mimetype)
+    response.headers["Content-Disposition"] = f'attachment; filename="{saved.filename}"'
+    return response
 
 
 @manage.post("/manage/without-code")
 def without_code() -> ResponseReturnValue:
-    """Stop contact by reference and number or address. One answer for every input (decisions.md 16).
+    """Stop contact by reference and number or address. The same response for every input.
 
-    A stop writes and a miss does not, so the answer waits until both would be done.
+    A match writes and a miss does not, so the response time is padded (ADR 0010).
     """
-    began, answers = start_padding(), _read()
-    _refuse(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
+    started_at, answers = start_padding(), _read_answers()
+    _enforce_rate_limit(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
     with current_service().database.transaction() as session:
         self_service.stop_by_reference(
             session,
-            reference=answers.word("reference"),
-            address=answers.word("address"),
+            reference=answers.value("reference"),
+            address=answers.value("address"),
             instance=current_service(),
         )
-    answer = render_template("public/manage_stopped.html")
-    pad_response_time(began)
-    return answer
+    page = render_template("public/manage_stopped.html")
+    pad_response_time(started_at)
+    return page
 
 
-# --- what all of them share ------------------------------------------------------------------------
+def _read_answers() -> Answers:
+    """The submitted answers; a damaged one counts as empty, so that no half of a number is stored.
 
-
-def _read() -> Answers:
-    """What the form sent. An answer that did not come as it was typed counts as empty.
-
-    An act needs a right code alone, and nothing is changed into half a number. Raises RequestEntityTooLarge.
+    Raises RequestEntityTooLarge.
     """
     try:
-        received = sent()
+        parsed = parse_form()
     except UnsupportedMediaType:
         return Answers()
-    if received.failure and received.failure.status == TOO_MUCH:
+    if parsed.failure and parsed.failure.status == TOO_LARGE:
         raise RequestEntityTooLarge
-    return Answers(received.whole)
+    return Answers(parsed.undamaged_fields)
 
 
-def _acted(
-    answers: Answers, act: Act, said: str | Callable[[OpenedRequest], str] = ""
+def _perform(
+    answers: Answers, act: Act, message: str | Callable[[OpenedRequest], str] = ""
 ) -> ResponseReturnValue:
-    """Do `act` in one transaction and show what is held now; what is to be put right comes back as typed.
+    """Call `act` in one transaction and show the request; on a failure show the page again as typed.
 
-    An act on a page that another window has made old is done all the same, and the page says so; the same
-    page sent again changes nothing and is no other window.
+    An act from a page that another window has made stale is done all the same, and the page says so.
+    Submitting the same page twice changes nothing and does not count as another window.
     """
 
-    def answer(code: str) -> ResponseReturnValue:
+    def respond(code: str) -> ResponseReturnValue:
         try:
             with current_service().database.transaction() as session:
-                shown, before = answers.word("seen"), manage_forms.mark_fields(_opened_page(session, code))
-                own = act(session, code)
+                seen, before = answers.value("seen"), manage_forms.mark_fields(_open_request(session, code))
+                opened = act(session, code)
         except RequestNotFound:
             raise
         except (Unprocessable, Refused) as failure:
-            return manage_forms.manage_page_again(
-                _as_it_is(code), code=code, answers=answers, failure=failure
+            return manage_forms.manage_page_with_problems(
+                _current_request(code), code=code, answers=answers, failure=failure
             )
-        words = said(own) if callable(said) else said
-        elsewhere = bool(shown) and before not in (shown, manage_forms.mark_fields(own))
-        return manage_forms.manage_page(own, code=code, said=words, elsewhere=elsewhere)
+        done = message(opened) if callable(message) else message
+        elsewhere = bool(seen) and before not in (seen, manage_forms.mark_fields(opened))
+        return manage_forms.manage_page(opened, code=code, message=done, elsewhere=elsewhere)
 
-    return _with_code(answers, answer)
+    return _with_code(answers, respond)
 
 
-def _as_it_is(code: str) -> OpenedRequest:
+def _current_request(code: str) -> OpenedRequest:
     with current_service().database.reading() as session:
-        return _opened_page(session, code)
+        return _open_request(session, code)
 
 
-def _opened_page(session: Any, code: str) -> OpenedRequest:
+def _open_request(session: Any, code: str) -> OpenedRequest:
     return self_service.open_request(
         session,
         self_service.find_by_code(session, code, instance=current_service()),
@@ -290,22 +288,22 @@ def _opened_page(session: Any, code: str) -> OpenedRequest:
     )
 
 
-def _with_code(answers: Answers, answer: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:
-    """Answer with the code, or show the empty page (422), the same for every code that opens nothing.
+def _with_code(answers: Answers, respond: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:
+    """Call `respond` with the code, or show the empty page (422), the same for every wrong code.
 
-    Only codes that open nothing are counted, so nobody locks the owner of a code out by using it; and
-    they are counted by network, so that a right one works from any other.
+    Only wrong codes count against the rate limit, so that using a code locks nobody out; they count by
+    network, so that the right code still works from any other. Raises TooMany.
     """
-    place = network(request.remote_addr)
-    _refuse(current_service().throttle.check(MANAGE_CODE, place))
+    client_network = network(request.remote_addr)
+    _enforce_rate_limit(current_service().throttle.check(MANAGE_CODE, client_network))
     codes = answers.given.get("code", ())
     try:
-        return answer(codes[0] if len(codes) == 1 else "")
+        return respond(codes[0] if len(codes) == 1 else "")
     except RequestNotFound as failure:
-        current_service().throttle.hit(MANAGE_CODE, place)
+        current_service().throttle.hit(MANAGE_CODE, client_network)
         return render_template("public/manage.html", problems=failure.problems), failure.status
 
 
-def _refuse(verdict: Verdict) -> None:
+def _enforce_rate_limit(verdict: Verdict) -> None:
     if not verdict.allowed:
-        raise TooMany(verdict.retry_after, TOO_OFTEN)
+        raise TooMany(verdict.retry_after, TOO_MANY_TRIES)

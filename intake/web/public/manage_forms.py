@@ -1,4 +1,4 @@
-"""The page that the private code opens: what is held, in words and masked, and a form for every act."""
+"""The page that the private code opens: the stored request, masked, and a form for every act."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,75 +26,81 @@ OK = 200
 ANCHORS = {"windows": "any", "phone": "phone", "email": "email", "address": "address"}
 CLOSED = N_("This request is closed. Nobody will contact you about it.")
 STOPPED = N_("Nobody from the clinic will call, text or email you. We erase this request on %(day)s.")
-HELD = N_("For a legal reason we have to keep this request until %(day)s. We keep it locked until then.")
-WAITS = N_(
+LEGAL_HOLD = N_(
+    "For a legal reason we have to keep this request until %(day)s. We keep it locked until then."
+)
+ERASURE_WAITS = N_(
     "Nobody from the clinic will call, text or email you. For a legal reason we have to keep this request "
     "until %(day)s. Then we erase it, as you asked."
 )
-TRYING = N_("We have tried to reach you. You can also call us.")
-BROKEN = N_("We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us.")
+TRIED = N_("We have tried to reach you. You can also call us.")
+PROMISE_BROKEN = N_(
+    "We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us."
+)
 BOOKED = N_("You have a consultation on %(day)s, at %(time)s %(zone)s.")
-NOBODY = N_("Nobody on our staff has opened it yet.")
-LOOKED = N_("On our staff, it was opened by: %(roles)s.")
+NOT_OPENED = N_("Nobody on our staff has opened it yet.")
+OPENED_BY = N_("On our staff, it was opened by: %(roles)s.")
 
 
 def manage_page(
-    own: OpenedRequest,
+    opened: OpenedRequest,
     *,
     code: str,
-    said: str = "",
+    message: str = "",
     elsewhere: bool = False,
     notice: str = "",
     answers: Answers | None = None,
     problems: Mapping[str, Sequence[str]] | None = None,
     status: int = OK,
 ) -> Response:
-    """What is held, with `said` (a message id) on top, or with what is to be put right.
+    """Render the request with `message` (a message id) on top, or with what to correct.
 
     `elsewhere`: another window has changed it since this one was opened.
     """
-    instance, spoken = current_service(), i18n.current_language.get()
-    failed = (answers.word("kind") or "windows") if answers else ""
-    kept = {"windows": sorted(own.windows)} if failed != "windows" else {}
+    instance, language = current_service(), i18n.current_language.get()
+    failed_form = (answers.value("kind") or "windows") if answers else ""
+    defaults = {"windows": sorted(opened.windows)} if failed_form != "windows" else {}
     rendered = render_template(
         "public/manage_held.html",
-        own=own,
+        own=opened,
         code=code,
-        said=said,
+        message=message,
         elsewhere=elsewhere,
-        seen=mark_fields(own),
+        seen=mark_fields(opened),
         notice=notice,
         problems=problems or {},
-        failed=failed,
-        answers=Answers({**kept, **(answers.given if answers else {})}),
-        anchors=ANCHORS | {"channels": "by-email" if failed == "email" else "by-call"},
-        standing=_standing(own),
-        held=i18n.translate(HELD, day=_day(own.hold.until, own)) if own.hold else "",
-        looked=_looked(own),
-        asked=_at(own.lead.asked_at, own),
-        times=hours.windows_in_words(own.windows, spoken),
-        place=f"{name_of(own.lead.region, spoken)}, {i18n.gettext(names_of_zone(own.zone).phrase)}",
-        day_of=lambda moment: _day(moment, own),
+        failed=failed_form,
+        answers=Answers({**defaults, **(answers.given if answers else {})}),
+        anchors=ANCHORS | {"channels": "by-email" if failed_form == "email" else "by-call"},
+        status=_status_sentence(opened),
+        held=i18n.translate(LEGAL_HOLD, day=_date(opened.hold.until, opened)) if opened.hold else "",
+        opened_by=_opened_by(opened),
+        asked=_asked_at(opened.lead.asked_at, opened),
+        times=hours.windows_in_words(opened.windows, language),
+        place=f"{name_of(opened.lead.region, language)}, {i18n.gettext(names_of_zone(opened.zone).phrase)}",
+        day_of=lambda moment: _date(moment, opened),
         grid=form.grid(instance.clinic, instance.clock()),
-        statements={kind.value: each for kind, each in instance.statements.in_force(spoken).items()},
-        voicemail=form.voicemail_answers(instance, spoken),
-        mark=contact_correction.correction_statements(instance, spoken),
+        statements={kind.value: each for kind, each in instance.statements.in_force(language).items()},
+        voicemail=form.voicemail_answers(instance, language),
+        mark=contact_correction.correction_statements(instance, language),
     )
     return Response(rendered, status)
 
 
-def mark_fields(own: OpenedRequest) -> str:
-    """All that the person can change, in a form that says nothing: by it a page knows that it is old."""
-    lead, channels = own.lead, [each.value for each in own.contact_status.channels]
-    shown = (lead.windows, lead.phone_index, lead.email_index, channels, own.stopped)
-    return current_service().keyring.blind_index("manage page", repr(shown)).hex()
+def mark_fields(opened: OpenedRequest) -> str:
+    """A keyed hash of all that the person can change, by which a stale page is recognised."""
+    lead, channels = opened.lead, [each.value for each in opened.contact_status.channels]
+    values = (lead.windows, lead.phone_index, lead.email_index, channels, opened.stopped)
+    return current_service().keyring.blind_index("manage page", repr(values)).hex()
 
 
-def manage_page_again(own: OpenedRequest, *, code: str, answers: Answers, failure: IntakeError) -> Response:
-    """The page with what was typed, and what to put right about it."""
+def manage_page_with_problems(
+    opened: OpenedRequest, *, code: str, answers: Answers, failure: IntakeError
+) -> Response:
+    """Render the page with what was typed and what to correct."""
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
     return manage_page(
-        own,
+        opened,
         code=code,
         notice="" if problems else failure.sentence,
         answers=answers,
@@ -103,44 +109,44 @@ def manage_page_again(own: OpenedRequest, *, code: str, answers: Answers, failur
     )
 
 
-def _standing(own: OpenedRequest) -> str:
-    """Where the request stands, in one sentence."""
-    lead, now, spoken = own.lead, current_service().clock(), i18n.current_language.get()
-    if own.stopped:
-        waits = own.hold and own.hold.erase_asked_at
-        return i18n.translate(WAITS if waits else STOPPED, day=_day(own.kept_until, own))
-    if not own.changeable:
+def _status_sentence(opened: OpenedRequest) -> str:
+    """The status of the request in one sentence."""
+    lead, now, language = opened.lead, current_service().clock(), i18n.current_language.get()
+    if opened.stopped:
+        waits = opened.hold and opened.hold.erase_asked_at
+        return i18n.translate(ERASURE_WAITS if waits else STOPPED, day=_date(opened.kept_until, opened))
+    if not opened.changeable:
         return i18n.gettext(CLOSED)
     if lead.status is LeadStatus.BOOKED and lead.booked_for:
-        return i18n.translate(BOOKED, **_moment(lead.booked_for, own))
+        return i18n.translate(BOOKED, **_date_and_time(lead.booked_for, opened))
     if lead.status is not LeadStatus.NEW:
-        return i18n.gettext(TRYING)
-    said = promise_in_words(lead.promise_at, now=now, zone=own.zone, language=spoken)
+        return i18n.gettext(TRIED)
+    when = promise_in_words(lead.promise_at, now=now, zone=opened.zone, language=language)
     if lead.promise_at <= now:
-        return i18n.translate(BROKEN, promise=said)
-    channels = own.contact_status.channels
-    return i18n.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=said)
+        return i18n.translate(PROMISE_BROKEN, promise=when)
+    channels = opened.contact_status.channels
+    return i18n.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=when)
 
 
-def _looked(own: OpenedRequest) -> str:
-    if not own.roles:
-        return i18n.gettext(NOBODY)
-    roles = [i18n.gettext(words) for role, words in data_export.ROLES.items() if role in own.roles]
-    return i18n.translate(LOOKED, roles=format_list(roles, locale=i18n.current_language.get()))
+def _opened_by(opened: OpenedRequest) -> str:
+    if not opened.roles:
+        return i18n.gettext(NOT_OPENED)
+    roles = [i18n.gettext(name) for role, name in data_export.ROLES.items() if role in opened.roles]
+    return i18n.translate(OPENED_BY, roles=format_list(roles, locale=i18n.current_language.get()))
 
 
-def _at(moment: datetime, own: OpenedRequest) -> str:
-    return i18n.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_moment(moment, own))
+def _asked_at(moment: datetime, opened: OpenedRequest) -> str:
+    return i18n.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_date_and_time(moment, opened))
 
 
-def _day(moment: datetime, own: OpenedRequest) -> str:
-    return on_day(local(moment, own.zone).date())
+def _date(moment: datetime, opened: OpenedRequest) -> str:
+    return on_day(local(moment, opened.zone).date())
 
 
-def _moment(moment: datetime, own: OpenedRequest) -> dict[str, str]:
-    there = local(moment, own.zone)
+def _date_and_time(moment: datetime, opened: OpenedRequest) -> dict[str, str]:
+    local_time = local(moment, opened.zone)
     return {
-        "day": _day(moment, own),
-        "time": promise.clock_phrase(there, i18n.current_language.get()),
-        "zone": i18n.gettext(names_of_zone(own.zone).bracket),
+        "day": _date(moment, opened),
+        "time": promise.clock_phrase(local_time, i18n.current_language.get()),
+        "zone": i18n.gettext(names_of_zone(opened.zone).bracket),
     }

@@ -1,4 +1,4 @@
-"""The public pages: asking for a call, and what surrounds it. No cookie, no session, no script needed."""
+"""Public views: the form, information pages, the quick exit. No cookie, session or script is needed."""
 
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,7 @@ from intake.leads import form_token, submission
 from intake.security.rate_limits import PUBLIC_FORM, network
 from intake.web import errors
 from intake.web.context import current_service
-from intake.web.form_parsing import sent
+from intake.web.form_parsing import parse_form
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
 from intake.web.public.form import Answers
@@ -20,59 +20,61 @@ from intake.web.public.form import Answers
 SWITCH = "switch"
 NOT_FORM = 415
 NOT_A_FORM = N_("We could not read what was sent. Please use the form on this page.")
-ROBOTS = "User-agent: *\nAllow: /\n"  # every answer says noindex; a robot that may not look cannot read that
+ROBOTS = "User-agent: *\nAllow: /\n"  # a robot that may not fetch a page cannot read its noindex
 
 public = Blueprint("public", __name__)
 
 
 @public.get("/")
 def ask() -> ResponseReturnValue:
-    """The page with the form. `article` may name one of the pair by its number, and nothing else is read."""
+    """Show the form. `article` may name one of the two articles by its number; nothing else is read."""
     return public_form.page(public_form.new_token(request.args.get("article")))
 
 
 @public.post("/")
 def send() -> ResponseReturnValue:
-    """Keep the request and confirm it, or show the page again with every word."""
+    """Store the request and confirm it, or show the form again with every answer."""
     try:
-        received = sent()
+        parsed = parse_form()
     except UnsupportedMediaType:
         return public_form.page(public_form.new_token(), notice=NOT_A_FORM, status=NOT_FORM)
-    answers = Answers(received.given)
+    answers = Answers(parsed.fields)
     if SWITCH in answers.given:
         return public_form.switch_language(answers)
-    if received.failure:
-        return public_form.form_again(answers, received.failure)
+    if parsed.failure:
+        return public_form.form_with_problems(answers, parsed.failure)
     try:
-        return kept_page(answers)
+        return store_request(answers)
     except IntakeError as failure:
-        return public_form.form_again(answers, failure)
-    except Exception as defect:  # noqa: BLE001  a defect of ours must not cost anybody their words
-        errors.report(defect)
-        return public_form.form_again(answers, IntakeError())
+        return public_form.form_with_problems(answers, failure)
+    except Exception as defect:  # noqa: BLE001  an unexpected failure must not lose what was typed
+        errors.log_defect(defect)
+        return public_form.form_with_problems(answers, IntakeError())
 
 
-def kept_page(answers: Answers) -> ResponseReturnValue:
-    """Keep what was asked in one transaction, and say so. Raises the expected failures."""
+def store_request(answers: Answers) -> ResponseReturnValue:
+    """Store the request in one transaction and render the confirmation. Raises IntakeError."""
     instance, now = current_service(), current_service().clock()
     token = form_token.validate(
-        answers.word(leads_form.TOKEN),
+        answers.value(leads_form.TOKEN),
         language=i18n.current_language.get(),
         statements=instance.statements,
         keyring=instance.keyring,
         retention=instance.clinic.retention,
         now=now,
     )
-    asked = leads_form.read_form(
+    lead_request = leads_form.read_form(
         answers.given, token=token, clinic=instance.clinic, now=now, over_limit=is_crowded()
     )
     with instance.database.transaction(use_reserve=False) as session:
-        found = confirmation.Confirmation.from_submitted(submission.submit(session, asked, instance=instance))
-    return confirmation.page(asked, found)
+        stored = confirmation.Confirmation.from_submitted(
+            submission.submit(session, lead_request, instance=instance)
+        )
+    return confirmation.page(lead_request, stored)
 
 
 def is_crowded() -> bool:
-    """Whether more came from this network lately than one place sends. It marks a request, no more."""
+    """Whether this network is over its rate limit. It only marks a request as suspected."""
     return not current_service().throttle.hit(PUBLIC_FORM, network(request.remote_addr)).allowed
 
 
@@ -90,26 +92,26 @@ def safety() -> ResponseReturnValue:
 
 @public.get("/card")
 def card() -> ResponseReturnValue:
-    """A card with our number, to print and hand to somebody (promise P8)."""
+    """A card with the clinic's number, to print for another person (promise P8)."""
     address = current_service().settings.base_url.partition("://")[2]
     return render_template("public/card.html", address=address)
 
 
 @public.get("/under-18")
 def under_18() -> ResponseReturnValue:
-    """Other help, for those we may not call."""
+    """Other help, for people under 18, whom the clinic may not call."""
     return render_template("public/under_18.html")
 
 
 @public.get("/exit")
 def leave() -> ResponseReturnValue:
-    """The way out without a script: the browser forgets what it has of us, and is elsewhere."""
-    away = redirect(current_service().clinic.leave_to, 303)
-    away.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
-    return away
+    """Quick exit without a script: clear the browser's data of this site and redirect to another site."""
+    response = redirect(current_service().clinic.leave_to, 303)
+    response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    return response
 
 
 @public.get("/robots.txt")
 def robots() -> ResponseReturnValue:
-    """What robots may do: look, and forget."""
+    """robots.txt: all paths may be fetched; every response says noindex."""
     return Response(ROBOTS, mimetype="text/plain")
