@@ -20,7 +20,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from intake.accounts.models import Role, StaffMember, StaffRole
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
 from intake.casework import queue, search
 from intake.casework.queue import ClaimedBy, QueueFilters, Show
 from intake.conf import secrets as conf_secrets
@@ -150,11 +150,11 @@ def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
 
     def listed(**filters: object) -> Callable[[Session], object]:
         return lambda session: queue.page(
-            session, filters=QueueFilters(**filters), member=MEMBER, instance=instance
+            StaffAct(session, instance, MEMBER), filters=QueueFilters(**filters)
         )
 
     def found(term: str) -> Callable[[Session], object]:
-        return lambda session: search.find(session, term=term, member=MEMBER, instance=instance)
+        return lambda session: search.find(StaffAct(session, instance, MEMBER), term=term)
 
     return {
         "waiting": listed(),
@@ -166,7 +166,7 @@ def pages(instance: Instance) -> dict[str, Callable[[Session], object]]:
         "held by nobody": listed(claimed=ClaimedBy.NOBODY),
         "find a number": found("+13050000007"),
         "find a reference": found("B0000007"),
-        "hand-over": lambda session: queue.handover(session, member=MEMBER, instance=instance),
+        "hand-over": lambda session: queue.handover(StaffAct(session, instance, MEMBER)),
     }
 
 

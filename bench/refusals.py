@@ -17,6 +17,7 @@ from pathlib import Path
 from intake.accounts import service, sign_in
 from intake.accounts.models import Role
 from intake.accounts.sign_in import LoginAttempt, SignInRefused
+from intake.act import Act
 from intake.conf import secrets
 from intake.conf.settings import Mode, Settings
 from intake.core.paths import CONFIG
@@ -55,7 +56,7 @@ def make_instance(folder: Path) -> Instance:
     unlimited = Unlimited(folder / "throttle.sqlite3", keyring=instance.keyring, clock=instance.clock)
     instance = replace(instance, throttle=unlimited)
     with instance.database.transaction() as session:
-        service.add(session, instance=instance, email=KNOWN, name="Known", roles=frozenset(Role))
+        service.add(Act(session, instance), email=KNOWN, name="Known", roles=frozenset(Role))
     return instance
 
 

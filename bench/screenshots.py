@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from intake.act import Act
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "screenshots"
 sys.path[0] = str(ROOT)  # not bench/, whose files may be called as the library's are
@@ -157,7 +159,7 @@ def service() -> Iterator[DevAccount]:
     """The whole service with made-up requests in it, and the account to sign in with."""
     intake("db", "upgrade")
     with open_instance() as instance, instance.database.transaction() as session:
-        account = dev_account.ensure_dev_account(session, instance=instance)
+        account = dev_account.ensure_dev_account(Act(session, instance))
     intake("demo", "--leads", "16")
     running = subprocess.Popen([sys.executable, "-m", "intake", "run"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:

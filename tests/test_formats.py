@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from flask import Flask
 
 from intake.accounts import dev_account
+from intake.act import Act
 from intake.app import create_app
 from intake.audit.chain import FORMAT as ANCHOR_FORMAT
 from intake.audit.models import DETAILS, Action
@@ -278,7 +279,7 @@ def test_a_form_with_the_promised_fields_alone_is_taken(sqlite_instance: Instanc
 
 def test_printed_lines_stay(sqlite_instance: Instance) -> None:
     with sqlite_instance.database.transaction() as session:
-        account = dev_account.ensure_dev_account(session, instance=sqlite_instance)
+        account = dev_account.ensure_dev_account(Act(session, sqlite_instance))
     said = written("Words that are read by others")
     printed = click.unstyle(run.greeting(sqlite_instance.settings, account))
     for line in said["make run"]:

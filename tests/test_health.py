@@ -15,6 +15,7 @@ from sqlalchemy import event, text, update
 from intake import audit, monitoring, outbox
 from intake.accounts import service
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets as conf_secrets
@@ -44,7 +45,7 @@ def states(instance: Instance) -> dict[str, State]:
 
 def one(instance: Instance, look) -> monitoring.Check:
     with instance.database.reading() as session:
-        return look(session, instance)
+        return look(Act(session, instance))
 
 
 def relay_turn(instance: Instance) -> None:
@@ -56,7 +57,7 @@ def relay_turn(instance: Instance) -> None:
 def living(instance: Instance) -> Instance:
     """An instance with an account and a relay that was here a moment ago."""
     with instance.database.transaction() as session:
-        service.add(session, instance=instance, email="ada@example.org", name="Ada", roles=frozenset(Role))
+        service.add(Act(session, instance), email="ada@example.org", name="Ada", roles=frozenset(Role))
     relay_turn(instance)
     relay_turn(instance)  # the first one wrote the daily mail
     return instance
@@ -293,11 +294,11 @@ def test_nobody_who_can_sign_in_is_red(instance: Instance) -> None:
 
 def test_the_banner_shows_only_checks_that_may_forget_a_person(living: Instance, clock) -> None:
     with living.database.reading() as session:
-        assert monitoring.banner(session, instance=living) == []
+        assert monitoring.banner(Act(session, living)) == []
     ask(living)
     clock.move(minutes=20)
     with living.database.reading() as session:
-        shown = monitoring.banner(session, instance=living)
+        shown = monitoring.banner(Act(session, living))
     assert [check.name for check in shown] == ["relay", "notices"]
 
 

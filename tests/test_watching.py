@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from intake import monitoring, outbox
 from intake.accounts import sessions
+from intake.act import Act
 from intake.conf.clinic import Channel
 from intake.conf.settings import Tls
 from intake.core.errors import Unavailable
@@ -41,7 +42,7 @@ def sent(instance: Instance, mail: Mail) -> list[str]:
 
 def waiting(instance: Instance) -> int:
     with instance.database.reading() as session:
-        return reminders.count_unopened(session, instance=instance)
+        return reminders.count_unopened(Act(session, instance))
 
 
 def state(instance: Instance, name: str) -> State:
@@ -75,7 +76,7 @@ def test_what_somebody_opened_or_ended_is_not_late(instance, clock) -> None:
         session.execute(update(Lead).where(Lead.id == opened).values(opened_at=clock()))
     clock.move(hours=2)
     with instance.database.reading() as session:
-        assert [lead.id for lead in reminders._overdue(session, instance)] == [stays]
+        assert [lead.id for lead in reminders._overdue(Act(session, instance))] == [stays]
 
 
 def test_reminders_go_to_the_second_contacts_once_an_hour_until_it_is_opened(instance, clock) -> None:
@@ -119,10 +120,10 @@ def test_the_desk_is_unattended_when_requests_wait_and_nobody_was_there(
     clock.move(hours=2, minutes=-idle)
     member = hire(instance)
     with instance.database.transaction() as session:
-        sessions.begin(session, instance=instance, staff_id=member.id)
+        sessions.begin(Act(session, instance), staff_id=member.id)
     clock.move(minutes=idle)
     with instance.database.reading() as session:
-        assert reminders.is_unattended(session, instance=instance) is expected
+        assert reminders.is_unattended(Act(session, instance)) is expected
 
 
 # --- the heartbeat -------------------------------------------------------------------------------------

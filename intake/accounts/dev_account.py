@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Self
 
 import pyotp
-from sqlalchemy.orm import Session
 
 from intake.accounts import service
 from intake.accounts.models import Role
 from intake.accounts.service import NewAccount
+from intake.act import Act
 from intake.conf.settings import Settings
-from intake.instance import Instance
 
 EMAIL, NAME = "desk@example.org", "First account"
 FILE = "first-account.txt"
@@ -50,18 +49,18 @@ class DevAccount:
         return str(pyotp.TOTP(self.secret).at(at))
 
 
-def ensure_dev_account(session: Session, *, instance: Instance) -> DevAccount | None:
+def ensure_dev_account(act: Act) -> DevAccount | None:
     """Add the first account when there is none, in the caller's transaction; else read it from its file.
 
     None in production, and when the file was deleted.
     """
-    if not instance.settings.development:
+    if not act.settings.development:
         return None
-    if service.list_accounts(session):
-        return read_dev_account(instance.settings)
-    added = service.add(session, instance=instance, email=EMAIL, name=NAME, roles=frozenset(Role))
+    if service.list_accounts(act.session):
+        return read_dev_account(act.settings)
+    added = service.add(act, email=EMAIL, name=NAME, roles=frozenset(Role))
     account = DevAccount.from_new_account(added)
-    _write_dev_account(instance.settings.data_dir / FILE, account)
+    _write_dev_account(act.settings.data_dir / FILE, account)
     return account
 
 

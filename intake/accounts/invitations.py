@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from intake.accounts import credentials, passkeys, password_policy, service, sessions
 from intake.accounts.models import Invitation, RecoveryCode, Role, StaffMember
 from intake.accounts.permissions import Member
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import N_
@@ -56,62 +57,54 @@ class OpenInvitation:
     totp_uri: str = field(repr=False)
 
 
-def invite(
-    session: Session,
-    *,
-    instance: Instance,
-    email: str,
-    name: str,
-    roles: Collection[Role],
-    actor: Actor | None = None,
-) -> NewInvitation:
+def invite(act: Act, *, email: str, name: str, roles: Collection[Role]) -> NewInvitation:
     """Add an account without usable credentials, create its invitation and enqueue the constant mail.
 
     Raises Unprocessable on email, name and roles, and AccountExists (409).
     """
-    added = service.add(session, instance=instance, email=email, name=name, roles=roles, actor=actor)
-    return reinvite(session, instance=instance, staff_id=added.member.id, actor=actor)
+    added = service.add(act, email=email, name=name, roles=roles)
+    return reinvite(act, staff_id=added.member.id)
 
 
-def reinvite(
-    session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None
-) -> NewInvitation:
+def reinvite(act: Act, *, staff_id: uuid.UUID) -> NewInvitation:
     """Invite an existing account again, with new credentials.
 
     Its password, second factor, passkeys, recovery codes, sessions and earlier invitation end at once.
     Raises NotFound.
     """
-    row = service.lock_account(session, staff_id)
+    row = service.lock_account(act.session, staff_id)
     row.password_hash = credentials.DUMMY_HASH
     secret = credentials.new_totp_secret()
-    row.totp_secret = credentials.wrap_secret(secret, keyring=instance.keyring, staff_id=row.id)
-    session.flush()
-    passkeys.remove_all(session, staff_id)
-    session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
-    sessions.end_all(session, instance=instance, staff_id=staff_id)
-    outbox.enqueue(session, Mail.INVITED, clinic_recipients=[row.email], at=instance.clock())
-    service.record(session, Action.STAFF_INVITED, staff_id, instance=instance, actor=actor)
-    return _with_link(session, row, instance)
+    row.totp_secret = credentials.wrap_secret(secret, keyring=act.keyring, staff_id=row.id)
+    act.session.flush()
+    passkeys.remove_all(act.session, staff_id)
+    act.session.execute(delete(RecoveryCode).where(RecoveryCode.staff_id == staff_id))
+    sessions.end_all(act, staff_id=staff_id)
+    outbox.enqueue(act.session, Mail.INVITED, clinic_recipients=[row.email], at=act.now)
+    act.record(Action.STAFF_INVITED, about=staff_id)
+    return _with_link(act, row)
 
 
-def _with_link(session: Session, row: StaffMember, instance: Instance) -> NewInvitation:
-    token, expires_at = crypto.token(), instance.clock() + OPEN_FOR
-    session.execute(delete(Invitation).where(Invitation.staff_id == row.id))
-    session.add(Invitation(staff_id=row.id, token_hash=_token_hash(token, instance), expires_at=expires_at))
-    session.flush()
-    return NewInvitation(service.load_member(session, row), expires_at, token)
+def _with_link(act: Act, row: StaffMember) -> NewInvitation:
+    token, expires_at = crypto.token(), act.now + OPEN_FOR
+    act.session.execute(delete(Invitation).where(Invitation.staff_id == row.id))
+    act.session.add(
+        Invitation(staff_id=row.id, token_hash=_token_hash(token, act.instance), expires_at=expires_at)
+    )
+    act.session.flush()
+    return NewInvitation(service.load_member(act.session, row), expires_at, token)
 
 
 def _token_hash(token: str, instance: Instance) -> bytes:
     return instance.keyring.blind_index("invitation", token)
 
 
-def find_open(session: Session, token: str, *, instance: Instance) -> OpenInvitation:
+def find_open(act: Act, token: str) -> OpenInvitation:
     """The open invitation of a token; changes nothing. Raises InvalidInvitation."""
-    row = _load_open(session, token, instance)
-    secret = _secret(row, instance)
-    uri = credentials.totp(secret).provisioning_uri(name=row.email, issuer_name=instance.clinic.name)
-    return OpenInvitation(service.load_member(session, row), uri)
+    row = _load_open(act, token)
+    secret = _secret(row, act.instance)
+    uri = credentials.totp(secret).provisioning_uri(name=row.email, issuer_name=act.clinic.name)
+    return OpenInvitation(service.load_member(act.session, row), uri)
 
 
 def accept(*, instance: Instance, token: str, password: str, code: str) -> tuple[str, ...]:
@@ -122,32 +115,32 @@ def accept(*, instance: Instance, token: str, password: str, code: str) -> tuple
     hashed. Opens its own transactions, so that none is open while the password is hashed.
     """
     with instance.database.reading() as session:
-        invitation = find_open(session, token, instance=instance)
+        invitation = find_open(Act(session, instance), token)
     accepted = password_policy.check(password, context=service.password_context(invitation.member, instance))
     with credentials.acquire_hashing_slot():
         hashed = credentials.hash_password(accepted)
     with instance.database.transaction() as session:
-        row = service.lock_account(session, _load_open(session, token, instance).id)
-        _require_code(session, row, code, instance)
-        _consume(session, token, instance)
+        row = service.lock_account(session, _load_open(Act(session, instance), token).id)
+        _require_code(Act(session, instance), row, code)
+        _consume(Act(session, instance), token)
         row.password_hash = hashed
         session.flush()
         actor = Actor.staff(row.id)
-        service.record(session, Action.STAFF_JOINED, row.id, instance=instance, actor=actor)
+        Act(session, instance, actor).record(Action.STAFF_JOINED, about=row.id)
         return credentials.new_recovery_codes(session, row.id, keyring=instance.keyring)
 
 
-def _require_code(session: Session, row: StaffMember, code: str, instance: Instance) -> None:
-    normalised, now = credentials.normalise_code(code), instance.clock()
-    step = credentials.matching_step(_secret(row, instance), normalised, at=now)
-    if not step or not credentials.spend_step(session, row.id, step=step):
+def _require_code(act: Act, row: StaffMember, code: str) -> None:
+    normalised, now = credentials.normalise_code(code), act.now
+    step = credentials.matching_step(_secret(row, act.instance), normalised, at=now)
+    if not step or not credentials.spend_step(act.session, row.id, step=step):
         raise Unprocessable({"code": [WRONG_CODE]})
 
 
-def _consume(session: Session, token: str, instance: Instance) -> None:
+def _consume(act: Act, token: str) -> None:
     """Delete the invitation. Raises InvalidInvitation when a concurrent request was first."""
-    deletion = delete(Invitation).where(Invitation.token_hash == _token_hash(token, instance))
-    if not cast("CursorResult[Any]", session.execute(deletion)).rowcount:
+    deletion = delete(Invitation).where(Invitation.token_hash == _token_hash(token, act.instance))
+    if not cast("CursorResult[Any]", act.session.execute(deletion)).rowcount:
         raise InvalidInvitation
 
 
@@ -157,12 +150,12 @@ def pending(session: Session) -> dict[uuid.UUID, datetime]:
     return {row.staff_id: row.expires_at for row in rows}
 
 
-def _load_open(session: Session, token: str, instance: Instance) -> StaffMember:
-    by_token = select(Invitation).where(Invitation.token_hash == _token_hash(token, instance))
-    invitation, now = session.scalars(by_token).first(), instance.clock()
+def _load_open(act: Act, token: str) -> StaffMember:
+    by_token = select(Invitation).where(Invitation.token_hash == _token_hash(token, act.instance))
+    invitation, now = act.session.scalars(by_token).first(), act.now
     if not invitation or not now < invitation.expires_at <= now + OPEN_FOR:
         raise InvalidInvitation
-    row = session.get(StaffMember, invitation.staff_id)
+    row = act.session.get(StaffMember, invitation.staff_id)
     if not row or row.disabled_at:
         raise InvalidInvitation
     return row

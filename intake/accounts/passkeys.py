@@ -33,7 +33,8 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.models import Browser, Passkey, SpentChallenge
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import StaffAct
+from intake.act import Act
 from intake.audit import Action
 from intake.core.errors import NotFound, Refused
 from intake.core.i18n import N_
@@ -94,12 +95,12 @@ def is_valid_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
     return -_SKEW.total_seconds() <= age <= CHALLENGE_VALID_FOR.total_seconds()
 
 
-def spend_challenge(session: Session, raw: bytes, instance: Instance) -> bool:
+def spend_challenge(act: Act, raw: bytes) -> bool:
     """Record that a challenge was answered. False when it had been; of concurrent answers one succeeds."""
-    row = {"challenge_hash": instance.keyring.blind_index("challenge", raw.hex())}
+    row = {"challenge_hash": act.keyring.blind_index("challenge", raw.hex())}
     try:
-        with session.begin_nested():
-            session.execute(insert(SpentChallenge).values(**row, spent_at=instance.clock()))
+        with act.session.begin_nested():
+            act.session.execute(insert(SpentChallenge).values(**row, spent_at=act.now))
     except IntegrityError:
         return False
     return True
@@ -147,16 +148,21 @@ def _verifier(instance: Instance) -> Fido2Server:
     return _server(relying_party_id(instance), f"{parts.scheme}://{parts.netloc}")
 
 
-def creation_options(session: Session, member: Member, *, bound_to: bytes, instance: Instance) -> str:
+def creation_options(act: StaffAct, *, bound_to: bytes) -> str:
     """The options for creating a passkey, as JSON for `parseCreationOptionsFromJSON`."""
     registered = [
-        AttestedCredentialData(row.credential).credential_id for row in list_passkeys(session, member.id)
+        AttestedCredentialData(row.credential).credential_id
+        for row in list_passkeys(act.session, act.member.id)
     ]
     return json.dumps(
         {
-            "challenge": new_challenge(bound_to, instance=instance),
-            "rp": {"id": relying_party_id(instance), "name": instance.clinic.name},
-            "user": {"id": websafe_encode(member.id.bytes), "name": member.email, "displayName": member.name},
+            "challenge": new_challenge(bound_to, instance=act.instance),
+            "rp": {"id": relying_party_id(act.instance), "name": act.clinic.name},
+            "user": {
+                "id": websafe_encode(act.member.id.bytes),
+                "name": act.member.email,
+                "displayName": act.member.name,
+            },
             "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in (-8, -7, -257)],
             "authenticatorSelection": {"residentKey": "required", "userVerification": "required"},
             "excludeCredentials": [{"type": "public-key", "id": websafe_encode(each)} for each in registered],
@@ -177,28 +183,26 @@ def request_options(bound_to: bytes, *, instance: Instance, for_login: bool = Fa
     )
 
 
-def add(
-    session: Session, member: Member, answer: str, *, bound_to: bytes, browser: Browser, instance: Instance
-) -> None:
+def add(act: StaffAct, answer: str, *, bound_to: bytes, browser: Browser) -> None:
     """Store a new passkey of `member`. Raises InvalidPasskey (422) and TooManyPasskeys (409)."""
-    count = session.scalar(select(func.count()).where(Passkey.staff_id == member.id)) or 0
+    count = act.session.scalar(select(func.count()).where(Passkey.staff_id == act.member.id)) or 0
     if count >= MAX_PASSKEYS:
         raise TooManyPasskeys
-    credential, raw, sign_count = _verify_registration(answer, bound_to, instance)
-    if not spend_challenge(session, raw, instance):
+    credential, raw, sign_count = _verify_registration(answer, bound_to, act.instance)
+    if not spend_challenge(act, raw):
         raise InvalidPasskey
     row = Passkey(
         id=uuid.uuid4(),
-        staff_id=member.id,
-        handle_hash=_handle_hash(credential.credential_id, instance),
+        staff_id=act.member.id,
+        handle_hash=_handle_hash(credential.credential_id, act.instance),
         credential=bytes(credential),
         sign_count=sign_count,
         browser=browser,
-        added_at=instance.clock(),
+        added_at=act.now,
     )
     try:
-        with session.begin_nested():
-            session.add(row)
+        with act.session.begin_nested():
+            act.session.add(row)
     except IntegrityError:
         raise InvalidPasskey from None
 
@@ -257,26 +261,24 @@ def parse_answer(answer: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def verify(
-    session: Session, answer: Mapping[str, Any], *, bound_to: bytes, instance: Instance
-) -> PasskeyAssertion | None:
+def verify(act: Act, answer: Mapping[str, Any], *, bound_to: bytes) -> PasskeyAssertion | None:
     """Verify an assertion and use up its challenge; None when it is invalid or was used before."""
     try:
         raw, credential_id = _challenge_in(answer), websafe_decode(answer["rawId"])
-        row = _load_passkey(session, credential_id, instance)
-        if not row or not is_valid_challenge(raw, bound_to, instance):
+        row = _load_passkey(act, credential_id)
+        if not row or not is_valid_challenge(raw, bound_to, act.instance):
             return None
-        sign_count, user_verified = _verify_assertion(row, raw, answer, instance)
+        sign_count, user_verified = _verify_assertion(row, raw, answer, act.instance)
     except _LIBRARY_ERRORS:
         return None
-    if not spend_challenge(session, raw, instance) or _is_cloned(session, row, sign_count, instance):
+    if not spend_challenge(act, raw) or _is_cloned(act, row, sign_count):
         return None
     return PasskeyAssertion(row.staff_id, user_verified)
 
 
-def _load_passkey(session: Session, credential_id: bytes, instance: Instance) -> Passkey | None:
-    by_id = select(Passkey).where(Passkey.handle_hash == _handle_hash(credential_id, instance))
-    return session.scalars(by_id.with_for_update()).first()
+def _load_passkey(act: Act, credential_id: bytes) -> Passkey | None:
+    by_id = select(Passkey).where(Passkey.handle_hash == _handle_hash(credential_id, act.instance))
+    return act.session.scalars(by_id.with_for_update()).first()
 
 
 def _verify_assertion(
@@ -289,23 +291,15 @@ def _verify_assertion(
     return authenticator.counter, authenticator.is_user_verified()
 
 
-def _is_cloned(session: Session, row: Passkey, sign_count: int, instance: Instance) -> bool:
+def _is_cloned(act: Act, row: Passkey, sign_count: int) -> bool:
     """Store the new sign count; when it did not grow, delete the passkey and return True."""
     if sign_count <= row.sign_count and (sign_count or row.sign_count):
         log.warning("passkey_copied", about=str(row.staff_id))
-        audit.record(
-            session,
-            Action.STAFF_PASSKEY_REMOVED,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=audit.Actor.system(),
-            about=row.staff_id,
-            details={"reason": "copied"},
-        )
-        session.delete(row)
+        act.by(audit.Actor.system()).record(Action.STAFF_PASSKEY_REMOVED, about=row.staff_id, reason="copied")
+        act.session.delete(row)
         return True
-    session.execute(
-        update(Passkey).where(Passkey.id == row.id).values(sign_count=sign_count, used_at=instance.clock())
+    act.session.execute(
+        update(Passkey).where(Passkey.id == row.id).values(sign_count=sign_count, used_at=act.now)
     )
     return False
 

@@ -4,11 +4,16 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
+
+from sqlalchemy.orm import Session
 
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.audit import Actor
 from intake.core.errors import NotAllowed
 from intake.core.i18n import N_
+from intake.instance import Instance
 
 
 class Permission(StrEnum):
@@ -130,6 +135,21 @@ class Member:
     def actor(self) -> Actor:
         """The staff member as the actor of an audit event."""
         return Actor.staff(self.id)
+
+
+class StaffAct(Act):
+    """An act of a signed-in staff member."""
+
+    def __init__(self, session: Session, instance: Instance, member: Member) -> None:
+        super().__init__(session, instance, member.actor)
+        self.member = member
+
+    @classmethod
+    def of(cls, act: Act, member: Member) -> Self:
+        """The same act, in the same transaction and at the same time, in the name of `member`."""
+        own = cls(act.session, act.instance, member)
+        own.__dict__["now"] = act.now
+        return own
 
 
 def permissions_of(roles: Collection[Role]) -> frozenset[Permission]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from intake.accounts import credentials, passkeys, password_policy, service, sessions
 from intake.accounts.models import StaffMember
+from intake.accounts.permissions import StaffAct
 from intake.accounts.sessions import ActiveSession
+from intake.act import Act
 from intake.audit import Action
 from intake.core.errors import NotFound, Unprocessable
 from intake.core.i18n import N_
@@ -43,15 +44,13 @@ def change_password(*, instance: Instance, active: ActiveSession, password: str,
     with instance.database.transaction() as session:
         own = update(StaffMember).where(StaffMember.id == active.member.id)
         session.execute(own.values(password_hash=hashed))
-        return finish_change(session, active, Action.STAFF_PASSWORD_CHANGED, instance=instance)
+        return finish_change(Act(session, instance), active, Action.STAFF_PASSWORD_CHANGED)
 
 
-def renew_recovery_codes(
-    session: Session, active: ActiveSession, *, instance: Instance
-) -> tuple[str, tuple[str, ...]]:
+def renew_recovery_codes(act: Act, active: ActiveSession) -> tuple[str, tuple[str, ...]]:
     """Replace the recovery codes. Returns the new token of this session, and the ten codes."""
-    codes = credentials.new_recovery_codes(session, active.member.id, keyring=instance.keyring)
-    return finish_change(session, active, Action.STAFF_CODES_RENEWED, instance=instance), codes
+    codes = credentials.new_recovery_codes(act.session, active.member.id, keyring=act.keyring)
+    return finish_change(act, active, Action.STAFF_CODES_RENEWED), codes
 
 
 def propose_factor(active: ActiveSession, *, instance: Instance, nonce: str = "") -> ProposedFactor:
@@ -68,71 +67,51 @@ def _proposed_secret(active: ActiveSession, nonce: str, key: bytes) -> bytes:
     return hmac.digest(key, bound, "sha256")[: credentials.TOTP_BYTES]
 
 
-def change_factor(
-    session: Session, active: ActiveSession, *, nonce: str, code: str, instance: Instance
-) -> str:
+def change_factor(act: Act, active: ActiveSession, *, nonce: str, code: str) -> str:
     """Replace the second factor by a proposed one, and return the new token of this session.
 
     Raises Unprocessable on new_code.
     """
-    secret = _proposed_secret(active, nonce, instance.keyring.app_secrets("factor")[-1])
-    step = credentials.matching_step(secret, credentials.normalise_code(code), at=instance.clock())
+    secret = _proposed_secret(active, nonce, act.keyring.app_secrets("factor")[-1])
+    step = credentials.matching_step(secret, credentials.normalise_code(code), at=act.now)
     if not step or not nonce:
         raise Unprocessable({"new_code": [WRONG_CODE]})
-    wrapped = credentials.wrap_secret(secret, keyring=instance.keyring, staff_id=active.member.id)
+    wrapped = credentials.wrap_secret(secret, keyring=act.keyring, staff_id=active.member.id)
     own = update(StaffMember).where(StaffMember.id == active.member.id)
-    session.execute(own.values(totp_secret=wrapped, totp_step=step))
-    return finish_change(session, active, Action.STAFF_FACTOR_CHANGED, instance=instance)
+    act.session.execute(own.values(totp_secret=wrapped, totp_step=step))
+    return finish_change(act, active, Action.STAFF_FACTOR_CHANGED)
 
 
-def add_passkey(session: Session, active: ActiveSession, answer: str, *, instance: Instance) -> str:
+def add_passkey(act: Act, active: ActiveSession, answer: str) -> str:
     """Add a passkey; returns the new token of this session. Raises InvalidPasskey and TooManyPasskeys."""
-    passkeys.add(
-        session, active.member, answer, bound_to=active.id.bytes, browser=active.browser, instance=instance
-    )
-    return finish_change(session, active, Action.STAFF_PASSKEY_ADDED, instance=instance)
+    passkeys.add(StaffAct.of(act, active.member), answer, bound_to=active.id.bytes, browser=active.browser)
+    return finish_change(act, active, Action.STAFF_PASSKEY_ADDED)
 
 
-def remove_passkey(
-    session: Session, active: ActiveSession, passkey_id: uuid.UUID, *, instance: Instance
-) -> str:
+def remove_passkey(act: Act, active: ActiveSession, passkey_id: uuid.UUID) -> str:
     """Delete a passkey; returns the new token of this session. Raises NotFound."""
-    passkeys.remove(session, passkey_id, staff_id=active.member.id)
-    return finish_change(session, active, Action.STAFF_PASSKEY_REMOVED, instance=instance)
+    passkeys.remove(act.session, passkey_id, staff_id=active.member.id)
+    return finish_change(act, active, Action.STAFF_PASSKEY_REMOVED)
 
 
-def end_session(
-    session: Session, active: ActiveSession, session_id: uuid.UUID, *, instance: Instance
-) -> None:
+def end_session(act: Act, active: ActiveSession, session_id: uuid.UUID) -> None:
     """End a session of the account. Raises NotFound when it belongs to another account or has ended."""
-    if not sessions.end_one(session, session_id, staff_id=active.member.id, instance=instance):
+    if not sessions.end_one(act, session_id, staff_id=active.member.id):
         raise NotFound
-    _record_ended(session, active, 1, instance)
+    act.by(active.member.actor).record(Action.STAFF_SESSIONS_ENDED, about=active.member.id, count=1)
 
 
-def end_others(session: Session, active: ActiveSession, *, instance: Instance) -> int:
+def end_others(act: Act, active: ActiveSession) -> int:
     """End all sessions of the account but this one. Returns how many were active."""
-    count = sessions.end_others(session, active, instance=instance)
+    count = sessions.end_others(act, active)
     if count:
-        _record_ended(session, active, count, instance)
+        act.by(active.member.actor).record(Action.STAFF_SESSIONS_ENDED, about=active.member.id, count=count)
     return count
 
 
-def _record_ended(session: Session, active: ActiveSession, count: int, instance: Instance) -> None:
-    service.record(
-        session,
-        Action.STAFF_SESSIONS_ENDED,
-        active.member.id,
-        instance=instance,
-        actor=active.member.actor,
-        details={"count": count},
-    )
-
-
-def finish_change(session: Session, active: ActiveSession, action: Action, *, instance: Instance) -> str:
+def finish_change(act: Act, active: ActiveSession, action: Action) -> str:
     """End the other sessions, record the change, and return this session's new token."""
-    sessions.end_others(session, active, instance=instance)
-    token = sessions.renew(session, active, instance=instance, confirmed=False)
-    member = active.member
-    service.record(session, action, member.id, instance=instance, actor=member.actor)
+    sessions.end_others(act, active)
+    token = sessions.renew(act, active, confirmed=False)
+    act.by(active.member.actor).record(action, about=active.member.id)
     return token

@@ -2,21 +2,20 @@
 
 import unicodedata
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts import credentials, passkeys, password_policy, sessions
 from intake.accounts.models import Invitation, Role, StaffMember, StaffRole
 from intake.accounts.permissions import Member
-from intake.audit import Action, Actor
+from intake.act import Act
+from intake.audit import Action
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
@@ -80,14 +79,7 @@ def normalised_email(email: str) -> str:
 
 
 def add(
-    session: Session,
-    *,
-    instance: Instance,
-    email: str,
-    name: str,
-    roles: Collection[Role],
-    password: str | None = None,
-    actor: Actor | None = None,
+    act: Act, *, email: str, name: str, roles: Collection[Role], password: str | None = None
 ) -> NewAccount:
     """Add an account; a random password is set when none is given.
 
@@ -95,71 +87,60 @@ def add(
     """
     address, display_name = _validated(email, name, roles)
     member = Member(id=uuid.uuid4(), email=address, name=display_name, roles=frozenset(roles))
-    new = _new_credentials(member, instance, password)
-    row = StaffMember(
-        id=member.id, email=address, name=display_name, created_at=instance.clock(), totp_step=0
-    )
-    _store_credentials(row, new, instance)
+    new = _new_credentials(member, act.instance, password)
+    row = StaffMember(id=member.id, email=address, name=display_name, created_at=act.now, totp_step=0)
+    _store_credentials(row, new, act.instance)
     try:
-        with session.begin_nested():
-            session.add(row)
+        with act.session.begin_nested():
+            act.session.add(row)
     except IntegrityError:
         raise AccountExists from None
-    session.add_all(StaffRole(staff_id=member.id, role=role) for role in sorted(member.roles))
+    act.session.add_all(StaffRole(staff_id=member.id, role=role) for role in sorted(member.roles))
     details = {"role": sorted(role.value for role in member.roles)}
-    record(session, Action.STAFF_ADDED, member.id, instance=instance, actor=actor, details=details)
-    return _new_account(session, member, new, instance)
+    act.record(Action.STAFF_ADDED, about=member.id, **details)
+    return _new_account(act, member, new)
 
 
-def reset(
-    session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None
-) -> NewAccount:
+def reset(act: Act, *, staff_id: uuid.UUID) -> NewAccount:
     """Set a new password, second factor and recovery codes; the old ones and every session end.
 
     Passkeys and an open invitation are deleted, too, so that nothing lost remains usable. A disabled
     account stays disabled. Raises NotFound.
     """
-    row = lock_account(session, staff_id)
-    member = load_member(session, row)
-    new = _new_credentials(member, instance, None)
-    _store_credentials(row, new, instance)
-    session.flush()
-    passkeys.remove_all(session, staff_id)
-    session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
-    sessions.end_all(session, instance=instance, staff_id=staff_id)
-    record(session, Action.STAFF_RESET, staff_id, instance=instance, actor=actor)
-    return _new_account(session, member, new, instance)
+    row = lock_account(act.session, staff_id)
+    member = load_member(act.session, row)
+    new = _new_credentials(member, act.instance, None)
+    _store_credentials(row, new, act.instance)
+    act.session.flush()
+    passkeys.remove_all(act.session, staff_id)
+    act.session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
+    sessions.end_all(act, staff_id=staff_id)
+    act.record(Action.STAFF_RESET, about=staff_id)
+    return _new_account(act, member, new)
 
 
-def disable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
+def disable(act: Act, *, staff_id: uuid.UUID) -> None:
     """Disable an account and end its sessions. Raises NotFound, and LastAdmin (409)."""
-    _require_another_admin(session, staff_id)
-    row = lock_account(session, staff_id)
+    _require_another_admin(act.session, staff_id)
+    row = lock_account(act.session, staff_id)
     if row.disabled_at:
         return
-    row.disabled_at = instance.clock()
-    session.flush()
-    sessions.end_all(session, instance=instance, staff_id=staff_id)
-    record(session, Action.STAFF_DISABLED, staff_id, instance=instance, actor=actor)
+    row.disabled_at = act.now
+    act.session.flush()
+    sessions.end_all(act, staff_id=staff_id)
+    act.record(Action.STAFF_DISABLED, about=staff_id)
 
 
-def enable(session: Session, *, instance: Instance, staff_id: uuid.UUID, actor: Actor | None = None) -> None:
+def enable(act: Act, *, staff_id: uuid.UUID) -> None:
     """Enable a disabled account, with the credentials that it had. Raises NotFound."""
-    row = lock_account(session, staff_id)
+    row = lock_account(act.session, staff_id)
     if not row.disabled_at:
         return
     row.disabled_at = None
-    record(session, Action.STAFF_ENABLED, staff_id, instance=instance, actor=actor)
+    act.record(Action.STAFF_ENABLED, about=staff_id)
 
 
-def set_roles(
-    session: Session,
-    *,
-    instance: Instance,
-    staff_id: uuid.UUID,
-    roles: Collection[Role],
-    actor: Actor | None = None,
-) -> bool:
+def set_roles(act: Act, *, staff_id: uuid.UUID, roles: Collection[Role]) -> bool:
     """Replace an account's roles and end its sessions, so that no open page keeps the old ones.
 
     False when it has these roles already. Raises Unprocessable on roles, NotFound, and LastAdmin (409).
@@ -167,16 +148,16 @@ def set_roles(
     if not roles:
         raise Unprocessable({"roles": [NO_ROLE]})
     if Role.ADMIN not in roles:
-        _require_another_admin(session, staff_id)
-    before = load_member(session, lock_account(session, staff_id)).roles
+        _require_another_admin(act.session, staff_id)
+    before = load_member(act.session, lock_account(act.session, staff_id)).roles
     if before == frozenset(roles):
         return False
-    session.execute(delete(StaffRole).where(StaffRole.staff_id == staff_id))
-    session.add_all(StaffRole(staff_id=staff_id, role=role) for role in sorted(roles))
-    session.flush()
-    sessions.end_all(session, instance=instance, staff_id=staff_id)
+    act.session.execute(delete(StaffRole).where(StaffRole.staff_id == staff_id))
+    act.session.add_all(StaffRole(staff_id=staff_id, role=role) for role in sorted(roles))
+    act.session.flush()
+    sessions.end_all(act, staff_id=staff_id)
     details = {"role": sorted(role.value for role in roles)}
-    record(session, Action.STAFF_ROLES_CHANGED, staff_id, instance=instance, actor=actor, details=details)
+    act.record(Action.STAFF_ROLES_CHANGED, about=staff_id, **details)
     return True
 
 
@@ -243,10 +224,10 @@ def _store_credentials(row: StaffMember, new: _NewCredentials, instance: Instanc
     row.totp_secret = credentials.wrap_secret(new.secret, keyring=instance.keyring, staff_id=row.id)
 
 
-def _new_account(session: Session, member: Member, new: _NewCredentials, instance: Instance) -> NewAccount:
-    codes = credentials.new_recovery_codes(session, member.id, keyring=instance.keyring)
-    uri = credentials.totp(new.secret).provisioning_uri(name=member.email, issuer_name=instance.clinic.name)
-    session.flush()
+def _new_account(act: Act, member: Member, new: _NewCredentials) -> NewAccount:
+    codes = credentials.new_recovery_codes(act.session, member.id, keyring=act.keyring)
+    uri = credentials.totp(new.secret).provisioning_uri(name=member.email, issuer_name=act.clinic.name)
+    act.session.flush()
     return NewAccount(member, new.password, uri, codes)
 
 
@@ -275,27 +256,6 @@ def _require_another_admin(session: Session, staff_id: uuid.UUID) -> None:
     )
     if set(session.scalars(enabled)) == {staff_id}:
         raise LastAdmin
-
-
-def record(
-    session: Session,
-    action: Action,
-    staff_id: uuid.UUID,
-    *,
-    instance: Instance,
-    actor: Actor | None,
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    """Record an audit event about an account; without an actor the command line acted."""
-    audit.record(
-        session,
-        action,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=actor or Actor.system(),
-        about=staff_id,
-        details=details,
-    )
 
 
 def names_of(session: Session, staff_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:

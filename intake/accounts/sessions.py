@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from intake.accounts.models import Browser, SpentChallenge, StaffMember, StaffRole, StaffSession
 from intake.accounts.permissions import Member
+from intake.act import Act
 from intake.core.errors import NotSignedIn
-from intake.instance import Instance
 from intake.security import crypto
 from intake.security.crypto import Keyring
 
@@ -52,14 +52,12 @@ class ActiveSession:
         return min(self.seen_at + IDLE, self.began_at + ABSOLUTE)
 
 
-def begin(
-    session: Session, *, instance: Instance, staff_id: uuid.UUID, browser: Browser = Browser.OTHER
-) -> str:
+def begin(act: Act, *, staff_id: uuid.UUID, browser: Browser = Browser.OTHER) -> str:
     """Begin a session and return its token for the cookie; only a keyed hash is stored."""
-    token, now = crypto.token(), instance.clock()
-    session.add(
+    token, now = crypto.token(), act.now
+    act.session.add(
         StaffSession(
-            token_hash=token_hash(token, instance.keyring),
+            token_hash=token_hash(token, act.keyring),
             id=uuid.uuid4(),
             staff_id=staff_id,
             browser=browser,
@@ -76,14 +74,14 @@ def token_hash(token: str, keyring: Keyring) -> bytes:
     return keyring.blind_index("session", token)
 
 
-def find(session: Session, token: str, *, instance: Instance) -> ActiveSession:
+def find(act: Act, token: str) -> ActiveSession:
     """The active session of a token, with the account's present roles.
 
     Raises NotSignedIn when there is none, when it has ended, was idle for 15 minutes or is 12 hours old,
     and when the account is disabled.
     """
-    hashed, now = token_hash(token, instance.keyring), instance.clock()
-    rows = session.execute(
+    hashed, now = token_hash(token, act.keyring), act.now
+    rows = act.session.execute(
         select(StaffMember, StaffSession, StaffRole.role)
         .join(StaffSession, StaffSession.staff_id == StaffMember.id)
         .outerjoin(StaffRole, StaffRole.staff_id == StaffMember.id)
@@ -111,87 +109,87 @@ def needs_touch(active: ActiveSession, *, at: datetime) -> bool:
     return at - active.seen_at >= TOUCH_EVERY
 
 
-def touch(session: Session, active: ActiveSession, *, instance: Instance) -> None:
+def touch(act: Act, active: ActiveSession) -> None:
     """Set `seen_at`, from which the idle time counts; a session that has ended meanwhile stays ended."""
-    now = instance.clock()
+    now = act.now
     query = update(StaffSession).where(
         StaffSession.token_hash == active.token_hash,
         StaffSession.ended_at.is_(None),
         StaffSession.seen_at < now,
     )
-    _updated_count(session, query.values(seen_at=now))
+    _updated_count(act.session, query.values(seen_at=now))
 
 
-def end(session: Session, token: str, *, instance: Instance) -> bool:
+def end(act: Act, token: str) -> bool:
     """End the session of a token. False when it had ended already or is unknown."""
-    row = StaffSession.token_hash == token_hash(token, instance.keyring)
+    row = StaffSession.token_hash == token_hash(token, act.keyring)
     query = update(StaffSession).where(row, StaffSession.ended_at.is_(None))
-    return _updated_count(session, query.values(ended_at=instance.clock())) > 0
+    return _updated_count(act.session, query.values(ended_at=act.now)) > 0
 
 
-def end_all(session: Session, *, instance: Instance, staff_id: uuid.UUID) -> int:
+def end_all(act: Act, *, staff_id: uuid.UUID) -> int:
     """End every session of an account. Returns how many were active."""
-    return _end(session, instance, StaffSession.staff_id == staff_id)
+    return _end(act, StaffSession.staff_id == staff_id)
 
 
-def end_others(session: Session, active: ActiveSession, *, instance: Instance) -> int:
+def end_others(act: Act, active: ActiveSession) -> int:
     """End every session of an account but this one. Returns how many were active."""
     others = StaffSession.staff_id == active.member.id, StaffSession.id != active.id
-    return _end(session, instance, *others)
+    return _end(act, *others)
 
 
-def end_one(session: Session, session_id: uuid.UUID, *, staff_id: uuid.UUID, instance: Instance) -> int:
+def end_one(act: Act, session_id: uuid.UUID, *, staff_id: uuid.UUID) -> int:
     """End a session of an account by its id. Returns 0 when it had ended or is another account's."""
-    return _end(session, instance, StaffSession.id == session_id, StaffSession.staff_id == staff_id)
+    return _end(act, StaffSession.id == session_id, StaffSession.staff_id == staff_id)
 
 
-def _end(session: Session, instance: Instance, *which: ColumnElement[bool]) -> int:
+def _end(act: Act, *which: ColumnElement[bool]) -> int:
     query = update(StaffSession).where(*which, StaffSession.ended_at.is_(None))
-    return _updated_count(session, query.values(ended_at=instance.clock()))
+    return _updated_count(act.session, query.values(ended_at=act.now))
 
 
-def renew(session: Session, active: ActiveSession, *, instance: Instance, confirmed: bool = True) -> str:
+def renew(act: Act, active: ActiveSession, *, confirmed: bool = True) -> str:
     """Replace the session's token and return the new one; the old one becomes invalid.
 
     `confirmed`: the second factor was given just now. The session's age of 12 hours is not reset. Raises
     NotSignedIn when the session has ended meanwhile, or a concurrent request has renewed it.
     """
-    token, now = crypto.token(), instance.clock()
+    token, now = crypto.token(), act.now
     row = update(StaffSession).where(
         StaffSession.token_hash == active.token_hash, StaffSession.ended_at.is_(None)
     )
-    values = {"token_hash": token_hash(token, instance.keyring), "seen_at": now}
+    values = {"token_hash": token_hash(token, act.keyring), "seen_at": now}
     confirmation = {"confirmed_at": now} if confirmed else {}
-    if not _updated_count(session, row.values(**values, **confirmation)):
+    if not _updated_count(act.session, row.values(**values, **confirmation)):
         raise NotSignedIn
     return token
 
 
-def list_active(session: Session, *, staff_id: uuid.UUID, instance: Instance) -> Sequence[StaffSession]:
+def list_active(act: Act, *, staff_id: uuid.UUID) -> Sequence[StaffSession]:
     """The active sessions of an account, newest first."""
     owned = select(StaffSession).where(StaffSession.staff_id == staff_id, StaffSession.ended_at.is_(None))
-    rows = session.scalars(owned.order_by(StaffSession.began_at.desc(), StaffSession.id)).all()
-    return [row for row in rows if _is_active(row, instance.clock())]
+    rows = act.session.scalars(owned.order_by(StaffSession.began_at.desc(), StaffSession.id)).all()
+    return [row for row in rows if _is_active(row, act.now)]
 
 
-def last_seen(session: Session, *, instance: Instance) -> dict[uuid.UUID, datetime]:
+def last_seen(act: Act) -> dict[uuid.UUID, datetime]:
     """When each signed-in account was last active, by account id."""
-    rows = session.scalars(select(StaffSession).where(StaffSession.ended_at.is_(None)))
-    active = sorted((row for row in rows if _is_active(row, instance.clock())), key=lambda row: row.seen_at)
+    rows = act.session.scalars(select(StaffSession).where(StaffSession.ended_at.is_(None)))
+    active = sorted((row for row in rows if _is_active(row, act.now)), key=lambda row: row.seen_at)
     return {row.staff_id: row.seen_at for row in active}
 
 
-def delete_ended(session: Session, *, instance: Instance) -> int:
+def delete_ended(act: Act) -> int:
     """Delete ended and expired sessions, and answered challenges that have expired; a scheduled job.
 
     Returns the number of deleted sessions.
     """
-    expired = instance.clock() - ABSOLUTE
-    session.execute(delete(SpentChallenge).where(SpentChallenge.spent_at <= expired))
+    expired = act.now - ABSOLUTE
+    act.session.execute(delete(SpentChallenge).where(SpentChallenge.spent_at <= expired))
     ended = delete(StaffSession).where(
         or_(StaffSession.ended_at.is_not(None), StaffSession.began_at <= expired)
     )
-    return _updated_count(session, ended)
+    return _updated_count(act.session, ended)
 
 
 def _updated_count(session: Session, statement: Any) -> int:

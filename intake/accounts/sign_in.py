@@ -14,13 +14,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts import credentials, passkeys, service, sessions
 from intake.accounts.models import Browser, StaffMember
 from intake.accounts.permissions import Member
 from intake.accounts.sessions import ActiveSession
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.core.errors import IntakeError, NotSignedIn, TooMany
 from intake.core.i18n import N_
@@ -127,15 +126,15 @@ def sign_in_with_passkey(*, instance: Instance, passkey: str, attempt: LoginAtte
     _require_network_limit(instance, rate_limits.network(attempt.address))
     with instance.database.transaction() as session:
         answer = passkeys.parse_answer(passkey)
-        assertion = passkeys.verify(session, answer, bound_to=attempt.login_nonce, instance=instance)
+        assertion = passkeys.verify(Act(session, instance), answer, bound_to=attempt.login_nonce)
         row = session.get(StaffMember, assertion.staff_id, with_for_update=True) if assertion else None
         disabled = bool(row and row.disabled_at)
         if not assertion or not assertion.verified or not row or disabled:
             reason = Reason.DISABLED if disabled else Reason.CODE
-            _record_refusal(session, instance, row.id if row else None, reason)
+            _record_refusal(Act(session, instance), row.id if row else None, reason)
             signed_in = None
         else:
-            signed_in = _begin(session, instance, row.id, attempt, Factor.PASSKEY)
+            signed_in = _begin(Act(session, instance), row.id, attempt, Factor.PASSKEY)
     if not signed_in:
         raise SignInRefused
     return signed_in
@@ -148,7 +147,7 @@ def _require_network_limit(instance: Instance, network: str) -> None:
         return
     if verdict.first:
         with instance.database.transaction() as session:
-            _record_refusal(session, instance, None, Reason.TOO_MANY)
+            _record_refusal(Act(session, instance), None, Reason.TOO_MANY)
     raise TooMany(verdict.retry_after)
 
 
@@ -186,68 +185,46 @@ def _decide(
 ) -> SignedIn | None:
     """Use up the second factor and begin the session, or record the refusal."""
     with instance.database.transaction() as session:
-        factor = _spend_second_factor(session, instance, comparison, passkey, attempt)
+        factor = _spend_second_factor(Act(session, instance), comparison, passkey, attempt)
         if not factor or not comparison.account.id:
-            _record_refusal(session, instance, comparison.account.id, comparison.reason or Reason.CODE)
+            _record_refusal(Act(session, instance), comparison.account.id, comparison.reason or Reason.CODE)
             return None
-        return _begin(session, instance, comparison.account.id, attempt, factor)
+        return _begin(Act(session, instance), comparison.account.id, attempt, factor)
 
 
-def _begin(
-    session: Session, instance: Instance, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor
-) -> SignedIn:
+def _begin(act: Act, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor) -> SignedIn:
     if attempt.previous_token:
-        sessions.end(session, attempt.previous_token, instance=instance)
-    token = sessions.begin(session, instance=instance, staff_id=staff_id, browser=attempt.browser)
-    session.flush()
-    active = sessions.find(session, token, instance=instance)
+        sessions.end(act, attempt.previous_token)
+    token = sessions.begin(act, staff_id=staff_id, browser=attempt.browser)
+    act.session.flush()
+    active = sessions.find(act, token)
     details = {"method": factor.value}
-    _record(session, Action.STAFF_SIGNED_IN, instance, active.member.actor, about=staff_id, details=details)
+    act.by(active.member.actor).record(Action.STAFF_SIGNED_IN, about=staff_id, **details)
     return SignedIn(active.member, token)
 
 
 def _spend_second_factor(
-    session: Session, instance: Instance, comparison: _Comparison, passkey: str, attempt: LoginAttempt
+    act: Act, comparison: _Comparison, passkey: str, attempt: LoginAttempt
 ) -> Factor | None:
     """Use up the second factor; None when it is wrong. Of concurrent attempts with one code, one succeeds."""
     staff_id = comparison.account.id or uuid.uuid4()
-    unchanged = credentials.lock_unchanged(session, staff_id, comparison.account.password_hash)
+    unchanged = credentials.lock_unchanged(act.session, staff_id, comparison.account.password_hash)
     if comparison.reason or not unchanged:
         return None
     if passkey:
         answer = passkeys.parse_answer(passkey)
-        assertion = passkeys.verify(session, answer, bound_to=attempt.login_nonce, instance=instance)
+        assertion = passkeys.verify(act, answer, bound_to=attempt.login_nonce)
         return Factor.PASSKEY if assertion and assertion.staff_id == staff_id else None
     if comparison.step:
-        return Factor.TOTP if credentials.spend_step(session, staff_id, step=comparison.step) else None
-    keyring, now = instance.keyring, instance.clock()
-    spent = credentials.spend_recovery_code(session, staff_id, comparison.code, keyring=keyring, at=now)
+        return Factor.TOTP if credentials.spend_step(act.session, staff_id, step=comparison.step) else None
+    keyring, now = act.keyring, act.now
+    spent = credentials.spend_recovery_code(act.session, staff_id, comparison.code, keyring=keyring, at=now)
     return Factor.RECOVERY_CODE if spent else None
 
 
-def _record_refusal(session: Session, instance: Instance, about: uuid.UUID | None, reason: Reason) -> None:
+def _record_refusal(act: Act, about: uuid.UUID | None, reason: Reason) -> None:
     details = {"reason": reason.value}
-    _record(session, Action.STAFF_REFUSED, instance, Actor.person(), about=about, details=details)
-
-
-def _record(
-    session: Session,
-    action: Action,
-    instance: Instance,
-    actor: Actor,
-    *,
-    about: uuid.UUID | None,
-    details: dict[str, str] | None = None,
-) -> None:
-    audit.record(
-        session,
-        action,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=actor,
-        about=about,
-        details=details,
-    )
+    act.by(Actor.person()).record(Action.STAFF_REFUSED, about=about, **details)
 
 
 def _rehash_if_needed(instance: Instance, account: _Account, password: str) -> None:
@@ -260,14 +237,14 @@ def _rehash_if_needed(instance: Instance, account: _Account, password: str) -> N
         session.execute(update(StaffMember).where(*unchanged).values(password_hash=password_hash))
 
 
-def sign_out(session: Session, token: str, *, instance: Instance) -> None:
+def sign_out(act: Act, token: str) -> None:
     """End the session of a token and record it; does nothing when it has ended already."""
     try:
-        active = sessions.find(session, token, instance=instance)
+        active = sessions.find(act, token)
     except NotSignedIn:
         return
-    if sessions.end(session, token, instance=instance):
-        _record(session, Action.STAFF_SIGNED_OUT, instance, active.member.actor, about=active.member.id)
+    if sessions.end(act, token):
+        act.by(active.member.actor).record(Action.STAFF_SIGNED_OUT, about=active.member.id)
 
 
 class NotConfirmed(IntakeError):
@@ -297,35 +274,31 @@ def confirm_second_factor(
         raise TooManyConfirmations
     answer = passkeys.parse_answer(passkey)
     with instance.database.transaction() as session:
-        factor = _spend_factor(session, instance, active, code, answer)
-        token = sessions.renew(session, active, instance=instance) if factor else ""
-        _record_confirmation(session, instance, active, factor)
+        factor = _spend_factor(Act(session, instance), active, code, answer)
+        token = sessions.renew(Act(session, instance), active) if factor else ""
+        _record_confirmation(Act(session, instance), active, factor)
     if not token:
         raise NotConfirmed
     return token
 
 
-def _spend_factor(
-    session: Session, instance: Instance, active: ActiveSession, code: str, answer: Mapping[str, Any]
-) -> Factor | None:
+def _spend_factor(act: Act, active: ActiveSession, code: str, answer: Mapping[str, Any]) -> Factor | None:
     if answer:
-        assertion = passkeys.verify(session, answer, bound_to=active.id.bytes, instance=instance)
+        assertion = passkeys.verify(act, answer, bound_to=active.id.bytes)
         return Factor.PASSKEY if assertion and assertion.staff_id == active.member.id else None
-    return spend_code(session, instance, active, code)
+    return spend_code(act, active, code)
 
 
-def spend_code(session: Session, instance: Instance, active: ActiveSession, code: str) -> Factor | None:
+def spend_code(act: Act, active: ActiveSession, code: str) -> Factor | None:
     """Use up a one-time or recovery code of the session's account; None when it is wrong or was used."""
-    row = session.get(StaffMember, active.member.id, with_for_update=True, populate_existing=True)
+    row = act.session.get(StaffMember, active.member.id, with_for_update=True, populate_existing=True)
     normalised = credentials.normalise_code(code)
     if not row or not normalised:
         return None
-    step = credentials.matching_step(_secret(row, instance), normalised, at=instance.clock())
+    step = credentials.matching_step(_secret(row, act.instance), normalised, at=act.now)
     if step:
-        return Factor.TOTP if credentials.spend_step(session, row.id, step=step) else None
-    spent = credentials.spend_recovery_code(
-        session, row.id, normalised, keyring=instance.keyring, at=instance.clock()
-    )
+        return Factor.TOTP if credentials.spend_step(act.session, row.id, step=step) else None
+    spent = credentials.spend_recovery_code(act.session, row.id, normalised, keyring=act.keyring, at=act.now)
     return Factor.RECOVERY_CODE if spent else None
 
 
@@ -336,15 +309,9 @@ def _secret(row: StaffMember, instance: Instance) -> bytes:
         return credentials.new_totp_secret()  # no one-time code matches; a recovery code still does
 
 
-def _record_confirmation(
-    session: Session, instance: Instance, active: ActiveSession, factor: Factor | None
-) -> None:
-    audit.record(
-        session,
+def _record_confirmation(act: Act, active: ActiveSession, factor: Factor | None) -> None:
+    act.by(active.member.actor).record(
         Action.STAFF_CONFIRMED if factor else Action.STAFF_REFUSED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=active.member.actor,
         about=active.member.id,
-        details={"method": factor.value} if factor else {"reason": Reason.CODE.value},
+        **({"method": factor.value} if factor else {"reason": Reason.CODE.value}),
     )

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from intake import __version__, audit
 from intake.accounts.models import StaffSession
+from intake.act import Act
 from intake.audit.models import ChainLink
 from intake.backup.models import BackupRecord
 from intake.casework import models
@@ -78,22 +79,22 @@ def index_key_fingerprint(keyring: Keyring) -> str:
     return keyring.blind_index("backup", "index-key").hex()
 
 
-def manifest(session: Session, instance: Instance) -> Manifest:
+def manifest(act: Act) -> Manifest:
     """The manifest of this snapshot.
 
     Raises RuntimeError for a table that would be missing from the backup.
     """
-    _require_known_tables(session)
-    end = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
+    _require_known_tables(act.session)
+    end = act.session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
     return Manifest(
         format=FORMAT,
         version=__version__,
-        revision=MigrationContext.configure(session.connection()).get_current_revision() or "",
-        at=instance.clock().isoformat(),
-        counts=counts(session),
+        revision=MigrationContext.configure(act.session.connection()).get_current_revision() or "",
+        at=act.now.isoformat(),
+        counts=counts(act.session),
         linked=end.seq if end else 0,
         head=end.digest.hex() if end else "",
-        index_key=index_key_fingerprint(instance.keyring),
+        index_key=index_key_fingerprint(act.keyring),
     )
 
 
@@ -110,16 +111,16 @@ def counts(session: Session) -> dict[str, int]:
     return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables()}
 
 
-def dump(session: Session, instance: Instance) -> Iterator[bytes]:
+def dump(act: Act) -> Iterator[bytes]:
     """The whole backup before encryption, one JSON value per line."""
-    description = manifest(session, instance)
+    description = manifest(act)
     yield _json_line({"manifest": asdict(description)})
     for table in tables():
         yield _json_line({"table": table.name, "columns": [column.name for column in table.columns]})
         rows = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=_PAGE)
-        for row in session.execute(rows):
+        for row in act.session.execute(rows):
             yield _json_line([_encode(value) for value in row])
-    for entry in erasure_ledger.read(erasure_ledger.path_of(instance)):
+    for entry in erasure_ledger.read(erasure_ledger.path_of(act.instance)):
         yield _json_line({"ledger": str(entry)})
     yield _json_line({"end": sum(description.counts.values())})
 

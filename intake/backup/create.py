@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+from intake.act import Act
 from intake.backup.archive import LOCK, backup_key, dump
 from intake.backup.models import BackupAct, recording
 from intake.core import files
@@ -42,7 +43,7 @@ def take(instance: Instance, to: Path | None = None, *, keep: int | None = None)
         key, path = backup_key(instance), _target_path(instance, to)
         try:
             with snapshot(instance.database, lock=instance.settings.data_dir / LOCK) as session:
-                size = _write(path, encrypt_stream(key, dump(session, instance)))
+                size = _write(path, encrypt_stream(key, dump(Act(session, instance))))
         except OSError as error:
             raise Refused(f"The backup could not be written to {path.parent}: {error.strerror}.") from None
         in_folder = _FILE_NAME.fullmatch(path.name)

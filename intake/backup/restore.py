@@ -20,6 +20,7 @@ from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from intake import audit, outbox
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.backup import archive
 from intake.backup.archive import tables
@@ -49,28 +50,28 @@ class ReplayResult:
     unsent: int
 
 
-def replay(session: Session, entries: Iterable[LedgerEntry], *, instance: Instance) -> ReplayResult:
+def replay(act: Act, entries: Iterable[LedgerEntry]) -> ReplayResult:
     """Apply the ledger entries that the database does not know yet. Idempotent."""
     unique = list(dict.fromkeys(entries))
-    stopped = sum(_stop(session, entry, instance) for entry in unique if entry.stopped)
+    stopped = sum(_stop(act, entry) for entry in unique if entry.stopped)
     for entry in unique:
         if entry.lifted:
-            _lift(session, entry)
-    withdrawn = sum(_withdraw(session, entry, instance) for entry in unique if entry.withdrew)
-    erased = sum(_erase(session, entry, instance) for entry in unique if entry.erased)
-    unsent = _stop_unsent_mail(session, instance)
-    session.flush()
+            _lift(act.session, entry)
+    withdrawn = sum(_withdraw(act, entry) for entry in unique if entry.withdrew)
+    erased = sum(_erase(act, entry) for entry in unique if entry.erased)
+    unsent = _stop_unsent_mail(act)
+    act.session.flush()
     return ReplayResult(erased, stopped, withdrawn, unsent)
 
 
-def _stop(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
-    if not entry.stopped or session.get(Suppression, entry.about) is not None:
+def _stop(act: Act, entry: LedgerEntry) -> bool:
+    if not entry.stopped or act.session.get(Suppression, entry.about) is not None:
         return False
     reason, index = entry.stopped
-    session.add(Suppression(id=entry.about, contact_index=index, reason=reason, at=entry.at))
-    session.flush()
+    act.session.add(Suppression(id=entry.about, contact_index=index, reason=reason, at=entry.at))
+    act.session.flush()
     if reason is SuppressionReason.ASKED:
-        erasure_ledger.reapply_stop(session, index, instance=instance)
+        erasure_ledger.reapply_stop(act, index)
     return True
 
 
@@ -81,12 +82,12 @@ def _lift(session: Session, entry: LedgerEntry) -> None:
     session.flush()
 
 
-def _withdraw(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
-    lead = session.get(Lead, entry.about)
+def _withdraw(act: Act, entry: LedgerEntry) -> bool:
+    lead = act.session.get(Lead, entry.about)
     kind = entry.withdrew
-    if lead is None or kind is None or _already_withdrawn(session, entry):
+    if lead is None or kind is None or _already_withdrawn(act.session, entry):
         return False
-    return erasure_ledger.reapply_withdrawal(session, lead, kind, instance=instance)
+    return erasure_ledger.reapply_withdrawal(act, lead, kind)
 
 
 def _already_withdrawn(session: Session, entry: LedgerEntry) -> bool:
@@ -100,34 +101,34 @@ def _already_withdrawn(session: Session, entry: LedgerEntry) -> bool:
     return session.scalars(same.limit(1)).first() is not None
 
 
-def _erase(session: Session, entry: LedgerEntry, instance: Instance) -> bool:
+def _erase(act: Act, entry: LedgerEntry) -> bool:
     """Erase the lead again; one that is not in the backup only gets its row in `erasure`."""
-    if not entry.erased or session.get(Erasure, entry.about) is not None:
+    if not entry.erased or act.session.get(Erasure, entry.about) is not None:
         return False
     erasure = Erasure(lead_id=entry.about, erased_at=entry.at, reason=entry.erased)
-    lead = session.get(Lead, entry.about)
+    lead = act.session.get(Lead, entry.about)
     if lead is None:
-        session.add(erasure)
-        session.flush()
+        act.session.add(erasure)
+        act.session.flush()
         return False
-    erasure_ledger.reapply_erasure(session, lead, erasure, instance=instance)
+    erasure_ledger.reapply_erasure(act, lead, erasure)
     return True
 
 
-def _stop_unsent_mail(session: Session, instance: Instance) -> int:
+def _stop_unsent_mail(act: Act) -> int:
     """Mark unsent mail as dead, and enqueue one notice if a lead waits. Returns how many were unsent."""
     unsent = OutboxMessage.state.in_((MessageState.WAITING, MessageState.SENDING))
-    ids: Sequence[uuid.UUID] = session.scalars(select(OutboxMessage.id).where(unsent)).all()
-    session.execute(
+    ids: Sequence[uuid.UUID] = act.session.scalars(select(OutboxMessage.id).where(unsent)).all()
+    act.session.execute(
         update(OutboxMessage)
         .where(unsent)
         .values(state=MessageState.DEAD, leased_until=None, last_error=RESTORED_MAIL)
         .execution_options(synchronize_session=False)
     )
     waiting = select(Lead.id).where(Lead.status == LeadStatus.NEW, Lead.close_reason.is_(None)).limit(1)
-    if session.scalars(waiting).first():
-        recipients = instance.clinic.notices.recipients
-        outbox.enqueue(session, Mail.NEW_LEAD, clinic_recipients=recipients, at=instance.clock())
+    if act.session.scalars(waiting).first():
+        recipients = act.clinic.notices.recipients
+        outbox.enqueue(act.session, Mail.NEW_LEAD, clinic_recipients=recipients, at=act.now)
     return len(ids)
 
 
@@ -184,7 +185,7 @@ def _prepare(opened: archive.OpenedBackup, entries: Sequence[LedgerEntry]) -> Re
     faults = archive.find_faults(opened)
     ours = opened.instance
     with ours.database.transaction() as session:
-        replayed = replay(session, [*opened.ledger, *entries], instance=ours)
+        replayed = replay(Act(session, ours), [*opened.ledger, *entries])
         leads = len(session.scalars(select(Lead.id)).all())
     return RestoreResult(opened.manifest.taken_at, opened.manifest.version, leads, replayed, faults)
 
@@ -200,7 +201,7 @@ def _open_newest_lead(session: Session, ours: Instance) -> None:
     """Open the sealed fields of the newest lead, masked; raises when they do not open."""
     lead = session.scalars(select(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
     if lead:
-        reveal.mask_lead(session, lead, instance=ours)
+        reveal.mask_lead(Act(session, ours), lead)
 
 
 def _record_restore(opened: archive.OpenedBackup, restored: RestoreResult) -> None:

@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts import service, sessions
 from intake.accounts.models import StaffMember
-from intake.accounts.permissions import Member, Permission, may, require
+from intake.accounts.permissions import Member, Permission, StaffAct, may, require
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.audit import service as audit_service
 from intake.casework import queue
@@ -23,7 +23,6 @@ from intake.casework.queue import ClaimedBy, Page, QueueFilters
 from intake.casework.queue_rows import QueueRow, load_rows
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import claims, history
 from intake.leads.claims import ChangedMeanwhile, LeadAct
 from intake.leads.models import Lead
@@ -88,21 +87,16 @@ class Team:
 
 
 def distribute(
-    session: Session,
-    selections: Collection[Selection],
-    *,
-    to: Collection[uuid.UUID],
-    member: Member,
-    instance: Instance,
+    act: StaffAct, selections: Collection[Selection], *, to: Collection[uuid.UUID]
 ) -> AssignmentResult:
     """Assign the selected leads to the staff members `to`, evenly, the soonest promise first.
 
     Leads of one person go to one colleague. Raises NotAllowed, and Unprocessable on `pick` and `to`.
     """
-    require(member, Permission.SHARE_LEADS)
+    require(act.member, Permission.SHARE_LEADS)
     if not selections:
         raise Unprocessable({"pick": [NOTHING_SELECTED]})
-    assigned_counts = dict.fromkeys(_assignees(session, to), 0)
+    assigned_counts = dict.fromkeys(_assignees(act.session, to), 0)
 
     def assign(act: LeadAct, selection: Selection) -> None:
         assignee = _assign_to_first_free(
@@ -110,7 +104,7 @@ def distribute(
         )
         assigned_counts[assignee] += 1
 
-    return _apply_to_each(session, selections, assign, member, instance)
+    return _apply_to_each(act, selections, assign)
 
 
 def _assign_to_first_free(act: LeadAct, candidates: Sequence[Member], version: int) -> Member:
@@ -126,20 +120,18 @@ def _assign_to_first_free(act: LeadAct, candidates: Sequence[Member], version: i
     raise Refused
 
 
-def revoke(
-    session: Session, selections: Collection[Selection], *, member: Member, instance: Instance
-) -> AssignmentResult:
+def revoke(act: StaffAct, selections: Collection[Selection]) -> AssignmentResult:
     """Revoke the selected claims. Raises NotAllowed, and Unprocessable on `pick`."""
-    require(member, Permission.SHARE_LEADS)
+    require(act.member, Permission.SHARE_LEADS)
     if not selections:
         raise Unprocessable({"pick": [NOTHING_SELECTED]})
 
     def revoke_one(act: LeadAct, selection: Selection) -> None:
-        if selection.holder in (None, member.id):
+        if selection.holder in (None, act.member.id):
             raise ChangedMeanwhile
         claims.revoke(act, claimant=selection.holder)
 
-    return _apply_to_each(session, selections, revoke_one, member, instance)
+    return _apply_to_each(act, selections, revoke_one)
 
 
 def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Member]:
@@ -155,17 +147,13 @@ def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Memb
 
 
 def _apply_to_each(
-    session: Session,
-    selections: Collection[Selection],
-    action: Callable[[LeadAct, Selection], None],
-    member: Member,
-    instance: Instance,
+    act: StaffAct, selections: Collection[Selection], action: Callable[[LeadAct, Selection], None]
 ) -> AssignmentResult:
     by_id = {selection.lead_id: selection for selection in selections}
     done = 0
-    for lead in _lock_selected(session, by_id):
+    for lead in _lock_selected(act.session, by_id):
         try:
-            action(LeadAct(session, lead, member, instance), by_id[lead.id])
+            action(LeadAct(act, lead), by_id[lead.id])
             done += 1
         except Refused:
             continue
@@ -197,43 +185,30 @@ def require_not_revoked(session: Session, lead: Lead, *, seen: uuid.UUID | None,
         raise ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at)
 
 
-def team(session: Session, *, member: Member, instance: Instance) -> Team:
+def team(act: StaffAct) -> Team:
     """Return the team page. Only reads; the view then calls `record`. Raises NotAllowed."""
-    require(member, Permission.SHARE_LEADS)
-    statement = select(Lead).where(queue.is_claimed(instance.clock()), Lead.claimed_by != member.id)
-    leads = session.scalars(statement.order_by(Lead.claimed_until, Lead.id).limit(TEAM_LIMIT)).all()
-    rows = {row.lead.id: row for row in load_rows(session, leads, instance=instance)}
-    free = queue.page(
-        session,
-        filters=QueueFilters(claimed=ClaimedBy.NOBODY),
-        limit=TEAM_LIMIT,
-        member=member,
-        instance=instance,
-    )
-    return Team(_colleagues(session, instance), free, [rows[lead.id] for lead in leads], instance.clock())
+    require(act.member, Permission.SHARE_LEADS)
+    statement = select(Lead).where(queue.is_claimed(act.now), Lead.claimed_by != act.member.id)
+    leads = act.session.scalars(statement.order_by(Lead.claimed_until, Lead.id).limit(TEAM_LIMIT)).all()
+    rows = {row.lead.id: row for row in load_rows(act, leads)}
+    free = queue.page(act, filters=QueueFilters(claimed=ClaimedBy.NOBODY), limit=TEAM_LIMIT)
+    return Team(_colleagues(act), free, [rows[lead.id] for lead in leads], act.now)
 
 
-def _colleagues(session: Session, instance: Instance) -> Sequence[Colleague]:
+def _colleagues(act: Act) -> Sequence[Colleague]:
     """Return the staff members who may call, those at the desk first."""
-    counted = select(Lead.claimed_by, func.count()).where(queue.is_claimed(instance.clock()))
-    counts = dict(session.execute(counted.group_by(Lead.claimed_by)).all())
-    seen = sessions.last_seen(session, instance=instance)
+    counted = select(Lead.claimed_by, func.count()).where(queue.is_claimed(act.now))
+    counts = dict(act.session.execute(counted.group_by(Lead.claimed_by)).all())
+    seen = sessions.last_seen(act)
     able = [
         each.member
-        for each in service.list_accounts(session)
+        for each in service.list_accounts(act.session)
         if not each.disabled_at and may(each.member, Permission.CLAIM_LEAD)
     ]
     found = [Colleague(each.id, each.name, seen.get(each.id), counts.get(each.id, 0)) for each in able]
     return sorted(found, key=lambda each: (each.seen_at is None, each.name.casefold()))
 
 
-def record(session: Session, page: Team, *, member: Member, instance: Instance) -> None:
+def record(act: StaffAct, page: Team) -> None:
     """Record in the audit log that `member` read the team page: the number of leads only."""
-    audit.record(
-        session,
-        Action.LEADS_LISTED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        details={"count": len(page.free.rows) + len(page.claimed), "kind": "team"},
-    )
+    act.record(Action.LEADS_LISTED, count=len(page.free.rows) + len(page.claimed), kind="team")

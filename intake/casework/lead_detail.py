@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from sqlalchemy.orm import Session
-
-from intake.accounts.permissions import Member, Permission, may
+from intake.accounts.permissions import Member, Permission, StaffAct, may
 from intake.accounts.service import names_of
 from intake.audit import Action, service
 from intake.calling.gate import Verdict
@@ -18,7 +16,6 @@ from intake.casework.models import UndoState
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.service import AnsweredStatement
-from intake.instance import Instance
 from intake.leads import claims, eligibility, models, notes, reveal, suppression
 from intake.leads import history as lead_history
 from intake.leads.claims import LeadAct
@@ -123,13 +120,7 @@ class LeadView:
 
 
 def lead_view(
-    session: Session,
-    lead_id: uuid.UUID,
-    *,
-    just_revealed: RevealedContact | None = None,
-    masked: bool = False,
-    member: Member,
-    instance: Instance,
+    act: StaffAct, lead_id: uuid.UUID, *, just_revealed: RevealedContact | None = None, masked: bool = False
 ) -> LeadView:
     """Load the page of one lead.
 
@@ -138,37 +129,31 @@ def lead_view(
     Recorded as one view, or as a reveal of each value that the member's claim keeps open. Raises NotFound for
     an unknown lead, and likewise when the member may not view leads.
     """
-    lead = queue.one(session, lead_id, member=member)
-    events = service.events_about(session, lead.id)
-    shown = (
-        []
-        if masked
-        else reveal.record_reveal(
-            session, lead, events=events, exclude=just_revealed, member=member, instance=instance
-        )
-    )
+    lead = queue.one(act.session, lead_id, member=act.member)
+    events = service.events_about(act.session, lead.id)
+    shown = [] if masked else reveal.record_reveal(act, lead, events=events, exclude=just_revealed)
     if not shown and not just_revealed:
-        LeadAct(session, lead, member, instance).record(Action.LEAD_VIEWED)
-    contact_status = eligibility.contact_status(session, lead)
-    asked_again = suppression.suppressions_asked_again(session, lead) if contact_status.suppressed else []
+        LeadAct(act, lead).record(Action.LEAD_VIEWED)
+    contact_status = eligibility.contact_status(act.session, lead)
+    asked_again = suppression.suppressions_asked_again(act.session, lead) if contact_status.suppressed else []
     staff_ids = {each for event in events for each in (event.actor_id, lead_history.colleague_id(event))} | {
         lead.claimed_by
     }
     return LeadView(
         lead=lead,
-        masked=reveal.mask_lead(session, lead, instance=instance),
+        masked=reveal.mask_lead(act, lead),
         contact_status=contact_status,
-        note=notes.open_note(session, lead, instance=instance) if may(member, Permission.LOG_OUTCOME) else "",
-        note_mark=notes.note_mac(lead, instance=instance),
-        verdicts={each: contact_status.verdict(each, instance) for each in Channel},
+        note=notes.open_note(act, lead) if may(act.member, Permission.LOG_OUTCOME) else "",
+        note_mark=notes.note_mac(lead, instance=act.instance),
+        verdicts={each: contact_status.verdict(each, act.instance) for each in Channel},
         revealed={each.channel: each for each in [*shown, *([just_revealed] if just_revealed else [])]},
-        history=lead_history.build_history(events, lead, now=instance.clock()),
-        answers=list({each.event.kind: each for each in consent.answers_of(session, lead.id)}.values()),
+        history=lead_history.build_history(events, lead, now=act.now),
+        answers=list({each.event.kind: each for each in consent.answers_of(act.session, lead.id)}.values()),
         asked_again=asked_again,
-        hold=models.load_legal_hold(session, lead.id),
-        undoable=undo.undoable_state(session, lead, member=member, instance=instance),
-        names=names_of(session, {each for each in staff_ids if each}),
-        revoked_claim=assignment.revoked_claim(session, events, member=member),
-        member=member,
-        now=instance.clock(),
+        hold=models.load_legal_hold(act.session, lead.id),
+        undoable=undo.undoable_state(act, lead),
+        names=names_of(act.session, {each for each in staff_ids if each}),
+        revoked_claim=assignment.revoked_claim(act.session, events, member=act.member),
+        member=act.member,
+        now=act.now,
     )

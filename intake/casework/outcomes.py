@@ -4,9 +4,9 @@ import uuid
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Permission, StaffAct, require
+from intake.act import Act
 from intake.audit import Action
 from intake.casework import undo
 from intake.conf.clinic import Channel
@@ -58,15 +58,13 @@ class PageAlreadyUsed(Refused):
 
 
 def log(
-    session: Session,
+    act: StaffAct,
     lead: Lead,
     *,
     attempt_id: uuid.UUID,
     outcome: Outcome,
     channel: Channel,
-    member: Member,
     version: int,
-    instance: Instance,
     booked_for: datetime | None = None,
 ) -> Attempt:
     """Record one outcome, release the member's claim, and apply the effects on the lead.
@@ -76,16 +74,16 @@ def log(
     ChangedMeanwhile, NoVoicemail, NotAgreed, OutcomeNotPossible, PageAlreadyUsed (all 409) and Unprocessable
     on `booked_for`.
     """
-    require(member, Permission.LOG_OUTCOME)
-    act = LeadAct(session, lead, member, instance)
+    require(act.member, Permission.LOG_OUTCOME)
+    act = LeadAct(act, lead)
     attempt = Attempt(
-        id=attempt_id, lead_id=lead.id, staff_id=member.id, channel=channel, outcome=outcome, at=act.now
+        id=attempt_id, lead_id=lead.id, staff_id=act.member.id, channel=channel, outcome=outcome, at=act.now
     )
     if earlier := _insert_once(act, attempt, booked_for):
         return earlier
     if outcome is not Outcome.ASKED_TO_STOP:  # a stop locks all leads that it ends, in a fixed order
-        claims.lock_lead(session, lead)
-    contact_status, snapshot = eligibility.contact_status(session, lead), undo.snapshot(lead)
+        claims.lock_lead(act.session, lead)
+    contact_status, snapshot = eligibility.contact_status(act.session, lead), undo.snapshot(lead)
     if outcome is Outcome.THEY_CALLED_US and booked_for and lead.version != version:
         raise ChangedMeanwhile  # another time may have been agreed meanwhile
     if outcome not in ALWAYS_ALLOWED:
@@ -161,9 +159,7 @@ def _apply_outcome(
     """Apply the outcome to the lead. The first attempt keeps the promise, whatever its outcome."""
     lead = act.lead
     if attempt.outcome is Outcome.ASKED_TO_STOP:  # takes its locks before any lead is written
-        suppression.stop(
-            act.session, lead, actor=act.member.actor, method=Method.STAFF, instance=act.instance
-        )
+        suppression.stop(Act(act.session, act.instance, act.member.actor), lead, method=Method.STAFF)
     mark_changed(lead)
     lead.first_contact_at = lead.first_contact_at or attempt.at
     if lead.claimed_by == act.member.id:
@@ -214,23 +210,21 @@ def _suppress_wrong_contact(act: LeadAct, channel: Channel) -> None:
         ("email", act.lead.email_index) if channel is Channel.EMAIL else ("phone", act.lead.phone_index)
     )
     reason = SuppressionReason.WRONG_NUMBER
-    suppression.suppress(act.session, [index], reason=reason, actor=act.member.actor, instance=act.instance)
+    suppression.suppress(Act(act.session, act.instance, act.member.actor), [index], reason=reason)
     act.record(Action.SUPPRESSION_ADDED, kind=kind, reason=reason)
     act.lead.purge_after = act.now
 
 
-def close(
-    session: Session, lead: Lead, *, reason: CloseReason, member: Member, version: int, instance: Instance
-) -> None:
+def close(act: StaffAct, lead: Lead, *, reason: CloseReason, version: int) -> None:
     """Close the lead manually for one of CHOSEN_CLOSE_REASONS; a second time for the same changes nothing.
 
     Raises ClaimedByAnother, ChangedMeanwhile and AlreadyClosed (409).
     """
-    require(member, Permission.CLOSE_LEAD)
-    act = LeadAct(session, lead, member, instance)
+    require(act.member, Permission.CLOSE_LEAD)
+    act = LeadAct(act, lead)
     if reason not in CHOSEN_CLOSE_REASONS:
         raise Refused
-    claims.lock_lead(session, lead)
+    claims.lock_lead(act.session, lead)
     if lead.status is LeadStatus.CLOSED:
         if lead.close_reason is not reason:
             raise AlreadyClosed if lead.version == version else ChangedMeanwhile

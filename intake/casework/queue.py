@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from intake import audit
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Member, Permission, StaffAct, require
 from intake.audit import Action
 from intake.audit.service import PageStart
 from intake.calling.availability import local
@@ -113,33 +112,27 @@ class Page:
 
 
 def page(
-    session: Session,
-    *,
-    filters: QueueFilters,
-    after: PageStart | None = None,
-    limit: int | None = None,
-    member: Member,
-    instance: Instance,
+    act: StaffAct, *, filters: QueueFilters, after: PageStart | None = None, limit: int | None = None
 ) -> Page:
     """Return up to `limit` (100) leads by promise, soonest first; closed ones by closing time, latest first.
 
     Only reads. Raises NotAllowed without the permission.
     """
-    require(member, Permission.LIST_LEADS)
-    statement = _matching(filters, member, instance.clock())
+    require(act.member, Permission.LIST_LEADS)
+    statement = _matching(filters, act.member, act.now)
     size = limit or PAGE_SIZE
-    found = session.scalars(_sorted_from(statement, filters, after).limit(size + 1)).all()
+    found = act.session.scalars(_sorted_from(statement, filters, after).limit(size + 1)).all()
     leads = found[:size]
     counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
-    total = session.scalar(select(func.count()).select_from(counted)) or 0
-    mine = session.scalars(_claimed_by(member, instance.clock())).all()
-    rows = {row.lead.id: row for row in load_rows(session, {*leads, *mine}, instance=instance)}
+    total = act.session.scalar(select(func.count()).select_from(counted)) or 0
+    mine = act.session.scalars(_claimed_by(act.member, act.now)).all()
+    rows = {row.lead.id: row for row in load_rows(act, {*leads, *mine})}
     return Page(
         rows=[rows[lead.id] for lead in leads],
         total=total,
         after=_page_start_of(leads[-1], filters) if len(found) > size else None,
         filters=filters,
-        now=instance.clock(),
+        now=act.now,
         mine=[rows[lead.id] for lead in mine],
         begins=after,
     )
@@ -209,16 +202,9 @@ def one(session: Session, lead_id: uuid.UUID, *, member: Member) -> Lead:
     return lead
 
 
-def record_queue_read(session: Session, page: Page, *, member: Member, instance: Instance) -> None:
+def record_queue_read(act: StaffAct, page: Page) -> None:
     """Record in the audit log that `member` read this page of the queue: the number of rows only."""
-    audit.record(
-        session,
-        Action.LEADS_LISTED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        details={"count": len(page.rows)},
-    )
+    act.record(Action.LEADS_LISTED, count=len(page.rows))
 
 
 HANDOVER_AHEAD = timedelta(hours=4)
@@ -257,25 +243,25 @@ class Handover:
         return len({row.lead.id for rows in self.rows.values() for row in rows})
 
 
-def handover(session: Session, *, member: Member, instance: Instance) -> Handover:
+def handover(act: StaffAct) -> Handover:
     """Return the hand-over page, soonest first.
 
     Claimed leads, leads opened without an outcome, promises broken or due within four hours, and today's
     consultations on the clinic's clock. Only reads. Raises NotAllowed without the permission.
     """
-    require(member, Permission.LIST_LEADS)
-    now = instance.clock()
+    require(act.member, Permission.LIST_LEADS)
+    now = act.now
     found = {
-        kind: session.scalars(statement.limit(HANDOVER_LIMIT + 1)).all()
-        for kind, statement in _handover_query(now, instance)
+        kind: act.session.scalars(statement.limit(HANDOVER_LIMIT + 1)).all()
+        for kind, statement in _handover_query(now, act.instance)
     }
     shown = {kind: leads[:HANDOVER_LIMIT] for kind, leads in found.items()}
     leads = {lead for each in shown.values() for lead in each}
-    rows = {row.lead.id: row for row in load_rows(session, leads, instance=instance)}
+    rows = {row.lead.id: row for row in load_rows(act, leads)}
     return Handover(
         rows={kind: [rows[lead.id] for lead in each] for kind, each in shown.items()},
         more=frozenset(kind for kind, each in found.items() if len(each) > HANDOVER_LIMIT),
-        mine=sum(lead.claimed_by == member.id for lead in found[HandoverKind.CLAIMED]),
+        mine=sum(lead.claimed_by == act.member.id for lead in found[HandoverKind.CLAIMED]),
         now=now,
     )
 
@@ -312,13 +298,6 @@ def _today(now: datetime, zone: str) -> tuple[datetime, datetime]:
     return begins, ends
 
 
-def record_handover(session: Session, page: Handover, *, member: Member, instance: Instance) -> None:
+def record_handover(act: StaffAct, page: Handover) -> None:
     """Record in the audit log that `member` read the hand-over: the number of rows only."""
-    audit.record(
-        session,
-        Action.LEADS_LISTED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        details={"count": page.count, "kind": "handover"},
-    )
+    act.record(Action.LEADS_LISTED, count=page.count, kind="handover")

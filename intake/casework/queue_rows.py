@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy.orm import Session
-
 from intake.accounts.service import names_of
+from intake.act import Act
 from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.instance import Instance
@@ -41,15 +40,15 @@ class QueueRow:
     holder: str | None
 
 
-def load_rows(session: Session, leads: Collection[Lead], *, instance: Instance) -> list[QueueRow]:
+def load_rows(act: Act, leads: Collection[Lead]) -> list[QueueRow]:
     """Load the leads as rows; keys, consents, attempts, suppressions and claims take one statement each."""
     leads = list(leads)
     if not leads:
         return []
-    masked = reveal.mask_leads(session, leads, instance=instance)
-    statuses = eligibility.contact_statuses(session, leads)
-    names = names_of(session, {lead.claimed_by for lead in leads if lead.claimed_by})
-    return [_row(lead, masked[lead.id], statuses[lead.id], names, instance) for lead in leads]
+    masked = reveal.mask_leads(act, leads)
+    statuses = eligibility.contact_statuses(act.session, leads)
+    names = names_of(act.session, {lead.claimed_by for lead in leads if lead.claimed_by})
+    return [_row(lead, masked[lead.id], statuses[lead.id], names, act.instance) for lead in leads]
 
 
 def _row(

@@ -9,10 +9,8 @@ from enum import StrEnum
 
 from marshmallow import ValidationError
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
 
-from intake import audit
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Permission, StaffAct, require
 from intake.audit import Action
 from intake.casework.queue_rows import QueueRow, load_rows
 from intake.core.errors import Unprocessable
@@ -53,25 +51,20 @@ class SearchResult:
     rows: Sequence[QueueRow]
 
 
-def find(session: Session, *, term: str, member: Member, instance: Instance) -> SearchResult:
+def find(act: StaffAct, *, term: str) -> SearchResult:
     """Look `term` up exactly; returns at most 50 leads.
 
     The audit log records the kind of the term and whether there was a hit, not the term.
 
     Raises NotAllowed, and Unprocessable on `term` when it is none of the three kinds.
     """
-    require(member, Permission.FIND_LEAD)
+    require(act.member, Permission.FIND_LEAD)
     parsed = read_term(term)
-    wanted = select(Lead).where(_matching(parsed, instance)).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
-    rows = load_rows(session, session.scalars(wanted).all(), instance=instance)
-    audit.record(
-        session,
-        Action.LEADS_SEARCHED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        details={"kind": parsed.kind.value, "hit": bool(rows)},
+    wanted = (
+        select(Lead).where(_matching(parsed, act.instance)).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
     )
+    rows = load_rows(act, act.session.scalars(wanted).all())
+    act.record(Action.LEADS_SEARCHED, kind=parsed.kind.value, hit=bool(rows))
     return SearchResult(parsed.kind, rows)
 
 

@@ -9,14 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete
-from sqlalchemy.orm import Session
 
-from intake.accounts.permissions import Member, Permission, may, require
+from intake.accounts.permissions import Permission, StaffAct, may, require
 from intake.audit import Action
 from intake.casework.models import UndoState
 from intake.core.errors import NotAllowed, Refused
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import claims
 from intake.leads.claims import LeadAct, mark_changed
 from intake.leads.models import Attempt, Lead, LeadStatus, Outcome
@@ -67,11 +65,11 @@ def save_undo(act: LeadAct, earlier: dict[str, Any], attempt: Attempt | None = N
     act.session.flush()
 
 
-def undoable_state(session: Session, lead: Lead, *, member: Member, instance: Instance) -> UndoState | None:
+def undoable_state(act: StaffAct, lead: Lead) -> UndoState | None:
     """Return the undo state that `member` may use on the lead now, or None."""
-    act = LeadAct(session, lead, member, instance)
-    state = session.get(UndoState, lead.id)
-    if state is None or state.undone_at or not may(member, Permission.LOG_OUTCOME):
+    act = LeadAct(act, lead)
+    state = act.session.get(UndoState, lead.id)
+    if state is None or state.undone_at or not may(act.member, Permission.LOG_OUTCOME):
         return None
     try:
         _require_undoable(act, state, state.act_id)
@@ -85,22 +83,22 @@ def undo_deadline(state: UndoState) -> datetime:
     return state.at + UNDO_PERIOD
 
 
-def undo(session: Session, lead: Lead, *, act_id: uuid.UUID, member: Member, instance: Instance) -> None:
+def undo(act: StaffAct, lead: Lead, *, act_id: uuid.UUID) -> None:
     """Undo the act: restore the lead's status, attempts and promise to what they were before it.
 
     The member's own claim is restored too, unless a colleague has claimed a lead of the same person since.
     Undoing twice changes nothing. Raises NotFound when the lead is gone, NotAllowed for a colleague's act
     without UNDO_ANY, and LeadChangedSince, UndoExpired or ClaimedByAnother (409).
     """
-    require(member, Permission.LOG_OUTCOME)
-    act = LeadAct(session, lead, member, instance)
+    require(act.member, Permission.LOG_OUTCOME)
+    act = LeadAct(act, lead)
     elsewhere = claims.claimed_elsewhere(act)
-    claims.lock_lead(session, lead)
-    state = session.get(UndoState, lead.id, populate_existing=True)
+    claims.lock_lead(act.session, lead)
+    state = act.session.get(UndoState, lead.id, populate_existing=True)
     if _is_undone(act, state, act_id):
         return
     found = _require_undoable(act, state, act_id)
-    _restore(act, found, restore_claim=elsewhere is None and found.claimed_by == member.id)
+    _restore(act, found, restore_claim=elsewhere is None and found.claimed_by == act.member.id)
 
 
 def _is_undone(act: LeadAct, state: UndoState | None, act_id: uuid.UUID) -> bool:

@@ -11,6 +11,7 @@ from rich.table import Table
 from intake.accounts import dev_account, invitations, service
 from intake.accounts.models import Role
 from intake.accounts.service import NewAccount
+from intake.act import Act
 from intake.audit import Actor
 from intake.cli.context import load_settings, open_instance
 from intake.core.clock import clock_ahead
@@ -43,8 +44,7 @@ def add(*, roles: tuple[str, ...], choose_password: bool) -> None:
     )
     with open_instance() as instance, instance.database.transaction() as session:
         added = service.add(
-            session,
-            instance=instance,
+            Act(session, instance),
             email=email,
             name=name,
             roles=frozenset(map(Role, roles)) or frozenset(Role),
@@ -60,7 +60,7 @@ def invite(*, roles: tuple[str, ...]) -> None:
     email, name = click.prompt("Email address"), click.prompt("Name")
     with open_instance() as instance, instance.database.transaction() as session:
         granted = frozenset(map(Role, roles)) or frozenset(Role)
-        invited = invitations.invite(session, instance=instance, email=email, name=name, roles=granted)
+        invited = invitations.invite(Act(session, instance), email=email, name=name, roles=granted)
     click.echo("\nHand this link over; it is shown only now, works once, and ends in 72 hours.\n")
     click.echo(f"{instance.settings.base_url}/join#{invited.token}")
 
@@ -71,8 +71,8 @@ def reset() -> None:
     email = click.prompt("Email address")
     with open_instance() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
-        added = service.reset(session, instance=instance, staff_id=member.id)
-        claims.release_all_of_account(session, staff_id=member.id, actor=Actor.system(), instance=instance)
+        added = service.reset(Act(session, instance), staff_id=member.id)
+        claims.release_all_of_account(Act(session, instance, Actor.system()), staff_id=member.id)
     _print_credentials(added, show_password=True)
 
 
@@ -107,9 +107,7 @@ def _change(verb: str, message: str) -> None:
         member = service.by_email(session, email)
         getattr(service, verb)(session, instance=instance, staff_id=member.id)
         if verb == "disable":
-            claims.release_all_of_account(
-                session, staff_id=member.id, actor=Actor.system(), instance=instance
-            )
+            claims.release_all_of_account(Act(session, instance, Actor.system()), staff_id=member.id)
     click.echo(message)
 
 

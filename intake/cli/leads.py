@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 
+from intake.act import Act
 from intake.cli.context import open_instance
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
@@ -120,7 +121,7 @@ def _submit(instance: Instance, number: int) -> None:
     token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
     request = form.read_form(form_data(number), token=token, clinic=instance.clinic, now=now)
     with instance.database.transaction(use_reserve=False) as session:
-        submit(session, request, instance=instance)
+        submit(Act(session, instance), request)
 
 
 def form_data(number: int) -> Mapping[str, Sequence[str]]:

@@ -17,6 +17,7 @@ import click
 
 from intake.accounts import dev_account
 from intake.accounts.dev_account import DevAccount
+from intake.act import Act
 from intake.app import create_app, write_fallback_pages
 from intake.calling.availability import contactable
 from intake.calling.hours import Window
@@ -151,7 +152,7 @@ def _prepare() -> tuple[DevAccount | None, list[str]]:
         if not instance.settings.development:
             return None, []
         with instance.database.transaction() as session:
-            account = dev_account.ensure_dev_account(session, instance=instance)
+            account = dev_account.ensure_dev_account(Act(session, instance))
         return account, closed_notice(instance)
 
 

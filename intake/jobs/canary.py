@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from intake import outbox
+from intake.act import Act
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.core.i18n import LANGUAGES
@@ -53,7 +54,7 @@ def _submit_and_roll_back(instance: Instance, language: str) -> None:
     request = form.read_form(answers, token=token, clinic=instance.clinic, now=now)
     try:
         with instance.database.transaction(use_reserve=False) as session:
-            submit(session, request, instance=instance)
+            submit(Act(session, instance), request)
             raise _RolledBack
     except _RolledBack:
         return

@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, delete, exists, select
 
 from intake import audit, backup, outbox
 from intake.accounts import sessions
+from intake.act import Act
 from intake.audit import Actor, chain
 from intake.audit.chain import Anchor
 from intake.core.i18n import N_
@@ -114,7 +115,7 @@ def forget_submissions(instance: Instance) -> int:
 def forget_sessions(instance: Instance) -> int:
     """Delete the staff sessions that have ended or expired. Returns how many."""
     with instance.database.transaction() as session:
-        return sessions.delete_ended(session, instance=instance)
+        return sessions.delete_ended(Act(session, instance))
 
 
 JOBS = (

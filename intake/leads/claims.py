@@ -5,7 +5,6 @@ A claim ends by itself after `CLAIM_DURATION`, when it is released or revoked, a
 """
 
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -15,12 +14,12 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from intake import audit
 from intake.accounts.models import StaffMember
-from intake.accounts.permissions import Member, Permission, require
-from intake.audit import Action, Actor
+from intake.accounts.permissions import Member, Permission, StaffAct, require
+from intake.act import Act
+from intake.audit import Action, AuditEvent, Detail
 from intake.core.errors import NotFound, Refused
 from intake.core.i18n import N_
 from intake.db.types import Instant
-from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, is_waiting
 
 CLAIM_DURATION = timedelta(minutes=20)
@@ -40,31 +39,18 @@ class AlreadyClosed(Refused):
     sentence = N_("This request is closed. Nothing was noted.")
 
 
-@dataclass(frozen=True)
-class LeadAct:
+class LeadAct(StaffAct):
     """A staff member acting on one lead, in the caller's transaction."""
 
-    session: Session
-    lead: Lead
-    member: Member
-    instance: Instance
+    def __init__(self, act: StaffAct, lead: Lead) -> None:
+        super().__init__(act.session, act.instance, act.member)
+        self.__dict__["now"] = act.now
+        self.lead = lead
 
-    @property
-    def now(self) -> datetime:
-        """The current time (UTC)."""
-        return self.instance.clock()
-
-    def record(self, action: Action, **details: str) -> None:
-        """Append one audit event about the lead. `details` hold values of closed lists only, no free text."""
-        audit.record(
-            self.session,
-            action,
-            keyring=self.instance.keyring,
-            at=self.now,
-            actor=self.member.actor,
-            about=self.lead.id,
-            details={name: str(value) for name, value in details.items()},
-        )
+    def record(self, action: Action, *, about: uuid.UUID | None = None, **details: Detail) -> AuditEvent:
+        """Write one audit event about the lead. `details` hold values of closed lists only, no free text."""
+        words = {name: str(value) for name, value in details.items()}
+        return super().record(action, about=about or self.lead.id, **words)
 
     def close(self, reason: CloseReason) -> None:
         """Close the lead, end its claim and record it.
@@ -74,7 +60,7 @@ class LeadAct:
         lead, now = self.lead, self.now
         lead.status, lead.close_reason, lead.closed_at = LeadStatus.CLOSED, reason, now
         lead.claimed_by = lead.claimed_until = None
-        closed_until = now + timedelta(days=self.instance.clinic.retention.closed_days)
+        closed_until = now + timedelta(days=self.clinic.retention.closed_days)
         lead.purge_after = min(lead.purge_after, closed_until)
         self.record(Action.LEAD_CLOSED, reason=reason)
 
@@ -100,42 +86,44 @@ class NotClaimed(Refused):
     sentence = N_("Claim this request first; then say how it went.")
 
 
-def claim(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
+def claim(act: StaffAct, lead: Lead) -> None:
     """Claim `lead` for 20 minutes, or extend the claim that `member` has, and record it.
 
     Raises NotAllowed, ClaimedByAnother, AlreadyClosed.
     """
-    require(member, Permission.CLAIM_LEAD)
-    act = LeadAct(session, lead, member, instance)
+    require(act.member, Permission.CLAIM_LEAD)
+    act = LeadAct(act, lead)
     acquire(act)
     act.record(Action.CLAIM_TAKEN)
 
 
-def release(session: Session, lead: Lead, *, member: Member, instance: Instance) -> None:
+def release(act: StaffAct, lead: Lead) -> None:
     """Release the claim of `member`. Without one, nothing is changed and nothing is recorded."""
-    own = update(Lead).where(Lead.id == lead.id, Lead.claimed_by == member.id)
-    if _update_if(session, lead, own.values(claimed_by=None, claimed_until=None)):
-        LeadAct(session, lead, member, instance).record(Action.CLAIM_GIVEN_BACK)
+    own = update(Lead).where(Lead.id == lead.id, Lead.claimed_by == act.member.id)
+    if _update_if(act.session, lead, own.values(claimed_by=None, claimed_until=None)):
+        LeadAct(act, lead).record(Action.CLAIM_GIVEN_BACK)
 
 
-def release_all(session: Session, *, member: Member, instance: Instance) -> int:
+def release_all(act: StaffAct) -> int:
     """Release every unexpired claim of `member`, for the end of a shift. Returns how many there were."""
-    now = instance.clock()
-    claimed = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == member.id).order_by(Lead.id)
-    leads = session.scalars(claimed).all()
+    now = act.now
+    claimed = select(Lead).where(Lead.claimed_until > now, Lead.claimed_by == act.member.id).order_by(Lead.id)
+    leads = act.session.scalars(claimed).all()
     for lead in leads:
-        release(session, lead, member=member, instance=instance)
+        release(act, lead)
     return len(leads)
 
 
-def release_all_of_account(session: Session, *, staff_id: uuid.UUID, actor: Actor, instance: Instance) -> int:
+def release_all_of_account(act: Act, *, staff_id: uuid.UUID) -> int:
     """Release every claim of an account that is disabled. Returns how many there were."""
-    lead_ids = session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
+    lead_ids = act.session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
     released = update(Lead).where(Lead.claimed_by == staff_id).values(claimed_by=None, claimed_until=None)
-    session.execute(released.execution_options(synchronize_session=False))
-    keyring, now = instance.keyring, instance.clock()
+    act.session.execute(released.execution_options(synchronize_session=False))
+    keyring, now = act.keyring, act.now
     for lead_id in lead_ids:
-        audit.record(session, Action.CLAIM_GIVEN_BACK, keyring=keyring, at=now, actor=actor, about=lead_id)
+        audit.record(
+            act.session, Action.CLAIM_GIVEN_BACK, keyring=keyring, at=now, actor=act.actor, about=lead_id
+        )
     return len(lead_ids)
 
 
@@ -174,7 +162,7 @@ def assign(act: LeadAct, to: Member, *, version: int) -> None:
     One conditional UPDATE decides, as in `acquire`: no colleague loses a claim by it. Raises
     ClaimedByAnother, and ChangedMeanwhile unless the lead still has `version` and is waiting and unclaimed.
     """
-    elsewhere = claimed_elsewhere(LeadAct(act.session, act.lead, to, act.instance))
+    elsewhere = claimed_elsewhere(LeadAct(StaffAct.of(act, to), act.lead))
     if elsewhere:
         raise ClaimedByAnother(
             act.session.get_one(StaffMember, elsewhere.claimed_by).name, _claim_end(elsewhere)
@@ -198,7 +186,8 @@ def revoke(act: LeadAct, *, claimant: uuid.UUID) -> None:
     )
     if not _update_if(act.session, act.lead, claimed.values(claimed_by=None, claimed_until=None)):
         raise ChangedMeanwhile
-    act.record(Action.CLAIM_TAKEN_BACK, **{"from": str(claimant)})
+    details: dict[str, Any] = {"from": str(claimant)}
+    act.record(Action.CLAIM_TAKEN_BACK, **details)
 
 
 def claimed_elsewhere(act: LeadAct) -> Lead | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from intake.act import Act
 from intake.calling import hours
 from intake.calling.gate import GateFacts, Verdict, may_contact
 from intake.calling.hours import windows_from_text
@@ -160,28 +161,26 @@ def gate_facts(session: Session, lead: Lead, *, channel: Channel) -> GateFacts:
     return contact_status(session, lead).facts(channel)
 
 
-def verdict(session: Session, lead: Lead, *, channel: Channel, instance: Instance) -> Verdict:
+def verdict(act: Act, lead: Lead, *, channel: Channel) -> Verdict:
     """Whether `lead` may be contacted on `channel` now, and if not, why."""
-    return contact_status(session, lead).verdict(channel, instance)
+    return contact_status(act.session, lead).verdict(channel, act.instance)
 
 
-def verdicts(session: Session, lead: Lead, *, instance: Instance) -> dict[Channel, Verdict]:
+def verdicts(act: Act, lead: Lead) -> dict[Channel, Verdict]:
     """The answer of the contact gate for every channel."""
-    status = contact_status(session, lead)
-    return {channel: status.verdict(channel, instance) for channel in Channel}
+    status = contact_status(act.session, lead)
+    return {channel: status.verdict(channel, act.instance) for channel in Channel}
 
 
-def promise_for_lead(
-    session: Session, lead: Lead, *, instance: Instance, since: datetime, clinic: Clinic | None = None
-) -> datetime:
+def promise_for_lead(act: Act, lead: Lead, *, since: datetime, clinic: Clinic | None = None) -> datetime:
     """By when a stored lead is promised contact, from its consents, windows and region as they are now.
 
     That is `response_minutes` of contactable time after `since`. Raises NoTimeWithin14Days.
     """
     return promise_for(
-        clinic or instance.clinic,
-        instance.hours,
-        channels=contact_status(session, lead).channels,
+        clinic or act.clinic,
+        act.hours,
+        channels=contact_status(act.session, lead).channels,
         region=lead.region,
         time_zone=lead.time_zone,
         number_zones=tuple(lead.number_zones.split()),

@@ -6,9 +6,8 @@ health information: the page says so beside the field.
 
 import unicodedata
 
-from sqlalchemy.orm import Session
-
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Permission, StaffAct, require
+from intake.act import Act
 from intake.audit import Action
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
@@ -42,12 +41,12 @@ def clean_note(typed: str) -> str:
     return text
 
 
-def open_note(session: Session, lead: Lead, *, instance: Instance) -> str:
+def open_note(act: Act, lead: Lead) -> str:
     """The text of the note, empty without one or if it does not decrypt. The caller records the view."""
     if lead.note is None:
         return ""
     try:
-        return crypto.unseal(_key(session, lead, instance), lead.note, place=_place(lead))
+        return crypto.unseal(_key(act, lead), lead.note, place=_place(lead))
     except UnsealError:
         return ""
 
@@ -57,34 +56,32 @@ def note_mac(lead: Lead, *, instance: Instance) -> str:
     return instance.keyring.mac("note", lead.note.box if lead.note else b"").hex()
 
 
-def save_note(
-    session: Session, lead: Lead, typed: str, *, seen: str, member: Member, instance: Instance
-) -> None:
+def save_note(act: StaffAct, lead: Lead, typed: str, *, seen: str) -> None:
     """Replace the note by `typed` and record it; empty deletes it, an equal text changes nothing.
 
     `seen` is the `note_mac` of the note that the page showed. Raises NotAllowed, ClaimedByAnother,
     AlreadyClosed, NoteChanged if a colleague saved another since, and Unprocessable on `note`.
     """
-    require(member, Permission.LOG_OUTCOME)
-    text, act = clean_note(typed), LeadAct(session, lead, member, instance)
-    session.refresh(lead, with_for_update=True)  # the second of two concurrent saves sees the first
+    require(act.member, Permission.LOG_OUTCOME)
+    text, act = clean_note(typed), LeadAct(act, lead)
+    act.session.refresh(lead, with_for_update=True)  # the second of two concurrent saves sees the first
     if lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.refuse_if_claimed(act)
-    if text == open_note(session, lead, instance=instance):
+    if text == open_note(act, lead):
         return
-    if not crypto.constant_time_equal(seen.encode(), note_mac(lead, instance=instance).encode()):
+    if not crypto.constant_time_equal(seen.encode(), note_mac(lead, instance=act.instance).encode()):
         raise NoteChanged
-    lead.note = crypto.seal(_key(session, lead, instance), text, place=_place(lead)) if text else None
+    lead.note = crypto.seal(_key(act, lead), text, place=_place(lead)) if text else None
     act.record(Action.LEAD_NOTED)
-    session.flush()
+    act.session.flush()
 
 
-def _key(session: Session, lead: Lead, instance: Instance) -> bytes:
-    row = session.get(LeadKey, lead.id)
+def _key(act: Act, lead: Lead) -> bytes:
+    row = act.session.get(LeadKey, lead.id)
     if row is None:
         raise NotFound
-    return instance.keyring.unwrap(row.wrapped, place=Place("lead_key", "wrapped", lead.id))
+    return act.keyring.unwrap(row.wrapped, place=Place("lead_key", "wrapped", lead.id))
 
 
 def _place(lead: Lead) -> Place:

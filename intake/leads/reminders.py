@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit, outbox
 from intake.accounts.models import StaffSession
+from intake.act import Act
 from intake.audit import AuditEvent
 from intake.audit.models import ActorKind
 from intake.calling.availability import Interval, spans_in_zone
@@ -37,7 +38,7 @@ def remind(instance: Instance) -> int:
     Returns how many leads are overdue.
     """
     with instance.database.transaction() as session:
-        waiting = count_unopened(session, instance=instance)
+        waiting = count_unopened(Act(session, instance))
         if waiting and not _reminded_recently(session, instance.clock()) and closes_at(instance):
             outbox.enqueue(
                 session,
@@ -48,22 +49,22 @@ def remind(instance: Instance) -> int:
     return waiting
 
 
-def count_unopened(session: Session, *, instance: Instance) -> int:
+def count_unopened(act: Act) -> int:
     """How many leads are overdue: not opened within `reminder_minutes` of contactable time. At most 500."""
-    return sum(1 for _ in _overdue(session, instance))
+    return sum(1 for _ in _overdue(act))
 
 
-def _overdue(session: Session, instance: Instance) -> Iterator[Lead]:
-    threshold = timedelta(minutes=instance.clinic.notices.reminder_minutes)
-    now, clinic = instance.clock(), _with_reminder_minutes(instance.clinic)
+def _overdue(act: Act) -> Iterator[Lead]:
+    threshold = timedelta(minutes=act.clinic.notices.reminder_minutes)
+    now, clinic = act.now, _with_reminder_minutes(act.clinic)
     waiting = select(Lead).where(
         Lead.status == LeadStatus.NEW,
         Lead.opened_at.is_(None),
         Lead.asked_at <= now - threshold,
         Lead.purge_after > now,
     )
-    for lead in session.scalars(waiting.order_by(Lead.asked_at).limit(_MAX_LEADS)):
-        if _open_by(session, lead, instance, clinic) <= now:
+    for lead in act.session.scalars(waiting.order_by(Lead.asked_at).limit(_MAX_LEADS)):
+        if _open_by(act, lead, clinic) <= now:
             yield lead
 
 
@@ -73,10 +74,10 @@ def _with_reminder_minutes(clinic: Clinic) -> Clinic:
     return replace(clinic, contact=contact)
 
 
-def _open_by(session: Session, lead: Lead, instance: Instance, clinic: Clinic) -> datetime:
+def _open_by(act: Act, lead: Lead, clinic: Clinic) -> datetime:
     """By when staff should have opened the lead; by the promise if the person cannot be contacted at all."""
     try:
-        return promise_for_lead(session, lead, instance=instance, since=lead.asked_at, clinic=clinic)
+        return promise_for_lead(act, lead, since=lead.asked_at, clinic=clinic)
     except NoTimeWithin14Days:
         return lead.promise_at
 
@@ -93,24 +94,24 @@ def closes_at(instance: Instance) -> datetime | None:
     return open_until(instance.clinic, instance.clock())
 
 
-def is_unattended(session: Session, *, instance: Instance) -> bool:
+def is_unattended(act: Act) -> bool:
     """Whether, in opening hours, leads are overdue and no staff member was active for `reminder_minutes`.
 
     The public page must not promise contact then.
     """
-    if not closes_at(instance):
+    if not closes_at(act.instance):
         return False
-    last_seen = session.scalar(select(func.max(StaffSession.seen_at)))
-    threshold = timedelta(minutes=instance.clinic.notices.reminder_minutes)
-    if last_seen and instance.clock() - last_seen < threshold:
+    last_seen = act.session.scalar(select(func.max(StaffSession.seen_at)))
+    threshold = timedelta(minutes=act.clinic.notices.reminder_minutes)
+    if last_seen and act.now - last_seen < threshold:
         return False
-    return bool(count_unopened(session, instance=instance))
+    return bool(count_unopened(act))
 
 
-def promise_counts_from(session: Session, *, instance: Instance) -> datetime:
+def promise_counts_from(act: Act) -> datetime:
     """From when the promise of a new lead counts: now, or the next opening while the desk is unattended."""
-    now = instance.clock()
-    return (closes_at(instance) or now) if is_unattended(session, instance=instance) else now
+    now = act.now
+    return (closes_at(act.instance) or now) if is_unattended(act) else now
 
 
 @dataclass(frozen=True)
@@ -121,17 +122,17 @@ class OpenHours:
     first: datetime | None
 
 
-def attendance(session: Session, *, instance: Instance) -> Sequence[OpenHours]:
+def attendance(act: Act) -> Sequence[OpenHours]:
     """The opening hours of the last seven days, latest first, as far as the audit log reaches back.
 
     Computed from the hours and holidays of today's `clinic.toml`.
     """
-    now, began = instance.clock(), audit.oldest_event_at(session)
+    now, began = act.now, audit.oldest_event_at(act.session)
     if began is None:
         return []
     during = Interval(max(began, now - ATTENDANCE_PERIOD), now)
-    opened = spans_in_zone(instance.clinic.time_zone, during, instance.clinic.open_on)
-    return [OpenHours(each, _first_staff_event(session, each)) for each in reversed(opened)]
+    opened = spans_in_zone(act.clinic.time_zone, during, act.clinic.open_on)
+    return [OpenHours(each, _first_staff_event(act.session, each)) for each in reversed(opened)]
 
 
 def _first_staff_event(session: Session, hours: Interval) -> datetime | None:

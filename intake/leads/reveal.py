@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake import audit
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Member, Permission, StaffAct, require
+from intake.act import Act
 from intake.audit import Action, AuditEvent, service
 from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
@@ -109,17 +109,15 @@ class ContactUnreadable(Refused):
     sentence = N_("What this request said can no longer be opened.")
 
 
-def mask_lead(session: Session, lead: Lead, *, instance: Instance) -> MaskedContact:
+def mask_lead(act: Act, lead: Lead) -> MaskedContact:
     """The masked contact details of one lead. Not recorded: the caller records the list or the view."""
-    return mask_leads(session, [lead], instance=instance)[lead.id]
+    return mask_leads(act, [lead])[lead.id]
 
 
-def mask_leads(
-    session: Session, leads: Sequence[Lead], *, instance: Instance
-) -> dict[uuid.UUID, MaskedContact]:
+def mask_leads(act: Act, leads: Sequence[Lead]) -> dict[uuid.UUID, MaskedContact]:
     """The masked contact details of many leads by id, with one statement for their keys."""
-    wrapped = _wrapped_keys(session, [lead.id for lead in leads])
-    return {lead.id: _mask(lead, wrapped.get(lead.id), instance) for lead in leads}
+    wrapped = _wrapped_keys(act.session, [lead.id for lead in leads])
+    return {lead.id: _mask(lead, wrapped.get(lead.id), act.instance) for lead in leads}
 
 
 def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, bytes]:
@@ -153,13 +151,13 @@ def _unseal(key: bytes, lead: Lead, column: str) -> str | None:
     return crypto.unseal(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
 
 
-def own_details(session: Session, lead: Lead, *, instance: Instance) -> OwnDetails:
+def own_details(act: Act, lead: Lead) -> OwnDetails:
     """The sealed values in full, for the person alone: the caller has verified and recorded it.
 
     Raises ContactUnreadable.
     """
     try:
-        key = _key(lead, _wrapped_keys(session, [lead.id]).get(lead.id), instance)
+        key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
         values = {each: _unseal(key, lead, each) for each in ("name", "phone", "email", "article")}
         asking_for = _unseal(key, lead, "asking_for")
     except UnsealError:
@@ -173,44 +171,36 @@ def own_details(session: Session, lead: Lead, *, instance: Instance) -> OwnDetai
     )
 
 
-def reveal(
-    session: Session, lead: Lead, *, channel: Channel, member: Member, instance: Instance
-) -> RevealedContact:
+def reveal(act: StaffAct, lead: Lead, *, channel: Channel) -> RevealedContact:
     """Claim the lead, ask the contact gate, record the reveal, and only then open the value of `channel`.
 
     Raises NotAllowed, ClaimedByAnother, AlreadyClosed, GateShut with the reasons of the gate, and
     ContactUnreadable. The caller's transaction is rolled back then, and with it the claim.
     """
-    require(member, Permission.REVEAL)
-    claims.acquire(LeadAct(session, lead, member, instance))
-    verdict = eligibility.verdict(session, lead, channel=channel, instance=instance)
+    require(act.member, Permission.REVEAL)
+    claims.acquire(LeadAct(act, lead))
+    verdict = eligibility.verdict(act, lead, channel=channel)
     if not verdict.allowed:
         raise GateShut(verdict)
-    return _record_and_open(session, lead, channel, member, instance)
+    return _record_and_open(act, lead, channel)
 
 
 def record_reveal(
-    session: Session,
-    lead: Lead,
-    *,
-    events: Sequence[AuditEvent],
-    exclude: RevealedContact | None = None,
-    member: Member,
-    instance: Instance,
+    act: StaffAct, lead: Lead, *, events: Sequence[AuditEvent], exclude: RevealedContact | None = None
 ) -> list[RevealedContact]:
     """Record and open again what `member` has revealed in their current claim, channel by channel.
 
     Empty without an unexpired claim; a channel that the contact gate refuses by now is left out. `events`
     are the audit events of the lead, newest first; the channel of `exclude` was opened just before.
     """
-    if not claims.is_claimed_by(lead, member=member, now=instance.clock()):
+    if not claims.is_claimed_by(lead, member=act.member, now=act.now):
         return []
-    verdicts = eligibility.verdicts(session, lead, instance=instance)
-    channels = _channels_revealed_in_claim(events, lead, member, instance) - {
+    verdicts = eligibility.verdicts(act, lead)
+    channels = _channels_revealed_in_claim(events, lead, act.member, act.instance) - {
         exclude.channel if exclude else None
     }
     allowed = [each for each in Channel if each in channels and verdicts[each].allowed]
-    return [_record_and_open(session, lead, each, member, instance, kind=REPEATED) for each in allowed]
+    return [_record_and_open(act, lead, each, kind=REPEATED) for each in allowed]
 
 
 def _channels_revealed_in_claim(
@@ -233,30 +223,18 @@ def _channels_revealed_in_claim(
 
 
 def _record_and_open(
-    session: Session,
-    lead: Lead,
-    channel: Channel,
-    member: Member,
-    instance: Instance,
-    *,
-    kind: str | None = None,
+    act: StaffAct, lead: Lead, channel: Channel, *, kind: str | None = None
 ) -> RevealedContact:
-    audit.record(
-        session,
-        Action.LEAD_REVEALED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        about=lead.id,
-        details={"channel": channel.value} | ({"kind": kind} if kind else {}),
+    act.record(
+        Action.LEAD_REVEALED, about=lead.id, **({"channel": channel.value} | ({"kind": kind} if kind else {}))
     )
-    session.flush()
-    return _open(session, lead, channel, instance)
+    act.session.flush()
+    return _open(act, lead, channel)
 
 
-def _open(session: Session, lead: Lead, channel: Channel, instance: Instance) -> RevealedContact:
+def _open(act: Act, lead: Lead, channel: Channel) -> RevealedContact:
     try:
-        key = _key(lead, _wrapped_keys(session, [lead.id]).get(lead.id), instance)
+        key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
         values = {each: _unseal(key, lead, each) for each in ("name", "asking_for", "article")}
         value = _unseal(key, lead, "email" if channel is Channel.EMAIL else "phone")
     except UnsealError:

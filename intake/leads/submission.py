@@ -16,7 +16,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from intake import audit
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.calling import hours
 from intake.calling.availability import zones_of_number
@@ -74,53 +74,46 @@ class RequestEnded(Refused):
 
 
 def submit(
-    session: Session,
-    request: Request,
-    *,
-    instance: Instance,
-    method: Method = Method.WEB_FORM,
-    actor: Actor | None = None,
+    act: Act, request: Request, *, method: Method = Method.WEB_FORM, actor: Actor | None = None
 ) -> Submitted:
     """Store `request` as a lead, or return the lead that the same form token stored before.
 
     In the caller's transaction. Raises AlreadySent, Erased and RequestEnded (all 409), and Unprocessable on
     `windows` when no promise can be kept within two weeks.
     """
-    token_hash = instance.keyring.blind_index("form-token", request.token.nonce)
-    mac = _content_mac(request, instance)
-    if not _take_token(session, token_hash, mac, instance):
-        return _find_repeated(session, request, token_hash, mac, instance)
-    lead = _store(session, request, instance, method, actor or Actor.person())
-    session.get_one(Submission, token_hash).lead_id = lead.id
-    _supersede(session, request.token.follows, lead, instance)
-    session.flush()
-    return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=False)
+    token_hash = act.keyring.blind_index("form-token", request.token.nonce)
+    mac = _content_mac(request, act.instance)
+    if not _take_token(act, token_hash, mac):
+        return _find_repeated(act, request, token_hash, mac)
+    lead = _store(act.by(actor or Actor.person()), request, method)
+    act.session.get_one(Submission, token_hash).lead_id = lead.id
+    _supersede(act, request.token.follows, lead)
+    act.session.flush()
+    return Submitted(lead, act.keyring.code_for(request.token.nonce), repeated=False)
 
 
-def _take_token(session: Session, token_hash: bytes, mac: bytes, instance: Instance) -> bool:
+def _take_token(act: Act, token_hash: bytes, mac: bytes) -> bool:
     """Store the token as used; False if it was already. PostgreSQL waits here for a concurrent submission."""
-    if session.get(Submission, token_hash):
+    if act.session.get(Submission, token_hash):
         return False
     try:
-        with session.begin_nested():
-            session.add(Submission(token_hash=token_hash, content_mac=mac, received_at=instance.clock()))
+        with act.session.begin_nested():
+            act.session.add(Submission(token_hash=token_hash, content_mac=mac, received_at=act.now))
     except IntegrityError:
         return False
     return True
 
 
-def _find_repeated(
-    session: Session, request: Request, token_hash: bytes, mac: bytes, instance: Instance
-) -> Submitted:
-    earlier = session.get_one(Submission, token_hash)
+def _find_repeated(act: Act, request: Request, token_hash: bytes, mac: bytes) -> Submitted:
+    earlier = act.session.get_one(Submission, token_hash)
     if earlier.lead_id is None:
         raise Erased
     if not crypto.constant_time_equal(earlier.content_mac, mac):
         raise AlreadySent(token_hash.hex())
-    lead = session.get_one(Lead, earlier.lead_id)
+    lead = act.session.get_one(Lead, earlier.lead_id)
     if lead.status is LeadStatus.CLOSED:
         raise RequestEnded
-    return Submitted(lead, instance.keyring.code_for(request.token.nonce), repeated=True)
+    return Submitted(lead, act.keyring.code_for(request.token.nonce), repeated=True)
 
 
 def _content_mac(request: Request, instance: Instance) -> bytes:
@@ -128,33 +121,27 @@ def _content_mac(request: Request, instance: Instance) -> bytes:
     return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
 
 
-def _store(session: Session, request: Request, instance: Instance, method: Method, actor: Actor) -> Lead:
-    lead_id, now = uuid.uuid4(), instance.clock()
-    indexes = contact_indexes(request.phone, request.email, instance)
+def _store(act: Act, request: Request, method: Method) -> Lead:
+    lead_id, now = uuid.uuid4(), act.now
+    indexes = contact_indexes(request.phone, request.email, act.instance)
     events = consent.record(
-        session,
+        act.session,
         lead_id=lead_id,
         answers=consent_answers(request),
         language=request.language,
         method=method,
-        actor=actor,
+        actor=act.actor,
         at=now,
-        keyring=instance.keyring,
-        statements=instance.statements,
+        keyring=act.keyring,
+        statements=act.statements,
         contact_indexes=indexes,
     )
-    lead = _create_lead(session, request, instance, lead_id, events[Kind.USE].id, indexes)
+    lead = _create_lead(act, request, lead_id, events[Kind.USE].id, indexes)
     outbox.enqueue(
-        session, Mail.NEW_LEAD, clinic_recipients=instance.clinic.notices.recipients, at=now, lead_id=lead_id
+        act.session, Mail.NEW_LEAD, clinic_recipients=act.clinic.notices.recipients, at=now, lead_id=lead_id
     )
-    audit.record(
-        session,
-        Action.LEAD_SUBMITTED,
-        keyring=instance.keyring,
-        at=now,
-        actor=actor,
-        about=lead_id,
-        details={"consents": consent.macs(events.values()), "method": method.value},
+    act.record(
+        Action.LEAD_SUBMITTED, about=lead_id, consents=consent.macs(events.values()), method=method.value
     )
     return lead
 
@@ -178,19 +165,18 @@ def contact_indexes(phone: str | None, email: str | None, instance: Instance) ->
 
 
 def _create_lead(
-    session: Session,
+    act: Act,
     request: Request,
-    instance: Instance,
     lead_id: uuid.UUID,
     use_event_id: uuid.UUID,
     indexes: Mapping[Kind, bytes | None],
 ) -> Lead:
-    key, now = crypto.new_key(), instance.clock()
+    key, now = crypto.new_key(), act.now
     number_zones = zones_of_number(request.phone) if request.phone else ()
     lead = Lead(
         id=lead_id,
-        reference=_new_reference(session),
-        code_hash=instance.keyring.blind_index("code", instance.keyring.code_for(request.token.nonce)),
+        reference=_new_reference(act.session),
+        code_hash=act.keyring.blind_index("code", act.keyring.code_for(request.token.nonce)),
         language=request.language,
         region=request.region,
         time_zone=request.time_zone,
@@ -198,26 +184,26 @@ def _create_lead(
         windows=hours.windows_to_text(request.windows),
         suspected=request.suspected,
         promise_at=promise_for(
-            instance.clinic,
-            instance.hours,
+            act.clinic,
+            act.hours,
             channels=request.channels,
             region=request.region,
             time_zone=request.time_zone,
             number_zones=number_zones,
             windows=request.windows,
-            now=reminders.promise_counts_from(session, instance=instance),
+            now=reminders.promise_counts_from(act),
         ),
         asked_at=now,
-        purge_after=now + timedelta(days=instance.clinic.retention.open_days),
+        purge_after=now + timedelta(days=act.clinic.retention.open_days),
         use_event_id=use_event_id,
         phone_index=indexes[Kind.CALL],
         email_index=indexes[Kind.EMAIL],
         **seal_fields(request, key, lead_id),
     )
-    session.add(lead)
-    session.flush()
-    wrapped = instance.keyring.wrap(key, place=Place("lead_key", "wrapped", lead_id))
-    session.add(LeadKey(lead_id=lead_id, wrapped=wrapped))
+    act.session.add(lead)
+    act.session.flush()
+    wrapped = act.keyring.wrap(key, place=Place("lead_key", "wrapped", lead_id))
+    act.session.add(LeadKey(lead_id=lead_id, wrapped=wrapped))
     return lead
 
 
@@ -244,26 +230,19 @@ def _new_reference(session: Session) -> str:
             return reference
 
 
-def _supersede(session: Session, follows: str | None, lead: Lead, instance: Instance) -> None:
+def _supersede(act: Act, follows: str | None, lead: Lead) -> None:
     """Close the lead that `lead` corrects, unless staff have attempted contact on it already."""
     used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
-    earlier = session.scalars(used.with_for_update()).first()
-    old = _newest_correction(session, earlier.lead_id) if earlier and earlier.lead_id else None
-    if not old or old.status is not LeadStatus.NEW or _attempted(session, old):
+    earlier = act.session.scalars(used.with_for_update()).first()
+    old = _newest_correction(act.session, earlier.lead_id) if earlier and earlier.lead_id else None
+    if not old or old.status is not LeadStatus.NEW or _attempted(act.session, old):
         return
-    now = instance.clock()
+    now = act.now
     old.status, old.close_reason, old.closed_at = LeadStatus.CLOSED, CloseReason.SUPERSEDED, now
     old.claimed_by = old.claimed_until = None
     old.purge_after = now
     lead.follows = old.id
-    audit.record(
-        session,
-        Action.LEAD_SUPERSEDED,
-        keyring=instance.keyring,
-        at=now,
-        actor=Actor.person(),
-        about=old.id,
-    )
+    act.by(Actor.person()).record(Action.LEAD_SUPERSEDED, about=old.id)
 
 
 def _newest_correction(session: Session, lead_id: uuid.UUID) -> Lead | None:

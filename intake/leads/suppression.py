@@ -16,14 +16,14 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from intake import audit, outbox
-from intake.accounts.permissions import Member, Permission, may, require
-from intake.audit import Action, Actor
+from intake.accounts.permissions import Member, Permission, StaffAct, may, require
+from intake.act import Act
+from intake.audit import Action
 from intake.audit.service import PageStart
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method, State
 from intake.core.errors import NotAllowed, NotFound, Refused
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import claims
 from intake.leads.claims import AlreadyClosed, LeadAct, mark_changed
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
@@ -91,37 +91,28 @@ def _entries(session: Session, indexes: Iterable[bytes | None]) -> Sequence[Supp
     return session.scalars(select(Suppression).where(*live)).all()
 
 
-def suppress(
-    session: Session,
-    indexes: Sequence[bytes | None],
-    *,
-    reason: SuppressionReason,
-    actor: Actor,
-    instance: Instance,
-) -> int:
+def suppress(act: Act, indexes: Sequence[bytes | None], *, reason: SuppressionReason) -> int:
     """Add the blind indexes that are not on the list yet for this reason; returns how many were added.
 
     An index may have one entry for each reason: the gravest decides who may lift it. The caller records it.
     """
-    known = {each.contact_index for each in _entries(session, indexes) if each.reason is reason}
+    known = {each.contact_index for each in _entries(act.session, indexes) if each.reason is reason}
     added = {index for index in indexes if index} - known
-    session.add_all(
-        Suppression(
-            id=uuid.uuid4(), contact_index=index, reason=reason, at=instance.clock(), by=actor.staff_id
-        )
+    act.session.add_all(
+        Suppression(id=uuid.uuid4(), contact_index=index, reason=reason, at=act.now, by=act.actor.staff_id)
         for index in added
     )
-    session.flush()
+    act.session.flush()
     return len(added)
 
 
-def stop(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> int:
+def stop(act: Act, lead: Lead, *, method: Method) -> int:
     """Stop all contact with this lead and every other with its number or address, and suppress both.
 
     From any status, also when a colleague has claimed a lead; stopped leads stay as they are. Returns how
     many leads are stopped now. Every request to stop ends here, from the person or from staff.
     """
-    return _stop_all(session, indexes_of(lead), also=lead.id, actor=actor, method=method, instance=instance)
+    return _stop_all(act, indexes_of(lead), also=lead.id, method=method)
 
 
 def indexes_of(lead: Lead) -> list[bytes]:
@@ -129,39 +120,26 @@ def indexes_of(lead: Lead) -> list[bytes]:
     return [index for index in (lead.phone_index, lead.email_index) if index]
 
 
-def stop_contact(session: Session, *, kind: str, value: str, actor: Actor, instance: Instance) -> int:
+def stop_contact(act: Act, *, kind: str, value: str) -> int:
     """Stop all contact with a number (`kind` phone, E.164) or address (`kind` email, lower case); records it.
 
     Returns how many leads were stopped. The caller of this function checks the permission. Staff must not
     tell on the phone whether there were any: it would reveal that the person has asked for help here.
     """
-    index = instance.keyring.blind_index(kind, value)
-    audit.record(
-        session,
-        Action.SUPPRESSION_ADDED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=actor,
-        details={"kind": kind, "reason": SuppressionReason.ASKED.value},
-    )
-    return _stop_all(session, [index], also=None, actor=actor, method=Method.STAFF, instance=instance)
+    index = act.keyring.blind_index(kind, value)
+    act.record(Action.SUPPRESSION_ADDED, kind=kind, reason=SuppressionReason.ASKED.value)
+    return _stop_all(act, [index], also=None, method=Method.STAFF)
 
 
-def _stop_all(
-    session: Session,
-    indexes: Sequence[bytes],
-    *,
-    also: uuid.UUID | None,
-    actor: Actor,
-    method: Method,
-    instance: Instance,
-) -> int:
-    leads = lock_leads_with_contact(session, indexes, also)  # first, so that a concurrent `lift` is undone
-    suppress(session, indexes, reason=SuppressionReason.ASKED, actor=actor, instance=instance)
+def _stop_all(act: Act, indexes: Sequence[bytes], *, also: uuid.UUID | None, method: Method) -> int:
+    leads = lock_leads_with_contact(
+        act.session, indexes, also
+    )  # first, so that a concurrent `lift` is undone
+    suppress(act, indexes, reason=SuppressionReason.ASKED)
     for lead in leads:
         if lead.close_reason is not CloseReason.STOPPED:
-            stop_lead(session, lead, actor=actor, method=method, instance=instance)
-    session.flush()
+            stop_lead(act, lead, method=method)
+    act.session.flush()
     return len(leads)
 
 
@@ -178,50 +156,44 @@ def lock_leads_with_contact(
     return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 
-def stop_lead(session: Session, lead: Lead, *, actor: Actor, method: Method, instance: Instance) -> None:
+def stop_lead(act: Act, lead: Lead, *, method: Method) -> None:
     """Stop contact with one locked lead and record it: withdraws consents, closes it, cancels its notices."""
-    now = instance.clock()
+    now = act.now
     withdrawn = consent.withdraw(
-        session,
+        act.session,
         lead_id=lead.id,
         kinds=WITHDRAWABLE,
         method=method,
-        actor=actor,
+        actor=act.actor,
         at=now,
-        keyring=instance.keyring,
+        keyring=act.keyring,
     )
-    until = now + timedelta(hours=instance.clinic.retention.stopped_hours)
+    until = now + timedelta(hours=act.clinic.retention.stopped_hours)
     lead.status, lead.close_reason = LeadStatus.CLOSED, CloseReason.STOPPED
     lead.closed_at = lead.closed_at or now
     lead.purge_after = min(lead.purge_after, until)
     lead.claimed_by = lead.claimed_until = None
-    outbox.cancel(session, lead.id)
-    audit.record(
-        session,
-        Action.LEAD_STOPPED,
-        keyring=instance.keyring,
-        at=now,
-        actor=actor,
-        about=lead.id,
-        details={"consents": consent.macs(withdrawn.values()), "method": method.value},
+    outbox.cancel(act.session, lead.id)
+    act.record(
+        Action.LEAD_STOPPED, about=lead.id, consents=consent.macs(withdrawn.values()), method=method.value
     )
 
 
-def lift(session: Session, lead: Lead, *, member: Member, instance: Instance) -> int:
+def lift(act: StaffAct, lead: Lead) -> int:
     """Lift the suppression of the number and address of `lead`, as the person has asked for contact again.
 
     Only those with a consent newer than their entries, and only those that `member` may lift. Decrypts
     nothing. Returns how many entries were lifted, 0 if none was suppressed. Raises NotFound, NotAllowed,
     AlreadyClosed, ClaimedByAnother, and Refused if the person has not asked again.
     """
-    require(member, Permission.REVEAL)
-    if lead not in lock_leads_with_contact(session, indexes_of(lead), lead.id):
+    require(act.member, Permission.REVEAL)
+    if lead not in lock_leads_with_contact(act.session, indexes_of(lead), lead.id):
         raise NotFound
-    act = LeadAct(session, lead, member, instance)
+    act = LeadAct(act, lead)
     if lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.refuse_if_claimed(act)
-    return _lift(act, _liftable(_suppressed_contacts(session, lead), member))
+    return _lift(act, _liftable(_suppressed_contacts(act.session, lead), act.member))
 
 
 def _liftable(contacts: Sequence[SuppressedContact], member: Member) -> list[SuppressedContact]:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from intake import outbox
+from intake.act import Act
 from intake.core.errors import Refused, Unavailable
 from intake.core.i18n import gettext
 from intake.db.engine import Damaged
@@ -39,14 +40,14 @@ __all__ = [
 _ENVIRONMENT_CHECKS: tuple[Callable[[Instance], Check], ...] = (
     monitoring_checks.disk, monitoring_checks.mail, monitoring_checks.crisis_lines, monitoring_checks.texts
 )  # fmt: skip
-_URGENT_CHECKS: tuple[Callable[[Session, Instance], Check], ...] = (
+_URGENT_CHECKS: tuple[Callable[[Act], Check], ...] = (
     monitoring_checks.relay, monitoring_checks.notices, monitoring_checks.dead_letters,
     response_time_checks.unopened, response_time_checks.canary,
 )  # fmt: skip
 _SLOW_CHECKS: tuple[Callable[[Instance], Check], ...] = (article_links.article_links,)
 DOCTOR_ONLY = (article_links.ARTICLES_CHECK,)
 """Names of the checks that only `doctor` runs, since they ask other sites."""
-_DATABASE_CHECKS = (
+_DATABASE_CHECKS: tuple[Callable[[Act], Check], ...] = (
     *_URGENT_CHECKS,
     monitoring_checks.jobs,
     monitoring_checks.linking,
@@ -83,7 +84,8 @@ def _check_database(instance: Instance) -> list[Check]:
     """The checks that read tables; a red check when they cannot be read after all."""
     try:
         with instance.database.reading() as session:
-            found = [check(session, instance) for check in _DATABASE_CHECKS]
+            act = Act(session, instance)
+            found = [check(act) for check in _DATABASE_CHECKS]
         return [*found, integrity.anchored(instance)]
     except Unavailable as failure:
         return [_database_down(failure)]
@@ -103,7 +105,7 @@ def ready(instance: Instance) -> list[Check]:
     """The two checks without which no request can be served: the database answers and is of this version."""
     try:
         with instance.database.reading() as session:
-            reached = monitoring_checks.database(session, instance)
+            reached = monitoring_checks.database(Act(session, instance))
         return [reached, monitoring_checks.migrations(instance)]
     except Unavailable as failure:
         return [
@@ -127,9 +129,9 @@ def require_ready(instance: Instance) -> None:
             raise Refused(f"{check.sentence} {check.what_to_do}".strip())
 
 
-def banner(session: Session, *, instance: Instance) -> list[Check]:
+def banner(act: Act) -> list[Check]:
     """The urgent checks that are not green, for the banner of the desk: a person may be left waiting."""
-    found = [check(session, instance) for check in _URGENT_CHECKS]
+    found = [check(act) for check in _URGENT_CHECKS]
     return [check for check in found if check.state is not State.GREEN]
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit, backup, outbox
 from intake.accounts.models import StaffMember
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.audit.models import AuditEvent
 from intake.audit.service import details_of
@@ -64,12 +65,12 @@ class Check:
     what_to_do: str = ""
 
 
-def database(session: Session, instance: Instance) -> Check:
+def database(act: Act) -> Check:
     """The database answers; a SQLite connection has the pragmas of `SQLITE_PRAGMAS`. Raises Unavailable."""
-    if not instance.settings.sqlite:
-        version = session.scalar(text("SHOW server_version"))
+    if not act.settings.sqlite:
+        version = act.session.scalar(text("SHOW server_version"))
         return Check("database", State.GREEN, f"PostgreSQL {version}.")
-    wrong = wrong_pragmas(session)
+    wrong = wrong_pragmas(act.session)
     if wrong:
         why = translate("SQLite does not take %(names)s as this service needs.", names=", ".join(wrong))
         what_to_do = gettext("Stop whatever else has the file open, then start again.")
@@ -142,24 +143,24 @@ def texts(instance: Instance) -> Check:
     return Check("texts", State.GREEN, gettext("Every text has been reviewed."))
 
 
-def relay(session: Session, instance: Instance) -> Check:
+def relay(act: Act) -> Check:
     """A relay ran within the last 5 minutes: it sends mail and runs the jobs."""
-    last = session.scalar(select(func.max(JobLease.ended_at)))
+    last = act.session.scalar(select(func.max(JobLease.ended_at)))
     if last is None:
         never = gettext("The relay has never run.")
         return Check("relay", State.RED, never, gettext("Start `intake relay`."))
-    silent = instance.clock() - last
+    silent = act.now - last
     sentence = translate("The relay was last seen %(age)s ago.", age=ago(silent))
     if silent > RELAY_SILENT:
         return Check("relay", State.RED, sentence, gettext("Start `intake relay`, or look at its log."))
     return Check("relay", State.GREEN, sentence)
 
 
-def jobs(session: Session, instance: Instance) -> Check:
+def jobs(act: Act) -> Check:
     """Every job runs within an hour of its time, and succeeds."""
-    leases = session.scalars(select(JobLease).order_by(JobLease.name)).all()
+    leases = act.session.scalars(select(JobLease).order_by(JobLease.name)).all()
     due = [each for each in leases if each.name != DELIVERY_NAME]
-    overdue = [each.name for each in due if instance.clock() - each.due_at > JOB_OVERDUE]
+    overdue = [each.name for each in due if act.now - each.due_at > JOB_OVERDUE]
     failing = [each.name for each in leases if each.last_error]
     if overdue:
         sentence = translate("Overdue by more than an hour: %(names)s.", names=", ".join(overdue))
@@ -170,9 +171,9 @@ def jobs(session: Session, instance: Instance) -> Check:
     return Check("rounds", State.GREEN, gettext("Every job ran in time."))
 
 
-def notices(session: Session, instance: Instance) -> Check:
+def notices(act: Act) -> Check:
     """No mail has been waiting in the outbox for more than 15 minutes."""
-    now = outbox.status(session, at=instance.clock())
+    now = outbox.status(act.session, at=act.now)
     age = timedelta(seconds=now.oldest_waiting_seconds)
     if age > NOTICE_LATE:
         sentence = translate("Notices are waiting, the oldest for %(age)s.", age=ago(age))
@@ -181,19 +182,19 @@ def notices(session: Session, instance: Instance) -> Check:
     return Check("notices", State.GREEN, gettext("No notice waits for long."))
 
 
-def dead_letters(session: Session, instance: Instance) -> Check:
+def dead_letters(act: Act) -> Check:
     """No mail was given up after being refused."""
-    if outbox.status(session, at=instance.clock()).dead:
+    if outbox.status(act.session, at=act.now).dead:
         sentence = gettext("Some notices were refused and will not be tried again.")
         what_to_do = gettext("Check notices.recipients in clinic.toml, then run `intake outbox resend`.")
         return Check("dead letters", State.RED, sentence, what_to_do)
     return Check("dead letters", State.GREEN, gettext("No notice was refused for good."))
 
 
-def linking(session: Session, instance: Instance) -> Check:
+def linking(act: Act) -> Check:
     """The audit chain is at most 15 minutes behind (docs/decisions/0007-one-chain-behind.md)."""
-    oldest = audit.oldest_unlinked_at(session)
-    behind = instance.clock() - oldest if oldest else timedelta()
+    oldest = audit.oldest_unlinked_at(act.session)
+    behind = act.now - oldest if oldest else timedelta()
     if behind > TAIL_LATE:
         state = State.RED if behind > TAIL_TOO_LATE else State.AMBER
         sentence = translate("The audit chain is %(age)s behind.", age=ago(behind))
@@ -202,21 +203,21 @@ def linking(session: Session, instance: Instance) -> Check:
     return Check("audit chain", State.GREEN, gettext("The audit chain is up to date."))
 
 
-def clock(session: Session, instance: Instance) -> Check:
+def clock(act: Act) -> Check:
     """The clock is not more than 5 minutes behind the newest audit event."""
-    newest = session.scalar(select(func.max(AuditEvent.at)))
-    if newest and newest - instance.clock() > CLOCK_BACK:
+    newest = act.session.scalar(select(func.max(AuditEvent.at)))
+    if newest and newest - act.now > CLOCK_BACK:
         sentence = gettext("The clock stands before the newest entry of the audit log.")
         what_to_do = gettext("Set this machine’s clock; let it follow a time server.")
         return Check("clock", State.RED, sentence, what_to_do)
     return Check("clock", State.GREEN, gettext("The clock runs forward."))
 
 
-def keys(session: Session, instance: Instance) -> Check:
+def keys(act: Act) -> Check:
     """The keys in the settings open the newest lead, verify the newest audit event, and none is missing."""
-    newest = session.scalars(select(LeadKey).join(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
-    missing = set(key_rotation.count_rows_by_key(session, instance.keyring)) - {
-        *instance.keyring.sealing_ids,
+    newest = act.session.scalars(select(LeadKey).join(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
+    missing = set(key_rotation.count_rows_by_key(act.session, act.keyring)) - {
+        *act.keyring.sealing_ids,
         UNREADABLE,
     }
     if missing:
@@ -228,12 +229,12 @@ def keys(session: Session, instance: Instance) -> Check:
         return Check("keys", State.RED, sentence, what_to_do)
     try:
         if newest:
-            instance.keyring.unwrap(newest.wrapped, place=Place("lead_key", "wrapped", newest.lead_id))
+            act.keyring.unwrap(newest.wrapped, place=Place("lead_key", "wrapped", newest.lead_id))
     except UnsealError:
         sentence = gettext("The newest lead cannot be opened.")
         return Check("keys", State.RED, sentence, gettext("Look at INTAKE_SEALING_KEYS."))
     if not all(
-        audit.authentic(each, keyring=instance.keyring) for each in audit.newest_events(session, limit=1)
+        audit.authentic(each, keyring=act.keyring) for each in audit.newest_events(act.session, limit=1)
     ):
         sentence = gettext("The newest audit event was not written with this key, or was changed.")
         what_to_do = gettext("Look at INTAKE_CHAIN_KEY, then run `intake audit verify`.")
@@ -241,9 +242,9 @@ def keys(session: Session, instance: Instance) -> Check:
     return Check("keys", State.GREEN, gettext("The keys open what is kept."))
 
 
-def staff(session: Session, _instance: Instance) -> Check:
+def staff(act: Act) -> Check:
     """At least one account can sign in."""
-    if not session.scalar(select(func.count()).where(StaffMember.disabled_at.is_(None))):
+    if not act.session.scalar(select(func.count()).where(StaffMember.disabled_at.is_(None))):
         nobody = gettext("Nobody can sign in.")
         return Check("staff", State.RED, nobody, gettext("Run `intake staff add`."))
     return Check("staff", State.GREEN, gettext("Somebody can sign in."))
@@ -264,27 +265,27 @@ def _days(days: int) -> str:
     return ngettext("%(num)s day", "%(num)s days", days) % {"num": days}
 
 
-def backup_taken(session: Session, instance: Instance) -> Check:
+def backup_taken(act: Act) -> Check:
     """The last try of a backup succeeded, within 26 hours (red after 50)."""
-    if not instance.settings.backup_key:
-        return _no_backup_key(instance)
-    row = backup.last_result(session, BackupAct.TAKEN)
+    if not act.settings.backup_key:
+        return _no_backup_key(act.instance)
+    row = backup.last_result(act.session, BackupAct.TAKEN)
     if row is None:
         never = gettext("No backup was ever taken.")
         return Check("backup", State.AMBER, never, gettext("Run `intake backup`."))
     if row.last_error:
         sentence = gettext("The last backup failed.")
         return Check("backup", State.RED, sentence, gettext("Run `intake backup`: it says what is wrong."))
-    age = instance.clock() - (row.succeeded_at or row.tried_at)
+    age = act.now - (row.succeeded_at or row.tried_at)
     sentence = translate("The last backup was taken %(age)s ago.", age=ago(age))
     return _backup_age("backup", sentence, age, (BACKUP_LATE, BACKUP_TOO_LATE), "intake backup")
 
 
-def backup_tested(session: Session, instance: Instance) -> Check:
+def backup_tested(act: Act) -> Check:
     """The last restore test succeeded, within 15 days (red after 35)."""
-    first = backup.last_result(session, BackupAct.TAKEN)
-    row = backup.last_result(session, BackupAct.TESTED)
-    if not instance.settings.backup_key or first is None:
+    first = backup.last_result(act.session, BackupAct.TAKEN)
+    row = backup.last_result(act.session, BackupAct.TESTED)
+    if not act.settings.backup_key or first is None:
         return Check("restore test", State.GREEN, gettext("There is nothing to try out yet."))
     if row is None:
         sentence = gettext("No backup was ever tried out.")
@@ -293,7 +294,7 @@ def backup_tested(session: Session, instance: Instance) -> Check:
         sentence = gettext("The last backup that was tried out could not be brought back.")
         what_to_do = gettext("Run `intake restore --test`: it says what is wrong.")
         return Check("restore test", State.RED, sentence, what_to_do)
-    age = instance.clock() - (row.succeeded_at or row.tried_at)
+    age = act.now - (row.succeeded_at or row.tried_at)
     sentence = translate("A backup was tried out %(age)s ago, and could be brought back.", age=ago(age))
     return _backup_age("restore test", sentence, age, (UNTESTED, TOO_LONG_UNTESTED), "intake restore --test")
 
@@ -339,7 +340,7 @@ def keys_in_use(instance: Instance) -> list[KeyFingerprint]:
 def note_new_keys(instance: Instance) -> int:
     """Record an audit event for each key that was never seen before; returns how many."""
     with instance.database.reading() as session:
-        known = _keys_seen(session, instance)
+        known = _keys_seen(Act(session, instance))
     new = [each for each in keys_in_use(instance) if each.fingerprint not in known]
     if not new:
         return 0
@@ -356,15 +357,15 @@ def note_new_keys(instance: Instance) -> int:
     return len(new)
 
 
-def _keys_seen(session: Session, instance: Instance) -> Mapping[str, datetime]:
+def _keys_seen(act: Act) -> Mapping[str, datetime]:
     """When each key was first seen, by its fingerprint."""
-    events = audit.authentic_events(session, Action.KEYS_FIRST_SEEN, keyring=instance.keyring)
+    events = audit.authentic_events(act.session, Action.KEYS_FIRST_SEEN, keyring=act.keyring)
     return {str(details_of(event).get("to")): event.at for event in events}
 
 
-def key_ages(session: Session, instance: Instance) -> list[KeyAge]:
+def key_ages(act: Act) -> list[KeyAge]:
     """Every key in the settings with when it was first seen."""
-    seen, keys = _keys_seen(session, instance), keys_in_use(instance)
+    seen, keys = _keys_seen(act), keys_in_use(act.instance)
     settings = [key.setting for key in keys]
     return [
         KeyAge(key.setting, key.key_id, seen.get(key.fingerprint), number == settings.index(key.setting))

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from intake import audit
+from intake.act import Act
 from intake.audit import Action, Actor, Verification, chain
 from intake.audit.chain import Anchor
 from intake.audit.service import details_of
@@ -39,13 +38,13 @@ def verify(instance: Instance, *, more: Sequence[Path] = ()) -> Verification:
     anchor adds a note, not a problem. Raises Unavailable when the database is.
     """
     with instance.database.reading() as session:
-        return _verify(session, instance, more)
+        return _verify(Act(session, instance), more)
 
 
 def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
     """Verify a snapshot, so that writers go on, and record the outcome as an audit event."""
     with snapshot(instance.database, lock=instance.settings.data_dir / LOCK) as session:
-        found = _verify(session, instance, ())
+        found = _verify(Act(session, instance), ())
     with instance.database.transaction() as session:
         audit.record(
             session,
@@ -58,11 +57,11 @@ def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
     return found
 
 
-def _verify(session: Session, instance: Instance, more: Sequence[Path]) -> Verification:
-    by_file = {path: chain.load_anchors(path) or [] for path in (instance.settings.anchor_path, *more)}
+def _verify(act: Act, more: Sequence[Path]) -> Verification:
+    by_file = {path: chain.load_anchors(path) or [] for path in (act.settings.anchor_path, *more)}
     anchors = [anchor for each in by_file.values() for anchor in each]
-    found = audit.verify(session, keyring=instance.keyring, anchors=anchors)
-    proof = consent.verify_proof(session, keyring=instance.keyring)
+    found = audit.verify(act.session, keyring=act.keyring, anchors=anchors)
+    proof = consent.verify_proof(act.session, keyring=act.keyring)
     return replace(
         found,
         problems=(*found.problems, *proof),
@@ -70,18 +69,18 @@ def _verify(session: Session, instance: Instance, more: Sequence[Path]) -> Verif
     )
 
 
-def last_verified(session: Session, instance: Instance) -> VerificationRecord | None:
+def last_verified(act: Act) -> VerificationRecord | None:
     """The outcome of the last recorded verification; None when there is none."""
-    event = audit.last_authentic_event(session, Action.AUDIT_VERIFIED, keyring=instance.keyring)
+    event = audit.last_authentic_event(act.session, Action.AUDIT_VERIFIED, keyring=act.keyring)
     if event is None:
         return None
     details = details_of(event)
     return VerificationRecord(event.at, bool(details.get("hit")), int(details.get("count", 0)))
 
 
-def verified(session: Session, instance: Instance) -> Check:
+def verified(act: Act) -> Check:
     """The whole log was verified within 3 days, and was intact."""
-    last, began = last_verified(session, instance), audit.oldest_event_at(session)
+    last, began = last_verified(act), audit.oldest_event_at(act.session)
     if last and not last.intact:
         sentence = gettext(
             "The last verification of the audit log found something changed, missing or moved."
@@ -90,16 +89,14 @@ def verified(session: Session, instance: Instance) -> Check:
             VERIFICATION, State.RED, sentence, gettext("Change nothing, and run `intake audit verify`.")
         )
     since = last.at if last else began
-    if since and instance.clock() - since > UNVERIFIED_AFTER:
-        sentence = translate("The audit log was not verified for %(age)s.", age=ago(instance.clock() - since))
+    if since and act.now - since > UNVERIFIED_AFTER:
+        sentence = translate("The audit log was not verified for %(age)s.", age=ago(act.now - since))
         return Check(
             VERIFICATION, State.AMBER, sentence, gettext("Start `intake relay`, or look at its log.")
         )
     if last is None:
         return Check(VERIFICATION, State.GREEN, gettext("The audit log is verified within a day."))
-    sentence = translate(
-        "The audit log was verified %(age)s ago, and held.", age=ago(instance.clock() - last.at)
-    )
+    sentence = translate("The audit log was verified %(age)s ago, and held.", age=ago(act.now - last.at))
     return Check(VERIFICATION, State.GREEN, sentence)
 
 

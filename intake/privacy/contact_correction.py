@@ -11,6 +11,7 @@ from datetime import timedelta
 from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
+from intake.act import Act
 from intake.audit import Action
 from intake.calling.availability import zones_of_number
 from intake.conf.clinic import Channel
@@ -67,23 +68,23 @@ def correction_statements(instance: Instance, language: str) -> str:
     return form_token.statements_digest(instance.statements, language)
 
 
-def correct(session: Session, *, code: str, correction: Correction, instance: Instance) -> OpenedRequest:
+def correct(act: Act, *, code: str, correction: Correction) -> OpenedRequest:
     """Replace the number or address of the lead that `code` opens, and renew its consents and promise.
 
     At least one channel must be ticked; consent is recorded as refused for the others. The same value with
     the same ticks changes nothing. Raises RequestNotFound, RequestClosed, ContactOnHold, ContactUnreadable,
     and Unprocessable on the kind, on `channels` (also when the statements have changed) or on `windows`.
     """
-    lead = self_service.lock_changeable(session, code, instance=instance)
-    if models.load_legal_hold(session, lead.id):
+    lead = self_service.lock_changeable(act, code)
+    if models.load_legal_hold(act.session, lead.id):
         raise ContactOnHold
-    value = _validate(correction, instance)
-    index = instance.keyring.blind_index(correction.kind, value)
-    if not _changes_nothing(session, lead, correction, index):
-        _replace_value(session, lead, correction.kind, value, instance)
-        _renew_consents(session, lead, correction, index, instance)
-        self_service.renew_promise(session, lead, instance=instance)
-    return open_request(session, lead, instance=instance)
+    value = _validate(correction, act.instance)
+    index = act.keyring.blind_index(correction.kind, value)
+    if not _changes_nothing(act.session, lead, correction, index):
+        _replace_value(act, lead, correction.kind, value)
+        _renew_consents(act, lead, correction, index)
+        self_service.renew_promise(act, lead)
+    return open_request(act, lead)
 
 
 def _validate(correction: Correction, instance: Instance) -> str:
@@ -122,13 +123,13 @@ def _changes_nothing(session: Session, lead: Lead, correction: Correction, index
     )
 
 
-def _replace_value(session: Session, lead: Lead, kind: str, value: str, instance: Instance) -> None:
+def _replace_value(act: Act, lead: Lead, kind: str, value: str) -> None:
     """Seal the value into its column under the key of the lead."""
-    lead_key = session.get(LeadKey, lead.id)
+    lead_key = act.session.get(LeadKey, lead.id)
     if lead_key is None:
         raise ContactUnreadable
     try:
-        key = instance.keyring.unwrap(lead_key.wrapped, place=Place("lead_key", "wrapped", lead.id))
+        key = act.keyring.unwrap(lead_key.wrapped, place=Place("lead_key", "wrapped", lead.id))
     except UnsealError:
         raise ContactUnreadable from None
     sealed = crypto.seal(key, value, place=Place("lead", kind, lead.id))
@@ -138,29 +139,25 @@ def _replace_value(session: Session, lead: Lead, kind: str, value: str, instance
         lead.email = sealed
 
 
-def _renew_consents(
-    session: Session, lead: Lead, correction: Correction, index: bytes, instance: Instance
-) -> None:
+def _renew_consents(act: Act, lead: Lead, correction: Correction, index: bytes) -> None:
     """Withdraw the consents for the old value, record the ticked ones for the new, in one audit event."""
     answers = _answers(correction)
-    withdrawn = self_service.withdraw(session, lead, {*answers, *_DEPENDENT_KINDS[correction.kind]}, instance)
+    withdrawn = self_service.withdraw(act, lead, {*answers, *_DEPENDENT_KINDS[correction.kind]})
     if correction.kind == "phone":
         lead.phone_index = index
     else:
         lead.email_index = index
     given = consent.record(
-        session,
+        act.session,
         lead_id=lead.id,
         answers=answers,
         language=correction.language,
         method=Method.MANAGE_PAGE,
         actor=self_service.PERSON,
-        at=max([instance.clock(), *(each.at for each in withdrawn)]) + AFTER_WITHDRAWAL,
-        keyring=instance.keyring,
-        statements=instance.statements,
+        at=max([act.now, *(each.at for each in withdrawn)]) + AFTER_WITHDRAWAL,
+        keyring=act.keyring,
+        statements=act.statements,
         contact_indexes=dict.fromkeys(answers, index),
     )
     consents = consent.macs([*withdrawn, *given.values()])
-    self_service.record(
-        session, Action.LEAD_CHANGED, lead, instance, field=correction.kind, consents=consents
-    )
+    self_service.record(act, Action.LEAD_CHANGED, lead, field=correction.kind, consents=consents)

@@ -14,8 +14,8 @@ from babel.dates import format_date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.audit import Action, Actor, service
 from intake.calling import hours, promise
 from intake.calling.availability import local
@@ -46,22 +46,12 @@ class ReceiptFormat(StrEnum):
 _RECEIPT_WRITERS = {ReceiptFormat.TEXT: receipt.receipt_text, ReceiptFormat.JSON: receipt.receipt_record}
 
 
-def save_receipt(session: Session, *, code: str, file_format: ReceiptFormat, instance: Instance) -> Receipt:
+def save_receipt(act: Act, *, code: str, file_format: ReceiptFormat) -> Receipt:
     """The signed receipt of the lead that `code` opens; records it. Raises RequestNotFound."""
-    lead = find_by_code(session, code, instance=instance)
-    particulars = receipt_particulars(
-        session, open_request(session, lead, instance=instance), code=code, instance=instance
-    )
-    audit.record(
-        session,
-        Action.RECEIPT_SAVED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=Actor.person(),
-        about=lead.id,
-        details={"kind": file_format.value},
-    )
-    return _RECEIPT_WRITERS[file_format](particulars, receipt_issuer(instance))
+    lead = find_by_code(act, code)
+    particulars = receipt_particulars(act, open_request(act, lead), code=code)
+    act.by(Actor.person()).record(Action.RECEIPT_SAVED, about=lead.id, kind=file_format.value)
+    return _RECEIPT_WRITERS[file_format](particulars, receipt_issuer(act.instance))
 
 
 def receipt_issuer(instance: Instance) -> Issuer:
@@ -74,9 +64,7 @@ def receipt_issuer(instance: Instance) -> Issuer:
     )
 
 
-def receipt_particulars(
-    session: Session, own: OpenedRequest, *, code: str, instance: Instance
-) -> ReceiptData:
+def receipt_particulars(act: Act, own: OpenedRequest, *, code: str) -> ReceiptData:
     """The content of a receipt, in the language of the lead, masked."""
     lead, language = own.lead, own.lead.language
     return ReceiptData(
@@ -90,11 +78,11 @@ def receipt_particulars(
         asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, language),
         times=hours.windows_in_words(own.windows, language),
         place=f"{name_of(lead.region, language)}, {translate(names_of_zone(own.zone).phrase, language)}",
-        promise=_promise(own, language, instance.clock()),
+        promise=_promise(own, language, act.now),
         kept_until=_date_phrase(own.kept_until, own.zone, language),
-        expires_at=lead.asked_at + timedelta(days=instance.clinic.retention.open_days),
+        expires_at=lead.asked_at + timedelta(days=act.clinic.retention.open_days),
         purge_after=own.kept_until,
-        answers=consent.answers_of(session, lead.id),
+        answers=consent.answers_of(act.session, lead.id),
         format_moment=lambda moment: moment_phrase(
             N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, language
         ),
@@ -176,33 +164,23 @@ class ExportSection:
     single: bool = False
 
 
-def save_data_export(
-    session: Session, *, code: str, file_format: ReceiptFormat, address: str, instance: Instance
-) -> Receipt:
+def save_data_export(act: Act, *, code: str, file_format: ReceiptFormat, address: str) -> Receipt:
     """The data export of the lead that `code` opens, recorded before any value is opened.
 
     Masked if `address` is empty; in full if it is the number or address of the lead. Raises RequestNotFound,
     and Unprocessable on `address` if it is another one.
     """
-    lead = self_service.find_by_code(session, code, instance=instance)
+    lead = self_service.find_by_code(act, code)
     full = bool(address.strip())
-    if full and not _is_contact_of(lead, address, instance):
+    if full and not _is_contact_of(lead, address, act.instance):
         raise Unprocessable({"address": [WRONG_ADDRESS]}, WRONG_ADDRESS)
-    audit.record(
-        session,
-        Action.COPY_SAVED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=Actor.person(),
-        about=lead.id,
-        details={"kind": file_format.value, "field": "full" if full else "masked"},
+    act.by(Actor.person()).record(
+        Action.COPY_SAVED, about=lead.id, kind=file_format.value, field="full" if full else "masked"
     )
-    opened = self_service.open_request(session, lead, instance=instance)
-    sections = _sections(
-        session, opened, reveal.own_details(session, lead, instance=instance) if full else None
-    )
+    opened = self_service.open_request(act, lead)
+    sections = _sections(act.session, opened, reveal.own_details(act, lead) if full else None)
     return (_write_json if file_format is ReceiptFormat.JSON else _write_text)(
-        sections, lead, instance, full=full
+        sections, lead, act.instance, full=full
     )
 
 

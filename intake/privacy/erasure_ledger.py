@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake import audit
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -144,46 +144,43 @@ def _complete_index(index: bytes) -> bytes:
     return index
 
 
-def reapply_stop(session: Session, index: bytes, *, instance: Instance) -> int:
+def reapply_stop(act: Act, index: bytes) -> int:
     """Stop contact with every restored lead with this blind index. Returns how many were stopped."""
     leads = [
         lead
-        for lead in suppression.lock_leads_with_contact(session, [index], None)
+        for lead in suppression.lock_leads_with_contact(act.session, [index], None)
         if lead.close_reason is not CloseReason.STOPPED
     ]
     for lead in leads:
-        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
-    session.flush()
+        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
+    act.session.flush()
     return len(leads)
 
 
-def reapply_withdrawal(session: Session, lead: Lead, kind: Kind, *, instance: Instance) -> bool:
+def reapply_withdrawal(act: Act, lead: Lead, kind: Kind) -> bool:
     """Withdraw one consent of a restored lead, and delete a number or address that no channel may use now.
 
     A withdrawn consent to use of the details stops all contact. False if there was nothing to withdraw.
     """
     if kind is Kind.USE:
-        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
+        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
         return True
     withdrawn = consent.withdraw(
-        session,
+        act.session,
         lead_id=lead.id,
         kinds=[kind],
         method=Method.MANAGE_PAGE,
         actor=SYSTEM,
-        at=instance.clock(),
-        keyring=instance.keyring,
+        at=act.now,
+        keyring=act.keyring,
     )
-    _delete_unusable_contact(session, lead)
+    _delete_unusable_contact(act.session, lead)
     if withdrawn:
-        audit.record(
-            session,
+        act.by(SYSTEM).record(
             Action.CONSENT_WITHDRAWN,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=SYSTEM,
             about=lead.id,
-            details={"method": Method.MANAGE_PAGE.value, "consents": consent.macs(withdrawn.values())},
+            method=Method.MANAGE_PAGE.value,
+            consents=consent.macs(withdrawn.values()),
         )
     return bool(withdrawn)
 
@@ -198,14 +195,12 @@ def _delete_unusable_contact(session: Session, lead: Lead) -> None:
     session.flush()
 
 
-def reapply_erasure(session: Session, lead: Lead, erasure: Erasure, *, instance: Instance) -> None:
+def reapply_erasure(act: Act, lead: Lead, erasure: Erasure) -> None:
     """Erase a restored lead again. If the person had asked for it, contact is stopped and suppressed too."""
     if erasure.reason is ErasureReason.ASKED:
         indexes = suppression.indexes_of(lead)
         known = select(Suppression.contact_index).where(Suppression.contact_index.in_(indexes))
-        missing = set(indexes) - set(session.scalars(known))
-        suppression.suppress(
-            session, [*missing], reason=SuppressionReason.ASKED, actor=SYSTEM, instance=instance
-        )
-        suppression.stop_lead(session, lead, actor=SYSTEM, method=Method.STAFF, instance=instance)
-    retention.delete_permanently(session, lead, erasure, SYSTEM, instance)
+        missing = set(indexes) - set(act.session.scalars(known))
+        suppression.suppress(act.by(SYSTEM), [*missing], reason=SuppressionReason.ASKED)
+        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
+    retention.delete_permanently(act.by(SYSTEM), lead, erasure)

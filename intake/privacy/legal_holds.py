@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake import audit
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Permission, StaffAct, require
 from intake.accounts.service import names_of
 from intake.audit import Action
 from intake.core.errors import NotFound, Unprocessable
@@ -39,31 +38,26 @@ class HoldList:
     names: Mapping[uuid.UUID, str]
 
 
-def place_hold(
-    session: Session,
-    lead: Lead,
-    *,
-    reason: HoldReason,
-    last_day: date | None,
-    member: Member,
-    instance: Instance,
-) -> LegalHold:
+def place_hold(act: StaffAct, lead: Lead, *, reason: HoldReason, last_day: date | None) -> LegalHold:
     """Place a hold on `lead` until the end of `last_day` in the clinic's time zone, or renew it.
 
     Raises NotAllowed, NotFound if the lead was erased meanwhile, and Unprocessable on `last_day`.
     """
-    require(member, Permission.HOLD_LEAD)
-    until = _end_of(last_day, instance)
-    _lock(session, lead)
-    act, hold = LeadAct(session, lead, member, instance), models.load_legal_hold(session, lead.id)
+    require(act.member, Permission.HOLD_LEAD)
+    until = _end_of(last_day, act.instance)
+    _lock(act.session, lead)
+    act, hold = (
+        LeadAct(act, lead),
+        models.load_legal_hold(act.session, lead.id),
+    )
     if hold:
-        hold.reason, hold.until, hold.put_by = reason, until, member.id
+        hold.reason, hold.until, hold.put_by = reason, until, act.member.id
         act.record(Action.HOLD_RENEWED, reason=reason.value)
     else:
-        hold = LegalHold(lead_id=lead.id, reason=reason, since=act.now, until=until, put_by=member.id)
-        session.add(hold)
+        hold = LegalHold(lead_id=lead.id, reason=reason, since=act.now, until=until, put_by=act.member.id)
+        act.session.add(hold)
         act.record(Action.HOLD_PUT, reason=reason.value)
-    session.flush()
+    act.session.flush()
     return hold
 
 
@@ -83,26 +77,19 @@ def _lock(session: Session, lead: Lead) -> None:
         raise NotFound
 
 
-def release_hold(session: Session, lead: Lead, *, member: Member, instance: Instance) -> bool:
+def release_hold(act: StaffAct, lead: Lead) -> bool:
     """Release the hold early and carry out what it delayed; without a hold, nothing is changed.
 
     Returns whether the lead was erased, because the person had asked for it. Raises NotAllowed.
     """
-    require(member, Permission.HOLD_LEAD)
-    return retention.end_hold(session, lead.id, actor=member.actor, instance=instance)
+    require(act.member, Permission.HOLD_LEAD)
+    return retention.end_hold(act, lead.id)
 
 
-def list_holds(session: Session, *, member: Member, instance: Instance) -> HoldList:
+def list_holds(act: StaffAct) -> HoldList:
     """All holds with the references of their leads; records the number listed. Raises NotAllowed."""
-    require(member, Permission.HOLD_LEAD)
-    rows = session.scalars(select(LegalHold).order_by(LegalHold.until, LegalHold.lead_id)).all()
-    audit.record(
-        session,
-        Action.LEADS_LISTED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=member.actor,
-        details={"count": len(rows), "kind": "hold"},
-    )
-    references = references_of(session, {each.lead_id for each in rows})
-    return HoldList(rows, references, names_of(session, {each.put_by for each in rows}))
+    require(act.member, Permission.HOLD_LEAD)
+    rows = act.session.scalars(select(LegalHold).order_by(LegalHold.until, LegalHold.lead_id)).all()
+    act.record(Action.LEADS_LISTED, count=len(rows), kind="hold")
+    references = references_of(act.session, {each.lead_id for each in rows})
+    return HoldList(rows, references, names_of(act.session, {each.put_by for each in rows}))

@@ -17,8 +17,9 @@ import structlog
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from intake import audit, outbox
-from intake.accounts.permissions import Member, Permission, require
+from intake import outbox
+from intake.accounts.permissions import Permission, StaffAct, require
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.conf.clinic import Channel, Retention
 from intake.consent.models import Method
@@ -67,9 +68,7 @@ class NotErased(IntakeError):
     sentence = "Some requests that are due could not be erased."
 
 
-def erase(
-    session: Session, lead: Lead, *, reason: ErasureReason, actor: Actor, instance: Instance
-) -> Erasure | None:
+def erase(act: Act, lead: Lead, *, reason: ErasureReason) -> Erasure | None:
     """Destroy the key of `lead`, delete it with its attempts and waiting notices, and record the erasure.
 
     If it was asked for, all contact is stopped first: consents withdrawn, number and address suppressed. The
@@ -79,74 +78,62 @@ def erase(
     """
     asked = reason is ErasureReason.ASKED
     indexes = suppression.indexes_of(lead) if asked else []
-    if lead not in suppression.lock_leads_with_contact(session, indexes, lead.id, erasing=True):
+    if lead not in suppression.lock_leads_with_contact(act.session, indexes, lead.id, erasing=True):
         raise NotFound
     if asked:
-        method = Method.STAFF if actor.staff_id else Method.MANAGE_PAGE
-        suppression.stop(session, lead, actor=actor, method=method, instance=instance)
-    hold = models.load_legal_hold(session, lead.id)
+        method = Method.STAFF if act.actor.staff_id else Method.MANAGE_PAGE
+        suppression.stop(act, lead, method=method)
+    hold = models.load_legal_hold(act.session, lead.id)
     if hold:
         if asked:
-            _note_erasure_request(session, hold, actor, instance)
+            _note_erasure_request(act, hold)
         return None
-    erasure = Erasure(lead_id=lead.id, erased_at=instance.clock(), reason=reason)
-    return delete_permanently(session, lead, erasure, actor, instance)
+    erasure = Erasure(lead_id=lead.id, erased_at=act.now, reason=reason)
+    return delete_permanently(act, lead, erasure)
 
 
-def _note_erasure_request(session: Session, hold: LegalHold, actor: Actor, instance: Instance) -> None:
+def _note_erasure_request(act: Act, hold: LegalHold) -> None:
     """Store with the hold that the person asked for erasure, and record it once."""
     if hold.erase_asked_at is None:
-        hold.erase_asked_at = instance.clock()
-        _record(session, Action.LEAD_ERASURE_ASKED, hold.lead_id, actor, instance)
+        hold.erase_asked_at = act.now
+        _record(act, Action.LEAD_ERASURE_ASKED, hold.lead_id)
 
 
-def delete_permanently(
-    session: Session, lead: Lead, erasure: Erasure, actor: Actor, instance: Instance
-) -> Erasure:
+def delete_permanently(act: Act, lead: Lead, erasure: Erasure) -> Erasure:
     """Destroy the key, delete the lead with its attempts and notices, and add `erasure` to ledger and log."""
-    outbox.cancel(session, lead.id)
-    session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))
-    session.execute(delete(Attempt).where(Attempt.lead_id == lead.id))
-    session.delete(lead)
-    session.add(erasure)
-    _record(session, Action.LEAD_ERASED, erasure.lead_id, actor, instance, reason=erasure.reason.value)
-    session.flush()
+    outbox.cancel(act.session, lead.id)
+    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))
+    act.session.execute(delete(Attempt).where(Attempt.lead_id == lead.id))
+    act.session.delete(lead)
+    act.session.add(erasure)
+    _record(act, Action.LEAD_ERASED, erasure.lead_id, reason=erasure.reason.value)
+    act.session.flush()
     return erasure
 
 
-def _record(
-    session: Session, action: Action, lead_id: uuid.UUID, actor: Actor, instance: Instance, **details: str
-) -> None:
-    audit.record(
-        session,
-        action,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=actor,
-        about=lead_id,
-        details=details,
-    )
+def _record(act: Act, action: Action, lead_id: uuid.UUID, **details: str) -> None:
+    act.record(action, about=lead_id, **details)
 
 
-def end_hold(session: Session, lead_id: uuid.UUID, *, actor: Actor, instance: Instance) -> bool:
+def end_hold(act: Act, lead_id: uuid.UUID) -> bool:
     """End the legal hold on a lead and carry out what it delayed; without a hold, nothing is changed.
 
     Erases the lead if the person asked for it, else deletes a number or address that no channel may use any
     more. Returns whether the lead was erased.
     """
-    lead = session.get(Lead, lead_id)
+    lead = act.session.get(Lead, lead_id)
     indexes = suppression.indexes_of(lead) if lead else []
-    locked = suppression.lock_leads_with_contact(session, indexes, lead_id, erasing=True)
-    hold = models.load_legal_hold(session, lead_id)
+    locked = suppression.lock_leads_with_contact(act.session, indexes, lead_id, erasing=True)
+    hold = models.load_legal_hold(act.session, lead_id)
     if lead is None or hold is None or lead not in locked:
         return False
-    session.delete(hold)
-    session.flush()
-    _record(session, Action.HOLD_ENDED, lead_id, actor, instance, reason=hold.reason.value)
+    act.session.delete(hold)
+    act.session.flush()
+    _record(act, Action.HOLD_ENDED, lead_id, reason=hold.reason.value)
     if hold.erase_asked_at is None:
-        _delete_unusable_contact(session, lead)
+        _delete_unusable_contact(act.session, lead)
         return False
-    erase(session, lead, reason=ErasureReason.ASKED, actor=actor, instance=instance)
+    erase(act, lead, reason=ErasureReason.ASKED)
     return True
 
 
@@ -207,7 +194,7 @@ def _end_hold_if_expired(instance: Instance, lead_id: uuid.UUID) -> bool:
         hold = models.load_legal_hold(session, lead_id)
         if hold is None or hold.until > instance.clock():
             return False
-        return end_hold(session, lead_id, actor=Actor.system(), instance=instance)
+        return end_hold(Act(session, instance, Actor.system()), lead_id)
 
 
 def _erase_if_due(instance: Instance, lead_id: uuid.UUID) -> bool:
@@ -217,7 +204,7 @@ def _erase_if_due(instance: Instance, lead_id: uuid.UUID) -> bool:
         lead = session.scalars(due.with_for_update()).first()
         if lead is None:
             return False
-        erasure = erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
+        erasure = erase(Act(session, instance, Actor.system()), lead, reason=ErasureReason.DUE)
         return erasure is not None
 
 
@@ -315,32 +302,25 @@ def _due_reason(status: LeadStatus, reason: CloseReason | None) -> DueReason:
     return _DUE_REASON_OF.get(reason, DueReason.CLOSED)
 
 
-def postpone_due(session: Session, *, member: Member, instance: Instance) -> int:
+def postpone_due(act: StaffAct) -> int:
     """Postpone by a day the erasure of what is due within a day, and record it; returns how many leads.
 
     Only leads that are due by their age, and at most `MAX_POSTPONEMENT` beyond it: what a person asked for is
     never postponed. Raises NotAllowed.
     """
-    require(member, Permission.HOLD_LEAD)
-    now, periods = instance.clock(), instance.clinic.retention
+    require(act.member, Permission.HOLD_LEAD)
+    now, periods = act.now, act.clinic.retention
     not_by_age = Lead.close_reason.in_(_DUE_REASON_OF)
     due = select(Lead).where(
         Lead.purge_after <= now + POSTPONE_BY,
         ~models.is_on_legal_hold(),
         or_(Lead.close_reason.is_(None), ~not_by_age),
     )
-    leads = session.scalars(due.order_by(Lead.id).with_for_update(key_share=True)).all()
+    leads = act.session.scalars(due.order_by(Lead.id).with_for_update(key_share=True)).all()
     postponed = [lead for lead in leads if _postpone(lead, max(now, lead.purge_after) + POSTPONE_BY, periods)]
     if postponed:
-        audit.record(
-            session,
-            Action.RETENTION_POSTPONED,
-            keyring=instance.keyring,
-            at=now,
-            actor=member.actor,
-            details={"count": len(postponed)},
-        )
-    session.flush()
+        act.record(Action.RETENTION_POSTPONED, count=len(postponed))
+    act.session.flush()
     return len(postponed)
 
 

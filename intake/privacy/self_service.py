@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts.models import Role, StaffRole
 from intake.accounts.permissions import ROLE_PERMISSIONS, Permission
+from intake.act import Act
 from intake.audit import Action, Actor, AuditEvent
 from intake.calling import hours
 from intake.calling.hours import Window
@@ -27,7 +27,6 @@ from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import eligibility, form, models, notes, reveal, suppression
 from intake.leads.claims import mark_changed
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_for_lead
@@ -112,44 +111,37 @@ def zone_of(lead: Lead) -> str:
     return lead.time_zone or zones_of(lead.region)[0]
 
 
-def view_request(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
+def view_request(act: Act, *, code: str) -> OpenedRequest:
     """The lead that `code` opens; records that it was opened. Raises RequestNotFound."""
-    lead = find_by_code(session, code, instance=instance)
-    audit.record(
-        session,
-        Action.MANAGE_OPENED,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=Actor.person(),
-        about=lead.id,
-    )
-    return open_request(session, lead, instance=instance)
+    lead = find_by_code(act, code)
+    act.by(Actor.person()).record(Action.MANAGE_OPENED, about=lead.id)
+    return open_request(act, lead)
 
 
-def find_by_code(session: Session, code: str, *, instance: Instance) -> Lead:
+def find_by_code(act: Act, code: str) -> Lead:
     """The lead that `code` opens, with one keyed hash and one query for every input.
 
     Raises RequestNotFound, also for a lead past its retention date that is not purged yet, unless a legal
     hold keeps it.
     """
-    hashed = instance.keyring.blind_index("code", crypto.normalise_crockford(code))
-    kept = or_(Lead.purge_after > instance.clock(), models.is_on_legal_hold())
-    lead = session.scalars(select(Lead).where(Lead.code_hash == hashed, kept)).first()
+    hashed = act.keyring.blind_index("code", crypto.normalise_crockford(code))
+    kept = or_(Lead.purge_after > act.now, models.is_on_legal_hold())
+    lead = act.session.scalars(select(Lead).where(Lead.code_hash == hashed, kept)).first()
     if lead is None:
         raise RequestNotFound
     return lead
 
 
-def open_request(session: Session, lead: Lead, *, instance: Instance) -> OpenedRequest:
+def open_request(act: Act, lead: Lead) -> OpenedRequest:
     """The view of `lead` for the person, as it is now; records nothing."""
-    session.flush()
+    act.session.flush()
     return OpenedRequest(
         lead=lead,
-        masked=reveal.mask_lead(session, lead, instance=instance),
-        contact_status=eligibility.contact_status(session, lead),
-        roles=_roles_that_viewed(session, lead),
-        hold=models.load_legal_hold(session, lead.id),
-        note=notes.open_note(session, lead, instance=instance),
+        masked=reveal.mask_lead(act, lead),
+        contact_status=eligibility.contact_status(act.session, lead),
+        roles=_roles_that_viewed(act.session, lead),
+        hold=models.load_legal_hold(act.session, lead.id),
+        note=notes.open_note(act, lead),
     )
 
 
@@ -176,30 +168,30 @@ class RequestClosed(Refused):
     sentence = N_("This request is closed, so there is nothing left to change. You can ask for a call again.")
 
 
-def stop(session: Session, *, code: str, instance: Instance) -> OpenedRequest:
+def stop(act: Act, *, code: str) -> OpenedRequest:
     """Stop all contact with every lead of the same number or address. Raises RequestNotFound."""
-    lead = find_by_code(session, code, instance=instance)
-    _stop(session, lead, instance)
-    return open_request(session, _require_exists(session, lead), instance=instance)
+    lead = find_by_code(act, code)
+    _stop(act, lead)
+    return open_request(act, _require_exists(act.session, lead))
 
 
-def _stop(session: Session, lead: Lead, instance: Instance) -> None:
-    suppression.stop(session, lead, actor=PERSON, method=Method.MANAGE_PAGE, instance=instance)
+def _stop(act: Act, lead: Lead) -> None:
+    suppression.stop(act.by(PERSON), lead, method=Method.MANAGE_PAGE)
 
 
-def stop_by_reference(session: Session, *, reference: str, address: str, instance: Instance) -> None:
+def stop_by_reference(act: Act, *, reference: str, address: str) -> None:
     """Stop all contact without the code, by a reference and the number or address of its lead.
 
     Returns nothing, and does the same work for every input except the stop itself: one keyed hash, one query.
     Anyone who types the data of another person can stop contact with them, but learns nothing.
     """
     term = _parse_address(address)
-    index = instance.keyring.blind_index(term.kind.value, term.value)
+    index = act.keyring.blind_index(term.kind.value, term.value)
     by_reference = Lead.reference == crypto.normalise_crockford(reference)
     matching = select(Lead).where(by_reference, or_(Lead.phone_index == index, Lead.email_index == index))
-    lead = session.scalars(matching).first()
+    lead = act.session.scalars(matching).first()
     if lead:
-        _stop(session, lead, instance)
+        _stop(act, lead)
 
 
 def _parse_address(address: str) -> Term:
@@ -209,31 +201,29 @@ def _parse_address(address: str) -> Term:
         return Term(TermKind.PHONE, "")  # matches no lead
 
 
-def withdraw_channel(session: Session, *, code: str, channel: Channel, instance: Instance) -> OpenedRequest:
+def withdraw_channel(act: Act, *, code: str, channel: Channel) -> OpenedRequest:
     """Withdraw the consent to one channel (with calls also voicemail); for the last one, stop all contact.
 
     A number or address that no channel may use any more is deleted, on legal hold when the hold ends. Its
     keyed hash stays, so that a stop by that number still finds the lead. Raises RequestNotFound.
     """
-    lead = _lock_by_code(session, code, instance)
-    status = eligibility.contact_status(session, lead)
+    lead = _lock_by_code(act, code)
+    status = eligibility.contact_status(act.session, lead)
     if status.channels == (channel,):
-        _stop(session, lead, instance)
+        _stop(act, lead)
     elif channel in status.channels:
-        _withdraw_one(session, lead, channel, status, instance)
-    return open_request(session, lead, instance=instance)
+        _withdraw_one(act, lead, channel, status)
+    return open_request(act, lead)
 
 
-def _withdraw_one(
-    session: Session, lead: Lead, channel: Channel, status: ContactStatus, instance: Instance
-) -> None:
+def _withdraw_one(act: Act, lead: Lead, channel: Channel, status: ContactStatus) -> None:
     kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
     mark_changed(lead)
-    withdrawn = withdraw(session, lead, kinds, instance)
-    if not models.load_legal_hold(session, lead.id):
+    withdrawn = withdraw(act, lead, kinds)
+    if not models.load_legal_hold(act.session, lead.id):
         _delete_unused_value(lead, channel, status)
     consents = consent.macs(withdrawn)
-    record(session, Action.CONSENT_WITHDRAWN, lead, instance, channel=channel.value, consents=consents)
+    record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
 
 
 def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) -> None:
@@ -243,36 +233,32 @@ def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) ->
         lead.phone = None
 
 
-def withdraw(
-    session: Session, lead: Lead, kinds: Iterable[Kind], instance: Instance
-) -> Collection[ConsentEvent]:
+def withdraw(act: Act, lead: Lead, kinds: Iterable[Kind]) -> Collection[ConsentEvent]:
     """Withdraw those of `kinds` that are given, as the person. The caller records the returned events."""
     return consent.withdraw(
-        session,
+        act.session,
         lead_id=lead.id,
         kinds=kinds,
         method=Method.MANAGE_PAGE,
         actor=PERSON,
-        at=instance.clock(),
-        keyring=instance.keyring,
+        at=act.now,
+        keyring=act.keyring,
     ).values()
 
 
-def change_windows(
-    session: Session, *, code: str, chosen: Sequence[str], instance: Instance
-) -> OpenedRequest:
+def change_windows(act: Act, *, code: str, chosen: Sequence[str]) -> OpenedRequest:
     """Replace the contact windows and renew the promise; the same windows change nothing.
 
     Raises RequestNotFound, RequestClosed, and Unprocessable on `windows` if none is chosen, one is unknown,
     or no promise can be kept within two weeks.
     """
-    lead = lock_changeable(session, code, instance=instance)
+    lead = lock_changeable(act, code)
     windows = _parse_windows(chosen)
     if windows != hours.windows_from_text(lead.windows):
         lead.windows = hours.windows_to_text(windows)
-        renew_promise(session, lead, instance=instance)
-        record(session, Action.LEAD_CHANGED, lead, instance, field="windows")
-    return open_request(session, lead, instance=instance)
+        renew_promise(act, lead)
+        record(act, Action.LEAD_CHANGED, lead, field="windows")
+    return open_request(act, lead)
 
 
 def _parse_windows(chosen: Sequence[str]) -> frozenset[Window]:
@@ -282,35 +268,35 @@ def _parse_windows(chosen: Sequence[str]) -> frozenset[Window]:
     return frozenset({Window.ANY}) if Window.ANY in windows else windows
 
 
-def renew_promise(session: Session, lead: Lead, *, instance: Instance) -> None:
+def renew_promise(act: Act, lead: Lead) -> None:
     """Set a new promise, counted from now. Raises NoTimeWithin14Days."""
-    lead.promise_at = promise_for_lead(session, lead, instance=instance, since=instance.clock())
+    lead.promise_at = promise_for_lead(act, lead, since=act.now)
 
 
-def erase(session: Session, *, code: str, instance: Instance) -> OpenedRequest | None:
+def erase(act: Act, *, code: str) -> OpenedRequest | None:
     """Stop all contact and erase the lead, on legal hold when the hold ends.
 
     Returns None if it is erased, else the lead as it is kept. Raises RequestNotFound.
     """
-    lead = find_by_code(session, code, instance=instance)
+    lead = find_by_code(act, code)
     try:
-        erasure = retention.erase(session, lead, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
+        erasure = retention.erase(act.by(PERSON), lead, reason=ErasureReason.ASKED)
     except NotFound:
         raise RequestNotFound from None
-    return None if erasure else open_request(session, lead, instance=instance)
+    return None if erasure else open_request(act, lead)
 
 
-def lock_changeable(session: Session, code: str, *, instance: Instance) -> Lead:
+def lock_changeable(act: Act, code: str) -> Lead:
     """The lead that `code` opens, locked, to be changed. Raises RequestNotFound, RequestClosed."""
-    lead = _lock_by_code(session, code, instance)
+    lead = _lock_by_code(act, code)
     if lead.status is LeadStatus.CLOSED:
         raise RequestClosed
     return lead
 
 
-def _lock_by_code(session: Session, code: str, instance: Instance) -> Lead:
-    lead = find_by_code(session, code, instance=instance)
-    if lead not in suppression.lock_leads_with_contact(session, suppression.indexes_of(lead), lead.id):
+def _lock_by_code(act: Act, code: str) -> Lead:
+    lead = find_by_code(act, code)
+    if lead not in suppression.lock_leads_with_contact(act.session, suppression.indexes_of(lead), lead.id):
         raise RequestNotFound
     return lead
 
@@ -322,14 +308,6 @@ def _require_exists(session: Session, lead: Lead) -> Lead:
     return lead
 
 
-def record(session: Session, action: Action, lead: Lead, instance: Instance, **details: Any) -> None:
+def record(act: Act, action: Action, lead: Lead, **details: Any) -> None:
     """Append an audit event of the person on the manage page. `details` hold no free text."""
-    audit.record(
-        session,
-        action,
-        keyring=instance.keyring,
-        at=instance.clock(),
-        actor=PERSON,
-        about=lead.id,
-        details={"method": Method.MANAGE_PAGE.value, **details},
-    )
+    act.by(PERSON).record(action, about=lead.id, **{"method": Method.MANAGE_PAGE.value, **details})

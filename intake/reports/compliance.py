@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from intake import __version__, audit, monitoring, outbox
 from intake.accounts import credentials, invitations
 from intake.accounts.models import Passkey, RecoveryCode, StaffMember
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.audit.service import details_of
 from intake.core.i18n import gettext, translate
@@ -51,16 +52,16 @@ __all__ = [
 _URGENCIES = {State.RED: Urgency.NOW, State.AMBER: Urgency.SOON}
 
 
-def access_section(session: Session, instance: Instance) -> Section:
+def access_section(act: Act) -> Section:
     """Counts of accounts, second factors and invitations."""
-    now, waiting = instance.clock(), set(invitations.pending(session))
-    rows = session.scalars(select(StaffMember)).all()
+    now, waiting = act.now, set(invitations.pending(act.session))
+    rows = act.session.scalars(select(StaffMember)).all()
     active = [row for row in rows if row.disabled_at is None and row.id not in waiting]
     figures = [
         _accounts(len(active), now),
-        _second_factors(sum(_has_second_factor(row, instance) for row in active), len(active), now),
-        _passkeys(session, {row.id for row in active}, now),
-        _recovery_codes(session, {row.id for row in active}, now),
+        _second_factors(sum(_has_second_factor(row, act.instance) for row in active), len(active), now),
+        _passkeys(act.session, {row.id for row in active}, now),
+        _recovery_codes(act.session, {row.id for row in active}, now),
         _invitations(len(waiting & {row.id for row in rows if row.disabled_at is None}), now),
         _closed(sum(row.disabled_at is not None for row in rows), now),
     ]
@@ -155,13 +156,15 @@ def _closed(count: int, now: datetime) -> Figure:
     )
 
 
-def notices_section(session: Session, instance: Instance) -> Section:
+def notices_section(act: Act) -> Section:
     """The last mail test, the last accepted mails, and what was refused."""
-    now = instance.clock()
-    status = outbox.status(session, at=now)
-    daily = session.scalar(select(func.max(OutboxMessage.sent_at)).where(OutboxMessage.mail == Mail.DAILY))
+    now = act.now
+    status = outbox.status(act.session, at=now)
+    daily = act.session.scalar(
+        select(func.max(OutboxMessage.sent_at)).where(OutboxMessage.mail == Mail.DAILY)
+    )
     figures = [
-        _mail_test(audit.last_authentic_event(session, Action.MAIL_TESTED, keyring=instance.keyring)),
+        _mail_test(audit.last_authentic_event(act.session, Action.MAIL_TESTED, keyring=act.keyring)),
         _accepted_mail(
             daily,
             name="mail.daily_accepted",
@@ -240,14 +243,14 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceRepo
     with instance.database.reading() as session:
         sections = [
             _checks_section(checks, now),
-            access_section(session, instance),
-            compliance_checks.audit_section(session, instance),
-            compliance_checks.erasure_section(session, instance),
+            access_section(Act(session, instance)),
+            compliance_checks.audit_section(Act(session, instance)),
+            compliance_checks.erasure_section(Act(session, instance)),
             compliance_checks.backup_section(session),
-            compliance_checks.keys_section(session, instance),
-            notices_section(session, instance),
+            compliance_checks.keys_section(Act(session, instance)),
+            notices_section(Act(session, instance)),
             compliance_checks.pages_section(policies, now),
-            compliance_checks.statements_section(session, instance),
+            compliance_checks.statements_section(Act(session, instance)),
         ]
     sections = [_apply_checks(section, checks) for section in sections]
     return ComplianceReport(

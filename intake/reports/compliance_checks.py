@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from intake import audit, backup
+from intake.act import Act
 from intake.audit import Action, chain
 from intake.backup import BackupAct
 from intake.conf.settings import PREFIX
@@ -42,15 +43,15 @@ def masked_count(count: int) -> str:
     return SMALL if is_small(count) else str(count)
 
 
-def erasure_section(session: Session, instance: Instance) -> Section:
+def erasure_section(act: Act) -> Section:
     """The last purge, the leads that are overdue or under a legal hold, and the copy of the ledger."""
-    now = instance.clock()
-    late = retention.preview(session, until=now - GRACE)
+    now = act.now
+    late = retention.preview(act.session, until=now - GRACE)
     figures = [
-        _last_purge(session.get(JobLease, retention.JOB), now),
+        _last_purge(act.session.get(JobLease, retention.JOB), now),
         _overdue_leads(late.count, now),
         _under_hold(late.kept, now),
-        _ledger(session.get(JobLease, LEDGER)),
+        _ledger(act.session.get(JobLease, LEDGER)),
     ]
     return Section("erasing", gettext("Erasing what has been kept long enough"), figures)
 
@@ -159,14 +160,14 @@ def _last_success(
     )
 
 
-def keys_section(session: Session, instance: Instance) -> Section:
+def keys_section(act: Act) -> Section:
     """The age of every key as far as it is known, and what is still wrapped with an older one.
 
     Never a key.
     """
-    ages = [_key_age(each) for each in checks.key_ages(session, instance)]
-    backup = [] if instance.settings.backup_key else [_no_backup_key(instance.clock())]
-    figures = [*ages, *backup, _on_older_keys(session, instance), _last_rotation(session, instance)]
+    ages = [_key_age(each) for each in checks.key_ages(act)]
+    backup = [] if act.settings.backup_key else [_no_backup_key(act.now)]
+    figures = [*ages, *backup, _on_older_keys(act), _last_rotation(act)]
     return Section("keys", gettext("Keys"), figures)
 
 
@@ -204,15 +205,15 @@ def _no_backup_key(now: datetime) -> Figure:
     )
 
 
-def _on_older_keys(session: Session, instance: Instance) -> Figure:
-    newest, *_ = instance.keyring.sealing_ids
-    counts = key_rotation.count_rows_by_key(session, instance.keyring)
+def _on_older_keys(act: Act) -> Figure:
+    newest, *_ = act.keyring.sealing_ids
+    counts = key_rotation.count_rows_by_key(act.session, act.keyring)
     older = sum(counts.values()) - counts[newest]
     return Figure(
         name="keys.on_older_sealing_keys",
         label=gettext("Sealed things that stand on an older sealing key"),
         value=masked_count(older),
-        at=instance.clock(),
+        at=act.now,
         means=translate(
             "After a change of keys this has to come to 0 before an older key is taken out. In front stands "
             "%(key)s. Small numbers are told as <11.",
@@ -223,13 +224,13 @@ def _on_older_keys(session: Session, instance: Instance) -> Figure:
     )
 
 
-def _last_rotation(session: Session, instance: Instance) -> Figure:
-    event = audit.last_authentic_event(session, Action.KEYS_ROTATED, keyring=instance.keyring)
+def _last_rotation(act: Act) -> Figure:
+    event = audit.last_authentic_event(act.session, Action.KEYS_ROTATED, keyring=act.keyring)
     return Figure(
         name="keys.last_change",
         label=gettext("Last change of the sealing key"),
         value=event.at if event else None,
-        at=event.at if event else audit.oldest_event_at(session),
+        at=event.at if event else audit.oldest_event_at(act.session),
         means=gettext(
             "Everything was wrapped anew under a newer key. How often is for the clinic to decide."
         ),
@@ -238,12 +239,12 @@ def _last_rotation(session: Session, instance: Instance) -> Figure:
     )
 
 
-def audit_section(session: Session, instance: Instance) -> Section:
+def audit_section(act: Act) -> Section:
     """The last verification of the audit log and the proof of consent, and the last anchor."""
-    began = audit.oldest_event_at(session)
+    began = audit.oldest_event_at(act.session)
     figures = [
-        _last_verification(integrity.last_verified(session, instance)),
-        _last_anchor(instance),
+        _last_verification(integrity.last_verified(act)),
+        _last_anchor(act.instance),
         Figure(
             name="audit.began",
             label=gettext("The audit log reaches back to"),
@@ -297,10 +298,10 @@ def _last_anchor(instance: Instance) -> Figure:
     )  # fmt: skip
 
 
-def statements_section(session: Session, instance: Instance) -> Section:
+def statements_section(act: Act) -> Section:
     """Every statement in force, by version and by the digest of its text."""
     found = statement_versions.statement_histories(
-        session, statements=instance.statements, languages=LANGUAGES
+        act.session, statements=act.statements, languages=LANGUAGES
     )
     return Section("statements", gettext("What people agree to"), [_statement(each) for each in found])
 

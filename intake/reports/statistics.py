@@ -20,13 +20,12 @@ from typing import Self, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.permissions import Permission, StaffAct, require
 from intake.calling.availability import DAY, Interval, local, spans_in_zone, whole_day
 from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import LANGUAGES, N_
-from intake.instance import Instance
 from intake.leads.eligibility import CONTACT_KINDS
 from intake.reports import periods
 from intake.reports.periods import Ending, LeadOutcome, PromiseResult
@@ -127,23 +126,23 @@ class Statistics:
         return [sum(day[hour] for day in self.by_hour) for hour in range(HOURS)]
 
 
-def gather(session: Session, *, period: Period, member: Member, instance: Instance) -> Statistics:
+def gather(act: StaffAct, *, period: Period) -> Statistics:
     """The statistics of `period`. Opens nothing sealed. Raises NotAllowed without the permission."""
-    require(member, Permission.SEE_NUMBERS)
-    zone = instance.clinic.time_zone
+    require(act.member, Permission.SEE_NUMBERS)
+    zone = act.clinic.time_zone
     during = period.during(zone)
-    outcomes = periods.load_outcomes(session, during)
+    outcomes = periods.load_outcomes(act.session, during)
     local_times = [local(each.asked_at, zone) for each in outcomes]
-    waits = _waits(outcomes, instance.clinic)
-    now = instance.clock()
+    waits = _waits(outcomes, act.clinic)
+    now = act.now
     return Statistics(
         period=period,
         received=len(outcomes),
         retained=sum(each.retained for each in outcomes),
         per_day=_counted(period.days, (at.date() for at in local_times)),
         by_hour=_by_hour(local_times),
-        languages=_languages(session, during),
-        channels=_channels(session, during),
+        languages=_languages(act.session, during),
+        channels=_channels(act.session, during),
         endings=_counted(Ending, (each.ending for each in outcomes)),
         promises=_counted(PromiseResult, (each.promise(now) for each in outcomes)),
         wait_times=WaitTimes.of([wait for _, wait in waits]) if waits else None,

@@ -1,9 +1,14 @@
 """Request context: the running service, the language of the path, addresses in both languages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
-from flask import current_app, request
+from flask import current_app, g, request
 
+from intake.accounts.permissions import StaffAct
+from intake.act import Act
+from intake.audit import Actor
 from intake.core import i18n
 from intake.instance import Instance
 
@@ -43,3 +48,35 @@ def other_language_url() -> str:
 def is_staff_page() -> bool:
     """Whether a staff page answers this request."""
     return request.blueprint in STAFF_BLUEPRINTS
+
+
+@contextmanager
+def service_act(actor: Actor | None = None, *, use_reserve: bool = True) -> Iterator[Act]:
+    """One write transaction for this request; the service itself acts unless an actor is named."""
+    service = current_service()
+    with service.database.transaction(use_reserve=use_reserve) as session:
+        yield Act(session, service, actor)
+
+
+@contextmanager
+def service_read() -> Iterator[Act]:
+    """One read transaction for this request."""
+    service = current_service()
+    with service.database.reading() as session:
+        yield Act(session, service)
+
+
+@contextmanager
+def staff_act() -> Iterator[StaffAct]:
+    """One write transaction of the staff member who is signed in."""
+    service = current_service()
+    with service.database.transaction() as session:
+        yield StaffAct(session, service, g.member)
+
+
+@contextmanager
+def staff_read() -> Iterator[StaffAct]:
+    """One read transaction of the staff member who is signed in."""
+    service = current_service()
+    with service.database.reading() as session:
+        yield StaffAct(session, service, g.member)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.audit import chain
 from intake.audit.chain import Anchor
 from intake.conf.clinic import Channel
@@ -242,9 +243,7 @@ def anchored(instance: Instance, clock: Any) -> tuple[Instance, list[Anchor]]:
     take(instance, one, ana)
     show(instance, one, ana)
     with instance.database.transaction() as session:
-        suppression.stop_contact(
-            session, kind="phone", value="+13055550144", actor=ana.actor, instance=instance
-        )
+        suppression.stop_contact(Act(session, instance, ana.actor), kind="phone", value="+13055550144")
     with instance.database.transaction() as session:
         audit.link(session, keyring=instance.keyring, at=clock())
     with instance.database.reading() as session:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from intake import backup, monitoring
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.backup import BackupAct, archive, create
 from intake.conf.secrets import parse_key
@@ -83,7 +84,7 @@ def test_people_ask_while_it_is_taken(living: Instance) -> None:
         try:
             while not over.is_set():
                 with living.database.transaction() as session:
-                    asked.append(submit(session, request_for(living), instance=living))
+                    asked.append(submit(Act(session, living), request_for(living)))
         except BaseException as failure:  # noqa: BLE001  asserted below
             wrong.append(failure)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from intake.act import Act
 from intake.calling.gate import Refusal
 from intake.calling.promise import open_now
 from intake.cli.run import closed_notice, greeting
@@ -34,6 +35,6 @@ def test_the_clock_it_names_opens_the_gate_for_weekday_mornings(
         return
     clock.move(minutes=int(re.search(r"INTAKE_TIME_SHIFT=(\d+)", lines[-1])[1]))
     with sqlite_instance.database.reading() as session:
-        verdict = eligibility.verdict(session, lead, channel=Channel.CALL, instance=sqlite_instance)
+        verdict = eligibility.verdict(Act(session, sqlite_instance), lead, channel=Channel.CALL)
     assert verdict.allowed
     assert Refusal.CLINIC_CLOSED not in verdict.refusals

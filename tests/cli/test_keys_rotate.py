@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from intake import monitoring
+from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets
@@ -71,9 +72,7 @@ def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make
     assert unopenable(new, new.keyring) == (0, 8)
     assert unopenable(filled, filled.keyring) == (8, 8)
     with new.database.reading() as session:
-        shown = [
-            reveal.mask_lead(session, lead, instance=new).phone for lead in session.scalars(select(Lead))
-        ]
+        shown = [reveal.mask_lead(Act(session, new), lead).phone for lead in session.scalars(select(Lead))]
     assert len(set(shown)) == 1
     assert shown[0].endswith(PHONE[-2:])
 
@@ -116,7 +115,7 @@ def test_what_is_erased_or_asked_meanwhile_stays_so(filled: Instance, make_insta
         if "place" in place and place["place"].row == gone.id and not both.settings.sqlite:
             with filled.database.transaction() as session:
                 there = session.get_one(Lead, gone.id)
-                erase(session, there, reason=ErasureReason.DUE, actor=Actor.system(), instance=filled)
+                erase(Act(session, filled, Actor.system()), there, reason=ErasureReason.DUE)
         return real(keyring, wrapped, **place)
 
     monkeypatch.setattr(Keyring, "rewrap", slowly)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from intake.act import Act
 from intake.instance import Instance
 from intake.leads.models import Lead
 from intake.privacy import data_export, retention
@@ -69,7 +70,7 @@ def test_a_receipt_of_ours_is_confirmed(
 def made(instance: Instance, form: ReceiptFormat) -> bytes:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        return data_export.save_receipt(session, code=asked.code, file_format=form, instance=instance).content
+        return data_export.save_receipt(Act(session, instance), code=asked.code, file_format=form).content
 
 
 @pytest.mark.parametrize("form", ReceiptFormat)

@@ -11,6 +11,7 @@ import pytest
 from intake.accounts import dev_account, invitations, service
 from intake.accounts.invitations import InvalidInvitation
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.instance import Instance
 from intake.outbox.models import OutboxMessage
 from tests.leads.acting import acts, now, take
@@ -114,7 +115,7 @@ def invite(command, *arguments: str, email: str = "ada@example.org") -> str:
 def test_staff_invite_shows_a_link_that_works_once(command, opened: Instance) -> None:
     token = invite(command, "--role", "coordinator")
     with opened.database.reading() as session:
-        taking = invitations.find_open(session, token, instance=opened)
+        taking = invitations.find_open(Act(session, opened), token)
     assert taking.member.roles == {Role.COORDINATOR}
     app = pyotp.parse_uri(taking.totp_uri)
     chosen = {"password": "lantern meadow quartz pebble", "code": app.at(opened.clock().timestamp())}
@@ -159,7 +160,7 @@ def test_what_a_closed_or_reset_account_holds_goes_back(command, opened: Instanc
 def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:
     assert command("staff", "code").exit_code == 1
     with opened.database.transaction() as session:
-        account = dev_account.ensure_dev_account(session, instance=opened)
+        account = dev_account.ensure_dev_account(Act(session, opened))
     before = opened.clock()
     printed = command("staff", "code").output.strip()
     assert printed in {account.code(before), account.code(opened.clock())}
@@ -167,7 +168,7 @@ def test_staff_code_is_the_first_accounts(command, opened: Instance) -> None:
 
 def test_staff_code_follows_a_shifted_clock(command, opened: Instance, monkeypatch) -> None:
     with opened.database.transaction() as session:
-        account = dev_account.ensure_dev_account(session, instance=opened)
+        account = dev_account.ensure_dev_account(Act(session, opened))
     monkeypatch.setenv("INTAKE_TIME_SHIFT", "90")
     before = opened.clock()
     printed = command("staff", "code").output.strip()
@@ -183,7 +184,7 @@ def test_staff_code_is_not_there_in_production(command, in_production) -> None:
 
 def test_the_first_account_is_kept_for_its_owner_alone(opened: Instance, surroundings: Path) -> None:
     with opened.database.transaction() as session:
-        made = dev_account.ensure_dev_account(session, instance=opened)
+        made = dev_account.ensure_dev_account(Act(session, opened))
     path = surroundings / dev_account.FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     kept = dev_account.read_dev_account(opened.settings)
@@ -200,15 +201,15 @@ def test_the_first_account_is_kept_for_its_owner_alone(opened: Instance, surroun
 
 def test_there_is_one_first_account(opened: Instance) -> None:
     with opened.database.transaction() as session:
-        one = dev_account.ensure_dev_account(session, instance=opened)
+        one = dev_account.ensure_dev_account(Act(session, opened))
     with opened.database.transaction() as session:
-        assert dev_account.ensure_dev_account(session, instance=opened).password == one.password
+        assert dev_account.ensure_dev_account(Act(session, opened)).password == one.password
 
 
 def test_no_first_account_is_added_beside_others(command, opened: Instance, surroundings: Path) -> None:
     add(command)
     with opened.database.transaction() as session:
-        assert dev_account.ensure_dev_account(session, instance=opened) is None
+        assert dev_account.ensure_dev_account(Act(session, opened)) is None
     assert not (surroundings / dev_account.FILE).exists()
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from intake.act import Act
 from intake.conf import secrets
 from intake.conf.clinic import Channel
 from intake.consent import receipt
@@ -31,7 +32,7 @@ MANDATORY = {
 
 def saved(instance: Instance, asked: Submitted, form: ReceiptFormat = ReceiptFormat.TEXT) -> bytes:
     with instance.database.transaction() as session:
-        return data_export.save_receipt(session, code=asked.code, file_format=form, instance=instance).content
+        return data_export.save_receipt(Act(session, instance), code=asked.code, file_format=form).content
 
 
 def record(instance: Instance, asked: Submitted) -> dict:
@@ -138,9 +139,7 @@ def test_what_was_taken_back_stands_beside_what_was_given(sqlite_instance: Insta
     asked = ask(sqlite_instance)
     clock.move(hours=1)
     with sqlite_instance.database.transaction() as session:
-        self_service.withdraw_channel(
-            session, code=asked.code, channel=Channel.EMAIL, instance=sqlite_instance
-        )
+        self_service.withdraw_channel(Act(session, sqlite_instance), code=asked.code, channel=Channel.EMAIL)
     emails = [
         (each["consent_status"], each["event_duration"], each["expressed_by"]["method"])
         for each in record(sqlite_instance, asked)["consents"]

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from intake import audit
+from intake.act import Act
 from intake.db.engine import Database
 from intake.instance import Instance
 from intake.jobs.schedule import link
@@ -39,7 +40,7 @@ NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
-class Act:
+class CrashAct:
     """`prepare` makes what it is done to; `do` is done again after a death; `came_true` says that it was."""
 
     name: str
@@ -65,7 +66,7 @@ def lead_of(instance: Instance, asked: Submitted) -> Lead | None:
 
 def send(instance: Instance, request: Request) -> None:
     with instance.database.transaction() as session:
-        submit(session, request, instance=instance)
+        submit(Act(session, instance), request)
 
 
 def was_sent(instance: Instance, request: Request) -> bool:
@@ -77,7 +78,7 @@ def was_sent(instance: Instance, request: Request) -> bool:
 def with_code(act: Callable[..., object], **more: object) -> Callable[[Instance, Submitted], None]:
     def do(instance: Instance, asked: Submitted) -> None:
         with instance.database.transaction() as session:
-            act(session, code=asked.code, instance=instance, **more)
+            act(Act(session, instance), code=asked.code, **more)
 
     return do
 
@@ -165,18 +166,18 @@ def is_linked(instance: Instance, _: Submitted) -> bool:
 
 
 ACTS = (
-    Act("submit", lambda instance: request_for(instance, **own(instance)), send, was_sent),
-    Act("deliver", somebody, deliver, delivered),
-    Act("stop", somebody, with_code(self_service.stop), was_stopped),
-    Act("correct", somebody, put_right, was_put_right),
-    Act("erase", somebody, erase, is_gone),
-    Act("purge", due, purge, is_gone),
-    Act("rotate", somebody, rotate, all_on_the_new_key),
-    Act("link", somebody, lambda instance, _: link(instance) and None, is_linked),
+    CrashAct("submit", lambda instance: request_for(instance, **own(instance)), send, was_sent),
+    CrashAct("deliver", somebody, deliver, delivered),
+    CrashAct("stop", somebody, with_code(self_service.stop), was_stopped),
+    CrashAct("correct", somebody, put_right, was_put_right),
+    CrashAct("erase", somebody, erase, is_gone),
+    CrashAct("purge", due, purge, is_gone),
+    CrashAct("rotate", somebody, rotate, all_on_the_new_key),
+    CrashAct("link", somebody, lambda instance, _: link(instance) and None, is_linked),
 )
 
 
-def dies(instance: Instance, act: Act, subject: object, point: int) -> bool:
+def dies(instance: Instance, act: CrashAct, subject: object, point: int) -> bool:
     """Do it in a child that dies at this point; False when it got through before."""
     instance.database.close()  # a child must not speak over its parent's connections
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
@@ -188,7 +189,7 @@ def dies(instance: Instance, act: Act, subject: object, point: int) -> bool:
     return code == DIED
 
 
-def _live_and_die(instance: Instance, act: Act, subject: object, point: int) -> NoReturn:
+def _live_and_die(instance: Instance, act: CrashAct, subject: object, point: int) -> NoReturn:
     code = FAILED
     try:
         database = Database(instance.settings.database_url, lock=instance.settings.data_dir / "database.lock")
@@ -211,7 +212,7 @@ def _strike(database: Database, point: int) -> None:
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
-def test_it_may_die_at_any_point(act: Act, instance: Instance, clock: MovableClock) -> None:
+def test_it_may_die_at_any_point(act: CrashAct, instance: Instance, clock: MovableClock) -> None:
     points, died = 0, True
     while died:
         subject = act.prepare(instance)

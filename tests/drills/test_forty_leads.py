@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from intake import audit
 from intake.accounts.permissions import Member
+from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.calling.hours import Window
@@ -127,7 +128,7 @@ def take_back(instance: Instance, asked: Sequence[Submitted], ready: threading.B
     ready.wait()
     for each in asked:
         with instance.database.transaction() as session:
-            self_service.stop(session, code=each.code, instance=instance)
+            self_service.stop(Act(session, instance), code=each.code)
 
 
 def test_three_coordinators_over_the_same_forty_requests(instance: Instance) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, select
 from intake import audit, backup
 from intake.accounts import sessions
 from intake.accounts.models import StaffSession
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.backup import archive, restore
 from intake.conf.clinic import Channel
@@ -40,13 +41,13 @@ def lead_of(instance: Instance, wanted: Lead) -> Lead | None:
 def stop(instance: Instance, lead: Lead) -> None:
     with instance.database.transaction() as session:
         there = session.get_one(Lead, lead.id)
-        suppression.stop(session, there, actor=PERSON, method=consent.Method.MANAGE_PAGE, instance=instance)
+        suppression.stop(Act(session, instance, PERSON), there, method=consent.Method.MANAGE_PAGE)
 
 
 def erase(instance: Instance, lead: Lead, reason: ErasureReason = ErasureReason.ASKED) -> None:
     with instance.database.transaction() as session:
         there = session.get_one(Lead, lead.id)
-        retention.erase(session, there, reason=reason, actor=PERSON, instance=instance)
+        retention.erase(Act(session, instance, PERSON), there, reason=reason)
 
 
 def number(last: int) -> dict[str, str]:
@@ -70,7 +71,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     erase(old, gone)
     erase(old, due, ErasureReason.DUE)
     with old.database.transaction() as session:
-        self_service.withdraw_channel(session, code=dropped.code, channel=Channel.CALL, instance=old)
+        self_service.withdraw_channel(Act(session, old), code=dropped.code, channel=Channel.CALL)
     after = ask(old, **number(6)).lead
     erase(old, after)
     erasure_ledger.mirror(old)
@@ -89,7 +90,7 @@ def test_what_was_wished_after_the_backup_holds_again(old: Instance, machines: M
     assert {each.lead_id for each in every(new, Erasure)} == {gone.id, due.id, after.id}
     assert {(each.id, each.contact_index) for each in every(new, Suppression)} == list_before
     with new.database.reading() as session:
-        assert reveal.mask_lead(session, session.get_one(Lead, kept.id), instance=new).phone
+        assert reveal.mask_lead(Act(session, new), session.get_one(Lead, kept.id)).phone
         assert audit.verify(session, keyring=new.keyring).intact
         assert consent.verify_proof(session, keyring=new.keyring) == []
     assert {line.about for line in erasure_ledger.read(erasure_ledger.path_of(new)) if line.erased} == {
@@ -105,7 +106,7 @@ def test_whoever_asked_to_be_left_alone_is_left_alone_when_they_ask_nothing(old,
     path = backup.take(old).path
     clock.move(hours=1)
     with old.database.transaction() as session:
-        suppression.stop_contact(session, kind="phone", value=number(7)["phone"], actor=PERSON, instance=old)
+        suppression.stop_contact(Act(session, old, PERSON), kind="phone", value=number(7)["phone"])
     erasure_ledger.mirror(old)
     new = machines.new("new")
     assert backup.restore(new, path, newer=[erasure_ledger.path_of(old)]).replayed.stopped == 1
@@ -144,7 +145,7 @@ def test_mails_that_may_have_left_do_not_leave_again(old: Instance, machines: Ma
 def test_everybody_signs_in_anew_and_the_log_knows(old: Instance, machines: Machines) -> None:
     member = hire(old)
     with old.database.transaction() as session:
-        sessions.begin(session, instance=old, staff_id=member.id)
+        sessions.begin(Act(session, old), staff_id=member.id)
     new = machines.new("new")
     backup.restore(new, backup.take(old).path)
     assert every(new, StaffSession) == []
@@ -256,7 +257,7 @@ def test_an_older_backup_is_brought_to_this_version(old: Instance, machines: Mac
         left_out = {*archive.EXCLUDED_TABLES, "alembic_version"}
         there = [table for table in then.sorted_tables if table.name not in left_out]
         monkeypatch.setattr(archive, "tables", lambda: there)
-        path.write_bytes(b"".join(encrypt_stream(parse_key(BACKUP_KEY), archive.dump(session, old))))
+        path.write_bytes(b"".join(encrypt_stream(parse_key(BACKUP_KEY), archive.dump(Act(session, old)))))
     monkeypatch.undo()
     new = machines.new("new")
     assert backup.restore(new, path).leads == 1

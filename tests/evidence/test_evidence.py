@@ -13,6 +13,7 @@ from sqlalchemy import text, update
 from intake import audit, backup, outbox
 from intake.accounts import invitations, service
 from intake.accounts.models import Role, StaffMember
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.backup import BackupAct
 from intake.backup.models import recording
@@ -173,10 +174,8 @@ def test_second_factors_are_counted_among_those_who_can_sign_in(instance: Instan
     stays = employ(instance, "one@example.org")
     gone = employ(instance, "two@example.org")
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=gone.member.id)
-        invitations.invite(
-            session, instance=instance, email="new@example.org", name="New", roles=[Role.ADMIN]
-        )
+        service.disable(Act(session, instance), staff_id=gone.member.id)
+        invitations.invite(Act(session, instance), email="new@example.org", name="New", roles=[Role.ADMIN])
     names = (
         "accounts",
         "with_second_factor",

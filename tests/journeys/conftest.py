@@ -9,6 +9,7 @@ import pytest
 
 from intake.accounts import credentials, dev_account
 from intake.accounts.dev_account import DevAccount
+from intake.act import Act
 from intake.app import create_app
 from intake.instance import Instance
 from intake.jobs import scheduler
@@ -44,7 +45,7 @@ def served(
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         instance = make_instance(sqlite_url, base_url=url)
         with instance.database.transaction() as session:
-            account = dev_account.ensure_dev_account(session, instance=instance)
+            account = dev_account.ensure_dev_account(Act(session, instance))
         app, stop = create_app(instance), threading.Event()
         pages = write_fallback_pages(app)
         thread = threading.Thread(target=serve, args=(app, listening, instance.settings, stop, pages))

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from intake.accounts.models import Role, StaffMember, StaffRole
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
 from intake.audit import AuditEvent
 from intake.casework import outcomes, queue
 from intake.conf.clinic import Channel
@@ -42,7 +42,7 @@ def acting(instance: Instance, lead: Lead, member: Member, act: Callable[..., An
     """Do `act` in a transaction of its own, on the lead as it is now."""
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=member)
-        return act(session, found, member=member, instance=instance, **details)
+        return act(StaffAct(session, instance, member), found, **details)
 
 
 def take(instance: Instance, lead: Lead, member: Member) -> None:

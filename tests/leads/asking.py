@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from intake.act import Act
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
@@ -40,4 +41,4 @@ def request_for(instance: Instance, **changes: object) -> Request:
 def ask(instance: Instance, **changes: object) -> Submitted:
     """Send such a request, in a transaction of its own."""
     with instance.database.transaction() as session:
-        return submit(session, request_for(instance, **changes), instance=instance)
+        return submit(Act(session, instance), request_for(instance, **changes))

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
 from intake.casework import outcomes
@@ -232,7 +233,7 @@ def stopped(instance: Instance, lead: Lead) -> None:
     assert after.claimed_by is None
     with instance.database.reading() as session:
         holding = consent.current(session, lead.id)
-        verdicts = eligibility.verdicts(session, after, instance=instance)
+        verdicts = eligibility.verdicts(Act(session, instance), after)
     assert {kind for kind in holding if holding[kind].state is State.GIVEN} == {Kind.ADULT}
     assert all(Refusal.STOPPED in verdict.refusals for verdict in verdicts.values())
     listed = {each.contact_index for each in every(instance, Suppression)}
@@ -397,14 +398,12 @@ def test_a_lead_that_is_gone_is_not_found(instance: Instance) -> None:
 def note_gone(instance: Instance, lead: Lead, ana: Member) -> None:
     with instance.database.transaction() as session:
         outcomes.log(
-            session,
+            StaffAct(session, instance, ana),
             lead,
             attempt_id=uuid.uuid4(),
             outcome=Outcome.NO_ANSWER,
             channel=Channel.CALL,
-            member=ana,
             version=1,
-            instance=instance,
         )
 
 

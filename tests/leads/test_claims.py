@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
 from intake.instance import Instance
 from intake.leads import claims
 from intake.leads.claims import ClaimedByAnother
@@ -41,7 +41,7 @@ def test_of_two_clicks_at_once_one_wins_and_the_other_learns_who(
         assert refused == won
         for member in members:
             with instance.database.transaction() as session:
-                claims.release_all(session, member=member, instance=instance)
+                claims.release_all(StaffAct(session, instance, member))
 
 
 def test_all_of_mine_are_given_back_and_nobody_elses(instance: Instance, clock) -> None:
@@ -55,7 +55,7 @@ def test_all_of_mine_are_given_back_and_nobody_elses(instance: Instance, clock) 
         take(instance, lead, ana)
     take(instance, theirs, ben)
     with instance.database.transaction() as session:
-        assert claims.release_all(session, member=ana, instance=instance) == 2
+        assert claims.release_all(StaffAct(session, instance, ana)) == 2
     assert [now(instance, lead).claimed_by for lead in (*mine, theirs)] == [None, None, ben.id]
     assert acts(instance, mine[0]).count("claim.given_back") == 1
     assert "claim.given_back" not in acts(instance, ran_out)

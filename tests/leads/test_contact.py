@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.audit import service
 from intake.calling.gate import Refusal
 from intake.conf.clinic import Channel
@@ -31,13 +32,13 @@ def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_re
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
         events = service.events_about(session, lead.id)
-        return leads_reveal.record_reveal(session, found, events=events, member=member, instance=instance)
+        return leads_reveal.record_reveal(StaffAct(session, instance, member), found, events=events)
 
 
 def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        masked = leads_reveal.mask_lead(session, lead, instance=instance)
+        masked = leads_reveal.mask_lead(Act(session, instance), lead)
     assert (masked.initial, masked.name) == ("Z", "Z•••••")
     assert (masked.phone, masked.email) == ("(•••) •••-••23", "z•••••@•••••.org")
     assert acts(instance, lead) == ["lead.submitted"]
@@ -46,7 +47,7 @@ def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:
 def test_it_masks_many_with_one_statement_for_their_keys(instance: Instance, statements) -> None:
     leads = [ask(instance).lead for _ in range(5)]
     with instance.database.reading() as session, statements(instance) as counted:
-        masked = leads_reveal.mask_leads(session, leads, instance=instance)
+        masked = leads_reveal.mask_leads(Act(session, instance), leads)
     assert len(masked) == 5
     assert len(counted) == 1
 
@@ -56,7 +57,7 @@ def test_a_lead_without_a_key_shows_only_dots(instance: Instance) -> None:
     with instance.database.transaction() as session:
         session.execute(delete(LeadKey))
     with instance.database.reading() as session:
-        masked = leads_reveal.mask_lead(session, lead, instance=instance)
+        masked = leads_reveal.mask_lead(Act(session, instance), lead)
     assert (masked.name, masked.phone, masked.email) == ("•••••", None, None)
     with pytest.raises(ContactUnreadable):
         show(instance, lead, hire(instance))
@@ -263,11 +264,9 @@ def test_a_suppressed_number_leaves_the_address_open(instance: Instance) -> None
     lead, ana = ask(instance).lead, hire(instance)
     with instance.database.transaction() as session:
         suppression.suppress(
-            session,
+            Act(session, instance, ana.actor),
             [lead.phone_index],
             reason=suppression.SuppressionReason.WRONG_NUMBER,
-            actor=ana.actor,
-            instance=instance,
         )
     with pytest.raises(GateShut) as refused:
         show(instance, lead, ana)

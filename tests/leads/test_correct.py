@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from intake import audit
+from intake.act import Act
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
@@ -38,7 +39,7 @@ def corrected(instance: Instance, asked: Submitted, **changes) -> OpenedRequest:
     }
     with instance.database.transaction() as session:
         return contact_correction.correct(
-            session, code=asked.code, correction=Correction(**values), instance=instance
+            Act(session, instance), code=asked.code, correction=Correction(**values)
         )
 
 
@@ -118,7 +119,7 @@ def test_a_voicemail_can_be_allowed_anew(instance: Instance) -> None:
 def test_a_dropped_channel_can_be_given_back_with_a_number(instance: Instance) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        self_service.withdraw_channel(session, code=asked.code, channel=Channel.CALL, instance=instance)
+        self_service.withdraw_channel(Act(session, instance), code=asked.code, channel=Channel.CALL)
     own = corrected(instance, asked, value=PHONE)
     assert own.contact_status.channels == (Channel.CALL, Channel.EMAIL)
     assert own.masked.phone == "(•••) •••-••23"
@@ -128,7 +129,7 @@ def test_what_was_given_anew_can_be_taken_back_at_the_same_moment(instance: Inst
     asked = ask(instance)
     corrected(instance, asked)
     with instance.database.transaction() as session:
-        own = self_service.withdraw_channel(session, code=asked.code, channel=Channel.CALL, instance=instance)
+        own = self_service.withdraw_channel(Act(session, instance), code=asked.code, channel=Channel.CALL)
     assert own.contact_status.channels == (Channel.EMAIL,)
 
 
@@ -219,7 +220,7 @@ def test_a_number_on_the_do_not_contact_list_is_taken_like_any_other(instance: I
     """The answer must not reveal to a stranger which numbers are suppressed."""
     listed = ask(instance, phone="+18135550144", email=None, channels=frozenset({Channel.CALL}))
     with instance.database.transaction() as session:
-        self_service.stop(session, code=listed.code, instance=instance)
+        self_service.stop(Act(session, instance), code=listed.code)
     own = corrected(instance, ask(instance))
     assert own.masked.phone == "(•••) •••-••44"
 
@@ -229,7 +230,7 @@ def test_a_closed_request_and_a_wrong_code_take_no_correction(instance: Instance
     with pytest.raises(RequestNotFound):
         corrected(instance, replace(asked, code="0" * 16))
     with instance.database.transaction() as session:
-        self_service.stop(session, code=asked.code, instance=instance)
+        self_service.stop(Act(session, instance), code=asked.code)
     with pytest.raises(RequestClosed):
         corrected(instance, asked)
     assert now(instance, asked.lead).close_reason is CloseReason.STOPPED
@@ -242,10 +243,7 @@ def test_without_the_key_nothing_is_sealed(instance: Instance) -> None:
     with pytest.raises(ContactUnreadable):
         corrected(instance, asked)
     with instance.database.reading() as session:
-        assert (
-            self_service.find_by_code(session, asked.code, instance=instance).phone.box
-            == asked.lead.phone.box
-        )
+        assert self_service.find_by_code(Act(session, instance), asked.code).phone.box == asked.lead.phone.box
 
 
 def test_the_old_words_leave_no_bytes(make_instance, sqlite_url: str) -> None:

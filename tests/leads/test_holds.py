@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.audit import Actor
 from intake.casework import queue
 from intake.casework.queue import QueueFilters
@@ -47,7 +48,7 @@ def release(instance: Instance, lead: Lead, officer: Member) -> bool:
 
 def erase(instance: Instance, code: str):
     with instance.database.transaction() as session:
-        return self_service.erase(session, code=code, instance=instance)
+        return self_service.erase(Act(session, instance), code=code)
 
 
 def gone(instance: Instance) -> list[ErasureReason]:
@@ -113,10 +114,10 @@ def test_what_was_erased_meanwhile_cannot_be_held(instance: Instance, officer) -
     asked = ask(instance)
     with instance.database.transaction() as session:
         lead = queue.one(session, asked.lead.id, member=officer)
-        retention.erase(session, lead, reason=ErasureReason.DUE, actor=Actor.system(), instance=instance)
+        retention.erase(Act(session, instance, Actor.system()), lead, reason=ErasureReason.DUE)
         with pytest.raises(NotFound):
             legal_holds.place_hold(
-                session, lead, reason=HoldReason.CLAIM, last_day=MONTH, member=officer, instance=instance
+                StaffAct(session, instance, officer), lead, reason=HoldReason.CLAIM, last_day=MONTH
             )
 
 
@@ -125,7 +126,7 @@ def test_the_list_has_the_one_that_ends_first_on_top_and_is_recorded(instance: I
     put(instance, late, officer, MONTH)
     put(instance, soon, officer, TODAY + timedelta(days=2))
     with instance.database.transaction() as session:
-        listed = legal_holds.list_holds(session, member=officer, instance=instance)
+        listed = legal_holds.list_holds(StaffAct(session, instance, officer))
     assert [each.lead_id for each in listed.rows] == [soon.id, late.id]
     assert listed.references[late.id] == late.reference
     assert listed.names == {officer.id: "Olga Paz"}
@@ -206,10 +207,8 @@ def test_what_is_only_kept_is_nobodys_work(instance: Instance, officer, clock) -
     put(instance, lead, officer, TODAY + timedelta(days=200))
     clock.move(days=90)
     with instance.database.reading() as session:
-        assert queue.page(session, filters=QueueFilters(), member=officer, instance=instance).total == 0
-        assert not any(
-            each.allowed for each in eligibility.verdicts(session, lead, instance=instance).values()
-        )
+        assert queue.page(StaffAct(session, instance, officer), filters=QueueFilters()).total == 0
+        assert not any(each.allowed for each in eligibility.verdicts(Act(session, instance), lead).values())
 
 
 # --- what the person can do meanwhile ----------------------------------------------------------
@@ -222,7 +221,7 @@ def test_an_erasure_that_is_asked_for_shuts_the_gate_and_waits(instance: Instanc
     assert own is not None
     assert (own.stopped, own.hold.erase_asked_at) == (True, instance.clock())
     with instance.database.reading() as session:
-        verdicts = eligibility.verdicts(session, now(instance, asked.lead), instance=instance)
+        verdicts = eligibility.verdicts(Act(session, instance), now(instance, asked.lead))
     assert not any(each.allowed for each in verdicts.values())
     assert len(every(instance, Suppression)) == 2
     clock.move(days=29)
@@ -256,7 +255,7 @@ def test_the_code_opens_what_is_kept_beyond_its_time(instance: Instance, officer
     hold = put(instance, asked.lead, officer, TODAY + timedelta(days=200))
     clock.move(days=120)
     with instance.database.transaction() as session:
-        own = self_service.view_request(session, code=asked.code, instance=instance)
+        own = self_service.view_request(Act(session, instance), code=asked.code)
     assert own.kept_until == hold.until
 
 
@@ -264,16 +263,14 @@ def test_stop_works_at_once_as_ever(instance: Instance, officer) -> None:
     asked = ask(instance)
     put(instance, asked.lead, officer)
     with instance.database.transaction() as session:
-        assert self_service.stop(session, code=asked.code, instance=instance).stopped
+        assert self_service.stop(Act(session, instance), code=asked.code).stopped
 
 
 def test_a_dropped_channel_is_shut_and_its_address_goes_with_the_hold(instance: Instance, officer) -> None:
     asked = ask(instance)
     put(instance, asked.lead, officer)
     with instance.database.transaction() as session:
-        own = self_service.withdraw_channel(
-            session, code=asked.code, channel=Channel.EMAIL, instance=instance
-        )
+        own = self_service.withdraw_channel(Act(session, instance), code=asked.code, channel=Channel.EMAIL)
         assert Channel.EMAIL not in own.contact_status.channels
     assert now(instance, asked.lead).email is not None
     release(instance, asked.lead, officer)
@@ -289,7 +286,7 @@ def test_a_number_that_is_held_cannot_be_written_over(instance: Instance, office
         statements=contact_correction.correction_statements(instance, "en"),
     )  # fmt: skip
     with pytest.raises(ContactOnHold), instance.database.transaction() as session:
-        contact_correction.correct(session, code=asked.code, correction=changed, instance=instance)
+        contact_correction.correct(Act(session, instance), code=asked.code, correction=changed)
     assert now(instance, asked.lead).phone_index == asked.lead.phone_index
 
 
@@ -322,7 +319,7 @@ def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, cloc
     note(instance, declined.lead, ana, Outcome.DECLINED)
     clock.move(days=29)
     with instance.database.transaction() as session:
-        self_service.stop(session, code=stopped.code, instance=instance)
+        self_service.stop(Act(session, instance), code=stopped.code)
     assert ahead(instance).count == 0
     found = ahead(instance, days=1)
     assert found.due == {DueReason.OPEN: 1, DueReason.CLOSED: 1, DueReason.STOPPED: 1}
@@ -334,7 +331,7 @@ def test_the_preview_says_why_and_what_is_held(instance: Instance, officer, cloc
 
 def put_off(instance: Instance, member: Member) -> int:
     with instance.database.transaction() as session:
-        return retention.postpone_due(session, member=member, instance=instance)
+        return retention.postpone_due(StaffAct(session, instance, member))
 
 
 def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(
@@ -357,7 +354,7 @@ def test_what_ends_by_its_time_can_be_put_off_for_a_week_and_no_more(
 def test_what_somebody_asked_for_is_never_put_off(instance: Instance, officer, clock) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        self_service.stop(session, code=asked.code, instance=instance)
+        self_service.stop(Act(session, instance), code=asked.code)
     assert put_off(instance, officer) == 0
     assert details_of(instance, "retention.postponed") == []
     clock.move(days=1)

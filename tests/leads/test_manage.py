@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from intake import audit
 from intake.accounts.models import Role
+from intake.accounts.permissions import StaffAct
+from intake.act import Act
 from intake.audit import AuditEvent
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
@@ -32,7 +34,7 @@ ALL = frozenset(Channel)
 def doing(instance: Instance, act, code: str, **details) -> OpenedRequest:
     """One act of the person in its own transaction."""
     with instance.database.transaction() as session:
-        return act(session, code=code, instance=instance, **details)
+        return act(Act(session, instance), code=code, **details)
 
 
 def ways(own: OpenedRequest) -> dict[Channel, State | None]:
@@ -142,7 +144,7 @@ def test_it_says_which_roles_have_looked_and_no_name(instance: Instance) -> None
     show(instance, asked.lead, ana)
     assert doing(instance, self_service.view_request, asked.code).roles == {Role.COORDINATOR}
     with instance.database.transaction() as session:
-        lead_view(session, asked.lead.id, member=officer, instance=instance)
+        lead_view(StaffAct(session, instance, officer), asked.lead.id)
     assert doing(instance, self_service.view_request, asked.code).roles == {
         Role.COORDINATOR,
         Role.PRIVACY_OFFICER,
@@ -153,7 +155,7 @@ def test_one_who_holds_several_roles_counts_once(instance: Instance) -> None:
     asked = ask(instance)
     everything = hire(instance, "Eva Founder", *Role)
     with instance.database.transaction() as session:
-        lead_view(session, asked.lead.id, member=everything, instance=instance)
+        lead_view(StaffAct(session, instance, everything), asked.lead.id)
     assert doing(instance, self_service.view_request, asked.code).roles == {Role.COORDINATOR}
 
 
@@ -172,7 +174,7 @@ def test_a_stop_ends_everything_in_one_act(instance: Instance, clock) -> None:
     assert after.purge_after == clock() + timedelta(hours=instance.clinic.retention.stopped_hours)
     with instance.database.reading() as session:
         holding = consent.current(session, asked.lead.id)
-        verdicts = eligibility.verdicts(session, after, instance=instance)
+        verdicts = eligibility.verdicts(Act(session, instance), after)
     assert {kind for kind in holding if holding[kind].state is State.GIVEN} == {Kind.ADULT}
     assert all(Refusal.STOPPED in verdict.refusals for verdict in verdicts.values())
     assert {each.contact_index for each in every(instance, Suppression)} == {
@@ -236,7 +238,7 @@ def test_reference_and_number_or_address_stop_contact(instance: Instance, addres
 
 def doing_without(instance: Instance, reference: str, address: str) -> None:
     with instance.database.transaction() as session:
-        self_service.stop_by_reference(session, reference=reference, address=address, instance=instance)
+        self_service.stop_by_reference(Act(session, instance), reference=reference, address=address)
 
 
 def test_only_what_belongs_together_stops_anything(instance: Instance) -> None:
@@ -284,7 +286,7 @@ def test_a_dropped_channel_is_taken_back_and_the_others_stay(instance: Instance)
     }
     assert not own.contact_status.voicemail
     with instance.database.reading() as session:
-        verdicts = eligibility.verdicts(session, now(instance, asked.lead), instance=instance)
+        verdicts = eligibility.verdicts(Act(session, instance), now(instance, asked.lead))
     assert Refusal.WITHDRAWN in verdicts[Channel.CALL].refusals
     assert verdicts[Channel.TEXT].allowed
     assert acts(instance, asked.lead) == ["consent.withdrawn", "lead.submitted"]

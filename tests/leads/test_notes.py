@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
+from intake.act import Act
 from intake.audit import Action
 from intake.core.errors import NotAllowed, Unprocessable
 from intake.instance import Instance
@@ -28,7 +29,7 @@ def ana(instance: Instance) -> Member:
 
 def kept(instance: Instance, lead: Lead) -> str:
     with instance.database.reading() as session:
-        return notes.open_note(session, session.get_one(Lead, lead.id), instance=instance)
+        return notes.open_note(Act(session, instance), session.get_one(Lead, lead.id))
 
 
 def write(
@@ -39,7 +40,7 @@ def write(
         instance,
         lead,
         member,
-        lambda session, found, **who: notes.save_note(session, found, typed, seen=mark, **who),
+        lambda act, found: notes.save_note(act, found, typed, seen=mark),
     )
 
 
@@ -133,7 +134,7 @@ def test_no_byte_of_it_is_in_the_database_and_none_of_the_box_after_an_erasure(
     assert box in file.read_bytes()
     assert b"school run" not in file.read_bytes()
     with instance.database.transaction() as session:
-        self_service.erase(session, code=asked.code, instance=instance)
+        self_service.erase(Act(session, instance), code=asked.code)
     assert box not in file.read_bytes()
 
 

@@ -4,6 +4,8 @@ import uuid
 
 import pytest
 
+from intake.accounts.permissions import StaffAct
+from intake.act import Act
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
 from intake.casework import outcomes
@@ -22,13 +24,13 @@ def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: In
     one, two = ask(instance, **ANY).lead, ask(instance, **ANY).lead
     ana, ben = hire(instance), hire(instance, "Ben Ochoa")
     with instance.database.transaction() as session:
-        claims.claim(session, session.get_one(Lead, one.id), member=ana, instance=instance)
+        claims.claim(StaffAct(session, instance, ana), session.get_one(Lead, one.id))
     with pytest.raises(ClaimedByAnother) as refused, instance.database.transaction() as session:
         two_ = session.get_one(Lead, two.id)
-        reveal.reveal(session, two_, channel=Channel.CALL, member=ben, instance=instance)
+        reveal.reveal(StaffAct(session, instance, ben), two_, channel=Channel.CALL)
     assert refused.value.by == ana.name
     with instance.database.transaction() as session:
-        claims.claim(session, session.get_one(Lead, two.id), member=ana, instance=instance)
+        claims.claim(StaffAct(session, instance, ana), session.get_one(Lead, two.id))
 
 
 def test_a_call_on_one_request_counts_on_the_other(instance: Instance) -> None:
@@ -51,21 +53,19 @@ def no_answer(instance: Instance, lead: Lead) -> None:
     ana = hire(instance)
     with instance.database.transaction() as session:
         held = session.get_one(Lead, lead.id)
-        claims.claim(session, held, member=ana, instance=instance)
+        claims.claim(StaffAct(session, instance, ana), held)
         outcomes.log(
-            session,
+            StaffAct(session, instance, ana),
             held,
             attempt_id=uuid.uuid4(),
             outcome=Outcome.NO_ANSWER,
             channel=Channel.CALL,
-            member=ana,
             version=held.version,
-            instance=instance,
         )
 
 
 def verdict(instance: Instance, lead: Lead):
     with instance.database.reading() as session:
         return eligibility.verdict(
-            session, session.get_one(Lead, lead.id), channel=Channel.CALL, instance=instance
+            Act(session, instance), session.get_one(Lead, lead.id), channel=Channel.CALL
         )

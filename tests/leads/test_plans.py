@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event, text
 
+from intake.accounts.permissions import StaffAct
 from intake.audit.service import PageStart
 from intake.casework import queue, search
 from intake.casework.queue import ClaimedBy, QueueFilters, Show
@@ -53,7 +54,7 @@ def test_a_page_is_read_from_an_index_and_not_sorted(
     after = PageStart(lead.promise_at, lead.id) if further else None
 
     def act(session) -> None:
-        queue.page(session, filters=QueueFilters(**PAGES[index]), after=after, member=ana, instance=instance)
+        queue.page(StaffAct(session, instance, ana), filters=QueueFilters(**PAGES[index]), after=after)
 
     rows = plans(instance, act)[0]
     assert index in rows
@@ -70,7 +71,7 @@ def test_somebody_is_found_through_an_index(instance: Instance) -> None:
     for term, index in ((PHONE, "ix_lead_phone_index"), ("ABCD EFGH", "reference")):
         seen = plans(
             instance,
-            lambda session, term=term: search.find(session, term=term, member=ana, instance=instance),
+            lambda session, term=term: search.find(StaffAct(session, instance, ana), term=term),
         )
         assert index in seen[0]
         assert "SCAN lead" not in seen[0]
@@ -79,7 +80,7 @@ def test_somebody_is_found_through_an_index(instance: Instance) -> None:
 def test_the_hand_over_reads_through_indexes(instance: Instance) -> None:
     ask(instance)
     ana = hire(instance)
-    seen = plans(instance, lambda session: queue.handover(session, member=ana, instance=instance))
+    seen = plans(instance, lambda session: queue.handover(StaffAct(session, instance, ana)))
     assert not [each for each in seen if "SCAN lead" in each and "INDEX" not in each]
     assert not [each for each in seen if "Seq Scan on lead" in each]
     wanted = (

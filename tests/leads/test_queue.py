@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
 from intake.audit.service import PageStart
 from intake.calling.hours import Window
 from intake.casework import outcomes, queue, search
@@ -29,11 +29,9 @@ ANY = {"windows": frozenset({Window.ANY})}
 
 def look(instance: Instance, member: Member, after: PageStart | None = None, **filters: object) -> Page:
     with instance.database.reading() as session:
-        page = queue.page(
-            session, filters=QueueFilters(**filters), after=after, member=member, instance=instance
-        )
+        page = queue.page(StaffAct(session, instance, member), filters=QueueFilters(**filters), after=after)
     with instance.database.transaction() as session:
-        queue.record_queue_read(session, page, member=member, instance=instance)
+        queue.record_queue_read(StaffAct(session, instance, member), page)
     return page
 
 
@@ -229,7 +227,7 @@ def test_an_address_that_names_no_spot_begins_at_the_start(words: str) -> None:
 
 def seek(instance: Instance, member: Member, term: str) -> search.SearchResult:
     with instance.database.transaction() as session:
-        return search.find(session, term=term, member=member, instance=instance)
+        return search.find(StaffAct(session, instance, member), term=term)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +296,6 @@ def test_the_page_of_a_lead_costs_the_same_however_much_has_happened(instance: I
         note(instance, lead, ana, Outcome.ANOTHER_TIME)
         ask(instance, **ANY)
         with instance.database.transaction() as session, statements(instance) as sent:
-            lead_view(session, lead.id, member=ana, instance=instance)
+            lead_view(StaffAct(session, instance, ana), lead.id)
         costs.append(len(sent))
     assert costs[0] == costs[1] <= 14

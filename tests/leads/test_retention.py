@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, func, select, text
 
 from intake import audit
+from intake.act import Act
 from intake.audit import Actor
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -47,7 +48,7 @@ HOUR = timedelta(hours=1)
 def erase(instance: Instance, lead: Lead, reason=ErasureReason.ASKED, actor=PERSON) -> None:
     with instance.database.transaction() as session:
         there = session.get_one(Lead, lead.id)
-        retention.erase(session, there, reason=reason, actor=actor, instance=instance)
+        retention.erase(Act(session, instance, actor), there, reason=reason)
 
 
 def rows(instance: Instance, table: type) -> int:
@@ -129,10 +130,10 @@ def test_it_is_noted_in_the_ledger_and_in_the_log(instance: Instance) -> None:
 def test_an_erased_lead_does_not_come_back_by_a_reload(instance: Instance) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
-        lead = submit(session, request, instance=instance).lead
+        lead = submit(Act(session, instance), request).lead
     erase(instance, lead)
     with pytest.raises(Erased), instance.database.transaction() as session:
-        submit(session, request, instance=instance)
+        submit(Act(session, instance), request)
 
 
 def test_a_notice_that_is_being_sent_is_left_to_be_sent(instance: Instance) -> None:
@@ -148,7 +149,7 @@ def test_nothing_is_erased_when_the_act_fails(instance: Instance) -> None:
     lead = ask(instance).lead
     with pytest.raises(ZeroDivisionError), instance.database.transaction() as session:
         there = session.get_one(Lead, lead.id)
-        retention.erase(session, there, reason=ErasureReason.ASKED, actor=PERSON, instance=instance)
+        retention.erase(Act(session, instance, PERSON), there, reason=ErasureReason.ASKED)
         raise ZeroDivisionError
     assert [rows(instance, each) for each in (Lead, LeadKey, Erasure, Suppression)] == [1, 1, 0, 0]
 
@@ -156,12 +157,12 @@ def test_nothing_is_erased_when_the_act_fails(instance: Instance) -> None:
 def test_what_was_erased_opens_with_no_key_that_is_left(instance: Instance) -> None:
     lead = ask(instance).lead
     with instance.database.reading() as session:
-        assert reveal.mask_lead(session, lead, instance=instance).phone == "(•••) •••-••23"
+        assert reveal.mask_lead(Act(session, instance), lead).phone == "(•••) •••-••23"
     erase(instance, lead)
     with instance.database.reading() as session:
         wrapped = session.scalars(select(LeadKey.wrapped)).all()
         assert wrapped == []
-        assert reveal.mask_lead(session, lead, instance=instance).phone is None
+        assert reveal.mask_lead(Act(session, instance), lead).phone is None
     other = ask(instance).lead
     with instance.database.reading() as session, pytest.raises(UnsealError):
         reveal._unseal(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
@@ -193,7 +194,7 @@ def test_erasing_what_is_gone_is_refused(instance: Instance) -> None:
         there = session.get_one(Lead, lead.id)
         session.execute(delete(Lead).where(Lead.id == lead.id))
         with pytest.raises(NotFound):
-            retention.erase(session, there, reason=ErasureReason.DUE, actor=SYSTEM, instance=instance)
+            retention.erase(Act(session, instance, SYSTEM), there, reason=ErasureReason.DUE)
 
 
 # --- the bytes ---------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import pytest
 
 from intake.accounts import service
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.calling.hours import Window
 from intake.casework import assignment, lead_detail
 from intake.casework import outcomes as casework_outcomes
@@ -41,13 +42,13 @@ def free(lead: Lead) -> Selection:
 def hand(instance: Instance, picks: Sequence[Selection], member: Member, *to: Member) -> AssignmentResult:
     with instance.database.transaction() as session:
         people = {each.id for each in to}
-        return assignment.distribute(session, picks, to=people, member=member, instance=instance)
+        return assignment.distribute(StaffAct(session, instance, member), picks, to=people)
 
 
 def fetch(instance: Instance, lead: Lead, holder: Member, member: Member) -> AssignmentResult:
     with instance.database.transaction() as session:
         picks = [Selection(lead.id, holder=holder.id)]
-        return assignment.revoke(session, picks, member=member, instance=instance)
+        return assignment.revoke(StaffAct(session, instance, member), picks)
 
 
 def test_several_get_them_evenly_and_each_holds_theirs_for_an_hour(instance: Instance, sue: Member) -> None:
@@ -103,7 +104,7 @@ def test_whoever_may_not_call_or_is_gone_gets_none(instance: Instance, sue: Memb
     lead, officer = somebody(instance, 1), hire(instance, "Pia Ott", Role.PRIVACY_OFFICER)
     gone = hire(instance, "Ben Ochoa")
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=gone.id)
+        service.disable(Act(session, instance), staff_id=gone.id)
     for chosen in ([], [officer], [gone], [hire(instance), gone]):
         with pytest.raises(Unprocessable) as refused:
             hand(instance, [free(lead)], sue, *chosen)
@@ -129,10 +130,10 @@ def test_a_request_that_was_only_handed_over_still_escalates(
     clock.move(minutes=instance.clinic.notices.reminder_minutes)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.reading() as session:
-        assert reminders.count_unopened(session, instance=instance) == 1
+        assert reminders.count_unopened(Act(session, instance)) == 1
     take(instance, lead, ana)
     with instance.database.reading() as session:
-        assert reminders.count_unopened(session, instance=instance) == 0
+        assert reminders.count_unopened(Act(session, instance)) == 0
 
 
 def test_their_own_first_act_makes_a_usual_hold_of_it_and_it_ends_by_itself(
@@ -154,7 +155,7 @@ def test_what_an_earlier_hold_revealed_does_not_show_in_one_that_was_handed_over
     clock.move(minutes=21)
     hand(instance, [free(lead)], sue, ana)
     with instance.database.transaction() as session:
-        assert not lead_detail.lead_view(session, lead.id, member=ana, instance=instance).revealed
+        assert not lead_detail.lead_view(StaffAct(session, instance, ana), lead.id).revealed
 
 
 def test_taking_back_frees_it_for_everybody_and_says_whose_it_was(instance: Instance, sue: Member) -> None:
@@ -236,7 +237,7 @@ def test_the_page_costs_the_same_however_much_there_is(instance: Instance, sue: 
             if place % 2:
                 take(instance, lead, ana)
         with instance.database.reading() as session, statements(instance) as sent:
-            found = assignment.team(session, member=sue, instance=instance)
+            found = assignment.team(StaffAct(session, instance, sue))
         costs.append(len(sent))
     assert costs[0] == costs[1]
     assert (found.free.total, len(found.claimed)) == (7, 7)

@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from intake import audit
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
@@ -47,7 +48,7 @@ def test_lead_consent_notice_and_audit_stand_together(instance: Instance) -> Non
 
 def test_nothing_is_kept_when_the_act_fails(instance: Instance) -> None:
     with pytest.raises(ZeroDivisionError), instance.database.transaction() as session:
-        submit(session, request_for(instance), instance=instance)
+        submit(Act(session, instance), request_for(instance))
         raise ZeroDivisionError
     assert set(counted(instance).values()) == {0}
 
@@ -83,10 +84,10 @@ def test_times_that_nobody_can_keep_have_a_message_at_their_field(instance: Inst
 def test_the_same_page_sent_again_finds_the_same_request(instance: Instance) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
-        first = submit(session, request, instance=instance)
+        first = submit(Act(session, instance), request)
     instance.clock.move(minutes=5)
     with instance.database.transaction() as session:
-        again = submit(session, replace(request, suspected=Suspicion.TOO_FAST), instance=instance)
+        again = submit(Act(session, instance), replace(request, suspected=Suspicion.TOO_FAST))
     assert (again.lead.id, again.code, again.repeated) == (first.lead.id, first.code, True)
     assert counted(instance)["lead"] == 1
     assert counted(instance)["outbox_message"] == 1
@@ -98,7 +99,7 @@ def test_twenty_clicks_at_once_make_one_request(instance: Instance) -> None:
     def click() -> None:
         barrier.wait()
         with instance.database.transaction() as session:
-            submitted = submit(session, request, instance=instance)
+            submitted = submit(Act(session, instance), request)
             found.append((submitted.lead.reference, submitted.code))
 
     threads = [threading.Thread(target=click) for _ in range(20)]
@@ -114,13 +115,13 @@ def test_twenty_clicks_at_once_make_one_request(instance: Instance) -> None:
 def test_other_answers_under_a_used_token_are_a_correction(instance: Instance) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
-        first = submit(session, request, instance=instance)
+        first = submit(Act(session, instance), request)
     with pytest.raises(AlreadySent) as refused, instance.database.transaction() as session:
-        submit(session, replace(request, phone="+13055550199"), instance=instance)
+        submit(Act(session, instance), replace(request, phone="+13055550199"))
     corrected = request_for(instance, phone="+13055550199")
     corrected = replace(corrected, token=replace(corrected.token, follows=refused.value.follows))
     with instance.database.transaction() as session:
-        second = submit(session, corrected, instance=instance)
+        second = submit(Act(session, instance), corrected)
     with instance.database.reading() as session:
         old, new = session.get(Lead, first.lead.id), session.get(Lead, second.lead.id)
         assert (old.status, old.close_reason) == (LeadStatus.CLOSED, CloseReason.SUPERSEDED)
@@ -134,9 +135,7 @@ def test_a_correction_does_not_replace_what_somebody_is_calling(instance: Instan
         follows = session.query(Submission).one().token_hash.hex()
     corrected = request_for(instance, phone="+13055550199")
     with instance.database.transaction() as session:
-        submit(
-            session, replace(corrected, token=replace(corrected.token, follows=follows)), instance=instance
-        )
+        submit(Act(session, instance), replace(corrected, token=replace(corrected.token, follows=follows)))
     with instance.database.reading() as session:
         assert session.get(Lead, first.lead.id).status is LeadStatus.TRYING
 
@@ -144,13 +143,13 @@ def test_a_correction_does_not_replace_what_somebody_is_calling(instance: Instan
 def test_going_back_and_correcting_again_leaves_one_request_open(instance: Instance) -> None:
     first = request_for(instance)
     with instance.database.transaction() as session:
-        submit(session, first, instance=instance)
+        submit(Act(session, instance), first)
         follows = session.query(Submission).one().token_hash.hex()
     for phone in ("+13055550141", "+13055550142", "+13055550143"):
         corrected = request_for(instance, phone=phone)
         corrected = replace(corrected, token=replace(corrected.token, follows=follows))
         with instance.database.transaction() as session:
-            last = submit(session, corrected, instance=instance).lead
+            last = submit(Act(session, instance), corrected).lead
     with instance.database.reading() as session:
         assert session.scalars(select(Lead.id).where(Lead.status == LeadStatus.NEW)).all() == [last.id]
 
@@ -159,20 +158,20 @@ def test_going_back_and_correcting_again_leaves_one_request_open(instance: Insta
 def test_a_page_whose_request_has_ended_promises_nothing(instance: Instance, reason: CloseReason) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
-        lead = submit(session, request, instance=instance).lead
+        lead = submit(Act(session, instance), request).lead
         lead.status, lead.close_reason, lead.closed_at = LeadStatus.CLOSED, reason, instance.clock()
     with pytest.raises(RequestEnded), instance.database.transaction() as session:
-        submit(session, request, instance=instance)
+        submit(Act(session, instance), request)
 
 
 def test_an_erased_request_does_not_come_back_by_a_reload(instance: Instance) -> None:
     request = request_for(instance)
     with instance.database.transaction() as session:
-        lead = submit(session, request, instance=instance).lead
+        lead = submit(Act(session, instance), request).lead
     with instance.database.transaction() as session:
         session.delete(session.get(Lead, lead.id))
     with pytest.raises(Erased), instance.database.transaction() as session:
-        submit(session, request, instance=instance)
+        submit(Act(session, instance), request)
     assert counted(instance)["lead"] == 0
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.audit import Actor
 from intake.calling.gate import Refusal
 from intake.calling.hours import Window
@@ -36,7 +37,7 @@ def asked_again(instance: Instance, clock) -> Callable[..., Lead]:
         before = ask(instance).lead
         with instance.database.transaction() as session:
             found = session.get_one(Lead, before.id)
-            suppression.stop(session, found, actor=PERSON, method=Method.MANAGE_PAGE, instance=instance)
+            suppression.stop(Act(session, instance, PERSON), found, method=Method.MANAGE_PAGE)
         clock.move(hours=1)
         return ask(instance, **{**ANY, **changes}).lead
 
@@ -54,18 +55,12 @@ def listed(instance: Instance) -> set[bytes]:
 
 def put_on_the_list(instance: Instance, lead: Lead, reason: SuppressionReason) -> None:
     with instance.database.transaction() as session:
-        suppression.suppress(
-            session,
-            [lead.phone_index],
-            reason=reason,
-            actor=PERSON,
-            instance=instance,
-        )
+        suppression.suppress(Act(session, instance, PERSON), [lead.phone_index], reason=reason)
 
 
 def refusals(instance: Instance, lead: Lead, channel: Channel) -> tuple[Refusal, ...]:
     with instance.database.reading() as session:
-        return eligibility.verdict(session, now(instance, lead), channel=channel, instance=instance).refusals
+        return eligibility.verdict(Act(session, instance), now(instance, lead), channel=channel).refusals
 
 
 def test_after_a_yes_of_the_desk_the_gate_opens_for_who_asked_again(
@@ -200,7 +195,7 @@ def test_a_coordinator_lifts_their_part_and_leaves_the_supervisors(
 def test_who_may_not_reveal_may_not_confirm(instance: Instance, asked_again, role: Role) -> None:
     lead, other = asked_again(), hire(instance, "Pia Ott", role)
     with instance.database.transaction() as session, pytest.raises(NotAllowed):
-        suppression.lift(session, session.get_one(Lead, lead.id), member=other, instance=instance)
+        suppression.lift(StaffAct(session, instance, other), session.get_one(Lead, lead.id))
     assert listed(instance) == {lead.phone_index, lead.email_index}
 
 
@@ -244,7 +239,7 @@ def test_a_stop_at_the_same_moment_has_the_last_word(instance: Instance, asked_a
     def stop() -> None:
         start.wait()
         with instance.database.transaction() as session:
-            suppression.stop_contact(session, kind="phone", value=PHONE, actor=ana.actor, instance=instance)
+            suppression.stop_contact(Act(session, instance, ana.actor), kind="phone", value=PHONE)
 
     refused: list[bool] = []
     threads = [threading.Thread(target=act) for act in (confirm, stop)]

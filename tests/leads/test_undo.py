@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.audit import service
 from intake.calling.availability import Interval
 from intake.calling.hours import Window
@@ -79,14 +80,14 @@ def test_whatever_was_noted_is_as_if_it_had_not_been(instance: Instance, outcome
 def test_spacing_and_caps_count_as_if_it_had_not_been(instance: Instance, clock) -> None:
     lead, ana = held(instance, **CALL_ONLY)
     with instance.database.reading() as session:
-        before = eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance)
+        before = eligibility.verdict(Act(session, instance), lead, channel=Channel.CALL)
     note(instance, lead, ana, Outcome.NO_ANSWER)
     with instance.database.reading() as session:
-        shut = eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance)
+        shut = eligibility.verdict(Act(session, instance), lead, channel=Channel.CALL)
     assert (before.allowed, shut.allowed) == (True, False)
     take_back(instance, lead, ana)
     with instance.database.reading() as session:
-        assert eligibility.verdict(session, lead, channel=Channel.CALL, instance=instance) == before
+        assert eligibility.verdict(Act(session, instance), lead, channel=Channel.CALL) == before
 
 
 def test_the_last_try_closes_and_its_undo_opens_again(instance: Instance, clock) -> None:
@@ -221,13 +222,11 @@ def test_what_happened_since_stands(instance: Instance, act: str, clock) -> None
     clock.move(minutes=1)
     with instance.database.transaction() as session:
         if act == "windows":
-            self_service.change_windows(
-                session, code=asked.code, chosen=["weekday_morning"], instance=instance
-            )
+            self_service.change_windows(Act(session, instance), code=asked.code, chosen=["weekday_morning"])
         elif act == "drop":
-            self_service.withdraw_channel(session, code=asked.code, channel=Channel.EMAIL, instance=instance)
+            self_service.withdraw_channel(Act(session, instance), code=asked.code, channel=Channel.EMAIL)
         elif act == "stop":
-            self_service.stop(session, code=asked.code, instance=instance)
+            self_service.stop(Act(session, instance), code=asked.code)
     if act == "noted":
         note(instance, lead, hire(instance, "Ben Ochoa"), Outcome.THEY_CALLED_US)
     before = stands(now(instance, lead))
@@ -242,7 +241,7 @@ def test_a_dropped_channel_makes_an_open_page_stale(instance: Instance) -> None:
     take(instance, lead, ana)
     shown = now(instance, lead).version
     with instance.database.transaction() as session:
-        self_service.withdraw_channel(session, code=asked.code, channel=Channel.TEXT, instance=instance)
+        self_service.withdraw_channel(Act(session, instance), code=asked.code, channel=Channel.TEXT)
     with pytest.raises(ChangedMeanwhile):
         note(instance, lead, ana, Outcome.NO_ANSWER, version=shown)
 
@@ -252,9 +251,7 @@ def test_what_is_erased_cannot_be_undone_and_keeps_nothing(instance: Instance) -
     note(instance, lead, ana, Outcome.NO_ANSWER)
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        retention.erase(
-            session, found, reason=ErasureReason.ASKED, actor=self_service.PERSON, instance=instance
-        )
+        retention.erase(Act(session, instance, self_service.PERSON), found, reason=ErasureReason.ASKED)
     assert every(instance, UndoState) == []
     with pytest.raises(NotFound):
         take_back(instance, lead, ana)
@@ -291,7 +288,7 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     with instance.database.transaction() as session:
         found = queue.one(session, lead.id, member=ana)
         events = service.events_about(session, lead.id)
-        assert reveal.record_reveal(session, found, events=events, member=ana, instance=instance) == []
+        assert reveal.record_reveal(StaffAct(session, instance, ana), found, events=events) == []
 
 
 def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.audit import Actor
 from intake.calling.hours import Window
 from intake.casework import outcomes
@@ -39,7 +40,7 @@ def rosa(instance: Instance) -> Member:
 
 def counted(instance: Instance, member: Member, period: Period = PERIOD) -> Statistics:
     with instance.database.reading() as session:
-        return statistics.gather(session, period=period, member=member, instance=instance)
+        return statistics.gather(StaffAct(session, instance, member), period=period)
 
 
 def some(counts: dict) -> dict:
@@ -59,7 +60,7 @@ def answered(instance: Instance, member: Member, outcome: Outcome, number: int =
 def erase(instance: Instance, lead: Lead, reason: ErasureReason = ErasureReason.DUE) -> None:
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        retention.erase(session, found, reason=reason, actor=Actor.person(), instance=instance)
+        retention.erase(Act(session, instance, Actor.person()), found, reason=reason)
 
 
 def test_nothing_is_counted_as_nothing(instance: Instance, rosa: Member) -> None:
@@ -97,13 +98,13 @@ def test_a_corrected_request_counts_once(instance: Instance, rosa: Member) -> No
     first = request_for(instance)
     corrected = replace(first, phone="+13055550124")
     with instance.database.transaction() as session:
-        submit(session, first, instance=instance)
+        submit(Act(session, instance), first)
     with pytest.raises(AlreadySent) as refused, instance.database.transaction() as session:
-        submit(session, corrected, instance=instance)
+        submit(Act(session, instance), corrected)
     fresh = request_for(instance, phone="+13055550124")
     token = replace(fresh.token, follows=refused.value.follows)
     with instance.database.transaction() as session:
-        submit(session, replace(fresh, token=token), instance=instance)
+        submit(Act(session, instance), replace(fresh, token=token))
     found = counted(instance, rosa)
     assert (found.received, found.languages["en"], found.channels[Channel.CALL]) == (1, 1, 1)
     assert some(found.endings) == {Ending.OPEN: 1}
@@ -198,7 +199,7 @@ def test_a_stop_counts_wherever_it_came_from(instance: Instance, rosa: Member) -
     lead = ask(instance).lead
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
-        suppression.stop(session, found, actor=Actor.person(), method=Method.MANAGE_PAGE, instance=instance)
+        suppression.stop(Act(session, instance, Actor.person()), found, method=Method.MANAGE_PAGE)
     counts = counted(instance, rosa)
     assert some(counts.endings) == {Ending.STOPPED: 1}
     assert some(counts.promises) == {PromiseResult.ENDED: 1}

@@ -13,6 +13,7 @@ from intake.accounts import credentials, service, sign_in
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member
 from intake.accounts.service import NewAccount
+from intake.act import Act
 from intake.instance import Instance
 
 MARIA = "maria.lopez@example.org"
@@ -48,9 +49,7 @@ def hire(
 ) -> Person:
     """Add an account with these roles, by default all of them."""
     with instance.database.transaction() as session:
-        added = service.add(
-            session, instance=instance, email=email, name=name, roles=roles, password=password
-        )
+        added = service.add(Act(session, instance), email=email, name=name, roles=roles, password=password)
     return Person.from_new_account(added)
 
 

@@ -13,6 +13,7 @@ from intake import audit
 from intake.accounts import credentials, service, sessions, sign_in
 from intake.accounts.models import StaffMember
 from intake.accounts.sign_in import SignedIn, SignInRefused
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn, TooMany
 from intake.instance import Instance
@@ -73,7 +74,7 @@ def test_it_lets_in_who_knows_the_password_and_has_the_code(instance: Instance, 
     signed_in = sign_in_as(instance, maria)
     assert signed_in.member == maria.member
     with instance.database.reading() as session:
-        assert sessions.find(session, signed_in.token, instance=instance).member == maria.member
+        assert sessions.find(Act(session, instance), signed_in.token).member == maria.member
     assert events(instance) == [("staff.signed_in", "totp")]
 
 
@@ -132,7 +133,7 @@ def test_it_refuses_everything_else_and_keeps_one_event(
 def test_a_disabled_account_is_refused(instance: Instance, maria: Person) -> None:
     hire(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=maria.member.id)
+        service.disable(Act(session, instance), staff_id=maria.member.id)
     assert refused(instance, maria)
     assert refused(instance, maria, code=maria.recovery_codes[0])
     assert events(instance) == [("staff.refused", "disabled")] * 2
@@ -277,9 +278,9 @@ def test_the_session_that_this_browser_had_before_ends(
     second = sign_in_as(instance, maria, previous_token=first.token)
     assert first.token != second.token
     with instance.database.reading() as session:
-        assert sessions.find(session, second.token, instance=instance)
+        assert sessions.find(Act(session, instance), second.token)
         with pytest.raises(NotSignedIn):
-            sessions.find(session, first.token, instance=instance)
+            sessions.find(Act(session, instance), first.token)
 
 
 def test_an_outdated_hash_is_renewed_when_the_password_is_at_hand(instance: Instance, maria: Person) -> None:
@@ -313,7 +314,7 @@ def test_a_password_that_was_reset_while_it_was_looked_at_does_not_come_in(
 
     def and_meanwhile(password_hash: str, password: str) -> bool:
         with sqlite_instance.database.transaction() as session:
-            service.reset(session, instance=sqlite_instance, staff_id=maria.member.id)
+            service.reset(Act(session, sqlite_instance), staff_id=maria.member.id)
         return really(password_hash, password)
 
     monkeypatch.setattr(credentials, "password_matches", and_meanwhile)
@@ -349,10 +350,10 @@ def test_signing_out_is_one_event_and_twice_is_as_good(instance: Instance, maria
     signed_in = sign_in_as(instance, maria)
     for _ in range(2):
         with instance.database.transaction() as session:
-            sign_in.sign_out(session, signed_in.token, instance=instance)
+            sign_in.sign_out(Act(session, instance), signed_in.token)
     assert sorted(events(instance)) == [("staff.signed_in", "totp"), ("staff.signed_out",)]
     with instance.database.reading() as session, pytest.raises(NotSignedIn):
-        sessions.find(session, signed_in.token, instance=instance)
+        sessions.find(Act(session, instance), signed_in.token)
 
 
 def test_nothing_that_opens_anything_is_printed(instance: Instance, maria: Person) -> None:
@@ -366,7 +367,7 @@ def test_every_refusal_costs_one_comparison_and_one_transaction(
     maria = hire(sqlite_instance)
     joe = hire(sqlite_instance, "joe@example.org", name="Joe")
     with sqlite_instance.database.transaction() as session:
-        service.disable(session, instance=sqlite_instance, staff_id=joe.member.id)
+        service.disable(Act(session, sqlite_instance), staff_id=joe.member.id)
     work: list[str] = []
     really_compare, really_write = credentials.password_matches, sqlite_instance.database.transaction
 

@@ -21,7 +21,9 @@ from sqlalchemy import select
 from intake.accounts import invitations, passkeys, profile, service, sessions, sign_in
 from intake.accounts.models import Browser, Invitation
 from intake.accounts.passkeys import InvalidPasskey
+from intake.accounts.permissions import StaffAct
 from intake.accounts.sign_in import SignInRefused
+from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn
 from intake.instance import Instance
@@ -85,17 +87,17 @@ def device(instance: Instance, maria: Person) -> Device:
 
 def signed_in(instance: Instance, person: Person) -> sessions.ActiveSession:
     with instance.database.transaction() as session:
-        token = sessions.begin(session, instance=instance, staff_id=person.member.id)
+        token = sessions.begin(Act(session, instance), staff_id=person.member.id)
         session.flush()
-        return sessions.find(session, token, instance=instance)
+        return sessions.find(Act(session, instance), token)
 
 
 def add(instance: Instance, person: Person, found: sessions.ActiveSession, device: Device) -> None:
     with instance.database.transaction() as session:
         options = passkeys.creation_options(
-            session, person.member, bound_to=found.id.bytes, instance=instance
+            StaffAct(session, instance, person.member), bound_to=found.id.bytes
         )
-        profile.add_passkey(session, found, device.makes(options), instance=instance)
+        profile.add_passkey(Act(session, instance), found, device.makes(options))
 
 
 def signs_in(instance: Instance, device: Device, login_nonce: bytes = LOGIN_NONCE, answer: str = "") -> bool:
@@ -180,11 +182,11 @@ def test_what_is_no_new_passkey_is_not_kept(instance: Instance, maria: Person) -
     found = signed_in(instance, maria)
     with instance.database.transaction() as session:
         options = passkeys.creation_options(
-            session, maria.member, bound_to=b"another session", instance=instance
+            StaffAct(session, instance, maria.member), bound_to=b"another session"
         )
     for answer in ("", "{}", Device().makes(options), Device().answers(options)):
         with instance.database.transaction() as session, pytest.raises(InvalidPasskey):
-            profile.add_passkey(session, found, answer, instance=instance)
+            profile.add_passkey(Act(session, instance), found, answer)
     assert kept(instance, maria) == 0
 
 
@@ -194,15 +196,15 @@ def test_a_passkey_ends_with_a_reset_an_invitation_and_a_closed_account(
 ) -> None:
     hire(instance, "ada@example.org")
     with instance.database.transaction() as session:
-        act(session, instance=instance, staff_id=maria.member.id)  # type: ignore[operator]
+        act(Act(session, instance), staff_id=maria.member.id)  # type: ignore[operator]
     device.count += 1
     assert not signs_in(instance, device)
 
 
 def test_a_reset_voids_an_invitation_that_is_still_open(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
-        invitations.reinvite(session, instance=instance, staff_id=maria.member.id)
-        service.reset(session, instance=instance, staff_id=maria.member.id)
+        invitations.reinvite(Act(session, instance), staff_id=maria.member.id)
+        service.reset(Act(session, instance), staff_id=maria.member.id)
         assert session.query(Invitation).count() == 0
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from intake.accounts import credentials, service, sessions
 from intake.accounts.models import Role, StaffMember
 from intake.accounts.service import AccountExists, LastAdmin
+from intake.act import Act
 from intake.audit import Action, Actor, AuditEvent
 from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
@@ -45,12 +46,10 @@ def test_adding_is_one_event_with_the_roles_and_no_address(instance: Instance) -
 def test_the_log_says_which_colleague_added_an_account(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
         service.add(
-            session,
-            instance=instance,
+            Act(session, instance, Actor.staff(maria.member.id)),
             email="joe@example.org",
             name="Joe",
             roles={Role.COORDINATOR},
-            actor=Actor.staff(maria.member.id),
         )
     by = {each.actor_id for each in happened(instance, Action.STAFF_ADDED)}
     assert by == {None, maria.member.id}
@@ -73,7 +72,7 @@ def test_the_address_for_the_app_names_clinic_and_account(instance: Instance, ma
 
 def test_what_is_handed_over_is_not_printed(instance: Instance) -> None:
     with instance.database.transaction() as session:
-        added = service.add(session, instance=instance, email=MARIA, name="Maria", roles={Role.ADMIN})
+        added = service.add(Act(session, instance), email=MARIA, name="Maria", roles={Role.ADMIN})
     shown = repr(added)
     secret = pyotp.parse_uri(added.totp_uri).secret
     assert not [each for each in (added.password, secret, *added.recovery_codes) if each in shown]
@@ -127,9 +126,9 @@ def test_names_are_kept_as_they_are(instance: Instance, name: str) -> None:
 
 def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> None:
     with instance.database.transaction() as session:
-        token = sessions.begin(session, instance=instance, staff_id=maria.member.id)
+        token = sessions.begin(Act(session, instance), staff_id=maria.member.id)
     with instance.database.transaction() as session:
-        anew = Person.from_new_account(service.reset(session, instance=instance, staff_id=maria.member.id))
+        anew = Person.from_new_account(service.reset(Act(session, instance), staff_id=maria.member.id))
     assert anew.member == maria.member
     assert anew.password != maria.password
     assert anew.totp.secret != maria.totp.secret
@@ -147,8 +146,8 @@ def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> 
 def test_a_reset_does_not_open_a_disabled_account(instance: Instance, maria: Person) -> None:
     joe = hire(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=joe.member.id)
-        service.reset(session, instance=instance, staff_id=joe.member.id)
+        service.disable(Act(session, instance), staff_id=joe.member.id)
+        service.reset(Act(session, instance), staff_id=joe.member.id)
     with instance.database.reading() as session:
         assert session.get_one(StaffMember, joe.member.id).disabled_at
 
@@ -157,10 +156,10 @@ def test_disabling_twice_is_one_event_and_enabling_opens_again(instance: Instanc
     joe = hire(instance, "joe@example.org", name="Joe")
     for _ in range(2):
         with instance.database.transaction() as session:
-            service.disable(session, instance=instance, staff_id=joe.member.id)
+            service.disable(Act(session, instance), staff_id=joe.member.id)
     for _ in range(2):
         with instance.database.transaction() as session:
-            service.enable(session, instance=instance, staff_id=joe.member.id)
+            service.enable(Act(session, instance), staff_id=joe.member.id)
     assert len(happened(instance, Action.STAFF_DISABLED)) == 1
     assert len(happened(instance, Action.STAFF_ENABLED)) == 1
     with instance.database.reading() as session:
@@ -170,7 +169,7 @@ def test_disabling_twice_is_one_event_and_enabling_opens_again(instance: Instanc
 def test_the_last_admin_stays(instance: Instance, maria: Person) -> None:
     hire(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR, Role.SUPERVISOR})
     with pytest.raises(LastAdmin), instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=maria.member.id)
+        service.disable(Act(session, instance), staff_id=maria.member.id)
 
 
 def test_two_admins_who_disable_each_other_at_once_leave_one(instance: Instance, maria: Person) -> None:
@@ -182,7 +181,7 @@ def test_two_admins_who_disable_each_other_at_once_leave_one(instance: Instance,
         start.wait()
         try:
             with instance.database.transaction() as session:
-                service.disable(session, instance=instance, staff_id=person.member.id)
+                service.disable(Act(session, instance), staff_id=person.member.id)
         except LastAdmin as last:
             refused.append(last)
 
@@ -199,7 +198,7 @@ def test_an_account_that_is_not_there_is_not_found(instance: Instance, maria: Pe
     with instance.database.transaction() as session:
         for act in (service.disable, service.enable, service.reset):
             with pytest.raises(NotFound):
-                act(session, instance=instance, staff_id=nobody)
+                act(Act(session, instance), staff_id=nobody)
         with pytest.raises(NotFound):
             service.by_email(session, "nobody@example.org")
 
@@ -207,7 +206,7 @@ def test_an_account_that_is_not_there_is_not_found(instance: Instance, maria: Pe
 def test_everybody_is_listed_with_how_they_stand(instance: Instance, maria: Person) -> None:
     joe = hire(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR})
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=joe.member.id)
+        service.disable(Act(session, instance), staff_id=joe.member.id)
     with instance.database.reading() as session:
         listed = {each.member.email: each for each in service.list_accounts(session)}
     assert listed[MARIA].disabled_at is None

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from intake.accounts import service, sessions
 from intake.accounts.models import Role, StaffRole, StaffSession
 from intake.accounts.sessions import ActiveSession
+from intake.act import Act
 from intake.core.errors import NotSignedIn
 from intake.instance import Instance
 from tests.conftest import MovableClock
@@ -23,18 +24,18 @@ def maria(instance: Instance) -> Person:
 @pytest.fixture
 def token(instance: Instance, maria: Person) -> str:
     with instance.database.transaction() as session:
-        return sessions.begin(session, instance=instance, staff_id=maria.member.id)
+        return sessions.begin(Act(session, instance), staff_id=maria.member.id)
 
 
 def find(instance: Instance, token: str) -> ActiveSession:
     with instance.database.reading() as session:
-        return sessions.find(session, token, instance=instance)
+        return sessions.find(Act(session, instance), token)
 
 
 def touch(instance: Instance, token: str) -> None:
     found = find(instance, token)
     with instance.database.transaction() as session:
-        sessions.touch(session, found, instance=instance)
+        sessions.touch(Act(session, instance), found)
 
 
 def stands(instance: Instance, token: str) -> bool:
@@ -47,7 +48,7 @@ def stands(instance: Instance, token: str) -> bool:
 
 def end(instance: Instance, token: str) -> bool:
     with instance.database.transaction() as session:
-        return sessions.end(session, token, instance=instance)
+        return sessions.end(Act(session, instance), token)
 
 
 def test_it_finds_who_is_signed_in_with_all_their_roles(
@@ -134,7 +135,7 @@ def test_a_slow_request_does_not_bring_an_ended_session_back(
     end(instance, token)
     clock.move(minutes=1)
     with instance.database.transaction() as session:
-        sessions.touch(session, found, instance=instance)
+        sessions.touch(Act(session, instance), found)
     assert not stands(instance, token)
 
 
@@ -143,7 +144,7 @@ def test_slow_requests_that_race_a_sign_out_do_not_bring_it_back(
 ) -> None:
     for _ in range(20):
         with instance.database.transaction() as session:
-            token = sessions.begin(session, instance=instance, staff_id=maria.member.id)
+            token = sessions.begin(Act(session, instance), staff_id=maria.member.id)
         found = find(instance, token)
         clock.move(minutes=1)
         start = threading.Barrier(5)
@@ -151,7 +152,7 @@ def test_slow_requests_that_race_a_sign_out_do_not_bring_it_back(
         def slow(found: ActiveSession = found, start: threading.Barrier = start) -> None:
             start.wait()
             with instance.database.transaction() as session:
-                sessions.touch(session, found, instance=instance)
+                sessions.touch(Act(session, instance), found)
 
         threads = [threading.Thread(target=slow) for _ in range(4)]
         for thread in threads:
@@ -166,17 +167,17 @@ def test_slow_requests_that_race_a_sign_out_do_not_bring_it_back(
 def test_all_sessions_of_an_account_end_and_no_other(instance: Instance, maria: Person, token: str) -> None:
     joe = hire(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
-        second = sessions.begin(session, instance=instance, staff_id=maria.member.id)
-        joes = sessions.begin(session, instance=instance, staff_id=joe.member.id)
+        second = sessions.begin(Act(session, instance), staff_id=maria.member.id)
+        joes = sessions.begin(Act(session, instance), staff_id=joe.member.id)
     with instance.database.transaction() as session:
-        assert sessions.end_all(session, instance=instance, staff_id=maria.member.id) == 2
+        assert sessions.end_all(Act(session, instance), staff_id=maria.member.id) == 2
     assert [stands(instance, each) for each in (token, second, joes)] == [False, False, True]
 
 
 def test_a_disabled_account_is_out_at_the_next_request(instance: Instance, maria: Person, token: str) -> None:
     hire(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=maria.member.id)
+        service.disable(Act(session, instance), staff_id=maria.member.id)
     assert not stands(instance, token)
 
 
@@ -224,12 +225,12 @@ def test_the_job_deletes_sessions_that_have_ended_or_expired(
 ) -> None:
     clock.move(hours=11)
     with instance.database.transaction() as session:
-        ended = sessions.begin(session, instance=instance, staff_id=maria.member.id)
-        kept = sessions.begin(session, instance=instance, staff_id=maria.member.id)
+        ended = sessions.begin(Act(session, instance), staff_id=maria.member.id)
+        kept = sessions.begin(Act(session, instance), staff_id=maria.member.id)
     end(instance, ended)
     clock.move(hours=1)
     with instance.database.transaction() as session:
-        assert sessions.delete_ended(session, instance=instance) == 2
+        assert sessions.delete_ended(Act(session, instance)) == 2
         left = session.scalars(select(StaffSession.token_hash)).all()
     assert left == [sessions.token_hash(kept, instance.keyring)]
 

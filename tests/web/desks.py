@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from intake.accounts import sessions
 from intake.accounts.permissions import Member
+from intake.act import Act
 from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
@@ -26,7 +27,7 @@ CANARIES = (NAME, *NAME.split(), PHONE, PHONE[2:], SHOWN, *_LOCAL, EMAIL, EMAIL.
 def token_of(instance: Instance, member: Member) -> str:
     """A session that begins now."""
     with instance.database.transaction() as session:
-        return sessions.begin(session, instance=instance, staff_id=member.id)
+        return sessions.begin(Act(session, instance), staff_id=member.id)
 
 
 class Desk:

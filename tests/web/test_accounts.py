@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from intake.accounts import service, sessions, sign_in
 from intake.accounts.models import Invitation, Role
+from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action
 from intake.core.errors import IntakeError
@@ -78,7 +79,7 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all_others(desk: At, maria:
 def test_a_session_of_somebody_else_is_not_there(desk: At) -> None:
     joe = At(desk.instance, hire(desk.instance, "joe@example.org").member)
     with desk.instance.database.reading() as session:
-        found = sessions.find(session, joe.cookie(), instance=desk.instance)
+        found = sessions.find(Act(session, desk.instance), joe.cookie())
     assert desk.post(f"/desk/account/sessions/{found.id}/end").status_code == 404
     assert opens(desk, joe.cookie())
 
@@ -141,9 +142,9 @@ def test_of_fifty_at_once_with_one_code_one_is_confirmed(instance: Instance, mar
     found = []
     for _ in range(8):
         with instance.database.transaction() as session:
-            token = sessions.begin(session, instance=instance, staff_id=maria.member.id)
+            token = sessions.begin(Act(session, instance), staff_id=maria.member.id)
             session.flush()
-            found.append(sessions.find(session, token, instance=instance))
+            found.append(sessions.find(Act(session, instance), token))
     code = maria.code(instance)
 
     def confirm(place: int) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from intake.accounts import sessions
+from intake.act import Act
 from intake.app import create_app
 from intake.leads.models import Lead
 from tests.leads.acting import every, hire
@@ -38,7 +39,7 @@ def test_it_says_nothing_of_it_once_somebody_is_at_the_desk(waiting, instance, c
     assert NOBODY["/"] in waiting.get("/").text
     member = hire(instance)
     with instance.database.transaction() as session:
-        sessions.begin(session, instance=instance, staff_id=member.id)
+        sessions.begin(Act(session, instance), staff_id=member.id)
     clock.move(minutes=1)
     assert NOBODY["/"] not in waiting.get("/").text
 

@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, Page
 
 from intake.accounts import credentials, invitations, sessions
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.app import create_app
 from intake.calling.hours import Window
 from intake.casework.assignment import Selection, revoke
@@ -62,7 +63,7 @@ class Eyes:
         staff_id = (whom or self.ana).id
         self.clock.move(minutes=-minutes_ago)
         with self.instance.database.transaction() as session:
-            token = sessions.begin(session, instance=self.instance, staff_id=staff_id)
+            token = sessions.begin(Act(session, self.instance), staff_id=staff_id)
         self.clock.move(minutes=minutes_ago)
         signed_in(self.page, self.url, token)
 
@@ -147,7 +148,7 @@ def busy(instance: Instance, clock: MovableClock, ana: Member) -> dict[str, Lead
     clock.move(minutes=1)
     tom, picks = hire(instance, "Tom Diaz", Role.SUPERVISOR), [Selection(leads["fetched"].id, holder=ana.id)]
     with instance.database.transaction() as session:
-        revoke(session, picks, member=tom, instance=instance)
+        revoke(StaffAct(session, instance, tom), picks)
     return leads
 
 
@@ -160,9 +161,9 @@ def somebody(instance: Instance, place: int, **more: Any) -> Lead:
 def asked_again(instance: Instance, clock: MovableClock) -> Lead:
     """Stopped first, then here again."""
     somebody(instance, 30)
-    stopped = {"kind": "phone", "value": "+13055550130", "actor": hire(instance, "Eva Roy").actor}
+    eva = hire(instance, "Eva Roy")
     with instance.database.transaction() as session:
-        suppression.stop_contact(session, **stopped, instance=instance)
+        suppression.stop_contact(Act(session, instance, eva.actor), kind="phone", value="+13055550130")
     clock.move(minutes=2)
     return somebody(instance, 30)
 
@@ -277,7 +278,7 @@ def invited_anew(eyes: Eyes) -> str:
     with eyes.instance.database.transaction() as session:
         email = f"{uuid.uuid4().hex[:8]}@example.org"
         made = invitations.invite(
-            session, instance=eyes.instance, email=email, name="Joe", roles=[Role.COORDINATOR]
+            Act(session, eyes.instance), email=email, name="Joe", roles=[Role.COORDINATOR]
         )
     return made.token
 
@@ -300,7 +301,7 @@ def choosing_badly(eyes: Eyes) -> None:
 def joined(eyes: Eyes) -> None:
     token = invited_anew(eyes)
     with eyes.instance.database.reading() as session:
-        uri = invitations.find_open(session, token, instance=eyes.instance).totp_uri
+        uri = invitations.find_open(Act(session, eyes.instance), token).totp_uri
     code = credentials.totp(_bytes(uri)).at(eyes.clock().timestamp())
     words = {"invitation": f"#{token}", "password": "bramble oxide lantern sofa", "code": code}
     eyes.send("/join", at="/join", **words)

@@ -10,6 +10,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from intake.accounts.models import Role, StaffMember
+from intake.act import Act
 from intake.app import create_app
 from intake.audit.service import PageStart
 from intake.calling.hours import Window
@@ -127,7 +128,7 @@ def form_of(fields: dict[str, str], csrf: str, wrong: str | None = None, with_: 
 def test_gone_and_never_there_are_the_same_bytes_on_every_route(desk: Desk) -> None:
     asked, csrf = ask(desk.instance, **ANY), desk.csrf()
     with desk.instance.database.transaction() as session:
-        self_service.erase(session, code=asked.code, instance=desk.instance)
+        self_service.erase(Act(session, desk.instance), code=asked.code)
     unknown = desk.get(f"/desk/leads/{NOWHERE}").data
     for method, rule in of_leads(desk.web.application):
         for lead_id in (asked.lead.id, NOWHERE):

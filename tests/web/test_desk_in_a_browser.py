@@ -123,7 +123,7 @@ def test_going_back_after_the_hold_shows_nothing(open_desk: Callable[..., Page],
     page.get_by_role("button", name="Reveal number").click()
     expect(page.locator(".masked.open")).to_have_count(1)
     page.get_by_role("button", name="Release").click()
-    expect(page.locator(".done")).to_contain_text("You gave this request back.")
+    expect(page.locator(".done")).to_contain_text("You released this request.")
     with pytest.raises(Error, match="ERR_CACHE_MISS"):  # it would have to be asked for, and sent, again
         page.go_back()
     expect(page.locator(".masked.open")).to_have_count(0)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads import suppression
@@ -28,7 +29,7 @@ def asked_again(instance: Instance, clock, reason: SuppressionReason = Suppressi
     else:
         with instance.database.transaction() as session:
             indexes = suppression.indexes_of(before)
-            suppression.suppress(session, indexes, reason=reason, actor=dana.actor, instance=instance)
+            suppression.suppress(Act(session, instance, dana.actor), indexes, reason=reason)
     clock.move(days=2)
     return ask(instance, **ANY).lead
 
@@ -101,7 +102,7 @@ def test_who_has_not_asked_since_is_not_offered_and_refused_in_words(
     clock.move(minutes=1)
     with sqlite_instance.database.transaction() as session:
         indexes, reason = suppression.indexes_of(lead), SuppressionReason.ASKED
-        suppression.suppress(session, indexes, reason=reason, actor=ana.actor, instance=sqlite_instance)
+        suppression.suppress(Act(session, sqlite_instance, ana.actor), indexes, reason=reason)
     desk = Desk(sqlite_instance, ana)
     assert "They asked again" not in words(desk.lead(lead))
     answer = desk.act(lead, "lift")

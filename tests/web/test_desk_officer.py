@@ -8,6 +8,7 @@ import pytest
 
 from intake import audit
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.audit import export
 from intake.conf.clinic import Channel
 from intake.consent.models import Kind
@@ -226,7 +227,7 @@ def test_who_took_it_back_does_not_stand_on_it(instance: Instance) -> None:
     other = ask(instance, phone="+13055550155", email="other@example.org").lead
     with instance.database.transaction() as session:
         suppression.stop_contact(
-            session, kind="phone", value="+13055550155", actor=audit.Actor.person(), instance=instance
+            Act(session, instance, audit.Actor.person()), kind="phone", value="+13055550155"
         )
     with instance.database.reading() as session:
         found = statement_versions.statement_histories(

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from intake.accounts import sessions
 from intake.accounts.models import Role, StaffRole
+from intake.act import Act
 from intake.app import create_app
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
@@ -130,7 +131,7 @@ def test_an_undo_of_what_is_erased_answers_like_any_request_that_is_not_there(de
     desk.note(asked.lead, "no_answer")
     sent, nowhere = form(desk.lead(asked.lead), "undo"), ask(desk.instance, phone="+13055550166").lead
     with desk.instance.database.transaction() as session:
-        self_service.erase(session, code=asked.code, instance=desk.instance)
+        self_service.erase(Act(session, desk.instance), code=asked.code)
         session.delete(session.get_one(Lead, nowhere.id))
     gone, never = press(desk, asked.lead, "undo", sent), press(desk, nowhere, "undo", sent)
     assert (gone.status_code, gone.data) == (404, never.data)
@@ -216,14 +217,12 @@ def test_what_the_person_changed_makes_a_page_stale_too(
     with desk.instance.database.transaction() as session:
         if changed == "windows":
             self_service.change_windows(
-                session, code=asked.code, chosen=["weekday_morning"], instance=desk.instance
+                Act(session, desk.instance), code=asked.code, chosen=["weekday_morning"]
             )
         elif changed == "drop":
-            self_service.withdraw_channel(
-                session, code=asked.code, channel=Channel.TEXT, instance=desk.instance
-            )
+            self_service.withdraw_channel(Act(session, desk.instance), code=asked.code, channel=Channel.TEXT)
         else:
-            self_service.stop(session, code=asked.code, instance=desk.instance)
+            self_service.stop(Act(session, desk.instance), code=asked.code)
     answer = press(desk, asked.lead, "outcome", {**open_page, "channel": "call", "outcome": "no_answer"})
     text = words(answer.text)
     assert answer.status_code == 409
@@ -312,8 +311,8 @@ def end_by_idling(browser: Browser, clock) -> None:
 def end_elsewhere(browser: Browser, clock) -> None:
     clock.move(minutes=1)
     with browser.instance.database.transaction() as session:
-        sessions.end_all(session, instance=browser.instance, staff_id=browser.person.member.id)
-        sessions.delete_ended(session, instance=browser.instance)
+        sessions.end_all(Act(session, browser.instance), staff_id=browser.person.member.id)
+        sessions.delete_ended(Act(session, browser.instance))
 
 
 def end_in_another_tab(browser: Browser, clock) -> None:
@@ -496,7 +495,7 @@ def test_words_for_a_lead_that_is_gone_meet_the_answer_of_any_that_is_not_there(
     path = f"/desk/leads/{asked.lead.id}/outcome"
     ended = maria.web.post(path, data={**open_page, **CHOSEN}, headers=OURS)
     with sqlite_instance.database.transaction() as session:
-        self_service.erase(session, code=asked.code, instance=sqlite_instance)
+        self_service.erase(Act(session, sqlite_instance), code=asked.code)
     answer = maria.come_in(ended)
     assert answer.status_code == 404
     assert answer.data == maria.web.get(f"/desk/leads/{asked.lead.id}").data

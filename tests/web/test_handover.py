@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from intake.accounts import sessions
 from intake.accounts.models import Role
-from intake.accounts.permissions import Member
+from intake.accounts.permissions import Member, StaffAct
+from intake.act import Act
 from intake.calling.hours import Window
 from intake.casework import queue
 from intake.casework.queue import Handover, HandoverKind
@@ -31,7 +32,7 @@ def somebody(instance: Instance, place: int, **more: object) -> Lead:
 
 def look(instance: Instance, member: Member) -> Handover:
     with instance.database.reading() as session:
-        return queue.handover(session, member=member, instance=instance)
+        return queue.handover(StaffAct(session, instance, member))
 
 
 def ids(page: Handover, kind: HandoverKind) -> list[object]:
@@ -50,7 +51,7 @@ def test_each_kind_holds_what_it_says_and_nothing_else(instance: Instance, clock
     take(instance, peeked, ana)
     clock.move(minutes=130)
     with instance.database.transaction() as session:  # somebody is there: a promise counts from now
-        sessions.begin(session, instance=instance, staff_id=ana.id)
+        sessions.begin(Act(session, instance), staff_id=ana.id)
     mine, theirs = somebody(instance, 6), somebody(instance, 7)
     later = somebody(instance, 8, windows=frozenset({Window.SATURDAY_MORNING}))
     take(instance, mine, ana)

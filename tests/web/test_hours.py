@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.conf.clinic import Holiday
 from intake.instance import Instance
 from intake.leads import reminders
@@ -51,7 +52,7 @@ def test_it_tells_in_which_hours_nobody_was_at_the_desk(instance: Instance, cloc
     clock.move(hours=1)
     desk.get("/desk")
     with instance.database.reading() as session:
-        today, yesterday = reminders.attendance(session, instance=instance)
+        today, yesterday = reminders.attendance(Act(session, instance))
     assert today.first == clock()
     assert yesterday.first == yesterday.hours.start  # the log begins with her first look
     clock.move(days=2)

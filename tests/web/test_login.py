@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from intake.accounts import service
 from intake.accounts.models import Role
 from intake.accounts.permissions import ROLE_PERMISSIONS, Permission
+from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.instance import Instance
@@ -260,7 +261,7 @@ def test_everything_that_is_not_right_looks_alike(
     answers["used code"] = knock(web, right)
     clock.move(minutes=10)
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=maria.member.id)
+        service.disable(Act(session, instance), staff_id=maria.member.id)
     answers["disabled"] = knock(web, typed(instance, maria))
     for _ in range(9):
         knock(web, wrong)
@@ -545,7 +546,7 @@ def test_a_disabled_account_is_out_at_its_next_request(
     hire(instance, "joe@example.org", name="Joe")
     token = token_of(inside)
     with instance.database.transaction() as session:
-        service.disable(session, instance=instance, staff_id=maria.member.id)
+        service.disable(Act(session, instance), staff_id=maria.member.id)
     assert inside.get("/trial").status_code == 303
     assert inside.post("/trial/reveal", data={"csrf": token}, headers=OURS).status_code == 401
 

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from intake.accounts import sessions
 from intake.accounts.models import Role, StaffRole
+from intake.act import Act
 from intake.app import create_app
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
@@ -170,7 +171,7 @@ class Somebody:
         with instance.database.transaction() as session:
             if not roles:
                 session.query(StaffRole).filter_by(staff_id=person.member.id).delete()
-            token = sessions.begin(session, instance=instance, staff_id=person.member.id)
+            token = sessions.begin(Act(session, instance), staff_id=person.member.id)
         self.web.set_cookie("intake", token, path="/")
         with app.test_request_context(headers={"Cookie": f"intake={token}"}):
             guards.current_member(touch=False)

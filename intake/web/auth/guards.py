@@ -23,7 +23,7 @@ from intake.core.i18n import N_
 from intake.web.auth import cookies, csrf, saved_forms
 from intake.web.auth.csrf import require_same_origin
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service
+from intake.web.context import current_service, service_act, service_read
 
 HOME = "/desk"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -130,11 +130,11 @@ def current_member(*, touch: bool) -> Member:
     instance, token = current_service(), cookies.session_token()
     if not token:
         raise NotSignedIn
-    with instance.database.reading() as session:
-        found = sessions.find(session, token, instance=instance)
+    with service_read() as act:
+        found = sessions.find(act, token)
     if touch and sessions.needs_touch(found, at=instance.clock()):
-        with instance.database.transaction() as session:
-            sessions.touch(session, found, instance=instance)
+        with service_act() as act:
+            sessions.touch(act, found)
         found = replace(found, seen_at=instance.clock())
     return _signed_in_as(found)
 
@@ -165,8 +165,8 @@ def _sign_in_page(guard: Guard) -> Response:
 
 def begin_session(signed_in: SignedIn) -> None:
     """Use the new session for the rest of this request: its member and its CSRF token."""
-    with current_service().database.reading() as session:
-        g.member = _signed_in_as(sessions.find(session, signed_in.token, instance=current_service()))
+    with service_read() as act:
+        g.member = _signed_in_as(sessions.find(act, signed_in.token))
 
 
 def _redirect_to_sign_in() -> Response:
@@ -244,9 +244,8 @@ def _can_be_next(rule: Rule) -> bool:
 
 def renew_session(token: str) -> None:
     """Use a renewed session token; `set_renewed_cookie` puts it into the response."""
-    instance = current_service()
-    with instance.database.reading() as session:
-        _signed_in_as(sessions.find(session, token, instance=instance))
+    with service_read() as act:
+        _signed_in_as(sessions.find(act, token))
     g.renewed = token
 
 

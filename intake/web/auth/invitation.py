@@ -12,7 +12,7 @@ from intake.core.errors import NotAllowed, TooMany, Unprocessable
 from intake.security import rate_limits
 from intake.web.auth import cookies, csrf, guards
 from intake.web.auth.login import STALE_PAGE
-from intake.web.context import current_service
+from intake.web.context import current_service, service_read
 
 invitation = Blueprint("joining", __name__)
 invitation.before_request(guards.set_language_from_browser)
@@ -61,8 +61,8 @@ def _token() -> str:
 def _credentials_page(
     problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
 ) -> ResponseReturnValue:
-    with current_service().database.reading() as session:
-        taking = invitations.find_open(session, _token(), instance=current_service())
+    with service_read() as act:
+        taking = invitations.find_open(act, _token())
     page = render_template(
         "desk/account_choose.html",
         taking=taking,

@@ -11,7 +11,7 @@ from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, Refused, To
 from intake.core.i18n import N_
 from intake.web import errors
 from intake.web.auth import cookies, csrf, guards, saved_forms
-from intake.web.context import current_service
+from intake.web.context import current_service, service_act
 
 STALE_PAGE = N_(
     "This page was open for a long time, or your browser did not keep its cookie. Please sign in here."
@@ -135,8 +135,8 @@ def sign_out() -> ResponseReturnValue:
     except NotSignedIn:
         return _signed_out()
     csrf.require_token()
-    with current_service().database.transaction() as session:
-        accounts_sign_in.sign_out(session, cookies.session_token(), instance=current_service())
+    with service_act() as act:
+        accounts_sign_in.sign_out(act, cookies.session_token())
     return _signed_out()
 
 

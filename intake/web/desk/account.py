@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 from intake.accounts import credentials, passkeys, profile, sessions
 from intake.accounts.models import Browser
 from intake.accounts.passkeys import InvalidPasskey, TooManyPasskeys
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
+from intake.act import Act
 from intake.core.errors import Unprocessable
 from intake.core.i18n import gettext
 from intake.web.auth import guards
 from intake.web.auth.invitation import qr_code, totp_secret
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service
+from intake.web.context import current_service, service_act
 from intake.web.desk.flash import flash_message
 
 BROWSERS = {
@@ -40,11 +41,11 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
     instance, found = current_service(), g.found
     with instance.database.reading() as session:
         context = {
-            "sessions": sessions.list_active(session, staff_id=found.member.id, instance=instance),
+            "sessions": sessions.list_active(Act(session, instance), staff_id=found.member.id),
             "passkeys": passkeys.list_passkeys(session, found.member.id),
             "codes_left": credentials.recovery_codes_left(session, found.member.id),
             "creation": passkeys.creation_options(
-                session, found.member, bound_to=found.id.bytes, instance=instance
+                StaffAct(session, instance, found.member), bound_to=found.id.bytes
             ),
         }
     page = render_template(
@@ -67,16 +68,16 @@ def _browser(family: str) -> str:
 @own_account
 def end_session(session_id: uuid.UUID) -> ResponseReturnValue:
     """End one of the own sessions; 404 for any other."""
-    with current_service().database.transaction() as session:
-        profile.end_session(session, g.found, session_id, instance=current_service())
+    with service_act() as act:
+        profile.end_session(act, g.found, session_id)
     return _redirect_with("session_ended")
 
 
 @own_account
 def end_others() -> ResponseReturnValue:
     """End every session but this one."""
-    with current_service().database.transaction() as session:
-        profile.end_others(session, g.found, instance=current_service())
+    with service_act() as act:
+        profile.end_others(act, g.found)
     return _redirect_with("sessions_ended")
 
 
@@ -99,8 +100,8 @@ def change_password() -> ResponseReturnValue:
 @require_recent_second_factor
 def new_codes() -> ResponseReturnValue:
     """Ten new recovery codes, shown once; every other session ends."""
-    with current_service().database.transaction() as session:
-        token, codes = profile.renew_recovery_codes(session, g.found, instance=current_service())
+    with service_act() as act:
+        token, codes = profile.renew_recovery_codes(act, g.found)
     guards.renew_session(token)
     return render_template("desk/account_codes.html", codes=codes)
 
@@ -133,10 +134,8 @@ def change_factor() -> ResponseReturnValue:
     """Use the new second factor from now on; every other session ends."""
     nonce, code = request.form.get("nonce", ""), request.form.get("new_code", "")
     try:
-        with current_service().database.transaction() as session:
-            token = profile.change_factor(
-                session, g.found, nonce=nonce, code=code, instance=current_service()
-            )
+        with service_act() as act:
+            token = profile.change_factor(act, g.found, nonce=nonce, code=code)
     except Unprocessable as refused:
         return _factor_form(refused.problems, refused.status)
     guards.renew_session(token)
@@ -148,9 +147,9 @@ def change_factor() -> ResponseReturnValue:
 def add_passkey() -> ResponseReturnValue:
     """Store a passkey that this browser has just created."""
     try:
-        with current_service().database.transaction() as session:
+        with service_act() as act:
             answer = request.form.get("passkey", "")
-            token = profile.add_passkey(session, g.found, answer, instance=current_service())
+            token = profile.add_passkey(act, g.found, answer)
     except (InvalidPasskey, TooManyPasskeys) as refused:
         return _page({"passkey": [refused.sentence]}, refused.status)
     guards.renew_session(token)
@@ -161,8 +160,8 @@ def add_passkey() -> ResponseReturnValue:
 @require_recent_second_factor
 def remove_passkey(passkey_id: uuid.UUID) -> ResponseReturnValue:
     """Remove a passkey. The authenticator app stays, so it is never the last factor."""
-    with current_service().database.transaction() as session:
-        token = profile.remove_passkey(session, g.found, passkey_id, instance=current_service())
+    with service_act() as act:
+        token = profile.remove_passkey(act, g.found, passkey_id)
     guards.renew_session(token)
     return _redirect_with("passkey_removed")
 

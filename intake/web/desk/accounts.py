@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 
-from flask import g, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import invitations, service
@@ -14,7 +14,7 @@ from intake.core.errors import Refused, Unprocessable
 from intake.leads import claims
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act
 from intake.web.desk.flash import flash_message
 
 manages_accounts = guards.permission_required(Permission.MANAGE_ACCOUNTS)
@@ -56,14 +56,12 @@ def _roles() -> frozenset[Role]:
 def invite() -> ResponseReturnValue:
     """Add an account and show its invitation link once; 422 with what was typed."""
     try:
-        with current_service().database.transaction() as session:
+        with staff_act() as act:
             invited = invitations.invite(
-                session,
-                instance=current_service(),
+                act,
                 email=request.form.get("email", ""),
                 name=request.form.get("name", ""),
                 roles=_roles(),
-                actor=g.member.actor,
             )
     except Unprocessable as refused:
         return _page(refused.problems, status=refused.status)
@@ -76,13 +74,9 @@ def invite() -> ResponseReturnValue:
 @require_recent_second_factor
 def reset(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Reset an account: a new invitation link, shown once."""
-    with current_service().database.transaction() as session:
-        invited = invitations.reinvite(
-            session, instance=current_service(), staff_id=staff_id, actor=g.member.actor
-        )
-        claims.release_all_of_account(
-            session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
-        )
+    with staff_act() as act:
+        invited = invitations.reinvite(act, staff_id=staff_id)
+        claims.release_all_of_account(act, staff_id=staff_id)
     return _invitation_page(invited)
 
 
@@ -105,14 +99,10 @@ def invitation_url(token: str) -> str:
 def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Set the roles of an account; its sessions end, and its claims where it may no longer claim."""
     try:
-        with current_service().database.transaction() as session:
-            service.set_roles(
-                session, instance=current_service(), staff_id=staff_id, roles=_roles(), actor=g.member.actor
-            )
+        with staff_act() as act:
+            service.set_roles(act, staff_id=staff_id, roles=_roles())
             if Permission.CLAIM_LEAD not in permissions_of(_roles()):
-                claims.release_all_of_account(
-                    session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
-                )
+                claims.release_all_of_account(act, staff_id=staff_id)
     except Unprocessable as refused:
         return _page(problem=refused.problems["roles"][0], status=refused.status)
     except Refused as refused:
@@ -125,11 +115,9 @@ def set_roles(staff_id: uuid.UUID) -> ResponseReturnValue:
 def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Disable an account: its sessions end at once and its claims are released."""
     try:
-        with current_service().database.transaction() as session:
-            service.disable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
-            claims.release_all_of_account(
-                session, staff_id=staff_id, actor=g.member.actor, instance=current_service()
-            )
+        with staff_act() as act:
+            service.disable(act, staff_id=staff_id)
+            claims.release_all_of_account(act, staff_id=staff_id)
     except Refused as refused:
         return _page(problem=refused.sentence, status=refused.status)
     return _redirect_with("disabled")
@@ -139,8 +127,8 @@ def disable(staff_id: uuid.UUID) -> ResponseReturnValue:
 @require_recent_second_factor
 def enable(staff_id: uuid.UUID) -> ResponseReturnValue:
     """Enable a disabled account."""
-    with current_service().database.transaction() as session:
-        service.enable(session, instance=current_service(), staff_id=staff_id, actor=g.member.actor)
+    with staff_act() as act:
+        service.enable(act, staff_id=staff_id)
     return _redirect_with("enabled")
 
 

@@ -27,7 +27,7 @@ from intake.leads.models import references_of
 from intake.monitoring import integrity
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act
 from intake.web.desk import audit_labels
 
 FILTER_KINDS = (ActorKind.PERSON, ActorKind.SYSTEM)
@@ -141,8 +141,8 @@ def log_of_reference() -> ResponseReturnValue:
         term = search.read_term(request.form.get("term", ""))
         if term.kind is not TermKind.REFERENCE:
             return _page(problem=REFERENCE_INCOMPLETE), 422
-        with current_service().database.transaction() as session:
-            found = search.find(session, term=term.value, member=g.member, instance=current_service())
+        with staff_act() as act:
+            found = search.find(act, term=term.value)
     except Unprocessable:
         return _page(problem=REFERENCE_INCOMPLETE), 422
     if not found.rows:

@@ -9,7 +9,7 @@ from flask import request
 
 from intake import monitoring
 from intake.core.i18n import N_, gettext
-from intake.web.context import current_service
+from intake.web.context import service_read
 
 MESSAGES = {
     "claimed": N_("You have claimed this request for 20 minutes. Nobody else can act on it."),
@@ -88,5 +88,5 @@ WARNINGS = {
 
 def health_warnings() -> list[str]:
     """The current warnings as message ids; usually none."""
-    with current_service().database.reading() as session:
-        return [WARNINGS[check.name] for check in monitoring.banner(session, instance=current_service())]
+    with service_read() as act:
+        return [WARNINGS[check.name] for check in monitoring.banner(act)]

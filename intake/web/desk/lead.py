@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
 from intake.casework import assignment, outcomes, queue, undo
 from intake.casework import lead_detail as leads_view
 from intake.casework.lead_detail import LeadView
@@ -21,7 +21,7 @@ from intake.leads.claims import AlreadyClosed, ChangedMeanwhile
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act, staff_read
 from intake.web.desk import audit_labels, lead_actions
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead_actions import Choices, PendingAction
@@ -57,10 +57,8 @@ def page_with(lead_id: uuid.UUID, typed: Mapping[str, str]) -> Response:
 
 
 def _lead_view(lead_id: uuid.UUID, *, masked: bool = False) -> LeadView:
-    with current_service().database.transaction() as session:
-        return leads_view.lead_view(
-            session, lead_id, masked=masked, member=g.member, instance=current_service()
-        )
+    with staff_act() as act:
+        return leads_view.lead_view(act, lead_id, masked=masked)
 
 
 def _page(
@@ -88,12 +86,10 @@ def _sidebar_page() -> Page | None:
     """The top of the queue for the sidebar, for staff who may list it; read after the act."""
     if Permission.LIST_LEADS not in g.member.permissions:
         return None
-    with current_service().database.reading() as session:
-        page = queue.page(
-            session, filters=QueueFilters(), limit=SIDEBAR_LIMIT, member=g.member, instance=current_service()
-        )
-    with current_service().database.transaction() as session:
-        queue.record_queue_read(session, page, member=g.member, instance=current_service())
+    with staff_read() as act:
+        page = queue.page(act, filters=QueueFilters(), limit=SIDEBAR_LIMIT)
+    with staff_act() as act:
+        queue.record_queue_read(act, page)
     return page
 
 
@@ -131,7 +127,7 @@ def claim(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = _load_lead(session, lead_id)
-            claims.claim(session, lead, member=g.member, instance=current_service())
+            claims.claim(StaffAct(session, current_service(), g.member), lead)
         return "claimed"
 
     return perform(lead_id, act)
@@ -144,7 +140,7 @@ def release_claim(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            claims.release(session, lead, member=g.member, instance=current_service())
+            claims.release(StaffAct(session, current_service(), g.member), lead)
         return "released"
 
     return perform(lead_id, act)
@@ -157,11 +153,9 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     try:
         with current_service().database.transaction() as session:
             lead = _load_lead(session, lead_id)
-            just = leads_reveal.reveal(
-                session, lead, channel=channel, member=g.member, instance=current_service()
-            )
+            just = leads_reveal.reveal(StaffAct(session, current_service(), g.member), lead, channel=channel)
             view = leads_view.lead_view(
-                session, lead_id, just_revealed=just, member=g.member, instance=current_service()
+                StaffAct(session, current_service(), g.member), lead_id, just_revealed=just
             )
     except Refused as problem:
         return _page(_lead_view(lead_id), problem)
@@ -180,21 +174,17 @@ def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
 
     def act() -> str:
         with current_service().database.transaction() as session:
-            by_person = (
-                chosen_outcome in outcomes.ALWAYS_ALLOWED
-            )  # recorded whoever has claimed it
+            by_person = chosen_outcome in outcomes.ALWAYS_ALLOWED  # recorded whoever has claimed it
             lead = queue.one(session, lead_id, member=g.member) if by_person else _load_lead(session, lead_id)
             if "hold" in request.form:
-                claims.claim(session, lead, member=g.member, instance=current_service())
+                claims.claim(StaffAct(session, current_service(), g.member), lead)
             outcomes.log(
-                session,
+                StaffAct(session, current_service(), g.member),
                 lead,
                 attempt_id=attempt_id,
                 outcome=chosen_outcome,
                 channel=channel,
-                member=g.member,
                 version=version,
-                instance=current_service(),
                 booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
             )
             return _message_for(chosen_outcome, lead.status)
@@ -219,7 +209,7 @@ def close(lead_id: uuid.UUID) -> ResponseReturnValue:
         with current_service().database.transaction() as session:
             lead = _load_lead(session, lead_id)
             outcomes.close(
-                session, lead, reason=reason, member=g.member, version=version, instance=current_service()
+                StaffAct(session, current_service(), g.member), lead, reason=reason, version=version
             )
         return "closed"
 
@@ -233,7 +223,7 @@ def lift(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            suppression.lift(session, lead, member=g.member, instance=current_service())
+            suppression.lift(StaffAct(session, current_service(), g.member), lead)
         return "lifted"
 
     return perform(lead_id, act)
@@ -284,7 +274,7 @@ def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            notes.save_note(session, lead, typed, seen=seen, member=g.member, instance=current_service())
+            notes.save_note(StaffAct(session, current_service(), g.member), lead, typed, seen=seen)
         return "note_saved"
 
     return perform(lead_id, act)
@@ -298,7 +288,7 @@ def undo_act(lead_id: uuid.UUID) -> ResponseReturnValue:
     def act() -> str:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
-            undo.undo(session, lead, act_id=act_id, member=g.member, instance=current_service())
+            undo.undo(StaffAct(session, current_service(), g.member), lead, act_id=act_id)
         return "undone"
 
     return perform(lead_id, act)

@@ -23,7 +23,7 @@ from intake.leads.form_token import FormToken, StatementsChanged
 from intake.leads.submission import Submitted, submit
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service, public_path
+from intake.web.context import current_service, public_path, service_act
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
 from intake.web.public.form import Answers
@@ -111,9 +111,9 @@ def _store(answers: Answers) -> tuple[Request, Submitted]:
         now=now,
     )
     lead_request = leads_form.read_form(answers.given, token=token, clinic=instance.clinic, now=now)
-    with instance.database.transaction(use_reserve=False) as session:
+    with service_act(use_reserve=False) as act:
         by = {"method": Method.PHONE_VERBAL, "actor": g.member.actor}
-        return lead_request, submit(session, lead_request, instance=instance, **by)
+        return lead_request, submit(act, lead_request, **by)
 
 
 def _page(sheet: PhoneSheet) -> Response:

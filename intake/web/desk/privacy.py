@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from intake.accounts import service as staff_service
 from intake.accounts.models import Role
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
 from intake.accounts.service import names_of
 from intake.audit import Action, AuditEvent, service
 from intake.audit.service import MAX_VIEWS, PageStart
@@ -36,7 +36,7 @@ from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, FigureState, Urgency
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act
 from intake.web.desk import audit_labels, formatting
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import perform
@@ -267,7 +267,7 @@ def holds_page() -> ResponseReturnValue:
     """Every legal hold, and what retention erases within a day, by reason."""
     now, limits = current_service().clock(), current_service().clinic.retention
     with current_service().database.transaction() as session:
-        listed = legal_holds.list_holds(session, member=g.member, instance=current_service())
+        listed = legal_holds.list_holds(StaffAct(session, current_service(), g.member))
         ahead = retention.preview(session, until=now + retention.POSTPONE_BY)
     return render_template(
         "desk/holds.html",
@@ -284,8 +284,8 @@ def holds_page() -> ResponseReturnValue:
 @require_recent_second_factor
 def postpone_retention() -> ResponseReturnValue:
     """Postpone by a day what retention erases by age alone."""
-    with current_service().database.transaction() as session:
-        count = retention.postpone_due(session, member=g.member, instance=current_service())
+    with staff_act() as act:
+        count = retention.postpone_due(act)
     return guards.redirect_to(
         url_for("desk.holds_page", message="postponed" if count else "nothing_postponed")
     )
@@ -301,7 +301,7 @@ def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
         with current_service().database.transaction() as session:
             lead = queue.one(session, lead_id, member=g.member)
             legal_holds.place_hold(
-                session, lead, reason=reason, last_day=day, member=g.member, instance=current_service()
+                StaffAct(session, current_service(), g.member), lead, reason=reason, last_day=day
             )
         return "hold_placed"
 
@@ -314,7 +314,7 @@ def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
     """End a legal hold. A lead whose erasure was asked for is erased at once."""
     with current_service().database.transaction() as session:
         lead = queue.one(session, lead_id, member=g.member)
-        erased = legal_holds.release_hold(session, lead, member=g.member, instance=current_service())
+        erased = legal_holds.release_hold(StaffAct(session, current_service(), g.member), lead)
     if erased:
         return guards.redirect_to(url_for("desk.holds_page", message="hold_ended_and_erased"))
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message="hold_ended"))

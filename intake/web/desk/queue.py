@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from babel.dates import get_day_names
-from flask import Response, g, make_response, render_template, request, url_for
+from flask import Response, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission
@@ -20,7 +20,7 @@ from intake.leads import claims, reminders, suppression
 from intake.security import crypto
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service
+from intake.web.context import current_service, service_read, staff_act, staff_read
 from intake.web.desk import formatting
 from intake.web.desk.flash import flash_message
 
@@ -56,19 +56,17 @@ def queue_rows() -> ResponseReturnValue:
 
 
 def _load_page() -> Page:
-    with current_service().database.reading() as session:
+    with staff_read() as act:
         return queue.page(
-            session,
+            act,
             filters=QueueFilters.read(request.args),
             after=PageStart.read(request.args.get("after", "")),
-            member=g.member,
-            instance=current_service(),
         )
 
 
 def _record(page: Page) -> None:
-    with current_service().database.transaction() as session:
-        queue.record_queue_read(session, page, member=g.member, instance=current_service())
+    with staff_act() as act:
+        queue.record_queue_read(act, page)
 
 
 def _lead_set_hash(page: Page) -> str:
@@ -91,10 +89,10 @@ def _render_queue(page: Page, message: str) -> str:
 @guards.permission_required(Permission.LIST_LEADS)
 def handover_page() -> ResponseReturnValue:
     """The hand-over: claimed, opened, late, due and booked requests."""
-    with current_service().database.reading() as session:
-        page = queue.handover(session, member=g.member, instance=current_service())
-    with current_service().database.transaction() as session:
-        queue.record_handover(session, page, member=g.member, instance=current_service())
+    with staff_read() as act:
+        page = queue.handover(act)
+    with staff_act() as act:
+        queue.record_handover(act, page)
     context = {
         "page": page,
         "kinds": queue.HandoverKind,
@@ -107,8 +105,8 @@ def handover_page() -> ResponseReturnValue:
 @guards.permission_required(Permission.CLAIM_LEAD)
 def release_all_claims() -> ResponseReturnValue:
     """Release every claim of the signed-in staff member. Idempotent."""
-    with current_service().database.transaction() as session:
-        claims.release_all(session, member=g.member, instance=current_service())
+    with staff_act() as act:
+        claims.release_all(act)
     return guards.redirect_to(url_for("desk.handover_page", message="released_all"))
 
 
@@ -127,8 +125,8 @@ def find_lead() -> ResponseReturnValue:
     """Find leads by whole reference, number or address; a reference redirects to its lead."""
     term = request.form.get("term", "")
     try:
-        with current_service().database.transaction() as session:
-            found = search.find(session, term=term, member=g.member, instance=current_service())
+        with staff_act() as act:
+            found = search.find(act, term=term)
     except Unprocessable as refused:
         return _find_page(None, term, refused.sentence), refused.status
     if found.kind is search.TermKind.REFERENCE and found.rows:
@@ -160,10 +158,8 @@ def stop_anyone() -> ResponseReturnValue:
         term = search.read_contact(typed)
     except Unprocessable as refused:
         return _stop_page(term=typed, problem=refused.sentence), refused.status
-    with current_service().database.transaction() as session:
-        suppression.stop_contact(
-            session, kind=term.kind.value, value=term.value, actor=g.member.actor, instance=current_service()
-        )
+    with staff_act() as act:
+        suppression.stop_contact(act, kind=term.kind.value, value=term.value)
     return guards.redirect_to(url_for("desk.stop_page", message="contact_stopped"))
 
 
@@ -171,8 +167,8 @@ def stop_anyone() -> ResponseReturnValue:
 def hours_page() -> ResponseReturnValue:
     """Opening hours of `clinic.toml`, coming holidays, and when the desk was last attended."""
     now, clinic = current_service().clock(), current_service().clinic
-    with current_service().database.reading() as session:
-        opened = reminders.attendance(session, instance=current_service())
+    with service_read() as act:
+        opened = reminders.attendance(act)
     return render_template(
         "desk/hours.html",
         week=_week_hours(),

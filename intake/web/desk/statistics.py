@@ -11,7 +11,7 @@ from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from intake import audit
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
 from intake.audit import Action
 from intake.calling.availability import local
 from intake.core import i18n
@@ -22,7 +22,7 @@ from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Period, Statistics, is_small, masked_counts
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_read
 
 PERIOD_DAYS = (7, 30, 90)
 DEFAULT_DAYS = 30
@@ -39,8 +39,8 @@ def numbers_page() -> ResponseReturnValue:
         period = _period(request.args)
     except Unprocessable as refused:
         return _page(None, request.args, refused.sentence), refused.status
-    with current_service().database.reading() as session:
-        numbers = statistics.gather(session, period=period, member=g.member, instance=current_service())
+    with staff_read() as act:
+        numbers = statistics.gather(act, period=period)
     return _page(numbers, _period_query(period))
 
 
@@ -53,7 +53,7 @@ def save_numbers() -> ResponseReturnValue:
     except Unprocessable as refused:
         return _page(None, request.form, refused.sentence), refused.status
     with current_service().database.transaction() as session:
-        numbers = statistics.gather(session, period=period, member=g.member, instance=current_service())
+        numbers = statistics.gather(StaffAct(session, current_service(), g.member), period=period)
         audit.record(
             session,
             Action.REPORT_EXPORTED,

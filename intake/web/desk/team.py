@@ -7,12 +7,12 @@ from typing import Any
 from flask import g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
 from intake.casework import assignment
 from intake.casework.assignment import AssignmentResult, Selection
 from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act, staff_read
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import parse_version
 
@@ -27,10 +27,10 @@ def team_page() -> ResponseReturnValue:
 
 
 def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200) -> ResponseReturnValue:
-    with current_service().database.reading() as session:
-        team = assignment.team(session, member=g.member, instance=current_service())
-    with current_service().database.transaction() as session:
-        assignment.record(session, team, member=g.member, instance=current_service())
+    with staff_read() as act:
+        team = assignment.team(act)
+    with staff_act() as act:
+        assignment.record(act, team)
     selection = {"picked": set(request.form.getlist("pick")), "chosen": set(request.form.getlist("to"))}
     page = render_template(
         "desk/team.html", team=team, problems=problems or {}, message=flash_message(), **selection
@@ -45,7 +45,7 @@ def share_out() -> ResponseReturnValue:
     people = {_parse_id(each) for each in request.form.getlist("to")}
 
     def act(session: Any) -> AssignmentResult:
-        return assignment.distribute(session, picks, to=people, member=g.member, instance=current_service())
+        return assignment.distribute(StaffAct(session, current_service(), g.member), picks, to=people)
 
     return _answer(act, "shared")
 
@@ -56,7 +56,7 @@ def revoke_claim() -> ResponseReturnValue:
     picks = [Selection(lead_id, holder=_parse_id(value)) for lead_id, value in _picked_rows()]
 
     def act(session: Any) -> AssignmentResult:
-        return assignment.revoke(session, picks, member=g.member, instance=current_service())
+        return assignment.revoke(StaffAct(session, current_service(), g.member), picks)
 
     return _answer(act, "revoked")
 

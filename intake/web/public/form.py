@@ -28,7 +28,7 @@ from intake.leads import form_token, reminders
 from intake.leads.form import article_position
 from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.leads.submission import AlreadySent, Erased, RequestEnded
-from intake.web.context import current_service
+from intake.web.context import current_service, service_read
 from intake.web.form_parsing import DamagedForm
 
 ZONE_KEYS = {
@@ -180,15 +180,15 @@ def desk_availability() -> DeskAvailability:
     """Whether staff look after requests now, read once a minute and process. DOWN without a database."""
     now, cached = current_service().clock(), current_app.extensions.get(_EXTENSION_KEY)
     if cached is None or not cached.at <= now < cached.at + CACHE_FOR:
-        cached = _CachedAvailability(_query_availability(current_service()), now)
+        cached = _CachedAvailability(_query_availability(), now)
         current_app.extensions[_EXTENSION_KEY] = cached
     return DeskAvailability(cached.availability)
 
 
-def _query_availability(instance: Instance) -> DeskAvailability:
+def _query_availability() -> DeskAvailability:
     try:
-        with instance.database.reading() as session:
-            unattended = reminders.is_unattended(session, instance=instance)
+        with service_read() as act:
+            unattended = reminders.is_unattended(act)
     except Unavailable:
         return DeskAvailability.DOWN
     return DeskAvailability.UNATTENDED if unattended else DeskAvailability.ATTENDED

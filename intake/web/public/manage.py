@@ -8,12 +8,12 @@ equally long whatever was found, so that its duration tells nothing.
 
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from intake.act import Act
 from intake.conf.clinic import Channel
 from intake.consent.receipt import Receipt
 from intake.core import i18n
@@ -24,7 +24,7 @@ from intake.privacy.contact_correction import Correction
 from intake.privacy.data_export import ReceiptFormat
 from intake.privacy.self_service import OpenedRequest, RequestNotFound
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
-from intake.web.context import current_service
+from intake.web.context import current_service, service_act, service_read
 from intake.web.form_parsing import TOO_LARGE, parse_form
 from intake.web.public import manage_forms
 from intake.web.public.form import Answers
@@ -65,8 +65,8 @@ CORRECTED = {
 
 manage = Blueprint("manage", __name__)
 
-Act = Callable[[Any, str], OpenedRequest]
-"""An act in a transaction with the private code."""
+Operation = Callable[[Act, str], OpenedRequest]
+"""What is done in a transaction with the private code."""
 
 
 @manage.get("/manage")
@@ -82,7 +82,7 @@ def show() -> ResponseReturnValue:
     """Show the stored request, masked."""
     return _perform(
         _read_answers(),
-        lambda session, code: self_service.view_request(session, code=code, instance=current_service()),
+        lambda act, code: self_service.view_request(act, code=code),
     )
 
 
@@ -91,7 +91,7 @@ def stop() -> ResponseReturnValue:
     """End all contact."""
     return _perform(
         _read_answers(),
-        lambda session, code: self_service.stop(session, code=code, instance=current_service()),
+        lambda act, code: self_service.stop(act, code=code),
         STOPPED,
     )
 
@@ -106,9 +106,7 @@ def drop() -> ResponseReturnValue:
     done = CHANNEL_WITHDRAWN[channel]
     return _perform(
         answers,
-        lambda session, code: self_service.withdraw_channel(
-            session, code=code, channel=channel, instance=current_service()
-        ),
+        lambda act, code: self_service.withdraw_channel(act, code=code, channel=channel),
         lambda opened: STOPPED if opened.stopped else done,
     )
 
@@ -120,9 +118,7 @@ def windows() -> ResponseReturnValue:
     selected = answers.given.get("windows", ())
     return _perform(
         answers,
-        lambda session, code: self_service.change_windows(
-            session, code=code, chosen=selected, instance=current_service()
-        ),
+        lambda act, code: self_service.change_windows(act, code=code, chosen=selected),
         NEW_TIMES,
     )
 
@@ -142,9 +138,7 @@ def contact() -> ResponseReturnValue:
     )
     return _perform(
         answers,
-        lambda session, code: contact_correction.correct(
-            session, code=code, correction=correction, instance=current_service()
-        ),
+        lambda act, code: contact_correction.correct(act, code=code, correction=correction),
         CORRECTED[kind],
     )
 
@@ -156,8 +150,8 @@ def erase() -> ResponseReturnValue:
 
 
 def _erase(code: str) -> ResponseReturnValue:
-    with current_service().database.transaction() as session:
-        still_held = self_service.erase(session, code=code, instance=current_service())
+    with service_act() as act:
+        still_held = self_service.erase(act, code=code)
     if still_held:
         return manage_forms.manage_page(still_held, code=code, message=ERASURE_POSTPONED)
     return render_template("public/manage_gone.html")
@@ -172,10 +166,8 @@ def receipt() -> ResponseReturnValue:
 
 
 def _save_receipt(code: str, file_format: ReceiptFormat) -> ResponseReturnValue:
-    with current_service().database.transaction() as session:
-        return _file_response(
-            data_export.save_receipt(session, code=code, file_format=file_format, instance=current_service())
-        )
+    with service_act() as act:
+        return _file_response(data_export.save_receipt(act, code=code, file_format=file_format))
 
 
 @manage.post("/manage/copy")
@@ -189,14 +181,13 @@ def _save_copy(code: str, answers: Answers) -> ResponseReturnValue:
     """The data export. A number that is not the request's counts as a wrong code, against guessing."""
     file_format = ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
     try:
-        with current_service().database.transaction() as session:
+        with service_act() as act:
             return _file_response(
                 data_export.save_data_export(
-                    session,
+                    act,
                     code=code,
                     file_format=file_format,
                     address=answers.value("address"),
-                    instance=current_service(),
                 )
             )
     except RequestNotFound:
@@ -222,12 +213,11 @@ def without_code() -> ResponseReturnValue:
     """
     started_at, answers = start_padding(), _read_answers()
     _enforce_rate_limit(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
-    with current_service().database.transaction() as session:
+    with service_act() as act:
         self_service.stop_by_reference(
-            session,
+            act,
             reference=answers.value("reference"),
             address=answers.value("address"),
-            instance=current_service(),
         )
     page = render_template("public/manage_stopped.html")
     pad_response_time(started_at)
@@ -249,9 +239,9 @@ def _read_answers() -> Answers:
 
 
 def _perform(
-    answers: Answers, act: Act, message: str | Callable[[OpenedRequest], str] = ""
+    answers: Answers, operation: Operation, message: str | Callable[[OpenedRequest], str] = ""
 ) -> ResponseReturnValue:
-    """Call `act` in one transaction and show the request; on a failure show the page again as typed.
+    """Call `operation` in one transaction and show the request; on a failure show the page again as typed.
 
     An act from a page that another window has made stale is done all the same, and the page says so.
     Submitting the same page twice changes nothing and does not count as another window.
@@ -259,9 +249,9 @@ def _perform(
 
     def respond(code: str) -> ResponseReturnValue:
         try:
-            with current_service().database.transaction() as session:
-                seen, before = answers.value("seen"), manage_forms.mark_fields(_open_request(session, code))
-                opened = act(session, code)
+            with service_act() as act:
+                seen, before = answers.value("seen"), manage_forms.mark_fields(_open_request(act, code))
+                opened = operation(act, code)
         except RequestNotFound:
             raise
         except (Unprocessable, Refused) as failure:
@@ -276,16 +266,12 @@ def _perform(
 
 
 def _current_request(code: str) -> OpenedRequest:
-    with current_service().database.reading() as session:
-        return _open_request(session, code)
+    with service_read() as act:
+        return _open_request(act, code)
 
 
-def _open_request(session: Any, code: str) -> OpenedRequest:
-    return self_service.open_request(
-        session,
-        self_service.find_by_code(session, code, instance=current_service()),
-        instance=current_service(),
-    )
+def _open_request(act: Act, code: str) -> OpenedRequest:
+    return self_service.open_request(act, self_service.find_by_code(act, code))
 
 
 def _with_code(answers: Answers, respond: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:

@@ -11,7 +11,7 @@ from intake.leads import form as leads_form
 from intake.leads import form_token, submission
 from intake.security.rate_limits import PUBLIC_FORM, network
 from intake.web import errors
-from intake.web.context import current_service
+from intake.web.context import current_service, service_act
 from intake.web.form_parsing import parse_form
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
@@ -66,10 +66,8 @@ def store_request(answers: Answers) -> ResponseReturnValue:
     lead_request = leads_form.read_form(
         answers.given, token=token, clinic=instance.clinic, now=now, over_limit=is_crowded()
     )
-    with instance.database.transaction(use_reserve=False) as session:
-        stored = confirmation.Confirmation.from_submitted(
-            submission.submit(session, lead_request, instance=instance)
-        )
+    with service_act(use_reserve=False) as act:
+        stored = confirmation.Confirmation.from_submitted(submission.submit(act, lead_request))
     return confirmation.page(lead_request, stored)
 
 
