@@ -120,9 +120,10 @@ def accept(*, instance: Instance, token: str, password: str, code: str) -> tuple
     with credentials.acquire_hashing_slot():
         hashed = credentials.hash_password(accepted)
     with instance.database.transaction() as session:
-        row = service.lock_account(session, _load_open(Act(session, instance), token).id)
-        _require_code(Act(session, instance), row, code)
-        _consume(Act(session, instance), token)
+        act = Act(session, instance)
+        row = service.lock_account(session, _load_open(act, token).id)
+        _require_code(act, row, code)
+        _consume(act, token)
         row.password_hash = hashed
         session.flush()
         actor = Actor.staff(row.id)

@@ -125,16 +125,17 @@ def sign_in_with_passkey(*, instance: Instance, passkey: str, attempt: LoginAtte
     """
     _require_network_limit(instance, rate_limits.network(attempt.address))
     with instance.database.transaction() as session:
+        act = Act(session, instance)
         answer = passkeys.parse_answer(passkey)
-        assertion = passkeys.verify(Act(session, instance), answer, bound_to=attempt.login_nonce)
+        assertion = passkeys.verify(act, answer, bound_to=attempt.login_nonce)
         row = session.get(StaffMember, assertion.staff_id, with_for_update=True) if assertion else None
         disabled = bool(row and row.disabled_at)
         if not assertion or not assertion.verified or not row or disabled:
             reason = Reason.DISABLED if disabled else Reason.CODE
-            _record_refusal(Act(session, instance), row.id if row else None, reason)
+            _record_refusal(act, row.id if row else None, reason)
             signed_in = None
         else:
-            signed_in = _begin(Act(session, instance), row.id, attempt, Factor.PASSKEY)
+            signed_in = _begin(act, row.id, attempt, Factor.PASSKEY)
     if not signed_in:
         raise SignInRefused
     return signed_in
@@ -185,11 +186,12 @@ def _decide(
 ) -> SignedIn | None:
     """Use up the second factor and begin the session, or record the refusal."""
     with instance.database.transaction() as session:
-        factor = _spend_second_factor(Act(session, instance), comparison, passkey, attempt)
+        act = Act(session, instance)
+        factor = _spend_second_factor(act, comparison, passkey, attempt)
         if not factor or not comparison.account.id:
-            _record_refusal(Act(session, instance), comparison.account.id, comparison.reason or Reason.CODE)
+            _record_refusal(act, comparison.account.id, comparison.reason or Reason.CODE)
             return None
-        return _begin(Act(session, instance), comparison.account.id, attempt, factor)
+        return _begin(act, comparison.account.id, attempt, factor)
 
 
 def _begin(act: Act, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor) -> SignedIn:
@@ -274,9 +276,10 @@ def confirm_second_factor(
         raise TooManyConfirmations
     answer = passkeys.parse_answer(passkey)
     with instance.database.transaction() as session:
-        factor = _spend_factor(Act(session, instance), active, code, answer)
-        token = sessions.renew(Act(session, instance), active) if factor else ""
-        _record_confirmation(Act(session, instance), active, factor)
+        act = Act(session, instance)
+        factor = _spend_factor(act, active, code, answer)
+        token = sessions.renew(act, active) if factor else ""
+        _record_confirmation(act, active, factor)
     if not token:
         raise NotConfirmed
     return token

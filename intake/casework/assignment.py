@@ -176,13 +176,13 @@ def revoked_claim(session: Session, events: Sequence[AuditEvent], *, member: Mem
     return ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at) if event else None
 
 
-def require_not_revoked(session: Session, lead: Lead, *, seen: uuid.UUID | None, member: Member) -> None:
+def require_not_revoked(act: StaffAct, lead: Lead, *, seen: uuid.UUID | None) -> None:
     """Raise ClaimRevoked when the claim was revoked after `seen`, the newest event on the member's page."""
-    events = audit_service.events_about(session, lead.id)
+    events = audit_service.events_about(act.session, lead.id)
     known = [event.id for event in events]
-    event = history.last_revocation(events, member.id)
+    event = history.last_revocation(events, act.member.id)
     if event and seen in known and known.index(seen) > known.index(event.id):
-        raise ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at)
+        raise ClaimRevoked(act.session.get_one(StaffMember, event.actor_id).name, event.at)
 
 
 def team(act: StaffAct) -> Team:

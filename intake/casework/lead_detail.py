@@ -129,7 +129,7 @@ def lead_view(
     Recorded as one view, or as a reveal of each value that the member's claim keeps open. Raises NotFound for
     an unknown lead, and likewise when the member may not view leads.
     """
-    lead = queue.one(act.session, lead_id, member=act.member)
+    lead = queue.one(act, lead_id)
     events = service.events_about(act.session, lead.id)
     shown = [] if masked else reveal.record_reveal(act, lead, events=events, exclude=just_revealed)
     if not shown and not just_revealed:

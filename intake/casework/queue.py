@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from intake.accounts.permissions import Member, Permission, StaffAct, require
 from intake.audit import Action
@@ -194,9 +194,9 @@ def _page_start_of(lead: Lead, filters: QueueFilters) -> PageStart:
     return PageStart(closed or lead.promise_at, lead.id)
 
 
-def one(session: Session, lead_id: uuid.UUID, *, member: Member) -> Lead:
-    """Return the lead. Raises NotFound for an unknown one, and likewise when `member` may not view leads."""
-    lead = session.get(Lead, lead_id) if Permission.VIEW_LEAD in member.permissions else None
+def one(act: StaffAct, lead_id: uuid.UUID) -> Lead:
+    """Return the lead. Raises NotFound for an unknown one, and when the member may not view leads."""
+    lead = act.session.get(Lead, lead_id) if Permission.VIEW_LEAD in act.member.permissions else None
     if lead is None:
         raise NotFound
     return lead

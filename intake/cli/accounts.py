@@ -70,9 +70,10 @@ def reset() -> None:
     """Give an account a new password, second factor and recovery codes; sessions and passkeys end."""
     email = click.prompt("Email address")
     with open_instance() as instance, instance.database.transaction() as session:
+        act = Act(session, instance)
         member = service.by_email(session, email)
-        added = service.reset(Act(session, instance), staff_id=member.id)
-        claims.release_all_of_account(Act(session, instance, Actor.system()), staff_id=member.id)
+        added = service.reset(act, staff_id=member.id)
+        claims.release_all_of_account(act, staff_id=member.id)
     _print_credentials(added, show_password=True)
 
 

@@ -241,16 +241,17 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceRepo
     """
     now, checks = instance.clock(), monitoring.run_checks(instance)
     with instance.database.reading() as session:
+        act = Act(session, instance)
         sections = [
             _checks_section(checks, now),
-            access_section(Act(session, instance)),
-            compliance_checks.audit_section(Act(session, instance)),
-            compliance_checks.erasure_section(Act(session, instance)),
+            access_section(act),
+            compliance_checks.audit_section(act),
+            compliance_checks.erasure_section(act),
             compliance_checks.backup_section(session),
-            compliance_checks.keys_section(Act(session, instance)),
-            notices_section(Act(session, instance)),
+            compliance_checks.keys_section(act),
+            notices_section(act),
             compliance_checks.pages_section(policies, now),
-            compliance_checks.statements_section(Act(session, instance)),
+            compliance_checks.statements_section(act),
         ]
     sections = [_apply_checks(section, checks) for section in sections]
     return ComplianceReport(

@@ -41,7 +41,7 @@ def hire(instance: Instance, name: str = "Ana Ruiz", *roles: Role) -> Member:
 def acting(instance: Instance, lead: Lead, member: Member, act: Callable[..., Any], **details: Any) -> Any:
     """Do `act` in a transaction of its own, on the lead as it is now."""
     with instance.database.transaction() as session:
-        found = queue.one(session, lead.id, member=member)
+        found = queue.one(StaffAct(session, instance, member), lead.id)
         return act(StaffAct(session, instance, member), found, **details)
 
 

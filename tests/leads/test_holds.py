@@ -113,7 +113,7 @@ def test_every_act_is_an_event_with_a_closed_reason(instance: Instance, officer)
 def test_what_was_erased_meanwhile_cannot_be_held(instance: Instance, officer) -> None:
     asked = ask(instance)
     with instance.database.transaction() as session:
-        lead = queue.one(session, asked.lead.id, member=officer)
+        lead = queue.one(StaffAct(session, instance, officer), asked.lead.id)
         retention.erase(Act(session, instance, Actor.system()), lead, reason=ErasureReason.DUE)
         with pytest.raises(NotFound):
             legal_holds.place_hold(

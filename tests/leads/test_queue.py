@@ -195,9 +195,9 @@ def test_unknown_and_not_yours_are_one_answer(instance: Instance) -> None:
     lead, admin = ask(instance).lead, hire(instance, "Ada Min", Role.ADMIN)
     with instance.database.reading() as session:
         with pytest.raises(NotFound) as hidden:
-            queue.one(session, lead.id, member=admin)
+            queue.one(StaffAct(session, instance, admin), lead.id)
         with pytest.raises(NotFound) as unknown:
-            queue.one(session, admin.id, member=hire(instance))
+            queue.one(StaffAct(session, instance, hire(instance)), admin.id)
     assert hidden.value.sentence == unknown.value.sentence
 
 

@@ -286,7 +286,7 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     take_back(instance, lead, ana)
     assert now(instance, lead).claimed_by == ana.id
     with instance.database.transaction() as session:
-        found = queue.one(session, lead.id, member=ana)
+        found = queue.one(StaffAct(session, instance, ana), lead.id)
         events = service.events_about(session, lead.id)
         assert reveal.record_reveal(StaffAct(session, instance, ana), found, events=events) == []
 

@@ -3,7 +3,8 @@
 import uuid
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import wraps
+from typing import TypeVar
 
 from flask import Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,7 +22,7 @@ from intake.leads.claims import AlreadyClosed, ChangedMeanwhile
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service, staff_act, staff_read
+from intake.web.context import staff_act, staff_read
 from intake.web.desk import audit_labels, lead_actions
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead_actions import Choices, PendingAction
@@ -93,21 +94,26 @@ def _sidebar_page() -> Page | None:
     return page
 
 
-def perform(lead_id: uuid.UUID, act: Callable[[], str]) -> ResponseReturnValue:
-    """Call `act`, which returns a flash message key, and redirect; a refusal shows on the current page."""
-    try:
-        message = act()
-    except (ChangedMeanwhile, AlreadyClosed) as problem:
-        return _render_conflict(lead_id, problem)
-    except (Refused, Unprocessable) as problem:
-        return _page(_lead_view(lead_id), problem)
-    return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message=message))
+def on_lead_page(act: Callable[[uuid.UUID], str]) -> Callable[[uuid.UUID], ResponseReturnValue]:
+    """Decorate an act that returns a flash message key: redirect to the lead, or show it with the refusal."""
+
+    @wraps(act)
+    def performed(lead_id: uuid.UUID) -> ResponseReturnValue:
+        try:
+            message = act(lead_id)
+        except (ChangedMeanwhile, AlreadyClosed) as problem:
+            return _render_conflict(lead_id, problem)
+        except (Refused, Unprocessable) as problem:
+            return _page(_lead_view(lead_id), problem)
+        return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message=message))
+
+    return performed
 
 
-def _load_lead(session: Any, lead_id: uuid.UUID) -> Lead:
+def _load_lead(act: StaffAct, lead_id: uuid.UUID) -> Lead:
     """Load the lead for an act of its page. Raises ClaimRevoked where the page could not show that yet."""
-    lead = queue.one(session, lead_id, member=g.member)
-    assignment.require_not_revoked(session, lead, seen=_seen_version(), member=g.member)
+    lead = queue.one(act, lead_id)
+    assignment.require_not_revoked(act, lead, seen=_seen_version())
     return lead
 
 
@@ -121,29 +127,23 @@ def _render_conflict(lead_id: uuid.UUID, problem: Refused) -> Response:
 
 
 @guards.permission_required(Permission.CLAIM_LEAD)
-def claim(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def claim(lead_id: uuid.UUID) -> str:
     """Claim the lead for the signed-in staff member."""
-
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = _load_lead(session, lead_id)
-            claims.claim(StaffAct(session, current_service(), g.member), lead)
-        return "claimed"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = _load_lead(act, lead_id)
+        claims.claim(act, lead)
+    return "claimed"
 
 
 @guards.permission_required(Permission.CLAIM_LEAD)
-def release_claim(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def release_claim(lead_id: uuid.UUID) -> str:
     """Release the signed-in staff member's claim."""
-
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
-            claims.release(StaffAct(session, current_service(), g.member), lead)
-        return "released"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        claims.release(act, lead)
+    return "released"
 
 
 @guards.permission_required(Permission.REVEAL)
@@ -151,12 +151,10 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Reveal one number or address; this response shows it."""
     channel = _choice(Channel, "channel")
     try:
-        with current_service().database.transaction() as session:
-            lead = _load_lead(session, lead_id)
-            just = leads_reveal.reveal(StaffAct(session, current_service(), g.member), lead, channel=channel)
-            view = leads_view.lead_view(
-                StaffAct(session, current_service(), g.member), lead_id, just_revealed=just
-            )
+        with staff_act() as act:
+            lead = _load_lead(act, lead_id)
+            just = leads_reveal.reveal(act, lead, channel=channel)
+            view = leads_view.lead_view(act, lead_id, just_revealed=just)
     except Refused as problem:
         return _page(_lead_view(lead_id), problem)
     return _page(view)
@@ -167,29 +165,27 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
     preserve_fields=("attempt", "outcome", "channel", "booked_for"),
     restore=restore_lead_form,
 )
-def outcome(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def outcome(lead_id: uuid.UUID) -> str:
     """Record the outcome of an attempt. Idempotent by `attempt`; `hold` claims the lead first."""
     attempt_id, version = parse_id("attempt"), _submitted_version()
     chosen_outcome, channel = _choice(Outcome, "outcome"), _choice(Channel, "channel")
 
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            by_person = chosen_outcome in outcomes.ALWAYS_ALLOWED  # recorded whoever has claimed it
-            lead = queue.one(session, lead_id, member=g.member) if by_person else _load_lead(session, lead_id)
-            if "hold" in request.form:
-                claims.claim(StaffAct(session, current_service(), g.member), lead)
-            outcomes.log(
-                StaffAct(session, current_service(), g.member),
-                lead,
-                attempt_id=attempt_id,
-                outcome=chosen_outcome,
-                channel=channel,
-                version=version,
-                booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
-            )
-            return _message_for(chosen_outcome, lead.status)
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        by_person = chosen_outcome in outcomes.ALWAYS_ALLOWED  # recorded whoever has claimed it
+        lead = queue.one(act, lead_id) if by_person else _load_lead(act, lead_id)
+        if "hold" in request.form:
+            claims.claim(act, lead)
+        outcomes.log(
+            act,
+            lead,
+            attempt_id=attempt_id,
+            outcome=chosen_outcome,
+            channel=channel,
+            version=version,
+            booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
+        )
+        return _message_for(chosen_outcome, lead.status)
 
 
 def _message_for(chosen_outcome: Outcome, status: LeadStatus) -> str:
@@ -201,32 +197,25 @@ def _message_for(chosen_outcome: Outcome, status: LeadStatus) -> str:
 
 
 @guards.permission_required(Permission.CLOSE_LEAD, preserve_fields=("reason",), restore=restore_lead_form)
-def close(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def close(lead_id: uuid.UUID) -> str:
     """Close a lead for one of the listed reasons."""
     reason, version = _choice(CloseReason, "reason"), _submitted_version()
 
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = _load_lead(session, lead_id)
-            outcomes.close(
-                StaffAct(session, current_service(), g.member), lead, reason=reason, version=version
-            )
-        return "closed"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = _load_lead(act, lead_id)
+        outcomes.close(act, lead, reason=reason, version=version)
+    return "closed"
 
 
 @guards.permission_required(Permission.REVEAL)
-def lift(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def lift(lead_id: uuid.UUID) -> str:
     """Allow contact again for a suppressed person who has asked again. Idempotent."""
-
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
-            suppression.lift(StaffAct(session, current_service(), g.member), lead)
-        return "lifted"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        suppression.lift(act, lead)
+    return "lifted"
 
 
 def _choice(choices: type[_Choice], field: str) -> _Choice:
@@ -267,28 +256,24 @@ def restore_note(saved_form: SavedForm) -> Response:
 
 
 @guards.permission_required(Permission.LOG_OUTCOME, preserve_fields=("note", "mark"), restore=restore_note)
-def save_note(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def save_note(lead_id: uuid.UUID) -> str:
     """Save the scheduling note. A refusal shows on the page with the typed text still in its field."""
     typed, seen = request.form.get("note", ""), request.form.get("mark", "")
 
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
-            notes.save_note(StaffAct(session, current_service(), g.member), lead, typed, seen=seen)
-        return "note_saved"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        notes.save_note(act, lead, typed, seen=seen)
+    return "note_saved"
 
 
 @guards.permission_required(Permission.LOG_OUTCOME)
-def undo_act(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def undo_act(lead_id: uuid.UUID) -> str:
     """Undo the last act on a lead, within five minutes. Idempotent."""
     act_id = parse_id("act")
 
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
-            undo.undo(StaffAct(session, current_service(), g.member), lead, act_id=act_id)
-        return "undone"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        undo.undo(act, lead, act_id=act_id)
+    return "undone"

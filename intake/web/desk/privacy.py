@@ -10,13 +10,13 @@ from enum import StrEnum
 from itertools import groupby
 
 from babel.dates import format_date
-from flask import Response, g, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from intake.accounts import service as staff_service
 from intake.accounts.models import Role
-from intake.accounts.permissions import Permission, StaffAct
+from intake.accounts.permissions import Permission
 from intake.accounts.service import names_of
 from intake.audit import Action, AuditEvent, service
 from intake.audit.service import MAX_VIEWS, PageStart
@@ -39,7 +39,7 @@ from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, staff_act
 from intake.web.desk import audit_labels, formatting
 from intake.web.desk.flash import flash_message
-from intake.web.desk.lead import perform
+from intake.web.desk.lead import on_lead_page
 from intake.web.headers import POLICIES
 
 
@@ -266,9 +266,9 @@ def moment_in_full(at: datetime) -> str:
 def holds_page() -> ResponseReturnValue:
     """Every legal hold, and what retention erases within a day, by reason."""
     now, limits = current_service().clock(), current_service().clinic.retention
-    with current_service().database.transaction() as session:
-        listed = legal_holds.list_holds(StaffAct(session, current_service(), g.member))
-        ahead = retention.preview(session, until=now + retention.POSTPONE_BY)
+    with staff_act() as act:
+        listed = legal_holds.list_holds(act)
+        ahead = retention.preview(act.session, until=now + retention.POSTPONE_BY)
     return render_template(
         "desk/holds.html",
         holds=listed,
@@ -293,28 +293,24 @@ def postpone_retention() -> ResponseReturnValue:
 
 @guards.permission_required(Permission.HOLD_LEAD)
 @require_recent_second_factor
-def hold_lead(lead_id: uuid.UUID) -> ResponseReturnValue:
+@on_lead_page
+def hold_lead(lead_id: uuid.UUID) -> str:
     """Place or renew a legal hold on a lead."""
     reason, day = _submitted_reason(), _submitted_day()
 
-    def act() -> str:
-        with current_service().database.transaction() as session:
-            lead = queue.one(session, lead_id, member=g.member)
-            legal_holds.place_hold(
-                StaffAct(session, current_service(), g.member), lead, reason=reason, last_day=day
-            )
-        return "hold_placed"
-
-    return perform(lead_id, act)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        legal_holds.place_hold(act, lead, reason=reason, last_day=day)
+    return "hold_placed"
 
 
 @guards.permission_required(Permission.HOLD_LEAD)
 @require_recent_second_factor
 def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
     """End a legal hold. A lead whose erasure was asked for is erased at once."""
-    with current_service().database.transaction() as session:
-        lead = queue.one(session, lead_id, member=g.member)
-        erased = legal_holds.release_hold(StaffAct(session, current_service(), g.member), lead)
+    with staff_act() as act:
+        lead = queue.one(act, lead_id)
+        erased = legal_holds.release_hold(act, lead)
     if erased:
         return guards.redirect_to(url_for("desk.holds_page", message="hold_ended_and_erased"))
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message="hold_ended"))

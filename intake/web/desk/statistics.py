@@ -11,7 +11,7 @@ from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from intake import audit
-from intake.accounts.permissions import Permission, StaffAct
+from intake.accounts.permissions import Permission
 from intake.audit import Action
 from intake.calling.availability import local
 from intake.core import i18n
@@ -22,7 +22,7 @@ from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Period, Statistics, is_small, masked_counts
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service, staff_read
+from intake.web.context import current_service, staff_act, staff_read
 
 PERIOD_DAYS = (7, 30, 90)
 DEFAULT_DAYS = 30
@@ -52,10 +52,10 @@ def save_numbers() -> ResponseReturnValue:
         period = _period(request.form)
     except Unprocessable as refused:
         return _page(None, request.form, refused.sentence), refused.status
-    with current_service().database.transaction() as session:
-        numbers = statistics.gather(StaffAct(session, current_service(), g.member), period=period)
+    with staff_act() as act:
+        numbers = statistics.gather(act, period=period)
         audit.record(
-            session,
+            act.session,
             Action.REPORT_EXPORTED,
             keyring=current_service().keyring,
             at=current_service().clock(),

@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from flask import g, make_response, render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission, StaffAct
@@ -12,7 +11,7 @@ from intake.casework import assignment
 from intake.casework.assignment import AssignmentResult, Selection
 from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
-from intake.web.context import current_service, staff_act, staff_read
+from intake.web.context import staff_act, staff_read
 from intake.web.desk.flash import flash_message
 from intake.web.desk.lead import parse_version
 
@@ -43,28 +42,20 @@ def share_out() -> ResponseReturnValue:
     """Assign the picked leads to the chosen staff members, evenly."""
     picks = [Selection(lead_id, version=parse_version(value)) for lead_id, value in _picked_rows()]
     people = {_parse_id(each) for each in request.form.getlist("to")}
-
-    def act(session: Any) -> AssignmentResult:
-        return assignment.distribute(StaffAct(session, current_service(), g.member), picks, to=people)
-
-    return _answer(act, "shared")
+    return _answer(lambda act: assignment.distribute(act, picks, to=people), "shared")
 
 
 @shares_leads
 def revoke_claim() -> ResponseReturnValue:
     """Revoke the picked claims; their owners are told at their next act."""
     picks = [Selection(lead_id, holder=_parse_id(value)) for lead_id, value in _picked_rows()]
-
-    def act(session: Any) -> AssignmentResult:
-        return assignment.revoke(StaffAct(session, current_service(), g.member), picks)
-
-    return _answer(act, "revoked")
+    return _answer(lambda act: assignment.revoke(act, picks), "revoked")
 
 
-def _answer(act: Callable[[Any], AssignmentResult], message: str) -> ResponseReturnValue:
+def _answer(assign: Callable[[StaffAct], AssignmentResult], message: str) -> ResponseReturnValue:
     try:
-        with current_service().database.transaction() as session:
-            shared = act(session)
+        with staff_act() as act:
+            shared = assign(act)
     except Unprocessable as refused:
         return _page({f"{message}_{name}": each for name, each in refused.problems.items()}, refused.status)
     suffix = "" if not shared.skipped else "_some" if shared.done else "_none"
