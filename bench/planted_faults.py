@@ -112,7 +112,7 @@ FAULTS = (
     Fault(
         "an erasure is not noted in the ledger",
         "intake/privacy/retention.py",
-        "    session.add(gone)\n",
+        "    act.session.add(erasure)\n",
         "",
         "tests/leads/test_retention.py -k noted_in_the_ledger",
     ),
@@ -140,8 +140,8 @@ FAULTS = (
     Fault(
         "a page sent twice makes two requests",
         "intake/leads/submission.py",
-        "    if not _take_token(session, token_hash, mac, instance):",
-        "    if not _take_token(session, token_hash, mac, instance) and False:",
+        "    if not _take_token(act, token_hash, mac):",
+        "    if not _take_token(act, token_hash, mac) and False:",
         "tests/leads/test_submit.py",
     ),
     Fault(
@@ -189,15 +189,15 @@ FAULTS = (
     Fault(
         "a request is kept in two steps",
         "intake/leads/submission.py",
-        "    session.add(lead)\n    session.flush()\n",
-        "    session.add(lead)\n    session.commit()\n",
+        "    act.session.add(lead)\n    act.session.flush()\n",
+        "    act.session.add(lead)\n    act.session.commit()\n",
         "tests/drills/test_crash_points.py -k sqlite-submit",
     ),
     Fault(
         "the key of an erased request is destroyed in a step of its own",
         "intake/privacy/retention.py",
-        "    session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n",
-        "    session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n    session.commit()\n",
+        "    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n",
+        "    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n    act.session.commit()\n",
         "tests/drills/test_crash_points.py -k sqlite-erase",
     ),
     Fault(
@@ -266,8 +266,8 @@ FAULTS = (
     Fault(
         "the token of another session is taken",
         "intake/web/auth/csrf.py",
-        "    if not any([crypto.same(submitted",
-        "    if len(submitted) < 60 and not any([crypto.same(submitted",
+        "    if not any([crypto.constant_time_equal(submitted",
+        "    if len(submitted) < 60 and not any([crypto.constant_time_equal(submitted",
         "tests/web/test_edge.py -k token_of_this_session",
     ),
     Fault(

@@ -82,7 +82,7 @@ def tables() -> Named:
 def vocabularies() -> Named:
     """Every closed vocabulary of a column, and those inside other values."""
     found = {
-        f"{table.name}.{column.name}": {word.value for word in column.type.vocabulary}
+        f"{table.name}.{column.name}": {word.value for word in column.type.choices}
         for table in Base.metadata.sorted_tables
         for column in table.columns
         if isinstance(column.type, EnumText)
