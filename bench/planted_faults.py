@@ -197,7 +197,8 @@ FAULTS = (
         "the key of an erased request is destroyed in a step of its own",
         "intake/privacy/retention.py",
         "    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n",
-        "    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n    act.session.commit()\n",
+        "    act.session.execute(delete(LeadKey).where(LeadKey.lead_id == lead.id))\n"
+        "    act.session.commit()\n",
         "tests/drills/test_crash_points.py -k sqlite-erase",
     ),
     Fault(

@@ -6,12 +6,11 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from intake.conf.settings import Settings
-from intake.core import paths
+from intake.core import i18n, paths
 from intake.instance import Instance
 from intake.web import errors, templating
 from intake.web.auth.invitation import invitation
 from intake.web.auth.login import login
-from intake.web.context import SPANISH
 from intake.web.desk.routes import desk
 from intake.web.dev_mailbox import dev
 from intake.web.errors import write_fallback_pages
@@ -35,7 +34,9 @@ def create_app(instance: Instance) -> Flask:
     _set_limits(app, instance.settings)
     templating.init_app(app)
     errors.init_app(app)
-    for prefix, suffix in (("", ""), (SPANISH, "_es")):
+    for language in i18n.LANGUAGES:
+        prefix = i18n.path_prefix(language)
+        suffix = f"_{language}" if prefix else ""
         app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
         app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
     for blueprint in (login, invitation, desk, status):

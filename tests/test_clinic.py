@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from intake.conf.clinic import Channel, Clinic, dialable_number, format_phone, load
+from intake.conf.clinic import Channel, Clinic, LifelineKeys, dialable_number, format_phone, load
 from intake.core.errors import SettingsError
 from intake.core.paths import CONFIG
 
@@ -77,7 +77,7 @@ def test_the_articles_are_a_pair_in_the_order_of_their_dates(clinic, tmp_path):
 def test_the_crisis_lines_can_be_dialled_and_name_the_day_they_were_checked(clinic):
     crisis = clinic.crisis
     assert (crisis.emergency, crisis.lifeline.call, crisis.lifeline.text) == ("911", "988", "988")
-    assert (crisis.lifeline.spanish_press, crisis.lifeline.spanish_text) == ("2", "AYUDA")
+    assert crisis.lifeline.languages["es"] == LifelineKeys(press="2", text="AYUDA")
     assert dialable_number(crisis.treatment.call) == "+18006624357"
     assert dialable_number(crisis.treatment.tty) == "+18004874889"
     assert dialable_number(crisis.emergency) == "911"
@@ -85,8 +85,7 @@ def test_the_crisis_lines_can_be_dialled_and_name_the_day_they_were_checked(clin
 
 
 def test_no_text_counts_as_reviewed_as_shipped(clinic):
-    reviewed = clinic.texts_reviewed
-    assert [each.by for each in (reviewed.spanish, reviewed.crisis, reviewed.ketamine)] == [None] * 3
+    assert clinic.texts_reviewed.unsigned == ["translations.es", "crisis", "ketamine"]
 
 
 @pytest.mark.parametrize(

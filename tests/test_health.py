@@ -19,7 +19,7 @@ from intake.act import Act
 from intake.app import create_app
 from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets as conf_secrets
-from intake.conf.clinic import Review
+from intake.conf.clinic import Review, TextsReviewed
 from intake.core.errors import Refused
 from intake.instance import Instance
 from intake.jobs import scheduler
@@ -173,12 +173,12 @@ def test_the_age_of_the_crisis_lines(sqlite_instance: Instance, days: int, state
 def test_texts_without_a_reader_are_named(sqlite_instance: Instance) -> None:
     check = checks.texts(sqlite_instance)
     assert check.state is State.AMBER
-    assert "texts_reviewed.spanish" in check.what_to_do
+    assert "texts_reviewed.translations.es" in check.what_to_do
 
 
 def test_texts_that_were_read_are_well(sqlite_instance: Instance) -> None:
     review = Review(by="A reader", on=sqlite_instance.clock().date())
-    reviewed = replace(sqlite_instance.clinic.texts_reviewed, spanish=review, crisis=review, ketamine=review)
+    reviewed = TextsReviewed(translations={"es": review}, crisis=review, ketamine=review)
     clinic = replace(sqlite_instance.clinic, texts_reviewed=reviewed)
     assert checks.texts(replace(sqlite_instance, clinic=clinic)).state is State.GREEN
 

@@ -4,12 +4,14 @@ import re
 import shutil
 
 import pytest
-from sqlalchemy import MetaData, inspect, text
+from sqlalchemy import CheckConstraint, Column, MetaData, inspect, text
 
+from bench import migration
+from intake.core.paths import MIGRATIONS
 from intake.db import migrate
 from intake.db.engine import Database
 from intake.db.migrate import MigrationState
-from intake.db.types import Base
+from intake.db.types import Base, Instant
 from tests.test_database import APPEND_ONLY
 
 
@@ -133,3 +135,40 @@ def test_the_migrations_are_found_under_any_path(monkeypatch, tmp_path) -> None:
     known = migrate.revisions()
     monkeypatch.setattr(migrate, "MIGRATIONS", there)
     assert migrate.revisions() == known
+
+
+def test_a_migration_is_written_from_the_models(tmp_path, monkeypatch) -> None:
+    """A column and an index more than the migrations know, and a changed check: the next file makes them."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+    assert migration.write("nothing") is None
+    models = MetaData(naming_convention=Base.metadata.naming_convention)
+    for table in Base.metadata.tables.values():
+        table.to_metadata(models)
+    column = Column("tried_on", Instant(), index=True)
+    models.tables["lead"].append_column(column)
+    outbox = models.tables["outbox_message"]
+    known = next(each for each in outbox.constraints if str(each.name).endswith("mail_known"))
+    outbox.constraints.remove(known)
+    outbox.append_constraint(CheckConstraint("mail <> ''", name="mail_known"))
+    monkeypatch.setattr(Base, "metadata", models)
+    written = migration.write("Remember a day")
+    newest = max(path.name for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+    assert written.name == f"{int(newest[:4]) + 1:04}_remember_a_day.py"
+    database = Database(f"sqlite:///{tmp_path / 'new.sqlite3'}", lock=tmp_path / "lock")
+    migrate.upgrade(database)
+    inspector = inspect(database.engine)
+    assert "tried_on" in [each["name"] for each in inspector.get_columns("lead")]
+    assert "ix_lead_tried_on" in [each["name"] for each in inspector.get_indexes("lead")]
+    checks = inspector.get_check_constraints("outbox_message")
+    assert [each["sqltext"] for each in checks if each["name"] == "ck_outbox_message_mail_known"] == [
+        "mail <> ''"
+    ]
+    with database.reading() as session:
+        made = session.scalar(text("SELECT sql FROM sqlite_schema WHERE name = 'outbox_message'"))
+    assert made.strip().endswith("STRICT")
+    migrate.downgrade(database, to=newest[:4])
+    assert "tried_on" not in [each["name"] for each in inspect(database.engine).get_columns("lead")]
+    database.close()
+    assert 'sa.Text().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")' in written.read_text()

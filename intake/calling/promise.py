@@ -1,4 +1,4 @@
-"""The promised time of contact, the clinic's opening status, and times as phrases in English and Spanish.
+"""The promised time of contact, the clinic's opening status, and times as phrases.
 
 A promise is the moment at which the clinic's `response_minutes` of contactable time have passed.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from babel.dates import format_date, get_day_names
+from babel.dates import format_date, format_skeleton, get_day_names
 from babel.lists import format_list
 
 from intake.calling.availability import (
@@ -27,23 +27,24 @@ from intake.calling.regions import names_of_zone
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.toml_schema import Span
 from intake.core.errors import Unprocessable
-from intake.core.i18n import N_, hour_phrase, translate
+from intake.core.i18n import LANGUAGES, N_, hour_phrase, translate
 
 WEEK = 7
-ONE = 1  # Spanish says "la 1" and "las 2"
 
 
 def clock_phrase(moment: datetime, language: str) -> str:
     """Format the time of a local moment: `10 am`; in Spanish with its article: `las 10 de la mañana`."""
     phrase = hour_phrase(moment.time(), language)
-    if language == "en":
-        return phrase
-    return f"{'la' if moment.hour % 12 == ONE else 'las'} {phrase}"
+    words = LANGUAGES[language].hours
+    return f"{words.articles[moment.hour % 12 != 1]}{phrase}" if words else phrase
 
 
 def day_phrase(on: date, language: str) -> str:
     """Format a date: `Monday, November 23`, `lunes 23 de noviembre`."""
-    return format_date(on, "EEEE, MMMM d" if language == "en" else "EEEE d 'de' MMMM", locale=language)
+    pattern = LANGUAGES[language].day
+    if not pattern:
+        return str(format_skeleton("MMMMEEEEd", on, locale=language))
+    return format_date(on, pattern, locale=language)
 
 
 def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) -> str:

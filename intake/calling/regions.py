@@ -1,4 +1,4 @@
-"""The states and territories: their names in both languages and the time zones in use there.
+"""The states and territories: their names and the time zones in use there.
 
 A region is split where two time zones are in official use. The person may leave the zone open; they are then
 contacted only when the conditions hold in every zone of the region.
@@ -6,14 +6,13 @@ contacted only when the conditions hold in every zone of the region.
 
 from typing import NamedTuple
 
-from intake.core.i18n import N_
+from intake.core.i18n import N_, translate
 
 
 class Region(NamedTuple):
-    """A state or territory. `zones` are IANA names, the most populous first."""
+    """A state or territory. `name` is a message id, `zones` are IANA names, the most populous first."""
 
-    en: str
-    es: str
+    name: str
     zones: tuple[str, ...]
 
 
@@ -43,62 +42,62 @@ _EAST, _MIDDLE, _WEST = (_EASTERN,), (_CENTRAL,), (_PACIFIC,)
 _EAST_AND_MIDDLE, _MIDDLE_AND_MOUNTAIN = (_EASTERN, _CENTRAL), (_CENTRAL, _MOUNTAIN)
 
 REGIONS: dict[str, Region] = {
-    "US-AL": Region("Alabama", "Alabama", _MIDDLE),
-    "US-AK": Region("Alaska", "Alaska", ("America/Anchorage", "America/Adak")),
-    "US-AS": Region("American Samoa", "Samoa Americana", ("Pacific/Pago_Pago",)),
-    "US-AZ": Region("Arizona", "Arizona", (_ARIZONA, _MOUNTAIN)),
-    "US-AR": Region("Arkansas", "Arkansas", _MIDDLE),
-    "US-CA": Region("California", "California", _WEST),
-    "US-CO": Region("Colorado", "Colorado", (_MOUNTAIN,)),
-    "US-CT": Region("Connecticut", "Connecticut", _EAST),
-    "US-DE": Region("Delaware", "Delaware", _EAST),
-    "US-DC": Region("District of Columbia", "Distrito de Columbia", _EAST),
-    "US-FL": Region("Florida", "Florida", _EAST_AND_MIDDLE),
-    "US-GA": Region("Georgia", "Georgia", _EAST),
-    "US-GU": Region("Guam", "Guam", ("Pacific/Guam",)),
-    "US-HI": Region("Hawaii", "Hawái", ("Pacific/Honolulu",)),
-    "US-ID": Region("Idaho", "Idaho", (_IDAHO, _PACIFIC)),
-    "US-IL": Region("Illinois", "Illinois", _MIDDLE),
-    "US-IN": Region("Indiana", "Indiana", ("America/Indiana/Indianapolis", _CENTRAL)),
-    "US-IA": Region("Iowa", "Iowa", _MIDDLE),
-    "US-KS": Region("Kansas", "Kansas", _MIDDLE_AND_MOUNTAIN),
-    "US-KY": Region("Kentucky", "Kentucky", _EAST_AND_MIDDLE),
-    "US-LA": Region("Louisiana", "Luisiana", _MIDDLE),
-    "US-ME": Region("Maine", "Maine", _EAST),
-    "US-MD": Region("Maryland", "Maryland", _EAST),
-    "US-MA": Region("Massachusetts", "Massachusetts", _EAST),
-    "US-MI": Region("Michigan", "Míchigan", ("America/Detroit", _CENTRAL)),
-    "US-MN": Region("Minnesota", "Minnesota", _MIDDLE),
-    "US-MS": Region("Mississippi", "Misisipi", _MIDDLE),
-    "US-MO": Region("Missouri", "Misuri", _MIDDLE),
-    "US-MT": Region("Montana", "Montana", (_MOUNTAIN,)),
-    "US-NE": Region("Nebraska", "Nebraska", _MIDDLE_AND_MOUNTAIN),
-    "US-NV": Region("Nevada", "Nevada", (_PACIFIC, _MOUNTAIN)),
-    "US-NH": Region("New Hampshire", "Nuevo Hampshire", _EAST),
-    "US-NJ": Region("New Jersey", "Nueva Jersey", _EAST),
-    "US-NM": Region("New Mexico", "Nuevo México", (_MOUNTAIN,)),
-    "US-NY": Region("New York", "Nueva York", _EAST),
-    "US-NC": Region("North Carolina", "Carolina del Norte", _EAST),
-    "US-ND": Region("North Dakota", "Dakota del Norte", _MIDDLE_AND_MOUNTAIN),
-    "US-MP": Region("Northern Mariana Islands", "Islas Marianas del Norte", ("Pacific/Saipan",)),
-    "US-OH": Region("Ohio", "Ohio", _EAST),
-    "US-OK": Region("Oklahoma", "Oklahoma", _MIDDLE),
-    "US-OR": Region("Oregon", "Oregón", (_PACIFIC, _IDAHO)),
-    "US-PA": Region("Pennsylvania", "Pensilvania", _EAST),
-    "US-PR": Region("Puerto Rico", "Puerto Rico", ("America/Puerto_Rico",)),
-    "US-RI": Region("Rhode Island", "Rhode Island", _EAST),
-    "US-SC": Region("South Carolina", "Carolina del Sur", _EAST),
-    "US-SD": Region("South Dakota", "Dakota del Sur", _MIDDLE_AND_MOUNTAIN),
-    "US-TN": Region("Tennessee", "Tennessee", (_CENTRAL, _EASTERN)),
-    "US-TX": Region("Texas", "Texas", _MIDDLE_AND_MOUNTAIN),
-    "US-VI": Region("U.S. Virgin Islands", "Islas Vírgenes de EE. UU.", ("America/St_Thomas",)),
-    "US-UT": Region("Utah", "Utah", (_MOUNTAIN,)),
-    "US-VT": Region("Vermont", "Vermont", _EAST),
-    "US-VA": Region("Virginia", "Virginia", _EAST),
-    "US-WA": Region("Washington", "Washington", _WEST),
-    "US-WV": Region("West Virginia", "Virginia Occidental", _EAST),
-    "US-WI": Region("Wisconsin", "Wisconsin", _MIDDLE),
-    "US-WY": Region("Wyoming", "Wyoming", (_MOUNTAIN,)),
+    "US-AL": Region(N_("Alabama"), _MIDDLE),
+    "US-AK": Region(N_("Alaska"), ("America/Anchorage", "America/Adak")),
+    "US-AS": Region(N_("American Samoa"), ("Pacific/Pago_Pago",)),
+    "US-AZ": Region(N_("Arizona"), (_ARIZONA, _MOUNTAIN)),
+    "US-AR": Region(N_("Arkansas"), _MIDDLE),
+    "US-CA": Region(N_("California"), _WEST),
+    "US-CO": Region(N_("Colorado"), (_MOUNTAIN,)),
+    "US-CT": Region(N_("Connecticut"), _EAST),
+    "US-DE": Region(N_("Delaware"), _EAST),
+    "US-DC": Region(N_("District of Columbia"), _EAST),
+    "US-FL": Region(N_("Florida"), _EAST_AND_MIDDLE),
+    "US-GA": Region(N_("Georgia"), _EAST),
+    "US-GU": Region(N_("Guam"), ("Pacific/Guam",)),
+    "US-HI": Region(N_("Hawaii"), ("Pacific/Honolulu",)),
+    "US-ID": Region(N_("Idaho"), (_IDAHO, _PACIFIC)),
+    "US-IL": Region(N_("Illinois"), _MIDDLE),
+    "US-IN": Region(N_("Indiana"), ("America/Indiana/Indianapolis", _CENTRAL)),
+    "US-IA": Region(N_("Iowa"), _MIDDLE),
+    "US-KS": Region(N_("Kansas"), _MIDDLE_AND_MOUNTAIN),
+    "US-KY": Region(N_("Kentucky"), _EAST_AND_MIDDLE),
+    "US-LA": Region(N_("Louisiana"), _MIDDLE),
+    "US-ME": Region(N_("Maine"), _EAST),
+    "US-MD": Region(N_("Maryland"), _EAST),
+    "US-MA": Region(N_("Massachusetts"), _EAST),
+    "US-MI": Region(N_("Michigan"), ("America/Detroit", _CENTRAL)),
+    "US-MN": Region(N_("Minnesota"), _MIDDLE),
+    "US-MS": Region(N_("Mississippi"), _MIDDLE),
+    "US-MO": Region(N_("Missouri"), _MIDDLE),
+    "US-MT": Region(N_("Montana"), (_MOUNTAIN,)),
+    "US-NE": Region(N_("Nebraska"), _MIDDLE_AND_MOUNTAIN),
+    "US-NV": Region(N_("Nevada"), (_PACIFIC, _MOUNTAIN)),
+    "US-NH": Region(N_("New Hampshire"), _EAST),
+    "US-NJ": Region(N_("New Jersey"), _EAST),
+    "US-NM": Region(N_("New Mexico"), (_MOUNTAIN,)),
+    "US-NY": Region(N_("New York"), _EAST),
+    "US-NC": Region(N_("North Carolina"), _EAST),
+    "US-ND": Region(N_("North Dakota"), _MIDDLE_AND_MOUNTAIN),
+    "US-MP": Region(N_("Northern Mariana Islands"), ("Pacific/Saipan",)),
+    "US-OH": Region(N_("Ohio"), _EAST),
+    "US-OK": Region(N_("Oklahoma"), _MIDDLE),
+    "US-OR": Region(N_("Oregon"), (_PACIFIC, _IDAHO)),
+    "US-PA": Region(N_("Pennsylvania"), _EAST),
+    "US-PR": Region(N_("Puerto Rico"), ("America/Puerto_Rico",)),
+    "US-RI": Region(N_("Rhode Island"), _EAST),
+    "US-SC": Region(N_("South Carolina"), _EAST),
+    "US-SD": Region(N_("South Dakota"), _MIDDLE_AND_MOUNTAIN),
+    "US-TN": Region(N_("Tennessee"), (_CENTRAL, _EASTERN)),
+    "US-TX": Region(N_("Texas"), _MIDDLE_AND_MOUNTAIN),
+    "US-VI": Region(N_("U.S. Virgin Islands"), ("America/St_Thomas",)),
+    "US-UT": Region(N_("Utah"), (_MOUNTAIN,)),
+    "US-VT": Region(N_("Vermont"), _EAST),
+    "US-VA": Region(N_("Virginia"), _EAST),
+    "US-WA": Region(N_("Washington"), _WEST),
+    "US-WV": Region(N_("West Virginia"), _EAST),
+    "US-WI": Region(N_("Wisconsin"), _MIDDLE),
+    "US-WY": Region(N_("Wyoming"), (_MOUNTAIN,)),
 }
 """By ISO 3166-2 code, in the order of their English names."""
 
@@ -143,9 +142,8 @@ def is_split(region: str) -> bool:
 
 
 def name_of(region: str, language: str) -> str:
-    """Return the name in `language`, `en` or `es`. Raises KeyError for an unknown code."""
-    found = REGIONS[region]
-    return {"en": found.en, "es": found.es}[language]
+    """Return the name in `language`. Raises KeyError for an unknown code."""
+    return translate(REGIONS[region].name, language)
 
 
 def options_of(region: str) -> tuple[ZoneOption, ...]:

@@ -16,7 +16,7 @@ from intake.act import Act
 from intake.cli.context import open_instance
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
-from intake.core.i18n import LANGUAGES, translate
+from intake.core.i18n import DEFAULT, LANGUAGES, translate
 from intake.instance import Instance
 from intake.leads import form, form_token
 from intake.leads.submission import submit
@@ -56,11 +56,11 @@ def _print_preview(preview: RetentionPreview, instance: Instance) -> None:
         "closed_days": instance.clinic.retention.closed_days,
     }
     for why, count in preview.due.items():
-        click.echo(f"  {count} because {translate(why.sentence, 'en', **days)}.")
+        click.echo(f"  {count} because {translate(why.sentence, DEFAULT, **days)}.")
     if preview.kept:
         click.echo(f"{_counted(preview.kept)} held back for a legal reason.")
     for reason, count in preview.held.items():
-        click.echo(f"  {count} held: {translate(reason.sentence, 'en')}.")
+        click.echo(f"  {count} held: {translate(reason.sentence, DEFAULT)}.")
 
 
 def _purge(instance: Instance) -> PurgeResult:
@@ -117,7 +117,7 @@ def _with_clock_at(instance: Instance, number: int, count: int) -> Instance:
 
 def _submit(instance: Instance, number: int) -> None:
     now = instance.clock()
-    language = LANGUAGES[number % 3 == 2]  # noqa: PLR2004  every third in Spanish
+    language = tuple(LANGUAGES)[number % 3 == 2]  # noqa: PLR2004  every third in another
     token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
     request = form.read_form(form_data(number), token=token, clinic=instance.clinic, now=now)
     with instance.database.transaction(use_reserve=False) as session:

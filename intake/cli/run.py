@@ -28,6 +28,7 @@ from intake.conf.clinic import Channel
 from intake.conf.settings import ALL_INTERFACES, Settings
 from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
+from intake.core.i18n import DEFAULT
 from intake.instance import Instance
 from intake.jobs import alerts, scheduler
 from intake.server.supervisor import (
@@ -84,7 +85,7 @@ def closed_notice(instance: Instance) -> list[str]:
     No setting opens the contact gate, but in development the clock can be shifted to a weekday morning.
     """
     now, clinic = instance.clock(), instance.clinic
-    opening = open_now(clinic, now, "en")
+    opening = open_now(clinic, now, DEFAULT)
     if opening.open:
         return []
     mornings = contactable(

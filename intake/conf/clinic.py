@@ -1,6 +1,6 @@
 """`clinic.toml` as typed, frozen objects: everything about the clinic that an operator configures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import StrEnum
@@ -11,7 +11,7 @@ import phonenumbers
 
 from intake.conf import toml_schema
 from intake.conf.toml_schema import Section, Span
-from intake.core.i18n import N_
+from intake.core.i18n import DEFAULT, LANGUAGES, N_
 
 ArticleDate = date  # an article has a `date` of its own
 PAIR = 2
@@ -37,15 +37,14 @@ _CHANNELS = {Channel.CALL: N_("Phone call"), Channel.TEXT: N_("Text message"), C
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bilingual(Section):
-    """A text in both languages: `text["es"]`."""
+class Multilingual(Section):
+    """A text in every language of the pages: `text["es"]`."""
 
-    en: Annotated[str, toml_schema.TEXT]
-    es: Annotated[str, toml_schema.TEXT]
+    texts: toml_schema.Texts
 
     def __getitem__(self, language: str) -> str:
         """The text in `language`. Raises KeyError for an unsupported one."""
-        return {"en": self.en, "es": self.es}[language]
+        return self.texts[language]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ class Week(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holiday(Bilingual):
+class Holiday(Multilingual):
     """A day on which the clinic is closed."""
 
     on: Annotated[date, toml_schema.DATE]
@@ -148,7 +147,15 @@ class Article(Section):
     date: Annotated[ArticleDate | None, toml_schema.DATE] = None
     url: Annotated[str, toml_schema.HTTPS]
     language: Annotated[str, toml_schema.LANGUAGE]
-    summary: Bilingual
+    summary: Multilingual
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifelineKeys(Section):
+    """How to reach the crisis line in another language: the key to press, the word to text."""
+
+    press: Annotated[str, toml_schema.TEXT]
+    text: Annotated[str, toml_schema.TEXT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +165,7 @@ class Lifeline(Section):
     call: Annotated[str, toml_schema.HELP_LINE]
     text: Annotated[str, toml_schema.HELP_LINE]
     chat: Annotated[str, toml_schema.HTTPS]
-    spanish_press: Annotated[str, toml_schema.TEXT]
-    spanish_text: Annotated[str, toml_schema.TEXT]
+    languages: Mapping[Annotated[str, toml_schema.LANGUAGE], LifelineKeys]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +191,9 @@ class Privacy(Section):
     """The privacy contact, and the companies that process data for the clinic."""
 
     contact_name: Annotated[str, toml_schema.TEXT]
-    contact_role: Bilingual
+    contact_role: Multilingual
     contact_email: Annotated[str, toml_schema.ADDRESS]
-    processors: tuple[Bilingual, ...]
+    processors: tuple[Multilingual, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +210,23 @@ class Review(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TextsReviewed(Section):
-    """The texts that an expert has to review."""
+    """The texts that an expert has to review: each translation, the crisis help, the words on ketamine."""
 
-    spanish: Review
+    translations: Mapping[Annotated[str, toml_schema.LANGUAGE], Review]
     crisis: Review
     ketamine: Review
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        for code in LANGUAGES:
+            if code != DEFAULT and code not in self.translations:
+                yield f"translations.{code}", "is missing: it must be a table of keys, empty until a review."
+
+    @property
+    def unsigned(self) -> list[str]:
+        """The keys of the texts that nobody has reviewed yet."""
+        reviews = {f"translations.{code}": review for code, review in self.translations.items()}
+        reviews |= {"crisis": self.crisis, "ketamine": self.ketamine}
+        return [name for name, review in reviews.items() if not review.by]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +246,7 @@ class Clinic(Section):
     phone: Annotated[str, toml_schema.PHONE]
     email: Annotated[str, toml_schema.ADDRESS]
     calls_from: Annotated[str, toml_schema.PHONE]
-    licence: Bilingual
+    licence: Multilingual
     region: Annotated[str, toml_schema.REGION]
     time_zone: Annotated[str, toml_schema.ZONE]
     languages: tuple[Annotated[str, toml_schema.LANGUAGE], ...]

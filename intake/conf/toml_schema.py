@@ -1,9 +1,9 @@
 """Load a TOML file into typed, frozen dataclasses, and report every problem at once.
 
 A `Section` is one TOML table. A field's annotation says how it is validated: `Annotated[str, PHONE]` by
-the rule PHONE, another Section as a nested table, `tuple[..., ...]` as a list. A marshmallow schema is
-derived from them. Problems name the key and how to write it, never the value. The rules for single
-values are at the end of the module.
+the rule PHONE, another Section as a nested table, `tuple[..., ...]` as a list, `Texts` as a text in
+each language. A marshmallow schema is derived from them. Problems name the key and how to write it, never
+the value. The rules for single values are at the end of the module.
 """
 
 import re
@@ -28,6 +28,7 @@ from intake.core.i18n import LANGUAGES
 
 SELF = "_schema"  # marshmallow's key for errors of a table as a whole
 UNKNOWN = "is not a key we know here. Check its spelling, or take it out."
+UNKNOWN_LANGUAGE = "is not a key we know here, nor a language that has a catalogue in intake/locales."
 TABLE = "must be a table of keys, not a single value."
 LIST = "must be a list in square brackets."
 
@@ -92,6 +93,8 @@ def _join_key_and_value(messages: Any) -> Any:
 
 class _SectionSchema(Schema):
     section: type[Section]
+    texts: str | None = None
+    """The name of the field that holds a text for each language; their keys are the languages' codes."""
 
     class Meta:
         unknown = RAISE
@@ -100,6 +103,8 @@ class _SectionSchema(Schema):
     @post_load
     def build(self, values: dict[str, Any], **_: Any) -> Section:
         """Build the dataclass once every single value is valid. Raises ValidationError from `problems`."""
+        if self.texts:
+            values[self.texts] = {code: values.pop(code) for code in LANGUAGES}
         section = self.section(**values)
         wrong: dict[Any, Any] = {}
         for key, sentence in section.problems():
@@ -116,8 +121,13 @@ def _schema_of(section: type[Section]) -> type[Schema]:
     schema_fields: dict[str, Any] = {
         each.name: _field(hints[each.name], required=each.default is MISSING)
         for each in fields(cast("Any", section))
+        if hints[each.name] != Texts
     }
-    extra = {"section": section, "error_messages": {"unknown": UNKNOWN, "type": TABLE}}
+    texts = next((name for name, hint in hints.items() if hint == Texts), None)
+    if texts:
+        schema_fields |= {code: _RuleField(TEXT, required=True) for code in LANGUAGES}
+    unknown = UNKNOWN_LANGUAGE if texts else UNKNOWN
+    extra = {"section": section, "texts": texts, "error_messages": {"unknown": unknown, "type": TABLE}}
     return type("SectionSchema", (_SectionSchema,), schema_fields | extra)
 
 
@@ -289,6 +299,8 @@ def hours_or(none: str) -> Rule:
     return Rule(wanted, lambda value: _spans(value, none))
 
 
+Texts = Annotated[Mapping[str, str], "a key for each language"]
+"""Of a section: `en = "…"`, `es = "…"` and so on, one text for each of LANGUAGES."""
 TEXT = Rule("must be words in quotes, on one line and not empty.", _text)
 CLOCK = Rule('must be a time of day in quotes, like "09:00".', _clock)
 DATE = Rule("must be a real date without quotes, like 2026-11-03.", _date)

@@ -18,7 +18,7 @@ from typing import Any
 from intake.conf.clinic import Channel, Clinic, format_phone
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.consent.service import AnsweredStatement
-from intake.core.i18n import N_, translate
+from intake.core.i18n import N_, path_prefix, translate
 from intake.security import crypto
 
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#receipt-record"
@@ -80,7 +80,7 @@ class Issuer:
 
     def address(self, path: str, language: str) -> str:
         """Return the URL of a public page in `language`."""
-        return f"{self.base_url}{'/es' if language == 'es' else ''}{path}"
+        return f"{self.base_url}{path_prefix(language)}{path}"
 
     def sign(self, signed_bytes: bytes) -> str:
         """Return the signature of a receipt's content, in hex, with the newest key."""

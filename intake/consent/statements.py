@@ -16,7 +16,7 @@ from intake.core.errors import SettingsError
 from intake.core.i18n import LANGUAGES, hour_phrase
 from intake.security.crypto import digest
 
-_NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2})\.txt")
+_NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2,3})\.txt")
 
 
 def digest_of(kind: Kind, version: int, language: str, body: str) -> str:
@@ -85,8 +85,11 @@ def load(folder: Path, clinic: Clinic) -> Statements:
 
 def _read(path: Path, values: Mapping[str, Mapping[str, object]], problems: list[str]) -> Statement | None:
     name = _NAME.fullmatch(path.name)
-    if not name or name["kind"] not in set(Kind) or name["language"] not in LANGUAGES:
+    if not name or name["kind"] not in set(Kind):
         problems.append(f"consent/{path.name}: must be named <kind>.<version>.<language>.txt.")
+        return None
+    if name["language"] not in LANGUAGES:
+        problems.append(f"consent/{path.name}: intake/locales/{name['language']}.po is missing.")
         return None
     try:
         text = path.read_text(encoding="utf-8").strip().format_map(values[name["language"]])

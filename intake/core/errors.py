@@ -17,12 +17,14 @@ are English message ids, which that handler translates.
 
 from collections.abc import Mapping, Sequence
 
+from intake.core.i18n import N_
+
 
 class IntakeError(Exception):
     """An expected failure: `status` for the web, `sentence` for people, `code` for machines."""
 
     status = 500
-    sentence = "Something on our side is not working."
+    sentence = N_("Something on our side is not working.")
 
     def __init__(self, sentence: str | None = None) -> None:
         self.sentence = sentence or type(self).sentence
@@ -46,42 +48,42 @@ class Unreadable(IntakeError):
     """The request could not be parsed."""
 
     status = 400
-    sentence = "We could not read what was sent."
+    sentence = N_("We could not read what was sent.")
 
 
 class NotSignedIn(IntakeError):
     """The request needs a signed-in staff member."""
 
     status = 401
-    sentence = "Sign in first."
+    sentence = N_("Sign in first.")
 
 
 class NotAllowed(IntakeError):
     """The account lacks the permission, or the request failed the CSRF check."""
 
     status = 403
-    sentence = "Your account may not do this."
+    sentence = N_("Your account may not do this.")
 
 
 class NotFound(IntakeError):
     """The object does not exist, or this account may not see it: the same answer for both."""
 
     status = 404
-    sentence = "There is no such page here."
+    sentence = N_("There is no such page here.")
 
 
 class Refused(IntakeError):
     """The act is not possible in the present state; the sentence says why."""
 
     status = 409
-    sentence = "That cannot be done now."
+    sentence = N_("That cannot be done now.")
 
 
 class Unprocessable(IntakeError):
     """Invalid input. `problems` maps the name of a field to its sentences (message ids)."""
 
     status = 422
-    sentence = "Something needs to be put right."
+    sentence = N_("Something needs to be put right.")
 
     def __init__(self, problems: Mapping[str, Sequence[str]], sentence: str | None = None) -> None:
         self.problems = {field: tuple(sentences) for field, sentences in problems.items()}
@@ -92,7 +94,7 @@ class TooMany(IntakeError):
     """A rate limit was exceeded. `retry_after` is in seconds."""
 
     status = 429
-    sentence = "That was too many tries. Wait a little, then try again."
+    sentence = N_("That was too many tries. Wait a little, then try again.")
 
     def __init__(self, retry_after: int = 60, sentence: str | None = None) -> None:
         self.retry_after = retry_after
@@ -103,4 +105,4 @@ class Unavailable(IntakeError):
     """A part of the service, such as the database, is down; nothing was stored."""
 
     status = 503
-    sentence = "Something on our side is not working."
+    sentence = N_("Something on our side is not working.")

@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -133,9 +133,8 @@ def crisis_lines(instance: Instance) -> Check:
 
 
 def texts(instance: Instance) -> Check:
-    """Every text that needs a review has one: the Spanish, the crisis block, the ketamine paragraph."""
-    reviewed = instance.clinic.texts_reviewed
-    unsigned = [each.name for each in fields(reviewed) if not getattr(reviewed, each.name).by]
+    """Every text that needs a review has one: each translation, the crisis block, the ketamine paragraph."""
+    unsigned = instance.clinic.texts_reviewed.unsigned
     if unsigned:
         keys = ", ".join(f"texts_reviewed.{name}" for name in unsigned)
         what_to_do = translate("Have them read, then write by and on in clinic.toml: %(keys)s.", keys=keys)

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from intake.audit.chain import Anchor
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
+from intake.core.i18n import DEFAULT
 from intake.core.paths import TEMPLATES
 from intake.outbox.models import OutboxMessage
 
@@ -89,7 +90,7 @@ def _templates() -> Environment:
 
 
 def _day(published: date | None) -> str:
-    return format_date(published, "long", locale="en") if published else "undated"
+    return format_date(published, "long", locale=DEFAULT) if published else "undated"
 
 
 def _build(message: OutboxMessage, content: tuple[str, str], sender: str, at: datetime) -> RenderedMessage:

@@ -13,7 +13,7 @@ from intake.act import Act
 from intake.audit import Action, chain
 from intake.backup import BackupAct
 from intake.conf.settings import PREFIX
-from intake.core.i18n import LANGUAGES, N_, gettext, translate
+from intake.core.i18n import LANGUAGES, N_, gettext, language_name, translate
 from intake.instance import Instance
 from intake.leads import key_rotation
 from intake.monitoring import checks, integrity
@@ -32,7 +32,6 @@ LISTS = ("sealing_keys", "app_keys")
 OURS = ("'none'", "'self'", "data:")
 """Sources of a Content-Security-Policy that load nothing from another origin."""
 PAGES = {"public": N_("The pages for people who ask"), "staff": N_("The pages for staff")}
-LANGUAGE_NAMES = {"en": N_("English"), "es": N_("Spanish")}
 
 
 def masked_count(count: int) -> str:
@@ -314,7 +313,7 @@ def _statement(history: StatementHistory) -> Figure:
         label=translate(
             "%(kind)s, %(spoken)s, version %(version)s",
             kind=gettext(current.kind.sentence),
-            spoken=gettext(LANGUAGE_NAMES[current.language]),
+            spoken=language_name(current.language),
             version=current.version,
         ),
         value=f"sha256:{current.digest}",

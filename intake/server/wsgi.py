@@ -22,7 +22,7 @@ from intake.accounts import credentials
 from intake.conf.settings import Settings
 from intake.core.clock import now
 from intake.core.errors import Refused, SettingsError
-from intake.core.i18n import LANGUAGES
+from intake.core.i18n import LANGUAGES, language_of
 from intake.web.headers import headers_for
 
 BACKLOG = 1024
@@ -95,7 +95,7 @@ def _channel_class(pages: Mapping[str, bytes], headers: Mapping[str, str]) -> ty
     class MalformedRequestTask(ErrorTask):  # type: ignore[misc]
         def execute(self) -> None:
             self.status, _, _ = self.request.error.to_response()
-            page = pages["es" if str(getattr(self.request, "path", "")).startswith("/es") else "en"]
+            page = pages[language_of(str(getattr(self.request, "path", "")))]
             self.response_headers += [*_HEADERS, *headers.items()]
             self.set_close_on_finish()
             self.content_length = len(page)

@@ -1,4 +1,4 @@
-"""Request context: the running service, the language of the path, addresses in both languages."""
+"""Request context: the running service, the language of the path, addresses in every language."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,6 @@ from intake.audit import Actor
 from intake.core import i18n
 from intake.instance import Instance
 
-SPANISH = "/es"
 STAFF_BLUEPRINTS = frozenset({"login", "joining", "desk", "status", "dev"})
 """Blueprints of staff pages: these may send a referrer to our own site."""
 
@@ -22,27 +21,27 @@ def current_service() -> Instance:
     return cast("Instance", current_app.extensions["intake"])
 
 
-def language_of(path: str) -> str:
-    """The language of a public path; its prefix decides, never a header."""
-    return "es" if path == SPANISH or path.startswith(f"{SPANISH}/") else i18n.DEFAULT
-
-
 def set_language_from_path() -> None:
     """Set the language in use for this request."""
-    i18n.current_language.set(language_of(request.path))
+    i18n.current_language.set(i18n.language_of(request.path))
 
 
 def public_path(path: str, language: str | None = None) -> str:
-    """A public path in `spoken` (default: the language in use): `/privacy` or `/es/privacy`."""
-    return f"{SPANISH}{path}" if (language or i18n.current_language.get()) == "es" else path
+    """A public path in `language` (default: the language in use): `/privacy` or `/es/privacy`."""
+    return f"{i18n.path_prefix(language or i18n.current_language.get())}{path}"
 
 
-def other_language_url() -> str:
-    """The address of this very page in the other language."""
-    other = "en" if i18n.current_language.get() == "es" else "es"
+def other_languages() -> list[tuple[str, str]]:
+    """The languages of the pages that this one is not in: code, and name in that language."""
+    return [(code, i18n.own_name(code)) for code in i18n.LANGUAGES if code != i18n.current_language.get()]
+
+
+def other_language_url(other: str) -> str:
+    """The address of this very page in another language."""
     if not request.endpoint or request.blueprint in STAFF_BLUEPRINTS or request.endpoint == "static":
         return public_path("/", other)
-    return public_path(request.path.removeprefix(SPANISH) or "/", other)
+    prefix = i18n.path_prefix(i18n.language_of(request.path))
+    return public_path(request.path.removeprefix(prefix) or "/", other)
 
 
 def is_staff_page() -> bool:

@@ -109,7 +109,7 @@ def _prerendered_pages() -> Mapping[tuple[int, str], bytes]:
 
 
 def render_error_pages_ahead(app: Flask) -> None:
-    """Render the pages for 500 and 503 in both languages and keep them in the application."""
+    """Render the pages for 500 and 503 in every language and keep them in the application."""
     app.extensions[EXTENSION_KEY] = dict(_render_error_pages(app, "error.html"))
 
 

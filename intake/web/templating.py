@@ -16,7 +16,7 @@ from intake.conf.clinic import dialable_number, format_phone
 from intake.core import i18n
 from intake.core.paths import STATIC
 from intake.security import crypto
-from intake.web.context import current_service, other_language_url, public_path
+from intake.web.context import current_service, other_language_url, other_languages, public_path
 
 YEAR = timedelta(days=365)
 _SHORT = 10
@@ -36,6 +36,10 @@ def init_app(app: Flask) -> None:
         asset,
         public_path,
         other_language_url,
+        other_languages,
+        languages,
+        i18n.language_name,
+        i18n.translate,
         page_language,
         format_phone,
         dialable_number,
@@ -52,6 +56,11 @@ def init_app(app: Flask) -> None:
 def page_language() -> str:
     """The language of this page."""
     return i18n.current_language.get()
+
+
+def languages() -> list[tuple[str, str]]:
+    """The languages of the pages: code, and name in the language in use."""
+    return [(code, i18n.language_name(code)) for code in i18n.LANGUAGES]
 
 
 def asset(name: str) -> str:

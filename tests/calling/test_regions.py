@@ -20,7 +20,7 @@ def test_all_fifty_states_the_capital_and_five_territories_are_there():
 
 
 def test_they_stand_in_the_order_of_their_names():
-    names = [region.en for region in REGIONS.values()]
+    names = [region.name for region in REGIONS.values()]
     assert names == sorted(names)
 
 

@@ -145,7 +145,7 @@ def _signed_in_as(found: sessions.ActiveSession) -> Member:
 
 
 def set_language_from_browser() -> None:
-    """Set the language from `Accept-Language`: staff pages have one address for both languages."""
+    """Set the language from `Accept-Language`: staff pages have one address for all languages."""
     i18n.current_language.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
 
 

@@ -13,7 +13,7 @@ from intake.casework.lead_detail import LeadView
 from intake.casework.queue_rows import Group, QueueRow
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
-from intake.core.i18n import N_, current_language, gettext, translate
+from intake.core.i18n import LANGUAGES, N_, current_language, gettext, translate
 from intake.leads.claims import CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, LeadStatus, SuppressionReason
 from intake.leads.reveal import GateShut, RevealedContact
@@ -25,7 +25,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SOON = timedelta(minutes=30)
 SHOW_AS_SPAN = timedelta(hours=3)
 WEEK = 7
-_LOCALES = {"en": "en_US", "es": "es_US"}
 
 UNTIL = {
     Channel.CALL: N_("call until %(time)s"),
@@ -73,11 +72,13 @@ def zone() -> str:
 
 def time_of_day(moment: datetime, on: str = "") -> str:
     """`2:12 pm`, `2 pm`, `2:12 p.m.`; on the clinic's clock unless `on` names another zone."""
-    language = current_language.get()
-    local_time = local(moment, on or zone())
-    if language == "en":
-        return promise.clock_phrase(local_time, language)
-    return str(format_time(local_time, "h:mm a" if local_time.minute else "h a", locale=_LOCALES[language]))
+    code = current_language.get()
+    language, local_time = LANGUAGES[code], local(moment, on or zone())
+    if not language.hours:
+        return str(format_time(local_time, "short", locale=language.locale))
+    if language.hours.short:
+        return promise.clock_phrase(local_time, code)
+    return str(format_time(local_time, "h:mm a" if local_time.minute else "h a", locale=language.locale))
 
 
 def at(moment: datetime, now: datetime, on: str = "") -> str:
@@ -87,9 +88,9 @@ def at(moment: datetime, now: datetime, on: str = "") -> str:
     if local_time == today:
         return clock
     if abs((local_time - today).days) < WEEK:
-        return f"{format_date(local_time, 'EEE', locale=_LOCALES[current_language.get()])} {clock}"
+        return f"{format_date(local_time, 'EEE', locale=LANGUAGES[current_language.get()].locale)} {clock}"
     parts = "MMMd" if local_time.year == today.year else "yMMMd"
-    return f"{format_skeleton(parts, local_time, locale=_LOCALES[current_language.get()])}, {clock}"
+    return f"{format_skeleton(parts, local_time, locale=LANGUAGES[current_language.get()].locale)}, {clock}"
 
 
 def span(length: timedelta) -> str:

@@ -96,7 +96,7 @@ def using_sheet_language(language: str) -> Iterator[None]:
 
 
 def _supported_language(requested: str | None) -> str:
-    return requested if requested in LANGUAGES else i18n.DEFAULT
+    return requested if requested and requested in LANGUAGES else i18n.DEFAULT
 
 
 def _store(answers: Answers) -> tuple[Request, Submitted]:

@@ -26,9 +26,7 @@ from intake.web.context import current_service, staff_act, staff_read
 
 PERIOD_DAYS = (7, 30, 90)
 DEFAULT_DAYS = 30
-LANGUAGES = {"en": N_("English"), "es": N_("Spanish")}
 NOT_SETTLED = frozenset({Ending.OPEN.sentence, PromiseResult.NOT_DUE.sentence, PromiseResult.ENDED.sentence})
-_LOCALES = {"en": "en_US", "es": "es_US"}
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -119,7 +117,7 @@ def _endings(numbers: Statistics) -> dict[str, int]:
 
 
 def _languages(numbers: Statistics) -> dict[str, int]:
-    return {LANGUAGES[each]: count for each, count in numbers.languages.items()}
+    return {i18n.language_name(each): count for each, count in numbers.languages.items()}
 
 
 def _channels(numbers: Statistics) -> dict[str, int]:
@@ -128,7 +126,7 @@ def _channels(numbers: Statistics) -> dict[str, int]:
 
 def short(day: date) -> str:
     """`Nov 18`, `18 nov`."""
-    return str(format_skeleton("MMMd", day, locale=_LOCALES[i18n.current_language.get()]))
+    return str(format_skeleton("MMMd", day, locale=i18n.LANGUAGES[i18n.current_language.get()].locale))
 
 
 def weekday(place: int) -> str:
@@ -138,7 +136,8 @@ def weekday(place: int) -> str:
 
 def hour(of_day: int) -> str:
     """`3 pm`; short in Spanish too: `15 h`."""
-    return i18n.hour_phrase(time(of_day)) if i18n.current_language.get() == "en" else f"{of_day} h"
+    words = i18n.LANGUAGES[i18n.current_language.get()].hours
+    return i18n.hour_phrase(time(of_day)) if words and words.short else f"{of_day} h"
 
 
 def wait_phrase(length: timedelta) -> str:

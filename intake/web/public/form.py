@@ -212,7 +212,7 @@ ANCHORS = {
 }
 """Element ids on the page by field name."""
 CONSENTS = frozenset({"channels", "voicemail", "adult", "consent_use", "tell_article"})
-YES_PREFIX = {"en": "Yes.", "es": "Sí."}
+YES_PREFIX = N_("Yes.")
 """How the second of the two voicemail options begins; the statement has both."""
 
 
@@ -284,10 +284,9 @@ def questions(
 
 def voicemail_answers(instance: Instance, language: str) -> dict[str, str]:
     """The two options of the statement on voicemail, "No" first."""
-    no, _, yes = instance.statements.in_force(language)[Kind.VOICEMAIL].help.partition(
-        f" {YES_PREFIX[language]} "
-    )
-    return {"no": no, "yes": f"{YES_PREFIX[language]} {yes}"}
+    prefix = i18n.translate(YES_PREFIX, language)
+    no, _, yes = instance.statements.in_force(language)[Kind.VOICEMAIL].help.partition(f" {prefix} ")
+    return {"no": no, "yes": f"{prefix} {yes}"}
 
 
 def article_title(token: FormToken, instance: Instance) -> str | None:
