@@ -33,6 +33,7 @@ from intake.db.types import Base, EnumText, WrappedSecret
 from intake.instance import Instance
 from intake.jobs import alerts
 from intake.jobs.scheduler import DELIVERY, JOBS
+from intake.leads.fields import CHOICES
 from intake.leads.models import Outcome, SealedText
 from intake.outbox import mailer
 from intake.privacy import erasure_ledger
@@ -87,12 +88,17 @@ def vocabularies() -> Named:
         for column in table.columns
         if isinstance(column.type, EnumText)
     }
-    return found | {
-        "audit_event.action": {action.value for action in Action},
-        "audit_event.details": set(DETAILS),
-        "lead.windows": {window.value for window in Window},
-        "round_lease.name": {each.name for each in JOBS} | {DELIVERY.name},
-    }
+    sealed = {f"lead.{name}": set(choice.words) for name, choice in CHOICES.items()}
+    return (
+        found
+        | sealed
+        | {
+            "audit_event.action": {action.value for action in Action},
+            "audit_event.details": set(DETAILS),
+            "lead.windows": {window.value for window in Window},
+            "round_lease.name": {each.name for each in JOBS} | {DELIVERY.name},
+        }
+    )
 
 
 def purposes() -> Named:
@@ -271,7 +277,7 @@ def test_a_form_with_the_promised_fields_alone_is_taken(sqlite_instance: Instanc
         "adult": "yes",
         "consent_use": "yes",
         "tell_article": "yes",
-        "asking_for": "self",
+        **{name: next(iter(choice.words)) for name, choice in CHOICES.items()},
     }
     assert set(typed) == written("Form fields")["/"]
     assert "code-words" in web.post("/", data=typed).text

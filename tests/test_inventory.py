@@ -8,16 +8,11 @@ import intake.consent.models
 import intake.leads.models
 import intake.outbox.models  # noqa: F401  registers its tables
 from intake.db.types import Base, Identifier, WrappedSecret
+from intake.leads.fields import FIELDS
 from intake.leads.models import SealedText
 
-SEALED = {
-    "lead.name": "what to call the person",
-    "lead.phone": "to reach them, if they chose call or text",
-    "lead.email": "to reach them, if they chose email",
-    "lead.asking_for": "to avoid a wrong assumption on the call",
-    "lead.article": "only with its own tick",
-    "lead.note": "when and how to call",
-}
+SEALED = {f"lead.{each.name}" for each in FIELDS}
+"""The declaration is complete: a sealed column that it lacks would be missing from the person's copy."""
 KEYED = {
     "lead.phone_index": "exact look-up and do-not-contact",
     "lead.email_index": "exact look-up and do-not-contact",
@@ -82,12 +77,12 @@ def columns() -> dict[str, object]:
 
 
 def test_every_column_is_on_the_inventory() -> None:
-    known = set(SEALED) | set(KEYED) | {f"{table}.{name}" for table in OPEN for name in OPEN[table].split()}
+    known = SEALED | set(KEYED) | {f"{table}.{name}" for table in OPEN for name in OPEN[table].split()}
     assert set(columns()) == known
 
 
 def test_what_reaches_a_person_is_sealed() -> None:
-    assert {name for name, column in columns().items() if isinstance(column.type, SealedText)} == set(SEALED)
+    assert {name for name, column in columns().items() if isinstance(column.type, SealedText)} == SEALED
 
 
 def test_what_stands_under_the_keyring_can_be_wrapped_anew() -> None:

@@ -20,6 +20,7 @@ from intake.leads import claims, eligibility, models, notes, reveal, suppression
 from intake.leads import history as lead_history
 from intake.leads.claims import LeadAct
 from intake.leads.eligibility import ContactStatus
+from intake.leads.fields import Shown, lines_of
 from intake.leads.history import HistoryEntry
 from intake.leads.models import HoldReason, Lead, LeadStatus, LegalHold
 from intake.leads.reveal import MaskedContact, RevealedContact
@@ -52,6 +53,11 @@ class LeadView:
     revoked_claim: ClaimRevoked | None
     member: Member
     now: datetime
+
+    @property
+    def details(self) -> list[tuple[str, str]]:
+        """What shows without a reveal and has no place of its own: label (message id) and text."""
+        return lines_of(Shown.LEAD_PAGE, self.lead, self.masked.values)
 
     @property
     def mine(self) -> bool:

@@ -90,6 +90,7 @@ CHANNELS: tuple[tuple[Channel, ...], ...] = (
 )
 WINDOWS = (("any",), ("weekday_morning",), ("any",), ("weekday_afternoon", "weekday_morning"), ("any",))
 ASKING_FOR = ("self", "", "other", "self", "", "professional")
+CALL_LANGUAGES = ("", "es", "", "", "other")
 SPAN = timedelta(hours=12)
 """How far back the leads are spread; the chain links events up to one day before its newest one."""
 _FILL_TIME = timedelta(minutes=2)
@@ -134,6 +135,7 @@ def form_data(number: int) -> Mapping[str, Sequence[str]]:
         "windows": list(WINDOWS[number % len(WINDOWS)]),
         "region": [region],
         "asking_for": [ASKING_FOR[number % len(ASKING_FOR)]],
+        "call_language": [CALL_LANGUAGES[number % len(CALL_LANGUAGES)]],
         "adult": [form.YES],
         "consent_use": [form.YES],
     }

@@ -44,8 +44,21 @@ EXPIRED_ANSWER = N_("Ran out")
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReceiptLine:
+    """One personal value, already masked: `label` (message id) and `text` for people.
+
+    `category` (of DPV) and `value` are for the record.
+    """
+
+    label: str
+    text: str
+    category: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceiptData:
-    """The content of a receipt; contact data is already masked.
+    """The content of a receipt. `details`: the personal values that are given, masked.
 
     `asked`, `times`, `place`, `promise` and `kept_until` are texts in `language`; `promise` is empty when
     none is pending. `format_moment` formats a moment in the person's time zone.
@@ -55,9 +68,7 @@ class ReceiptData:
     code: str
     language: str
     region: str
-    name: str
-    phone: str | None
-    email: str | None
+    details: Sequence[ReceiptLine]
     asked: str
     times: str
     place: str
@@ -237,12 +248,12 @@ def _consent(each: AnsweredStatement, data: ReceiptData, issuer: Issuer) -> dict
 
 def _personal_data(kind: Kind, data: ReceiptData) -> list[dict[str, Any]]:
     """Return the data categories, contact masked. The request itself reveals health data and is marked so."""
-    masked = {"pd:Name": data.name, "pd:TelephoneNumber": data.phone, "pd:EmailAddress": data.email}
-    masked |= {"pd:Language": data.language, "pd:Location": data.region}
-    categories: list[dict[str, Any]] = [
-        {"type": each, "sensitive": False} | ({"value": masked[each]} if masked.get(each) else {})
-        for each in TYPES[kind]
-    ]
+    values = [("pd:Language", data.language), ("pd:Location", data.region)]
+    values += [(each.category, each.value) for each in data.details]
+    categories: list[dict[str, Any]] = []
+    for category in TYPES[kind]:
+        given = [{"value": value} for each, value in values if each == category]
+        categories += [{"type": category, "sensitive": False} | each for each in given or [{}]]
     if kind in (Kind.USE, Kind.ARTICLE):
         categories.append({"type": "pd:Health", "sensitive": True, "inferred": True})
     return categories
@@ -327,14 +338,9 @@ def _in_fours(letters: str) -> str:
 
 def _request_details(data: ReceiptData) -> Iterator[str]:
     yield "\n".join(fill(text, WIDTH) for text in (data.asked, data.promise) if text)
-    lines = {
-        N_("Name"): data.name,
-        N_("Phone number"): data.phone,
-        N_("Email"): data.email,
-        N_("Safe times"): data.times,
-        N_("Where"): data.place,
-    }
-    yield "\n".join(f"{translate(name, data.language)}: {value}" for name, value in lines.items() if value)
+    lines = [*((each.label, each.text) for each in data.details)]
+    lines += [(N_("Safe times"), data.times), (N_("Where"), data.place)]
+    yield "\n".join(f"{translate(label, data.language)}: {text}" for label, text in lines if text)
     yield _paragraph(
         data, N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
     )

@@ -23,6 +23,7 @@ from intake.calling.regions import REGIONS, names_of_zone, options_of
 from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
+from intake.leads.fields import CHOICES, CallLanguage, PersonalField
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
 
@@ -148,7 +149,7 @@ VOICEMAIL = N_("Choose “No” or “Yes” for voicemail.")
 WINDOWS = N_("Tick when we may contact you: any time we are open, or at least one of the times.")
 REGION = N_("Choose your state from the list.")
 TIME_ZONE = N_("Choose your time zone, or leave it empty.")
-ASKING_FOR = N_("Choose one of the answers, or leave it empty.")
+CHOICE = N_("Choose one of the answers, or leave it empty.")
 ADULT = N_("Tick this box if you are 18 or older. If you are younger, we have other help for you.")
 CONSENT_USE = N_("Tick this box to let us use what you typed. Without it we may not contact you.")
 TELL_ARTICLE = N_("Tick this box, or leave it empty.")
@@ -173,6 +174,7 @@ class Request:
     region: str
     time_zone: str | None
     asking_for: AskingFor | None
+    call_language: CallLanguage | None = None
     tell_article: bool
     language: str
     article: str | None
@@ -180,8 +182,13 @@ class Request:
     suspected: Suspicion | None
 
     def canonical(self) -> dict[str, Any]:
-        """The answers in a canonical form for JSON, to tell a repeated submission from a correction."""
+        """The answers in a canonical form for JSON, to tell a repeated submission from a correction.
+
+        A question that came later counts only if it is answered: a form that was sent before there was such
+        a question is still the same when it comes again.
+        """
         answers = {name: getattr(self, name) for name in _ANSWERS}
+        answers = {name: value for name, value in answers.items() if value or name in _ALWAYS_COUNTED}
         return {name: sorted(value) if name in MULTI_VALUED else value for name, value in answers.items()}
 
     def __repr__(self) -> str:
@@ -189,6 +196,11 @@ class Request:
 
 
 _ANSWERS = tuple(name for name in Request.__dataclass_fields__ if name not in ("token", "suspected"))
+_ALWAYS_COUNTED = {
+    *("preferred_name", "channels", "phone", "email", "voicemail", "windows", "region", "time_zone"),
+    *("asking_for", "tell_article", "language", "article"),
+}
+"""The questions of the first release. No name is ever added: stored digests count them without an answer."""
 
 
 def read_form(
@@ -214,13 +226,18 @@ def read_form(
         windows=found["windows"],
         region=found["region"],
         time_zone=_time_zone(found["region"], found["time_zone"]),
-        asking_for=AskingFor(found["asking_for"]) if found["asking_for"] else None,
         tell_article=bool(found["tell_article"]),
         language=token.language,
         article=_article_title(clinic, token) if found["tell_article"] else None,
         token=token,
         suspected=_suspected(answers, token, now, over_limit=over_limit),
+        **{name: _chosen(each, found[name]) for name, each in CHOICES.items()},
     )
+
+
+def _chosen(choice: PersonalField, value: str) -> Any:
+    """The word of the closed list; None for no answer."""
+    return next((word for word in choice.words if word == value), None)
 
 
 def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -288,6 +305,10 @@ def _one_of(values: Collection[str], message: str, **options: Any) -> Any:
     return _field(deserialize, message, **options)
 
 
+def _optional_choice(name: str) -> Any:
+    return _one_of(("", *CHOICES[name].words), CHOICE, load_default="")
+
+
 def _some_of(kind: type[StrEnum], message: str) -> Any:
     def deserialize(values: Any) -> frozenset[StrEnum]:
         known = {each.value: each for each in kind}
@@ -317,7 +338,8 @@ class _Form(Schema):
     windows = _some_of(Window, WINDOWS)
     region = _one_of(REGIONS, REGION)
     time_zone = _one_of(("", *ZONE_NAMES), TIME_ZONE, load_default="")
-    asking_for = _one_of(("", *AskingFor), ASKING_FOR, load_default="")
+    asking_for = _optional_choice("asking_for")
+    call_language = _optional_choice("call_language")
     adult = _one_of((YES,), ADULT)
     consent_use = _one_of((YES,), CONSENT_USE)
     tell_article = _one_of(("", YES), TELL_ARTICLE, load_default="")

@@ -207,6 +207,7 @@ class Lead(Base):
     email_index: Mapped[bytes | None] = mapped_column(LargeBinary)
     version: Mapped[int] = mapped_column(Integer, default=1)
     note: Mapped[Sealed | None] = mapped_column(SealedText)
+    call_language: Mapped[Sealed | None] = mapped_column(SealedText)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy reads it per class
 

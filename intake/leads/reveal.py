@@ -6,7 +6,7 @@ recognise the person. It always has the same number of dots, so that the length 
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,49 +23,39 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility
 from intake.leads.claims import LeadAct
+from intake.leads.fields import FIELDS, PersonalField, Shown, fields_of, initial, mask_name
 from intake.leads.history import CLAIM_ENDS, REPEATED, is_repeated_reveal
 from intake.leads.models import AskingFor, Lead, LeadKey
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, UnsealError
 
-_DOTS = "•••••"
-
-
-def mask_name(name: str) -> str:
-    """`R•••••`; only dots when the name is one letter, or holds none."""
-    return initial(name) + _DOTS
-
-
-def initial(name: str) -> str:
-    """The first letter or figure in upper case; empty for a name of one character."""
-    first = next(filter(str.isalnum, name), "")
-    return first.upper()[:1] if len(name) > 1 else ""
-
-
-def mask_phone(phone: str) -> str:
-    """`(•••) •••-••63` for +1 numbers in E.164, `••• ••• ••63` for all others."""
-    return ("(•••) •••-••" if phone.startswith("+1") else "••• ••• ••") + phone[-2:]
-
-
-def mask_email(email: str) -> str:
-    """`r•••••@•••••.org`; the top-level domain stays, it identifies no one."""
-    local, _, domain = email.rpartition("@")
-    first = local[:1] if len(local) > 1 and local[:1].isalnum() else ""
-    return f"{first}{_DOTS}@{_DOTS}.{domain.rpartition('.')[2]}"
-
-
+AT_DESK = fields_of(Shown.LISTS, Shown.LEAD_PAGE)
+IN_LISTS = fields_of(Shown.LISTS)
 _CLAIM_BREAKS = CLAIM_ENDS | {Action.ATTEMPT_LOGGED, Action.LEAD_CLOSED, Action.LEAD_STOPPED}
 _CLAIM_EXTENSIONS = frozenset({Action.CLAIM_TAKEN, Action.LEAD_REVEALED})
 
 
 @dataclass(frozen=True)
 class MaskedContact:
-    """Contact details as shown without a reveal; None where not given."""
+    """Contact details as shown without a reveal. `values`: masked, by field; without those not given."""
 
-    initial: str
-    name: str
-    phone: str | None
-    email: str | None
+    values: Mapping[str, str]
+    initial: str = ""
+
+    @property
+    def name(self) -> str:
+        """The masked name; only dots if it cannot be opened."""
+        return self.values["name"]
+
+    @property
+    def phone(self) -> str | None:
+        """The masked phone number."""
+        return self.values.get("phone")
+
+    @property
+    def email(self) -> str | None:
+        """The masked address."""
+        return self.values.get("email")
 
     def value_for(self, channel: Channel) -> str | None:
         """The masked number or address of a channel."""
@@ -74,25 +64,30 @@ class MaskedContact:
 
 @dataclass(frozen=True)
 class RevealedContact:
-    """One number or address in full, with what a caller needs; shown until the claim expires at `until`."""
+    """One number or address in full, with what a caller needs; shown until the claim expires at `until`.
+
+    `values`: the fields that show with a reveal, in full.
+    """
 
     channel: Channel
-    name: str
     value: str
-    asking_for: AskingFor | None
-    article: str | None
+    values: Mapping[str, str]
     until: datetime
 
+    @property
+    def name(self) -> str:
+        """The name in full."""
+        return self.values.get("name", "")
 
-@dataclass(frozen=True)
-class OwnDetails:
-    """The sealed values of a lead in full, for the person's own data export."""
+    @property
+    def asking_for(self) -> AskingFor | None:
+        """For whom the person asks."""
+        return AskingFor(self.values["asking_for"]) if "asking_for" in self.values else None
 
-    name: str
-    phone: str | None
-    email: str | None
-    asking_for: AskingFor | None
-    article: str | None
+    @property
+    def article(self) -> str | None:
+        """The title of the article that the person was reading."""
+        return self.values.get("article")
 
 
 class GateShut(Refused):
@@ -109,15 +104,18 @@ class ContactUnreadable(Refused):
     sentence = N_("What this request said can no longer be opened.")
 
 
-def mask_lead(act: Act, lead: Lead) -> MaskedContact:
-    """The masked contact details of one lead. Not recorded: the caller records the list or the view."""
-    return mask_leads(act, [lead])[lead.id]
+def mask_lead(act: Act, lead: Lead, *, shown: Sequence[PersonalField] = AT_DESK) -> MaskedContact:
+    """The masked contact details of one lead. Not recorded: the caller records the list or the view.
+
+    `shown`: the fields to open; one without a mask stays sealed.
+    """
+    return _mask(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), shown, act.instance)
 
 
 def mask_leads(act: Act, leads: Sequence[Lead]) -> dict[uuid.UUID, MaskedContact]:
     """The masked contact details of many leads by id, with one statement for their keys."""
     wrapped = _wrapped_keys(act.session, [lead.id for lead in leads])
-    return {lead.id: _mask(lead, wrapped.get(lead.id), act.instance) for lead in leads}
+    return {lead.id: _mask(lead, wrapped.get(lead.id), IN_LISTS, act.instance) for lead in leads}
 
 
 def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, bytes]:
@@ -125,19 +123,16 @@ def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.
     return dict(session.execute(keys).all())
 
 
-def _mask(lead: Lead, wrapped: bytes | None, instance: Instance) -> MaskedContact:
+def _mask(
+    lead: Lead, wrapped: bytes | None, shown: Iterable[PersonalField], instance: Instance
+) -> MaskedContact:
+    masks = {each.name: each.mask for each in shown if each.mask}
     try:
-        key = _key(lead, wrapped, instance)
-        name = _unseal(key, lead, "name") or ""
-        phone, email = _unseal(key, lead, "phone"), _unseal(key, lead, "email")
+        values = _unseal(_key(lead, wrapped, instance), lead, masks)
     except UnsealError:
-        return MaskedContact("", mask_name(""), None, None)
-    return MaskedContact(
-        initial(name),
-        mask_name(name),
-        mask_phone(phone) if phone else None,
-        mask_email(email) if email else None,
-    )
+        return MaskedContact({"name": mask_name("")})
+    masked = {name: masks[name](value) for name, value in values.items()}
+    return MaskedContact({"name": mask_name("")} | masked, initial(values.get("name", "")))
 
 
 def _key(lead: Lead, wrapped: bytes | None, instance: Instance) -> bytes:
@@ -146,29 +141,26 @@ def _key(lead: Lead, wrapped: bytes | None, instance: Instance) -> bytes:
     return instance.keyring.unwrap(wrapped, place=Place("lead_key", "wrapped", lead.id))
 
 
-def _unseal(key: bytes, lead: Lead, column: str) -> str | None:
-    sealed: Sealed | None = getattr(lead, column)
-    return crypto.unseal(key, sealed, place=Place("lead", column, lead.id)) if sealed else None
+def _unseal(key: bytes, lead: Lead, columns: Iterable[str]) -> dict[str, str]:
+    """The values of these columns in full; a column without a value is left out."""
+    sealed: dict[str, Sealed | None] = {column: getattr(lead, column) for column in columns}
+    return {
+        column: crypto.unseal(key, value, place=Place("lead", column, lead.id))
+        for column, value in sealed.items()
+        if value
+    }
 
 
-def own_details(act: Act, lead: Lead) -> OwnDetails:
-    """The sealed values in full, for the person alone: the caller has verified and recorded it.
+def own_details(act: Act, lead: Lead) -> dict[str, str]:
+    """All sealed values in full by field, for the person alone: the caller has verified and recorded it.
 
     Raises ContactUnreadable.
     """
     try:
         key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
-        values = {each: _unseal(key, lead, each) for each in ("name", "phone", "email", "article")}
-        asking_for = _unseal(key, lead, "asking_for")
+        return _unseal(key, lead, [each.name for each in FIELDS])
     except UnsealError:
         raise ContactUnreadable from None
-    return OwnDetails(
-        name=values["name"] or "",
-        phone=values["phone"],
-        email=values["email"],
-        asking_for=AskingFor(asking_for) if asking_for else None,
-        article=values["article"],
-    )
 
 
 def reveal(act: StaffAct, lead: Lead, *, channel: Channel) -> RevealedContact:
@@ -233,15 +225,13 @@ def _record_and_open(
 
 
 def _open(act: Act, lead: Lead, channel: Channel) -> RevealedContact:
+    contact = "email" if channel is Channel.EMAIL else "phone"
     try:
         key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
-        values = {each: _unseal(key, lead, each) for each in ("name", "asking_for", "article")}
-        value = _unseal(key, lead, "email" if channel is Channel.EMAIL else "phone")
+        values = _unseal(key, lead, [contact, *(each.name for each in fields_of(Shown.REVEAL))])
     except UnsealError:
         raise ContactUnreadable from None
+    value = values.pop(contact, None)
     if not value or not lead.claimed_until:
         raise ContactUnreadable
-    asking_for = AskingFor(values["asking_for"]) if values["asking_for"] else None
-    return RevealedContact(
-        channel, values["name"] or "", value, asking_for, values["article"], lead.claimed_until
-    )
+    return RevealedContact(channel, value, values, lead.claimed_until)

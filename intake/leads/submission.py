@@ -28,6 +28,7 @@ from intake.core.errors import Refused
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import reminders
+from intake.leads.fields import FIELDS
 from intake.leads.form import Request
 from intake.leads.models import Attempt, CloseReason, Lead, LeadKey, LeadStatus, Submission
 from intake.outbox import queue as outbox
@@ -209,13 +210,8 @@ def _create_lead(
 
 def seal_fields(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
     """The personal values of a request, each sealed for its own column."""
-    values = {
-        "name": request.preferred_name,
-        "phone": request.phone,
-        "email": request.email,
-        "asking_for": request.asking_for,
-        "article": (request.article or UNKNOWN_ARTICLE) if request.tell_article else None,
-    }
+    values = {each.name: getattr(request, each.answer) for each in FIELDS if each.answer}
+    values["article"] = (request.article or UNKNOWN_ARTICLE) if request.tell_article else None
     return {
         column: crypto.seal(key, value, place=Place("lead", column, lead_id)) if value else None
         for column, value in values.items()

@@ -5,7 +5,7 @@ one who also types the number or address of the request. Receipts of the consent
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,13 +23,13 @@ from intake.calling.regions import name_of, names_of_zone
 from intake.casework.search import read_contact
 from intake.consent import receipt
 from intake.consent import service as consent
-from intake.consent.receipt import ANSWERS, NAMES, Issuer, Receipt, ReceiptData
+from intake.consent.receipt import ANSWERS, NAMES, Issuer, Receipt, ReceiptData, ReceiptLine
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, translate
 from intake.instance import Instance
 from intake.leads import reveal
-from intake.leads.models import AskingFor, Attempt, Lead, LeadStatus
-from intake.leads.reveal import OwnDetails
+from intake.leads.fields import FIELDS, Shown, fields_of
+from intake.leads.models import Attempt, Lead, LeadStatus
 from intake.outbox.models import OutboxMessage
 from intake.privacy import self_service
 from intake.privacy.self_service import OpenedRequest, find_by_code, open_request
@@ -72,9 +72,7 @@ def receipt_particulars(act: Act, own: OpenedRequest, *, code: str) -> ReceiptDa
         code=normalise_crockford(code),
         language=language,
         region=lead.region,
-        name=own.masked.name,
-        phone=own.masked.phone,
-        email=own.masked.email,
+        details=_receipt_lines(own),
         asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, language),
         times=hours.windows_in_words(own.windows, language),
         place=f"{name_of(lead.region, language)}, {translate(names_of_zone(own.zone).phrase, language)}",
@@ -87,6 +85,20 @@ def receipt_particulars(act: Act, own: OpenedRequest, *, code: str) -> ReceiptDa
             N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, language
         ),
     )
+
+
+def _receipt_lines(own: OpenedRequest) -> list[ReceiptLine]:
+    lead, values = own.lead, own.masked.values
+    return [
+        ReceiptLine(
+            label=each.label,
+            text=each.text(lead, values, lead.language) or "",
+            category=each.category,
+            value=values[each.name],
+        )
+        for each in fields_of(Shown.RECEIPT)
+        if each.name in values
+    ]
 
 
 def _promise(own: OpenedRequest, language: str, now: datetime) -> str:
@@ -127,11 +139,6 @@ STATUS_SENTENCES = {
     LeadStatus.BOOKED: N_("A consultation is booked"),
     LeadStatus.CLOSED: N_("Closed"),
 }
-ASKING_FOR = {
-    AskingFor.SELF: N_("For yourself"),
-    AskingFor.OTHER: N_("For somebody else"),
-    AskingFor.PROFESSIONAL: N_("As a professional"),
-}
 ROLES = {
     Role.COORDINATOR: N_("somebody who makes the calls"),
     Role.SUPERVISOR: N_("a supervisor"),
@@ -141,7 +148,6 @@ STAFF_VIEWS = {
     Action.LEAD_VIEWED: N_("Opened, with name, number and address hidden"),
     Action.LEAD_REVEALED: N_("Number or address shown, to reach you"),
 }
-STORED, NOT_STORED = N_("Stored"), N_("Not stored")
 HIDDEN = N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
 
 
@@ -193,7 +199,7 @@ def _is_contact_of(lead: Lead, address: str, instance: Instance) -> bool:
     return index in (lead.phone_index, lead.email_index)
 
 
-def _sections(session: Session, opened: OpenedRequest, own: OwnDetails | None) -> list[ExportSection]:
+def _sections(session: Session, opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportSection]:
     lead, language = opened.lead, opened.lead.language
     hold = opened.hold
     hold_row = (
@@ -216,14 +222,14 @@ def _sections(session: Session, opened: OpenedRequest, own: OwnDetails | None) -
     ]  # fmt: skip
 
 
-def _request(opened: OpenedRequest, own: OwnDetails | None) -> list[ExportField]:
+def _request(opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportField]:
     lead, language = opened.lead, opened.lead.language
     zone = translate(names_of_zone(opened.zone).phrase, language)
     return [
         ExportField("reference", N_("Reference"), lead.reference),
         ExportField("asked_at", N_("Asked"), lead.asked_at),
         ExportField("language", N_("Language"), lead.language),
-        *_contact(opened, own),
+        *_personal(opened, own),
         ExportField("safe_times", N_("Safe times"), hours.windows_in_words(opened.windows, language)),
         ExportField("place", N_("Where"), f"{name_of(lead.region, language)}, {zone}"),
         ExportField("status", N_("Where it stands"), translate(STATUS_SENTENCES[lead.status], language)),
@@ -233,21 +239,10 @@ def _request(opened: OpenedRequest, own: OwnDetails | None) -> list[ExportField]
     ]
 
 
-def _contact(opened: OpenedRequest, own: OwnDetails | None) -> list[ExportField]:
-    lead, language, masked = opened.lead, opened.lead.language, opened.masked
-    stored = {True: translate(STORED, language), False: translate(NOT_STORED, language)}
-    asking, article = stored[bool(lead.asking_for)], stored[bool(lead.article)]
-    if own:
-        asking = translate(ASKING_FOR[own.asking_for], language) if own.asking_for else asking
-        article = own.article or article
-    return [
-        ExportField("name", N_("Name"), own.name if own else masked.name),
-        ExportField("phone", N_("Phone number"), own.phone if own else masked.phone),
-        ExportField("email", N_("Email"), own.email if own else masked.email),
-        ExportField("asking_for", N_("Who you ask for"), asking),
-        ExportField("article", N_("Article"), article),
-        ExportField("note", N_("Scheduling note"), opened.note or None),
-    ]
+def _personal(opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportField]:
+    """Every personal field: in full if `own` has the values, else masked."""
+    lead, values = opened.lead, opened.masked.values if own is None else own
+    return [ExportField(each.name, each.label, each.text(lead, values, lead.language)) for each in FIELDS]
 
 
 def _consents(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:

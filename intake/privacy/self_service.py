@@ -27,9 +27,10 @@ from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.leads import eligibility, form, models, notes, reveal, suppression
+from intake.leads import eligibility, form, models, reveal, suppression
 from intake.leads.claims import mark_changed
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_for_lead
+from intake.leads.fields import FIELDS, Shown, lines_of
 from intake.leads.models import CloseReason, ErasureReason, Lead, LeadStatus, LegalHold
 from intake.leads.reveal import MaskedContact
 from intake.privacy import retention
@@ -67,7 +68,6 @@ class OpenedRequest:
     masked: MaskedContact
     contact_status: ContactStatus
     roles: frozenset[Role]
-    note: str
     hold: LegalHold | None
 
     @property
@@ -84,6 +84,11 @@ class OpenedRequest:
         answer = self.contact_status.consents.get(CONTACT_KINDS[channel])
         state = answer.state if answer else None
         return ContactMethod(channel, state, answer.at if answer else None, self.masked.value_for(channel))
+
+    @property
+    def details(self) -> list[tuple[str, str]]:
+        """The lines that the page has no place of its own for: label (message id) and text."""
+        return lines_of(Shown.PERSON_PAGE, self.lead, self.masked.values)
 
     @property
     def windows(self) -> frozenset[Window]:
@@ -137,11 +142,10 @@ def open_request(act: Act, lead: Lead) -> OpenedRequest:
     act.session.flush()
     return OpenedRequest(
         lead=lead,
-        masked=reveal.mask_lead(act, lead),
+        masked=reveal.mask_lead(act, lead, shown=FIELDS),
         contact_status=eligibility.contact_status(act.session, lead),
         roles=_roles_that_viewed(act.session, lead),
         hold=models.load_legal_hold(act.session, lead.id),
-        note=notes.open_note(act, lead),
     )
 
 

@@ -14,6 +14,7 @@ from intake.consent import receipt
 from intake.consent.models import Kind
 from intake.consent.receipt import FORMAT, MAX_BYTES
 from intake.instance import Instance
+from intake.leads.fields import CallLanguage
 from intake.leads.submission import Submitted
 from intake.privacy import data_export, self_service
 from intake.privacy.data_export import ReceiptFormat
@@ -77,6 +78,17 @@ def test_it_shows_contact_masked_only(sqlite_instance: Instance, form: ReceiptFo
     assert "(•••) •••-••23" in words
     canaries = (NAME, NAME.split()[0], NAME.split()[1], PHONE, PHONE[2:], "555-0123", EMAIL, "zaraida")
     assert not any(canary in words for canary in canaries)
+
+
+def test_it_has_the_language_of_the_call_if_that_was_answered(sqlite_instance: Instance) -> None:
+    asked, silent = ask(sqlite_instance, call_language=CallLanguage.SPANISH), ask(sqlite_instance)
+    assert "\nBest language for the call: Spanish\n" in saved(sqlite_instance, asked).decode()
+    assert "Best language for the call" not in saved(sqlite_instance, silent).decode()
+    (use,) = [
+        each for each in record(sqlite_instance, asked)["consents"] if "use." in each["notice"]["version"]
+    ]
+    languages = [each["value"] for each in use["personal_data"] if each["type"] == "pd:Language"]
+    assert languages == ["en", "es"]
 
 
 def test_it_speaks_the_language_of_the_request(sqlite_instance: Instance) -> None:

@@ -27,6 +27,7 @@ from intake.privacy import erasure_ledger
 from intake.security import crypto
 from intake.security.rate_limits import network
 from intake.web.auth.guards import next_url
+from intake.web.public.form import ANCHORS
 from tests.cli.conftest import Service, free_port, processes_of
 from tests.drills.asking import ask_once
 from tests.leads.asking import ask
@@ -61,11 +62,7 @@ CRUEL = (
 words = st.one_of(
     st.sampled_from(CRUEL), st.text(max_size=40), st.text(st.characters(codec=None), max_size=12)
 )
-NAMES = (
-    "preferred_name", "channels", "phone", "email", "voicemail", "windows", "region", "time_zone",
-    "asking_for",
-    "adult", "consent_use", "tell_article", "token", "website", "switch",
-)  # fmt: skip
+NAMES = (*ANCHORS, "token", "website", "switch")
 near = st.dictionaries(st.sampled_from(NAMES), st.lists(words, max_size=3), max_size=3)
 ACTS = sorted(
     {name for fields in RIGHT.values() for name in fields} | {"csrf", "code", "kind", "address", "as"}

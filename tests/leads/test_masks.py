@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.leads.reveal import initial, mask_email, mask_name, mask_phone
+from intake.leads.fields import initial, mask_email, mask_name, mask_phone
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="•"), min_size=1, max_size=80))

@@ -165,7 +165,7 @@ def test_what_was_erased_opens_with_no_key_that_is_left(instance: Instance) -> N
         assert reveal.mask_lead(Act(session, instance), lead).phone is None
     other = ask(instance).lead
     with instance.database.reading() as session, pytest.raises(UnsealError):
-        reveal._unseal(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, "phone")
+        reveal._unseal(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, ["phone"])
 
 
 def test_of_two_who_erase_at_once_one_learns_that_it_is_gone(instance: Instance) -> None:

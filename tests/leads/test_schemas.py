@@ -15,6 +15,7 @@ from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.paths import CONFIG
 from intake.leads import form
+from intake.leads.fields import CallLanguage
 from intake.leads.form import NOT_ASKED, ONE_ANSWER, Request, article_position, read_form
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
@@ -259,6 +260,21 @@ def test_for_whom_is_optional(sent: str, kept: AskingFor | None) -> None:
     assert read_with(asking_for=[sent]).asking_for is kept
 
 
+@pytest.mark.parametrize(("sent", "kept"), [("", None), *((each.value, each) for each in CallLanguage)])
+def test_the_language_of_the_call_is_optional(sent: str, kept: CallLanguage | None) -> None:
+    assert read_with(call_language=[sent]).call_language is kept
+
+
+def test_a_question_that_came_later_changes_no_earlier_digest() -> None:
+    """What an earlier release stored of a form is compared when that form is sent once more."""
+    before = {
+        "preferred_name", "channels", "phone", "email", "voicemail", "windows", "region", "time_zone",
+        "asking_for", "tell_article", "language", "article",
+    }  # fmt: skip
+    assert set(read_with().canonical()) == before
+    assert read_with(call_language=["es"]).canonical()["call_language"] == "es"
+
+
 @pytest.mark.parametrize("question", ["adult", "consent_use"])
 @pytest.mark.parametrize("answer", [[], ["no"], ["on"], [""], ["yes", "yes"]])
 def test_nothing_but_yes_is_consent(question: str, answer: list[str]) -> None:
@@ -322,12 +338,14 @@ def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
     again = FormToken("other", NOW, "en", "other", redisplayed=True)
     same = {**ANSWERS, "phone": ["(305) 555-0199"], "website": ["x"], "channels": ["email", "text", "call"]}
     assert read(same, again).canonical() == read().canonical()
-    assert set(read().canonical()) == {each.name for each in fields(Request)} - {"token", "suspected"}
+    answers = {each.name for each in fields(Request)} - {"token", "suspected"}
+    assert set(read_with(call_language=["es"]).canonical()) == answers
     for change in (
         {"preferred_name": ["Sal"]},
         {"windows": ["any"]},
         {"voicemail": ["no"]},
         {"asking_for": ["self"]},
+        {"call_language": ["es"]},
     ):
         assert read_with(**change).canonical() != read().canonical()
 
@@ -336,7 +354,8 @@ def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
 @given(
     st.dictionaries(
         st.one_of(
-            st.sampled_from([*ANSWERS, "time_zone", "asking_for", "tell_article"]), st.text(max_size=8)
+            st.sampled_from([*ANSWERS, "time_zone", "asking_for", "call_language", "tell_article"]),
+            st.text(max_size=8),
         ),
         st.lists(
             st.one_of(st.text(max_size=60), st.sampled_from(["yes", "call", "any", "US-FL"])), max_size=3

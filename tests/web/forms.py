@@ -113,6 +113,7 @@ def answers(web: FlaskClient, path: str = "/", **changes: object) -> dict[str, o
         "region": "US-FL",
         "time_zone": "America/New_York",
         "asking_for": "self",
+        "call_language": "es",
         "adult": "yes",
         "consent_use": "yes",
     }

@@ -11,6 +11,7 @@ from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
 from intake.instance import Instance
+from intake.leads.fields import CallLanguage
 from intake.leads.models import Suspicion
 from tests.leads.acting import acts, hire, show
 from tests.leads.asking import EMAIL, NAME, ask
@@ -37,7 +38,8 @@ def test_before_a_reveal_the_page_holds_neither_name_nor_number(instance: Instan
     assert not [each for each in (*CANARIES, "A title") if each in page]
     text = words(page)
     assert "You may call until 12 noon their time. Do not leave a voicemail." in text
-    assert "Z••••• Call (•••) •••-••23 Reveal number r Text Not allowed Email z•••••@•••••.org" in text
+    assert "Name Z••••• Best language for the call The language of the page" in text
+    assert "Call (•••) •••-••23 Reveal number r Text Not allowed Email z•••••@•••••.org" in text
     assert "They told us which one; it shows after a reveal." in text
     assert acts(instance, lead) == ["lead.submitted", "lead.viewed"]
 
@@ -205,6 +207,15 @@ def test_a_hostile_name_is_only_a_name(desk: Desk, name: str) -> None:
 def tags(page: str) -> set[str]:
     """The kinds of elements on a page."""
     return set(re.findall(r"<([a-z][a-z0-9]*)", page))
+
+
+def test_the_language_of_the_call_shows_without_a_reveal_and_on_no_list(sqlite_instance: Instance) -> None:
+    lead, silent = ask(sqlite_instance, call_language=CallLanguage.OTHER).lead, ask(sqlite_instance).lead
+    desk = Desk(sqlite_instance, hire(sqlite_instance))
+    assert "Best language for the call Another language" in words(desk.lead(lead))
+    assert "Best language for the call The language of the page" in words(desk.lead(silent))
+    assert "Another language" not in words(desk.get("/desk").text)
+    assert "lead.revealed" not in acts(sqlite_instance, lead)
 
 
 def test_a_privacy_officer_reads_masked_and_cannot_act(sqlite_instance: Instance) -> None:

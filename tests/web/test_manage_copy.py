@@ -1,13 +1,18 @@
 """The person's copy of everything held: masked, or in full for who knows the number too (ADR 0010)."""
 
 import json
+import re
 
 import pytest
 from flask.testing import FlaskClient
 
 from intake.accounts.models import Role
+from intake.core.i18n import translate
 from intake.instance import Instance
-from intake.leads.models import Outcome
+from intake.leads.fields import CHOICES, CallLanguage
+from intake.leads.models import Lead, LeadKey, Outcome, SealedText
+from intake.security import crypto
+from intake.security.crypto import Place
 from tests.leads.acting import acts, details_of, hire, note, show, take
 from tests.leads.asking import EMAIL, NAME, PHONE, ask
 from tests.web.desks import Desk
@@ -51,6 +56,34 @@ def test_the_record_tells_all_of_it_masked(on_both: FlaskClient, instance: Insta
     assert [each["sent_at"] for each in text["notices"]] == [None]
     assert text["legal_hold"] == []
     assert text["erasure"]["at"].startswith("2027-02-16")
+
+
+def test_the_full_copy_has_every_sealed_value(web: FlaskClient, sqlite_instance: Instance) -> None:
+    """The right of access: a sealed column that the copy leaves out would go unnoticed."""
+    asked = ask(sqlite_instance, tell_article=True)
+    sealed = [each.name for each in Lead.__table__.columns if isinstance(each.type, SealedText)]
+    words = {name: next(iter(choice.words)) for name, choice in CHOICES.items()}
+    values = {name: words.get(name, f"canary in {name}") for name in sealed}
+    with sqlite_instance.database.transaction() as session:
+        lead, row = session.get_one(Lead, asked.lead.id), session.get_one(LeadKey, asked.lead.id)
+        key = sqlite_instance.keyring.unwrap(row.wrapped, place=Place("lead_key", "wrapped", lead.id))
+        for name, value in values.items():
+            setattr(lead, name, crypto.seal(key, value, place=Place("lead", name, lead.id)))
+    found = save(web, asked.code, address=PHONE).get_json()["request"]
+    shown = {name: translate(CHOICES[name].words[value]) if name in CHOICES else value
+             for name, value in values.items()}  # fmt: skip
+    assert {name: found.get(name) for name in sealed} == shown
+
+
+def test_the_language_of_the_call_is_no_secret_to_the_person(
+    web: FlaskClient, sqlite_instance: Instance
+) -> None:
+    asked, silent = ask(sqlite_instance, call_language=CallLanguage.OTHER), ask(sqlite_instance)
+    assert save(web, asked.code).get_json()["request"]["call_language"] == "Another language"
+    assert save(web, silent.code).get_json()["request"]["call_language"] == "The language of the page"
+    assert "Best language for the call: Another language" in save(web, asked.code, "text").text
+    page = web.post("/es/manage", data={"code": asked.code}).text
+    assert re.search(r"El mejor idioma para la llamada</dt><dd[^>]*>Otro idioma<", page)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -31,6 +31,7 @@ def assert_answers_preserved(page: Page) -> None:
     assert page.ticked("channels") == {"call", "email"}
     assert page.ticked("windows") == {"weekday_morning", "saturday_morning"}
     assert page.ticked("asking_for") == {"self"}
+    assert page.ticked("call_language") == {"es"}
     assert page.ticked("time_zone") == {"America/New_York"}
     assert page.chosen == "US-FL"
 
@@ -230,6 +231,7 @@ PROBLEMS = [
     ({"region": ""}, "region", "Choose your state from the list."),
     ({"time_zone": "Mars/Olympus"}, "zone", "Choose your time zone, or leave it empty."),
     ({"asking_for": "nobody"}, "asking-self", "Choose one of the answers"),
+    ({"call_language": "fr"}, "call_language", "Choose one of the answers"),
     ({"adult": None}, "adult", "Tick this box if you are 18 or older."),
     ({"consent_use": None}, "consent_use", "Tick this box to let us use what you typed."),
     ({"tell_article": "no"}, "tell_article", "Tick this box, or leave it empty."),

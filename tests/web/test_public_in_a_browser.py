@@ -129,6 +129,7 @@ def test_details_open_under_their_tick_without_a_script(page_at: Open, address: 
     expect(page.locator("#voicemail-no")).to_be_visible()
     page.check("#by-email")
     expect(page.locator("#email")).to_be_visible()
+    page.click("details:has(.asking) > summary")
     page.check("#asking-other")
     expect(page.locator(".someone")).to_be_visible()
     page.check("#any")

@@ -27,7 +27,7 @@ FIRST_VIEW = 14 * 1024
 
 ASKED = {
     "token", "website", "preferred_name", "channels", "voicemail", "phone", "email", "windows", "region",
-    "time_zone", "asking_for", "adult", "consent_use", "tell_article",
+    "time_zone", "asking_for", "call_language", "adult", "consent_use", "tell_article",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from intake.core.errors import IntakeError, Unavailable, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import form_token, reminders
+from intake.leads.fields import CHOICES
 from intake.leads.form import article_position
 from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.leads.submission import AlreadySent, Erased, RequestEnded
@@ -204,6 +205,7 @@ ANCHORS = {
     "windows": "any",
     "region": "region",
     "time_zone": "zone",
+    **{name: name for name in CHOICES},
     "asking_for": "asking-self",
     "adult": "adult",
     "consent_use": "consent_use",
@@ -277,6 +279,8 @@ def questions(
         "grid": grid(instance.clinic, instance.clock()),
         "states": states(language),
         "zones": zones(),
+        "choices": CHOICES,
+        "more": any(answers.value(name) or name in problems for name in CHOICES),
         "statements": {kind.value: each for kind, each in instance.statements.in_force(language).items()},
         "voicemail": voicemail_answers(instance, language),
     }
