@@ -71,7 +71,7 @@ def write(catalogue: Catalog, path: Path, header: str) -> None:
 
 def header_of(path: Path) -> str:
     """The first entry of a catalogue with the comments above it."""
-    return path.read_text(encoding="utf-8").partition("\n\n")[0] + "\n\n"
+    return path.read_text(encoding="utf-8").partition("\n\n")[0].strip() + "\n\n"
 
 
 def untranslated(catalogue: Catalog) -> list[str]:

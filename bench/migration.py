@@ -61,6 +61,7 @@ def write(name: str) -> Path | None:
         return None
     path = Path(made.path)
     words = path.read_text(encoding="utf-8")
+    # SQLAlchemy 2.0 does not see that a table is strict, and would make it anew without.
     path.write_text(words.replace("schema=None", 'table_kwargs={"sqlite_strict": True}'), encoding="utf-8")
     for step in (("check", "--select", "I,F401", "--fix"), ("format",)):
         subprocess.run((sys.executable, "-m", "ruff", *step, "-q", path), cwd=ROOT, check=False)

@@ -192,7 +192,7 @@ def test_every_act_on_the_page_is_one_event(desk: Desk) -> None:
 def about(desk: Desk, lead: object) -> list[AuditEvent]:
     """The events about a lead in the order in which they were written."""
     with desk.instance.database.reading() as session:
-        rows = session.connection().exec_driver_sql("SELECT id FROM audit_event OUTCOME_ORDER BY rowid")
+        rows = session.connection().exec_driver_sql("SELECT id FROM audit_event ORDER BY rowid")
         order = [row[0] for row in rows]
     events = [event for event in every(desk.instance, AuditEvent) if event.about == lead.id]
     return sorted(events, key=lambda event: order.index(str(event.id)))

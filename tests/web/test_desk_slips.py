@@ -204,7 +204,7 @@ def test_going_back_keeps_what_was_chosen_and_notes_nothing(desk: Desk, clock) -
 
 
 @pytest.mark.parametrize(
-    ("changed", "visible_text"),
+    ("changed", "sentence"),
     [("windows", "Request changed"), ("drop", "Permission taken back"), ("stop", "All contact stopped")],
 )
 def test_what_the_person_changed_makes_a_page_stale_too(

@@ -36,8 +36,8 @@ def closed_on(instance: Instance, *holidays: Holiday) -> Desk:
 
 
 def test_holidays_are_named_and_shift_the_next_opening(sqlite_instance: Instance) -> None:
-    tomorrow = Holiday(on=date(2026, 11, 19), en="Founders’ Day", es="Día del fundador")
-    gone = Holiday(on=date(2026, 11, 17), en="Gone Day", es="Día pasado")
+    tomorrow = Holiday(on=date(2026, 11, 19), texts={"en": "Founders’ Day", "es": "Día del fundador"})
+    gone = Holiday(on=date(2026, 11, 17), texts={"en": "Gone Day", "es": "Día pasado"})
     text = words(closed_on(sqlite_instance, gone, tomorrow).get("/desk/hours").text)
     assert "November 19, 2026 · Founders’ Day" in text
     assert "After that we open Friday at 9 am." in text
