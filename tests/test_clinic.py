@@ -44,6 +44,25 @@ def test_it_is_the_fictional_clinic_with_example_numbers_and_addresses(clinic):
     assert "HCC-0000" in clinic.licence["es"]
 
 
+def test_a_file_of_the_first_version_is_read_like_todays(clinic, tmp_path: Path):
+    """What a clinic wrote for 0.1 goes on working: its names for the Spanish keys are taken too."""
+    text = SHIPPED
+    for new, old in (
+        (
+            "\n# In another language: the key to press in a call, the word to text.\n"
+            "[crisis.lifeline.languages.es]\n",
+            "",
+        ),
+        ('press = "2"\ntext = "AYUDA"\n', 'spanish_press = "2"\nspanish_text = "AYUDA"\n'),
+        ("[texts_reviewed.translations.es]", "[texts_reviewed.spanish]"),
+    ):
+        assert new in text
+        text = text.replace(new, old, 1)
+    path = tmp_path / "clinic.toml"
+    path.write_text(text, encoding="utf-8")
+    assert load(path) == clinic
+
+
 def test_it_has_the_numbers_the_promises_rest_on(clinic):
     contact, kept = clinic.contact, clinic.retention
     assert (contact.response_minutes, contact.contacts_per_24h, contact.calls_per_day) == (120, 3, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import phonenumbers
 
@@ -269,6 +269,18 @@ class Clinic(Section):
     def holiday_on(self, day: date) -> Holiday | None:
         """The holiday that closes the clinic on `day`, if there is one."""
         return next((each for each in self.holidays if each.on == day), None)
+
+    @classmethod
+    def modernise(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        """Accept also the keys of 0.1: `spanish_press`, `spanish_text`, `texts_reviewed.spanish`."""
+        crisis, reviewed = tables.get("crisis"), tables.get("texts_reviewed")
+        lifeline = crisis.get("lifeline") if isinstance(crisis, dict) else None
+        if isinstance(lifeline, dict) and {"spanish_press", "spanish_text"} <= lifeline.keys():
+            spanish = {"press": lifeline.pop("spanish_press"), "text": lifeline.pop("spanish_text")}
+            lifeline.setdefault("languages", {}).setdefault("es", spanish)
+        if isinstance(reviewed, dict) and "spanish" in reviewed:
+            reviewed.setdefault("translations", {}).setdefault("es", reviewed.pop("spanish"))
+        return tables
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.address:

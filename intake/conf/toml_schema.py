@@ -53,11 +53,16 @@ class Section:
         """(key, what to do); an empty key means the table as a whole."""
         return iter(())
 
+    @classmethod
+    def modernise(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        """The tables of an earlier version's file with today's keys; for a section that is a whole file."""
+        return tables
+
 
 def load(path: Path, section: type[S]) -> S:
     """Load `path` as `section`. Raises SettingsError with every problem of the file."""
     try:
-        loaded: S = _schema_of(cast("Any", section))().load(_toml(path))
+        loaded: S = _schema_of(cast("Any", section))().load(section.modernise(_toml(path)))
     except ValidationError as wrong:
         raise SettingsError([f"{path.name}: {line}" for line in _lines(wrong.messages)]) from None
     return loaded

@@ -41,7 +41,7 @@ from tests.smtp import HOST, Fault, mail_server
 from tests.staff.people import quick_hashing
 from tests.web.desks import Desk, field
 from tests.web.forms import answers, code_on, read
-from tests.web.test_desk_phone import SAID, send
+from tests.web.test_desk_phone import GIVEN_ALOUD, send
 from tests.web.test_desk_slips import form, press
 
 __all__ = ["mail_server", "quick_hashing"]
@@ -145,7 +145,7 @@ class Walk:
         assert self.desk.note(lead, "no_answer").status_code == 303
         self.desk.post(f"/desk/leads/{lead.id}/outcome", **{**stale, "channel": "call", "outcome": "reached"})
         press(self.desk, lead, "undo", form(self.desk.lead(lead), "undo"))
-        assert send(self.desk, **{**SAID, "preferred_name": VOICE, "phone": CALLER}).status_code == 200
+        assert send(self.desk, **{**GIVEN_ALOUD, "preferred_name": VOICE, "phone": CALLER}).status_code == 200
         send(self.desk, preferred_name=VOICE, phone=f"{CALLER}99")
         self.desk.post("/desk/stop", term=CALLER)
         self.desk.post("/desk/log/find", term=NAME)
