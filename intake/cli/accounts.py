@@ -12,7 +12,6 @@ from intake.accounts import dev_account, invitations, service
 from intake.accounts.models import Role
 from intake.accounts.service import NewAccount
 from intake.act import Act
-from intake.audit import Actor
 from intake.cli.context import load_settings, open_instance
 from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
@@ -106,9 +105,12 @@ def _change(verb: str, message: str) -> None:
     email = click.prompt("Email address")
     with open_instance() as instance, instance.database.transaction() as session:
         member = service.by_email(session, email)
-        getattr(service, verb)(session, instance=instance, staff_id=member.id)
+        act = Act(session, instance)
         if verb == "disable":
-            claims.release_all_of_account(Act(session, instance, Actor.system()), staff_id=member.id)
+            service.disable(act, staff_id=member.id)
+            claims.release_all_of_account(act, staff_id=member.id)
+        else:
+            service.enable(act, staff_id=member.id)
     click.echo(message)
 
 

@@ -251,11 +251,11 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("framing", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_what_two_servers_may_read_in_two_ways_is_refused_with_help(
-    everybodys: Service, framing: bytes
+    shared_service: Service, framing: bytes
 ) -> None:
     """One answer with all security headers, after which the connection is closed."""
-    with closing(connected(everybodys)) as line:
-        line.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{everybodys.port}\r\n".encode() + framing)
+    with closing(connected(shared_service)) as line:
+        line.sendall(f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{shared_service.port}\r\n".encode() + framing)
         answer = whatever_comes(line).decode()
     assert answer[:12] in ("HTTP/1.0 400", "HTTP/1.1 400")
     assert answer.count("HTTP/1.") == 1
@@ -264,8 +264,8 @@ def test_what_two_servers_may_read_in_two_ways_is_refused_with_help(
     assert "988" in answer
 
 
-def test_an_address_that_cannot_be_read_is_refused_with_help(everybodys: Service) -> None:
-    with closing(connected(everybodys)) as line:
+def test_an_address_that_cannot_be_read_is_refused_with_help(shared_service: Service) -> None:
+    with closing(connected(shared_service)) as line:
         line.sendall(b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = whatever_comes(line).decode()
     assert answer[:12] in ("HTTP/1.0 400", "HTTP/1.1 400")
