@@ -8,8 +8,8 @@ from enum import StrEnum
 from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from intake import audit
-from intake.audit import Action, Actor
+from intake.act import Act
+from intake.audit import Action
 from intake.core.errors import IntakeError, Unavailable
 from intake.db.types import Base, EnumText, Instant, enum_check
 from intake.instance import Instance
@@ -57,9 +57,7 @@ def recording(instance: Instance, act: BackupAct) -> Iterator[None]:
         raise
     with instance.database.transaction() as session:
         write_result(session, act, at=instance.clock())
-        audit.record(
-            session, _EVENTS[act], keyring=instance.keyring, at=instance.clock(), actor=Actor.system()
-        )
+        Act(session, instance).record(_EVENTS[act])
 
 
 def write_result(session: Session, act: BackupAct, *, at: datetime, error: str | None = None) -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from intake import audit, outbox
+from intake import outbox
 from intake.act import Act
-from intake.audit import Action, Actor
+from intake.audit import Action
 from intake.backup import archive
 from intake.backup.archive import tables
 from intake.backup.models import BackupAct, recording, write_result
@@ -208,14 +208,7 @@ def _record_restore(opened: archive.OpenedBackup, restored: RestoreResult) -> No
     """Record the audit event among the rows to be written, so that no restore lacks it."""
     ours = opened.instance
     with ours.database.transaction() as session:
-        audit.record(
-            session,
-            Action.BACKUP_RESTORED,
-            keyring=ours.keyring,
-            at=ours.clock(),
-            actor=Actor.system(),
-            details={"count": restored.leads},
-        )
+        Act(session, ours).record(Action.BACKUP_RESTORED, count=restored.leads)
 
 
 def _require_empty(instance: Instance) -> None:

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from intake import audit
+from intake.act import Act
 from intake.app import create_app
-from intake.audit import Action, Actor, AuditEvent, Verification, export
+from intake.audit import Action, AuditEvent, Verification, export
 from intake.audit.chain import load_anchors
 from intake.cli.context import open_instance
 from intake.consent import receipt
@@ -80,14 +81,7 @@ def show(last: int) -> None:
     """Print the last events, newest first. That somebody looked is itself an event."""
     with open_instance() as instance, instance.database.transaction() as session:
         events = audit.newest_events(session, limit=last)
-        audit.record(
-            session,
-            Action.AUDIT_READ,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=Actor.system(),
-            details={"count": len(events)},
-        )
+        Act(session, instance).record(Action.AUDIT_READ, count=len(events))
     _print_table(events)
 
 
@@ -164,14 +158,11 @@ def _write_report(path: Path, report: ComplianceReport, instance: Instance) -> N
 
 def _note_saved(instance: Instance, kind: str) -> None:
     with instance.database.transaction() as session:
-        audit.record(
-            session,
-            Action.EVIDENCE_SAVED if kind else Action.EVIDENCE_READ,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=Actor.system(),
-            details={"kind": kind} if kind else {},
-        )
+        act = Act(session, instance)
+        if kind:
+            act.record(Action.EVIDENCE_SAVED, kind=kind)
+        else:
+            act.record(Action.EVIDENCE_READ)
 
 
 def _print_report(report: ComplianceReport) -> None:

@@ -6,7 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from intake import audit, outbox
+from intake import outbox
+from intake.act import Act
 from intake.audit import Action, Actor
 from intake.cli.context import open_instance
 from intake.core.errors import Refused
@@ -27,13 +28,8 @@ def send_test() -> None:
     with open_instance() as instance:
         failures = _send_to_all(instance)
         with instance.database.transaction() as session:
-            audit.record(
-                session,
-                Action.MAIL_TESTED,
-                keyring=instance.keyring,
-                at=instance.clock(),
-                actor=Actor.system(),
-                details={"count": len(instance.clinic.notices.recipients), "hit": not failures},
+            Act(session, instance).record(
+                Action.MAIL_TESTED, count=len(instance.clinic.notices.recipients), hit=not failures
             )
     if failures:
         raise Refused(f"Not accepted ({', '.join(failures)}): look at INTAKE_SMTP_* and notices.recipients.")

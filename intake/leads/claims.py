@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, 
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
-from intake import audit
 from intake.accounts.models import StaffMember
 from intake.accounts.permissions import Member, Permission, StaffAct, require
 from intake.act import Act
@@ -49,8 +48,7 @@ class LeadAct(StaffAct):
 
     def record(self, action: Action, *, about: uuid.UUID | None = None, **details: Detail) -> AuditEvent:
         """Write one audit event about the lead. `details` hold values of closed lists only, no free text."""
-        words = {name: str(value) for name, value in details.items()}
-        return super().record(action, about=about or self.lead.id, **words)
+        return super().record(action, about=about or self.lead.id, **details)
 
     def close(self, reason: CloseReason) -> None:
         """Close the lead, end its claim and record it.
@@ -119,11 +117,8 @@ def release_all_of_account(act: Act, *, staff_id: uuid.UUID) -> int:
     lead_ids = act.session.scalars(select(Lead.id).where(Lead.claimed_by == staff_id).order_by(Lead.id)).all()
     released = update(Lead).where(Lead.claimed_by == staff_id).values(claimed_by=None, claimed_until=None)
     act.session.execute(released.execution_options(synchronize_session=False))
-    keyring, now = act.keyring, act.now
     for lead_id in lead_ids:
-        audit.record(
-            act.session, Action.CLAIM_GIVEN_BACK, keyring=keyring, at=now, actor=act.actor, about=lead_id
-        )
+        act.record(Action.CLAIM_GIVEN_BACK, about=lead_id)
     return len(lead_ids)
 
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Column, CursorResult, Select, func, select, update
 from sqlalchemy.orm import Session
 
-from intake import audit
 from intake.accounts import models as staff
-from intake.audit import Action, Actor, AuditEvent
+from intake.act import Act
+from intake.audit import Action, AuditEvent
 from intake.audit.service import details_of
 from intake.core.errors import Refused
 from intake.db.types import Base, WrappedSecret
@@ -140,16 +140,9 @@ def _retired(session: Session) -> set[str]:
     return {key_id for event in session.scalars(begun) for key_id in details_of(event).get("from", ())}
 
 
-def _record(instance: Instance, action: Action, **details: audit.Detail) -> None:
+def _record(instance: Instance, action: Action, **details: Any) -> None:
     with instance.database.transaction() as session:
-        audit.record(
-            session,
-            action,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=Actor.system(),
-            details=details,
-        )
+        Act(session, instance).record(action, **details)
 
 
 def _rotate_batches(instance: Instance, batch: int) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from typing import TypedDict
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from intake import audit, outbox
+from intake import outbox
 from intake.accounts.permissions import Member, Permission, StaffAct, may, require
 from intake.act import Act
 from intake.audit import Action
@@ -213,14 +213,11 @@ def _lift(act: LeadAct, contacts: Sequence[SuppressedContact]) -> int:
     for entry in entries:
         entry.lifted_at = act.now
     mark_changed(act.lead)
-    audit.record(
-        act.session,
+    act.record(
         Action.SUPPRESSION_LIFTED,
-        keyring=act.instance.keyring,
-        at=act.now,
-        actor=act.member.actor,
         about=act.lead.id,
-        details={"reason": SuppressedContact(entries, act.now).reason.value, "count": len(entries)},
+        reason=SuppressedContact(entries, act.now).reason.value,
+        count=len(entries),
     )
     act.session.flush()
     return len(entries)

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from intake import audit, backup, outbox
 from intake.accounts.models import StaffMember
 from intake.act import Act
-from intake.audit import Action, Actor
+from intake.audit import Action
 from intake.audit.models import AuditEvent
 from intake.audit.service import details_of
 from intake.backup import BackupAct
@@ -345,13 +345,8 @@ def note_new_keys(instance: Instance) -> int:
         return 0
     with instance.database.transaction() as session:
         for each in new:
-            audit.record(
-                session,
-                Action.KEYS_FIRST_SEEN,
-                keyring=instance.keyring,
-                at=instance.clock(),
-                actor=Actor.system(),
-                details={"kind": each.setting, "field": each.key_id, "to": each.fingerprint},
+            Act(session, instance).record(
+                Action.KEYS_FIRST_SEEN, kind=each.setting, field=each.key_id, to=each.fingerprint
             )
     return len(new)
 

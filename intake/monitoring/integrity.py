@@ -46,14 +46,7 @@ def verify_and_note(instance: Instance, *, actor: Actor) -> Verification:
     with snapshot(instance.database, lock=instance.settings.data_dir / LOCK) as session:
         found = _verify(Act(session, instance), ())
     with instance.database.transaction() as session:
-        audit.record(
-            session,
-            Action.AUDIT_VERIFIED,
-            keyring=instance.keyring,
-            at=instance.clock(),
-            actor=actor,
-            details={"hit": found.intact, "count": found.events},
-        )
+        Act(session, instance, actor).record(Action.AUDIT_VERIFIED, hit=found.intact, count=found.events)
     return found
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import g
 
-from intake import audit
 from intake.accounts.models import Role
+from intake.act import Act
 from intake.audit import Action, AuditEvent, service
 from intake.audit.models import ActorKind
 from intake.casework.lead_detail import LeadView
@@ -167,12 +167,4 @@ def record_view(
     session: Any, action: Action, *, about: uuid.UUID | None = None, **details: str | int | bool
 ) -> None:
     """Record an action of the signed-in staff member, in the caller's transaction."""
-    audit.record(
-        session,
-        action,
-        keyring=current_service().keyring,
-        at=current_service().clock(),
-        actor=g.member.actor,
-        about=about,
-        details=details,
-    )
+    Act(session, current_service(), g.member.actor).record(action, about=about, **details)
