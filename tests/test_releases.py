@@ -32,7 +32,7 @@ from intake.consent import receipt
 from intake.db import migrate
 from intake.db.migrate import MigrationState
 from intake.instance import Instance
-from intake.jobs import schedule as rounds
+from intake.jobs import schedule
 from intake.monitoring import integrity
 from intake.privacy import erasure_ledger
 from tests.audit.test_chain import tamper
@@ -265,12 +265,12 @@ def test_new_links_go_on_from_its_chain(stored: Stored, clock: MovableClock) -> 
     clock.move(minutes=1)
     answer = web.post("/", data=form)
     assert manage(web, code_on(read(answer)))[0] == 200
-    assert rounds.link(stored.instance) > 0
+    assert schedule.link(stored.instance) > 0
     found = links(stored.instance)
     assert found[old:] == [DIGEST_VERSION] * (len(found) - old)
     assert problems(stored.instance) == ()
     assert integrity.verify(stored.instance).unlinked == 0
-    assert rounds.anchor(stored.instance) == 1
+    assert schedule.anchor(stored.instance) == 1
     assert problems(stored.instance) == ()
 
 

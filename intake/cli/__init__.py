@@ -24,7 +24,7 @@ COMMANDS = {
     "mail": "Try the mail server.",
     "outbox": "See and send again what was refused.",
     "receipt": "Tell whether a receipt is ours and unaltered.",
-    "relay": "Send what is due and make the rounds, until stopped.",
+    "relay": "Send mail that is due and run the jobs, until stopped.",
     "restore": "Bring a backup back on an empty machine, or try whether it could be.",
     "run": "Start everything here, in one terminal.",
     "serve": "Start the web server, until stopped.",

@@ -213,7 +213,7 @@ def _print(text: str, *, err: bool = False) -> None:
 @click.command("relay")
 @until_stdin_closes
 def relay_command(*, until_stdin_closes: bool) -> None:
-    """Send what is due and make the rounds, until stopped by Ctrl-C or SIGTERM.
+    """Send mail that is due and run the jobs, until stopped by Ctrl-C or SIGTERM.
 
     Any number may run, on any number of machines. The mail in hand is finished first.
     """
