@@ -235,7 +235,7 @@ def test_a_round_is_under_way_for_no_longer_than_its_lease(sqlite_instance: Inst
 
 
 def test_every_round_says_what_it_is_for() -> None:
-    assert [each.name for each in JOBS if not each.does] == []
+    assert [each.name for each in JOBS if not each.description] == []
 
 
 # --- settings -------------------------------------------------------------------------------------------

@@ -579,7 +579,7 @@ def test_a_database_that_is_away_gets_the_page_that_needs_none(
     asked = ask(sqlite_instance)
     web = create_app(sqlite_instance).test_client()
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise Unavailable
 
     monkeypatch.setattr(type(sqlite_instance.database), "transaction", away)
