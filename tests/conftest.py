@@ -18,9 +18,8 @@ from werkzeug.routing import Rule
 
 from intake.accounts import credentials
 from intake.app import create_app
-from intake.conf import secrets, toml_schema
+from intake.conf import secrets
 from intake.conf.settings import Mode, Settings
-from intake.conf.toml_schema import Section
 from intake.core import i18n
 from intake.core.paths import CONFIG
 from intake.db import engine, writer_lock
@@ -141,16 +140,6 @@ def _made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
         return made
 
     engine.create_engine = kept_engine
-    load, files = toml_schema.load, {}
-
-    def kept_file(path: Path, section: type[Section]) -> Section:
-        """What the same words were read as before; what cannot be read is read anew."""
-        key = (section, path.read_bytes() if path.is_file() else b"")
-        if key not in files:
-            files[key] = load(path, section)
-        return files[key]
-
-    toml_schema.load = kept_file
 
 
 @pytest.fixture(scope="session")

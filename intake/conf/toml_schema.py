@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, fields
 from datetime import date, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -62,21 +62,22 @@ class Section:
 def load(path: Path, section: type[S]) -> S:
     """Load `path` as `section`. Raises SettingsError with every problem of the file."""
     try:
-        loaded: S = _schema_of(cast("Any", section))().load(section.modernise(_toml(path)))
-    except ValidationError as wrong:
-        raise SettingsError([f"{path.name}: {line}" for line in _lines(wrong.messages)]) from None
-    return loaded
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        loaded = _parse(path.read_text(encoding="utf-8"), cast("Any", section))
     except OSError:
         raise SettingsError([f"{path.name}: is missing or cannot be read."]) from None
     except UnicodeDecodeError:
         raise SettingsError([f"{path.name}: must be saved as UTF-8."]) from None
     except tomllib.TOMLDecodeError as wrong:
         raise SettingsError([f"{path.name}: is not written as TOML: {wrong}."]) from None
+    except ValidationError as wrong:
+        raise SettingsError([f"{path.name}: {line}" for line in _lines(wrong.messages)]) from None
+    return cast("S", loaded)
+
+
+@lru_cache(maxsize=16)
+def _parse(text: str, section: type[Section]) -> Section:
+    """The section in a file's text. The same text is validated once; the sections are frozen."""
+    return cast("Section", _schema_of(section)().load(section.modernise(tomllib.loads(text))))
 
 
 def _lines(messages: Any, at: tuple[str, ...] = ()) -> Iterator[str]:
