@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Column, MetaData, inspect, text
 
 from bench import migration
@@ -128,13 +129,22 @@ def test_every_sqlite_table_is_strict(tmp_path) -> None:
     assert set(loose) == {"alembic_version", "sqlite_schema"}
 
 
+def run_by_alembic() -> list[str]:
+    script = ScriptDirectory.from_config(migrate.config())
+    return [each.revision for each in script.walk_revisions()][::-1]
+
+
+def test_the_files_are_numbered_in_the_order_in_which_they_run() -> None:
+    assert migrate.revisions() == run_by_alembic()
+
+
 def test_the_migrations_are_found_under_any_path(monkeypatch, tmp_path) -> None:
     """A build machine names its folder after a branch: `feature%2Fx`."""
     there = tmp_path / "feature%2Fx mi clínica?#%(here)s" / "migrations"
     shutil.copytree(migrate.MIGRATIONS, there, ignore=shutil.ignore_patterns("__pycache__"))
     known = migrate.revisions()
     monkeypatch.setattr(migrate, "MIGRATIONS", there)
-    assert migrate.revisions() == known
+    assert migrate.revisions() == run_by_alembic() == known
 
 
 def test_a_migration_is_written_from_the_models(tmp_path, monkeypatch) -> None:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, Table, func, inspect, select
 from sqlalchemy.orm import Session
 
@@ -89,7 +88,7 @@ def manifest(act: Act) -> Manifest:
     return Manifest(
         format=FORMAT,
         version=__version__,
-        revision=MigrationContext.configure(act.session.connection()).get_current_revision() or "",
+        revision=migrate.current_revision(act.session),
         at=act.now.isoformat(),
         counts=counts(act.session),
         linked=end.seq if end else 0,

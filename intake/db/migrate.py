@@ -1,17 +1,21 @@
-"""Run Alembic migrations, and compare the database's revision with this version's."""
+"""Run Alembic migrations, and compare the database's revision with this version's.
+
+A process of the service only compares, at its start and for /readyz, so Alembic is imported where it runs.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.orm import Session
 
 from intake.core.paths import MIGRATIONS
 from intake.db.engine import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 class MigrationState(StrEnum):
@@ -22,8 +26,10 @@ class MigrationState(StrEnum):
     AHEAD = "ahead"
 
 
-def config(connection: Connection | None = None) -> Config:
+def config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration without an alembic.ini; works in a checkout and in a wheel."""
+    from alembic.config import Config  # noqa: PLC0415
+
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # no interpolation
     alembic.set_main_option("revision_environment", "true")
@@ -33,31 +39,40 @@ def config(connection: Connection | None = None) -> Config:
 
 def upgrade(database: Database, *, to: str = "head") -> None:
     """Run the missing migrations, each in a transaction. Idempotent, also when run concurrently."""
+    from alembic import command  # noqa: PLC0415
+
     with _connected(database) as connection:
         command.upgrade(config(connection), to)
 
 
 def downgrade(database: Database, *, to: str) -> None:
     """Undo migrations down to revision `to`; for development and for tests."""
+    from alembic import command  # noqa: PLC0415
+
     with _connected(database) as connection:
         command.downgrade(config(connection), to)
 
 
 def migration_state(database: Database) -> MigrationState:
     """How the database's revision compares with this version's migrations. Raises Unavailable."""
-    script = ScriptDirectory.from_config(config())
+    known = revisions()
     with database.reading() as session:
-        current = MigrationContext.configure(session.connection()).get_current_revision()
-    if current == script.get_current_head():
+        current = current_revision(session)
+    if current == known[-1]:
         return MigrationState.CURRENT
-    known = {revision.revision for revision in script.walk_revisions()}
-    return MigrationState.BEHIND if current is None or current in known else MigrationState.AHEAD
+    return MigrationState.AHEAD if current and current not in known else MigrationState.BEHIND
 
 
-def revisions() -> frozenset[str]:
-    """Every revision id known to this version."""
-    script = ScriptDirectory.from_config(config())
-    return frozenset(revision.revision for revision in script.walk_revisions())
+def current_revision(session: Session) -> str:
+    """The revision of a database; empty before the first migration."""
+    if not inspect(session.connection()).has_table("alembic_version"):
+        return ""
+    return session.scalar(text("SELECT version_num FROM alembic_version")) or ""
+
+
+def revisions() -> list[str]:
+    """Every revision id known to this version, oldest first: the numbers that the files' names begin with."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 @contextmanager
