@@ -1,11 +1,13 @@
 """`intake run`, `relay` and `serve`: the processes of the service.
 
 `run` starts the web server and the relay in one terminal, for development or a small clinic, and prints
-where to look, how to sign in and how to stop.
+where to look, how to sign in and how to stop. Only a process that answers requests loads the web
+application, and only the relay loads the jobs: whatever starts them needs neither.
 """
 
 import contextlib
 import http.client
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +20,6 @@ import click
 from intake.accounts import dev_account
 from intake.accounts.dev_account import DevAccount
 from intake.act import Act
-from intake.app import create_app, write_fallback_pages
 from intake.calling.availability import contactable
 from intake.calling.hours import Window
 from intake.calling.promise import MINUTE, open_now
@@ -30,23 +31,24 @@ from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
 from intake.core.i18n import DEFAULT
 from intake.instance import Instance
-from intake.jobs import alerts, scheduler
 from intake.server.supervisor import (
     TICK,
     Child,
     end_all,
+    inherited_socket,
     keep_running,
+    listen,
     parent_gone,
     stop_on_signals,
     stop_with_stdin,
     terminal_gone,
     until_stdin_closes,
 )
-from intake.server.wsgi import inherited_socket, listen, serve
 
 READY_SECONDS = 60.0
 _TIMEOUT_SECONDS = 5
 _MINUTES_AFTER_OPENING = 15
+_ERROR = re.compile(r'"level": "(error|critical)"')
 
 
 def web_server_answers(settings: Settings) -> bool:
@@ -67,16 +69,25 @@ def greeting(settings: Settings, account: DevAccount | None, hours: Sequence[str
     if settings.development and not settings.smtp_host:
         lines.append(("The mailbox", f"{settings.base_url}/dev/mail"))
     lines.append(("", ""))
-    lines += _how_to_sign_in(settings, account)
+    if account:
+        code = account.code(clock_ahead(settings.time_shift)())
+        lines += [
+            ("Sign in as", account.email),
+            ("Password", account.password),
+            ("Code now", f"{code}   (for a new one: ./dev intake staff code)"),
+        ]
+    elif settings.development:
+        lines.append(("Sign in", "with an account of yours; `./dev intake staff list` names them"))
+    else:
+        lines.append(("Sign in", "with an account of yours; `intake staff add` makes one"))
     if hours:
         lines += [("", ""), *(("" if index else "Closed now", line) for index, line in enumerate(hours))]
     lines += [("", ""), ("Kept in", str(settings.data_dir)), ("To stop", "press Ctrl-C")]
-    shown = (f"  {_bold(f'{name:<12}')} {value}" if value else "" for name, value in lines)
-    return "\n".join(["", *shown, ""])
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True) if text.strip() else text
+    text = [""]
+    for name, value in lines:
+        label = click.style(f"{name:<12}", bold=True) if name else " " * 12
+        text.append(f"  {label} {value}" if value else "")
+    return "\n".join([*text, ""])
 
 
 def closed_notice(instance: Instance) -> list[str]:
@@ -109,22 +120,6 @@ def closed_notice(instance: Instance) -> list[str]:
     return lines
 
 
-def _how_to_sign_in(settings: Settings, account: DevAccount | None) -> list[tuple[str, str]]:
-    if account:
-        code = account.code(clock_ahead(settings.time_shift)())
-        return [
-            ("Sign in as", account.email),
-            ("Password", account.password),
-            (
-                "Code now",
-                f"{code}   (for a new one: ./dev intake staff code)",
-            ),
-        ]
-    if settings.development:
-        return [("Sign in", "with an account of yours; `./dev intake staff list` names them")]
-    return [("Sign in", "with an account of yours; `intake staff add` makes one")]
-
-
 @click.command("run")
 @click.option("--stop-with-parent", is_flag=True, help="Also stop when whatever started this has ended.")
 def run_command(*, stop_with_parent: bool) -> None:
@@ -141,8 +136,23 @@ def run_command(*, stop_with_parent: bool) -> None:
         descriptor = listener.fileno()
         logs = settings.data_dir / "logs"
         web = Child("web", "serve", "--socket", str(descriptor), log=logs / "web.log", pass_fds=[descriptor])
-        relay = Child("relay", "relay", log=logs / "relay.log")
-        _run([web, relay], lambda: greeting(settings, account, hours), settings, stop, stop_conditions)
+        children = [web, Child("relay", "relay", log=logs / "relay.log")]
+
+        def watch() -> None:
+            if any(condition() for condition in stop_conditions):
+                stop.set()
+            for child in children:
+                for line in child.new_lines():
+                    # errors are shown here as well; other lines are only in the log file
+                    if _ERROR.search(line) or not line.startswith("{"):
+                        _print(f"{child.name}: {line}", err=True)
+
+        try:
+            if _until_ready(children, settings, stop, watch):
+                _print(greeting(settings, account, hours))
+            keep_running(children, stop, _print, watch)
+        finally:
+            end_all(children)
     _print("Stopped.")
 
 
@@ -155,28 +165,6 @@ def _prepare() -> tuple[DevAccount | None, list[str]]:
         with instance.database.transaction() as session:
             account = dev_account.ensure_dev_account(Act(session, instance))
         return account, closed_notice(instance)
-
-
-def _run(
-    children: list[Child],
-    greet: Callable[[], str],
-    settings: Settings,
-    stop: Event,
-    stop_conditions: Sequence[Callable[[], bool]],
-) -> None:
-    def watch() -> None:
-        if any(condition() for condition in stop_conditions):
-            stop.set()
-        for child in children:
-            for line in child.new_lines():
-                _print_problems(child, line)
-
-    try:
-        if _until_ready(children, settings, stop, watch):
-            _print(greet())
-        keep_running(children, stop, _print, watch)
-    finally:
-        end_all(children)
 
 
 def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: Callable[[], None]) -> bool:
@@ -199,12 +187,6 @@ def _until_ready(children: list[Child], settings: Settings, stop: Event, watch: 
     return False
 
 
-def _print_problems(child: Child, line: str) -> None:
-    """Print errors on the terminal as well; other lines are only in the log file."""
-    if '"level": "error"' in line or '"level": "critical"' in line or not line.startswith("{"):
-        _print(f"{child.name}: {line}", err=True)
-
-
 def _print(text: str, *, err: bool = False) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
         click.echo(text, err=err)
@@ -217,6 +199,8 @@ def relay_command(*, until_stdin_closes: bool) -> None:
 
     Any number may run, on any number of machines. The mail in hand is finished first.
     """
+    from intake.jobs import alerts, scheduler  # noqa: PLC0415
+
     stop = stop_on_signals()
     if until_stdin_closes:
         stop_with_stdin(stop)
@@ -239,33 +223,26 @@ def serve_command(*, processes: int | None, descriptor: int | None, until_stdin_
     stop = stop_on_signals()
     if until_stdin_closes:
         stop_with_stdin(stop)
-    count = processes or settings.web_processes
+    count = processes or settings.web_processes  # SQLite too has use of several: they render and seal apart
     with listen(settings) if descriptor is None else inherited_socket(descriptor) as listener:
         if count == 1:
             _serve_in_process(listener, stop)
-        else:
-            _serve_in_children(listener, stop, count)
+            return
+        with open_instance():
+            pass  # refuse once, here, and not in every process
+        inherited = listener.fileno()
+        arguments = ("serve", "--processes", "1", "--socket", str(inherited))
+        children = [Child("web", *arguments, pass_fds=[inherited]) for _ in range(count)]
+        keep_running(children, stop, lambda text: click.echo(text, err=True))
 
 
 def _serve_in_process(listener: socket.socket, stop: Event) -> None:
+    from intake.app import create_app, write_fallback_pages  # noqa: PLC0415
+    from intake.jobs import alerts  # noqa: PLC0415
+    from intake.server.wsgi import serve  # noqa: PLC0415
+
     with open_instance() as instance:
         app = create_app(instance)
         pages = write_fallback_pages(app)
         alerts.run_watch(instance, stop)
         serve(app, listener, instance.settings, stop, pages)
-
-
-def _serve_in_children(listener: socket.socket, stop: Event, processes: int) -> None:
-    """Serve from several processes over one socket, so that more than one core is used.
-
-    Works with SQLite too: the writer lock covers all processes of a machine, so a second process takes its
-    share of rendering and sealing (tests/cli/test_serve.py).
-    """
-    with open_instance():
-        pass  # refuse once, here, and not in every process
-    descriptor = listener.fileno()
-    children = [
-        Child("web", "serve", "--processes", "1", "--socket", str(descriptor), pass_fds=[descriptor])
-        for _ in range(processes)
-    ]
-    keep_running(children, stop, lambda text: click.echo(text, err=True))

@@ -77,7 +77,7 @@ def load(path: Path, section: type[S]) -> S:
 @lru_cache(maxsize=16)
 def _parse(text: str, section: type[Section]) -> Section:
     """The section in a file's text. The same text is validated once; the sections are frozen."""
-    return cast("Section", _schema_of(section)().load(section.modernise(tomllib.loads(text))))
+    return cast("Section", _schema_of(cast("Any", section))().load(section.modernise(tomllib.loads(text))))
 
 
 def _lines(messages: Any, at: tuple[str, ...] = ()) -> Iterator[str]:

@@ -3,12 +3,15 @@
 Each child has its own process group, so that Ctrl-C in the terminal reaches this process alone, which
 stops the children in order. A parent that is killed cannot stop its children, so each child holds the
 read end of a pipe on standard input, which the kernel closes however the parent ends
-(`stop_with_stdin`). The module also has the conditions on which a process stops: signals, the parent's
-end, and a closed terminal.
+(`stop_with_stdin`). The listening socket is created once, before anything else is started, and shared by
+all web processes. The module also has the conditions on which a process stops: signals, the parent's end,
+and a closed terminal.
 """
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +24,10 @@ from typing import IO
 
 import click
 
+from intake.conf.settings import Settings
+from intake.core.errors import Refused, SettingsError
+
+BACKLOG = 1024
 GRACE = 12.0
 """Seconds that a child has to end after SIGTERM; longer than the web server's DRAIN_SECONDS."""
 TICK = 0.25
@@ -68,23 +75,22 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def restart_if_ended(self, report: Callable[[str], None]) -> None:
-        """Start the process again if it ended, with a growing delay; `report` is called once for each end."""
+        """Start the process again if it ended; `report` is called once for each end.
+
+        The delay doubles after each short run, and is a second again after a stable one.
+        """
         if self.running:
             return
         now = time.monotonic()
         if self._process is not None:
-            self._schedule_restart(now)
+            stable = now - self._started_at > _STABLE_AFTER
+            self._delay = 1.0 if stable or not self._delay else min(self._delay * 2, LONGEST_WAIT)
+            self._restart_at = now + self._delay
+            self._discard_process()
             log = f" Its log: {self.log}" if self.log else ""
             report(f"The {self.name} process ended; it starts again in {self._delay:.0f} s.{log}")
         if now >= self._restart_at:
             self.start()
-
-    def _schedule_restart(self, now: float) -> None:
-        """Double the delay after each short run; begin with a second again after a stable one."""
-        stable = now - self._started_at > _STABLE_AFTER
-        self._delay = 1.0 if stable or not self._delay else min(self._delay * 2, LONGEST_WAIT)
-        self._restart_at = now + self._delay
-        self._discard_process()
 
     def new_lines(self) -> list[str]:
         """Complete lines that were written to the log since the last call; empty without a log."""
@@ -100,7 +106,7 @@ class Child:
         """Send SIGTERM and close the pipe, either of which makes the process stop in order."""
         if self._process and self.running:
             self._process.terminate()
-            _close(self._process.stdin)
+            self._close_pipe()
 
     def finish(self, deadline: float) -> None:
         """Wait for the end until `deadline` (monotonic), then kill the whole group."""
@@ -113,30 +119,24 @@ class Child:
             self._process.wait()
         self._discard_process()
 
+    def _close_pipe(self) -> None:
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+
     def _discard_process(self) -> None:
-        if self._process:
-            _close(self._process.stdin)
+        self._close_pipe()
         self._process = None
-
-
-def _close(pipe: IO[bytes] | None) -> None:
-    if pipe:
-        pipe.close()
 
 
 def _open_log(log: Path | None) -> IO[bytes]:
     """The log opened for appending; without one, or when it cannot be written, our standard error."""
-    if log:
-        with suppress(OSError):
-            return _open_rotated(log)
+    with suppress(OSError):
+        if log:
+            log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+                log.replace(log.with_suffix(".log.1"))
+            return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     return os.fdopen(os.dup(sys.stderr.fileno()), "wb")
-
-
-def _open_rotated(log: Path) -> IO[bytes]:
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
-    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def keep_running(
@@ -167,6 +167,31 @@ def end_all(children: Sequence[Child]) -> None:
         child.finish(deadline)
 
 
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket on the configured host and port. Raises Refused, SettingsError."""
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except socket.gaierror:
+        raise SettingsError(["INTAKE_HOST: is not an address of this machine."]) from None
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            raise Refused(f"Port {port} is in use; set INTAKE_PORT.") from None
+        if failure.errno == errno.EACCES:
+            raise Refused(f"Port {port} is not open to this account; set INTAKE_PORT.") from None
+        why = os.strerror(failure.errno or 0)
+        raise Refused(f"INTAKE_HOST: cannot be listened on ({why}).") from None
+
+
+def inherited_socket(descriptor: int) -> socket.socket:
+    """The listening socket inherited from the parent process. Raises Refused when it is none."""
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        raise Refused("--socket must be the number of a listening socket that was handed down.") from None
+
+
 until_stdin_closes = click.option(
     "--until-stdin-closes", is_flag=True, hidden=True, help="Stop when standard input ends."
 )
@@ -190,13 +215,13 @@ def _ignores_hangup() -> bool:
 
 def stop_with_stdin(stop: Event) -> None:
     """Set `stop` when standard input ends: the process at the other end of the pipe is gone."""
-    Thread(target=_wait_for_eof, args=(stop,), name="watch-parent", daemon=True).start()
 
+    def wait_for_eof() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            continue
+        stop.set()
 
-def _wait_for_eof(stop: Event) -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        continue
-    stop.set()
+    Thread(target=wait_for_eof, name="watch-parent", daemon=True).start()
 
 
 def terminal_gone() -> Callable[[], bool]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 
 from intake.core.errors import Refused, SettingsError
-from intake.server import wsgi
+from intake.server import supervisor
 from tests.cli.conftest import Service, can_bind, free_port, processes_of, until
 from tests.conftest import settings_for
 from tests.drills.asking import ask_once
@@ -217,7 +217,7 @@ def test_several_processes_are_refused_once(service: Service) -> None:
 def test_an_address_of_another_machine_is_reported_by_its_setting(tmp_path) -> None:
     elsewhere = settings_for(tmp_path, "sqlite://", host="192.0.2.1", port=free_port())
     with pytest.raises((Refused, SettingsError), match="INTAKE_HOST"):
-        wsgi.listen(elsewhere)
+        supervisor.listen(elsewhere)
 
 
 def test_a_name_that_is_none_is_reported_by_its_setting(tmp_path, monkeypatch) -> None:
@@ -226,7 +226,7 @@ def test_a_name_that_is_none_is_reported_by_its_setting(tmp_path, monkeypatch) -
 
     monkeypatch.setattr(socket, "create_server", unknown)
     with pytest.raises(SettingsError, match="INTAKE_HOST"):
-        wsgi.listen(settings_for(tmp_path, "sqlite://", host="nowhere"))
+        supervisor.listen(settings_for(tmp_path, "sqlite://", host="nowhere"))
 
 
 def test_a_socket_that_was_not_handed_down_is_refused(service: Service) -> None:
@@ -237,7 +237,7 @@ def test_a_socket_that_was_not_handed_down_is_refused(service: Service) -> None:
 def test_it_listens_on_ipv6_too(tmp_path) -> None:
     if not socket.has_dualstack_ipv6():
         pytest.fail("this machine has no IPv6 loopback")
-    with wsgi.listen(settings_for(tmp_path, "sqlite://", host="::1", port=free_port())) as listener:
+    with supervisor.listen(settings_for(tmp_path, "sqlite://", host="::1", port=free_port())) as listener:
         assert listener.family == socket.AF_INET6
 
 
