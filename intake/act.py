@@ -5,64 +5,41 @@ the same object, so that everything it writes belongs together and carries one t
 """
 
 import uuid
+from copy import copy
 from datetime import datetime
-from functools import cached_property
 from typing import Self
 
 from sqlalchemy.orm import Session
 
 from intake import audit
 from intake.audit import Action, Actor, AuditEvent, Detail
-from intake.calling.hours import CallingHours
-from intake.conf.clinic import Clinic
-from intake.conf.settings import Settings
-from intake.consent.statements import Statements
 from intake.instance import Instance
-from intake.security.crypto import Keyring
 
 
 class Act:
-    """One act on the service: its session, who acts (the service itself by default), and the time."""
+    """One act on the service: its session, who acts (the service itself by default), and the time.
 
-    def __init__(self, session: Session, instance: Instance, actor: Actor | None = None) -> None:
+    `now` is read once from the service's clock (UTC), unless the act is part of another one. The parts of
+    the service that acts need are its attributes.
+    """
+
+    def __init__(
+        self, session: Session, instance: Instance, actor: Actor | None = None, *, now: datetime | None = None
+    ) -> None:
         self.session = session
         self.instance = instance
         self.actor = actor or Actor.system()
-
-    @cached_property
-    def now(self) -> datetime:
-        """The time of the act, read once from the service's clock; UTC."""
-        return self.instance.clock()
-
-    @property
-    def keyring(self) -> Keyring:
-        """The service's keys."""
-        return self.instance.keyring
-
-    @property
-    def clinic(self) -> Clinic:
-        """The clinic's configuration."""
-        return self.instance.clinic
-
-    @property
-    def hours(self) -> CallingHours:
-        """The legal calling hours."""
-        return self.instance.hours
-
-    @property
-    def statements(self) -> Statements:
-        """The consent statements in force."""
-        return self.instance.statements
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of this process."""
-        return self.instance.settings
+        self.now = now or instance.clock()
+        self.keyring = instance.keyring
+        self.clinic = instance.clinic
+        self.hours = instance.hours
+        self.statements = instance.statements
+        self.settings = instance.settings
 
     def by(self, actor: Actor) -> Self:
         """The same act, in the same transaction and at the same time, in the name of another actor."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__, now=self.now, actor=actor)
+        other = copy(self)
+        other.actor = actor
         return other
 
     def record(self, action: Action, *, about: uuid.UUID | None = None, **details: Detail) -> AuditEvent:

@@ -3,7 +3,9 @@
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
 
 from sqlalchemy.orm import Session
@@ -126,7 +128,7 @@ class Member:
     name: str
     roles: frozenset[Role]
 
-    @property
+    @cached_property
     def permissions(self) -> frozenset[Permission]:
         """The union of their roles' permissions."""
         return permissions_of(self.roles)
@@ -140,16 +142,16 @@ class Member:
 class StaffAct(Act):
     """An act of a signed-in staff member."""
 
-    def __init__(self, session: Session, instance: Instance, member: Member) -> None:
-        super().__init__(session, instance, member.actor)
+    def __init__(
+        self, session: Session, instance: Instance, member: Member, *, now: datetime | None = None
+    ) -> None:
+        super().__init__(session, instance, Actor.staff(member.id), now=now)
         self.member = member
 
     @classmethod
     def of(cls, act: Act, member: Member) -> Self:
         """The same act, in the same transaction and at the same time, in the name of `member`."""
-        own = cls(act.session, act.instance, member)
-        own.__dict__["now"] = act.now
-        return own
+        return cls(act.session, act.instance, member, now=act.now)
 
 
 def permissions_of(roles: Collection[Role]) -> frozenset[Permission]:
@@ -164,5 +166,5 @@ def may(member: Member, permission: Permission) -> bool:
 
 def require(member: Member, permission: Permission) -> None:
     """Raises NotAllowed when none of the member's roles has the permission."""
-    if not may(member, permission):
+    if permission not in member.permissions:
         raise NotAllowed

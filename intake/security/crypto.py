@@ -16,6 +16,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
@@ -57,13 +58,11 @@ class Place(NamedTuple):
         return "\x1f".join(("intake", self.table, self.column, str(self.row), *more)).encode()
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Sealed:
     """An encrypted value: it prints as `<sealed>` and is opened by `unseal` only."""
 
-    __slots__ = ("box",)
-
-    def __init__(self, box: bytes) -> None:
-        self.box = box
+    box: bytes
 
     def __repr__(self) -> str:
         return "<sealed>"
