@@ -17,7 +17,6 @@ from sqlalchemy import select, update
 
 from intake.accounts import credentials, passkeys, service, sessions
 from intake.accounts.models import Browser, StaffMember
-from intake.accounts.permissions import Member
 from intake.accounts.sessions import ActiveSession
 from intake.act import Act
 from intake.audit import Action, Actor
@@ -57,7 +56,7 @@ class SignInRefused(IntakeError):
 class SignedIn:
     """A session that has just begun; `token` is the value of its cookie."""
 
-    member: Member
+    active: ActiveSession
     token: str = field(repr=False)
 
 
@@ -202,7 +201,7 @@ def _begin(act: Act, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor)
     active = sessions.find(act, token)
     details = {"method": factor.value}
     act.by(active.member.actor).record(Action.STAFF_SIGNED_IN, about=staff_id, **details)
-    return SignedIn(active.member, token)
+    return SignedIn(active, token)
 
 
 def _spend_second_factor(

@@ -72,9 +72,9 @@ def many_slots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_lets_in_who_knows_the_password_and_has_the_code(instance: Instance, maria: Person) -> None:
     signed_in = sign_in_as(instance, maria)
-    assert signed_in.member == maria.member
+    assert signed_in.active.member == maria.member
     with instance.database.reading() as session:
-        assert sessions.find(Act(session, instance), signed_in.token).member == maria.member
+        assert sessions.find(Act(session, instance), signed_in.token).active.member == maria.member
     assert events(instance) == [("staff.signed_in", "totp")]
 
 
@@ -93,7 +93,7 @@ def test_the_event_names_the_account_and_not_the_address(instance: Instance, mar
 
 def test_a_recovery_code_opens_once(instance: Instance, maria: Person) -> None:
     code = maria.recovery_codes[0]
-    assert sign_in_as(instance, maria, code=code).member == maria.member
+    assert sign_in_as(instance, maria, code=code).active.member == maria.member
     assert refused(instance, maria, code=code)
     assert events(instance) == [("staff.signed_in", "recovery_code"), ("staff.refused", "code")]
 
@@ -246,7 +246,7 @@ def test_two_hundred_wrong_tries_elsewhere_do_not_lock_her_out(
     assert answers == {SignInRefused: 60, TooMany: 140}
     for _ in range(20):
         clock.move(seconds=90)
-        assert sign_in_as(sqlite_instance, maria, address=HOME_NETWORK).member == maria.member
+        assert sign_in_as(sqlite_instance, maria, address=HOME_NETWORK).active.member == maria.member
 
 
 def test_a_storm_from_one_network_fills_no_log(sqlite_instance: Instance) -> None:

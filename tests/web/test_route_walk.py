@@ -176,7 +176,7 @@ class Somebody:
         with app.test_request_context(headers={"Cookie": f"intake={token}"}):
             guards.current_member(touch=False)
             self.csrf = csrf.csrf_token()
-            g.pop("bound_to")
+            g.pop("found")
 
     def ask(self, method: str, path: str) -> TestResponse:
         """Ask as our own page would, and read the answer to its end."""

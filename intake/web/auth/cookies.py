@@ -2,7 +2,6 @@
 
 from flask import Response, g, request
 
-from intake.accounts import passkeys
 from intake.security import crypto
 from intake.web.context import current_service
 
@@ -21,7 +20,7 @@ def session_token() -> str:
 
 
 def set_cookie(response: Response, name: str, value: str) -> None:
-    """Set SESSION or DOOR, for as long as the browser is open; an empty value takes it away."""
+    """Set SESSION or LOGIN, for as long as the browser is open; an empty value takes it away."""
     response.set_cookie(
         cookie_name(name),
         value,
@@ -38,11 +37,6 @@ def login_nonce() -> str:
     if "login_nonce" not in g:
         g.login_nonce = request.cookies.get(cookie_name(LOGIN)) or crypto.token()
     return str(g.login_nonce)
-
-
-def passkey_options() -> str:
-    """WebAuthn request options for this sign-in page, as JSON."""
-    return passkeys.request_options(login_nonce_bytes(), instance=current_service(), for_login=True)
 
 
 def login_nonce_bytes() -> bytes:

@@ -59,20 +59,20 @@ def require_token() -> None:
 
 
 def _tokens() -> list[str]:
-    bound_to = g.get("bound_to") or _login_nonce_hash()
-    tokens = [
-        hmac.digest(key, bound_to, "sha256").hex() for key in current_service().keyring.app_secrets("csrf")
-    ]
-    return [with_owner_mark(each, g.page_owner) for each in tokens] if "page_owner" in g else tokens
+    """The token under each app key, made once for a request and whoever it is of.
 
-
-def _login_nonce_hash() -> bytes:
-    return current_service().keyring.blind_index("door", cookies.login_nonce())
-
-
-def with_owner_mark(token: str, staff_id: uuid.UUID) -> str:
-    """A CSRF token with a keyed hash of the staff member whose page it is on."""
-    return f"{token}{SEPARATOR}{owner_mark(staff_id).hex}"
+    A page of a staff member bears a keyed hash of theirs, too, by which they get back what they typed.
+    """
+    found = g.get("found")
+    if "csrf_tokens" not in g or g.csrf_tokens_of is not found:
+        keyring = current_service().keyring
+        bound_to = found.id.bytes if found else keyring.blind_index("door", cookies.login_nonce())
+        mark = f"{SEPARATOR}{owner_mark(found.member.id).hex}" if found else ""
+        keys = keyring.app_secrets("csrf")
+        g.csrf_tokens = [f"{hmac.digest(key, bound_to, 'sha256').hex()}{mark}" for key in keys]
+        g.csrf_tokens_of = found
+    tokens: list[str] = g.csrf_tokens
+    return tokens
 
 
 def owner_mark(staff_id: uuid.UUID) -> uuid.UUID:

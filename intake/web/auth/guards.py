@@ -14,14 +14,13 @@ from flask import Flask, Response, current_app, g, make_response, redirect, rend
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
-from intake.accounts import sessions
-from intake.accounts.permissions import Member, Permission, may, require
-from intake.accounts.sign_in import SignedIn
+from intake.accounts import passkeys, sessions
+from intake.accounts.permissions import Member, Permission, require
+from intake.accounts.sessions import ActiveSession
 from intake.core import i18n
 from intake.core.errors import NotAllowed, NotSignedIn
 from intake.core.i18n import N_
 from intake.web.auth import cookies, csrf, saved_forms
-from intake.web.auth.csrf import require_same_origin
 from intake.web.auth.saved_forms import SavedForm
 from intake.web.context import current_service, service_act, service_read
 
@@ -67,26 +66,35 @@ def permission_required(
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-            return _refuse_or_load_member(guard, permission) or view(*args, **kwargs)
+            changing = request.method not in SAFE
+            if changing:
+                csrf.require_same_origin()
+            try:
+                g.member = current_member(touch=not background)
+            except NotSignedIn:
+                if background:
+                    raise
+                return _sign_in_page_for_form(guard) if changing else _redirect_to_sign_in()
+            if changing:
+                _require_csrf_token(guard)
+            require(g.member, permission)
+            return view(*args, **kwargs)
 
-        return _declare(guarded, guard)
+        vars(guarded)["guard"] = guard
+        return guarded
 
     return declare
 
 
 def open_to_all(view: View) -> View:
     """A view that needs no permission; declared, so that a test can tell it from a forgotten guard."""
-
-    @wraps(view)
-    def unguarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        return view(*args, **kwargs)
-
-    return _declare(unguarded, Guard(None))
-
-
-def _declare(view: View, guard: Guard) -> View:
-    vars(view)["guard"] = guard
+    vars(view)["guard"] = Guard(None)
     return view
+
+
+def guard_of(app: Flask, endpoint: str) -> Guard | None:
+    """The guard of an endpoint; None where nothing was declared."""
+    return getattr(app.view_functions.get(endpoint), "guard", None)
 
 
 def guarded_routes(app: Flask) -> dict[tuple[str, str], Guard]:
@@ -94,158 +102,35 @@ def guarded_routes(app: Flask) -> dict[tuple[str, str], Guard]:
     return {
         (rule.rule, method): guard
         for rule in app.url_map.iter_rules()
-        if (guard := _guard(app, rule.endpoint))
+        if (guard := guard_of(app, rule.endpoint))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
 
-def _guard(app: Flask, endpoint: str) -> Guard | None:
-    return getattr(app.view_functions.get(endpoint), "guard", None)
-
-
-def guard_of(endpoint: str) -> Guard | None:
-    """The guard of an endpoint; None where nothing was declared."""
-    return _guard(current_app, endpoint)
-
-
-def _refuse_or_load_member(guard: Guard, permission: Permission) -> Response | None:
-    """Load `g.member`; None when this request may go on, else the response that leads to the sign-in."""
-    changing = request.method not in SAFE
-    if changing:
-        require_same_origin()
-    try:
-        g.member = current_member(touch=not guard.background)
-    except NotSignedIn:
-        if guard.background:
-            raise
-        return _sign_in_page(guard) if changing else _redirect_to_sign_in()
-    if changing:
-        _require_csrf_token(guard)
-    require(g.member, permission)
-    return None
-
-
 def current_member(*, touch: bool) -> Member:
     """The signed-in staff member. Raises NotSignedIn. `touch`: this request prolongs the session."""
-    instance, token = current_service(), cookies.session_token()
+    token = cookies.session_token()
     if not token:
         raise NotSignedIn
     with service_read() as act:
         found = sessions.find(act, token)
-    if touch and sessions.needs_touch(found, at=instance.clock()):
+    if touch and sessions.needs_touch(found, at=act.now):
         with service_act() as act:
             sessions.touch(act, found)
-        found = replace(found, seen_at=instance.clock())
-    return _signed_in_as(found)
-
-
-def _signed_in_as(found: sessions.ActiveSession) -> Member:
-    g.found, g.bound_to, g.page_owner = found, found.id.bytes, found.member.id
+        found = replace(found, seen_at=act.now)
+    g.found = found
     return found.member
 
 
-def set_language_from_browser() -> None:
-    """Set the language from `Accept-Language`: staff pages have one address for all languages."""
-    i18n.current_language.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
-
-
-def _sign_in_page(guard: Guard) -> Response:
-    """The sign-in page (401) in answer to a POST, with the typed fields sealed into it."""
-    saved_form = saved_forms.seal_form(guard.preserve_fields)
-    context = {
-        "problem": SESSION_ENDED_FORM_SAVED if saved_form else SESSION_ENDED,
-        "email": "",
-        "next": _page_name_of_form(),
-        "kept": saved_form,
-    }
-    response = make_response(render_template("desk/sign_in.html", **context), NotSignedIn.status)
-    cookies.keep_login_nonce(response)
-    return response
-
-
-def begin_session(signed_in: SignedIn) -> None:
+def begin_session(found: ActiveSession) -> None:
     """Use the new session for the rest of this request: its member and its CSRF token."""
-    with service_read() as act:
-        g.member = _signed_in_as(sessions.find(act, signed_in.token))
-
-
-def _redirect_to_sign_in() -> Response:
-    """Redirect to the sign-in, unless there may be a session whose cookie was not sent.
-
-    A link in web mail comes without our `SameSite=Strict` cookie. A page of our own that loads the same
-    address again sends the cookie, if there is one.
-    """
-    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not cookies.session_token():
-        return make_response(render_template("desk/arriving.html", address=_this_url()))
-    return redirect_to(url_for("login.page", next=_page_name() or None))
-
-
-def home(member: Member) -> str:
-    """The start page of a staff member: the queue, the accounts, or their own account."""
-    if may(member, Permission.LIST_LEADS):
-        return HOME
-    return url_for("desk.accounts_page" if may(member, Permission.MANAGE_ACCOUNTS) else "desk.account_page")
-
-
-def redirect_to(address: str) -> Response:
-    """Redirect with 303 See Other."""
-    return make_response(redirect(address, 303))
-
-
-def _this_url() -> str:
-    return next_url(_page_name())
-
-
-def _page_name() -> str:
-    """The requested page as its endpoint and at most one id; never a URL."""
-    values = [str(value) for value in (request.view_args or {}).values()]
-    return _SEPARATOR.join([request.endpoint or "", *values])
-
-
-def _page_name_of_form() -> str:
-    """The page on which the submitted form is: the nearest page above its URL that can be named."""
-    form_rule = request.url_rule.rule if request.url_rule else ""
-    above = [
-        rule
-        for rule in current_app.url_map.iter_rules()
-        if _can_be_next(rule) and f"{form_rule}/".startswith(f"{rule.rule}/")
-    ]
-    nearest = max(above, key=lambda rule: len(rule.rule), default=None)
-    values = [
-        str(value)
-        for name, value in (request.view_args or {}).items()
-        if nearest and name in nearest.arguments
-    ]
-    return _SEPARATOR.join([nearest.endpoint if nearest else "", *values])
-
-
-def next_url(page_name: str) -> str:
-    """The URL of a page named by `_page_name`; the desk for everything else.
-
-    Only a guarded page with at most one id can be named, and its URL is built here, so no value of
-    `page_name` leads to another site.
-    """
-    endpoint, _, row_id = page_name.partition(_SEPARATOR)
-    rule = next((each for each in current_app.url_map.iter_rules() if each.endpoint == endpoint), None)
-    if not rule or not _can_be_next(rule):
-        return HOME
-    try:
-        values: dict[str, Any] = {name: uuid.UUID(row_id) for name in rule.arguments}
-    except ValueError:
-        return HOME
-    return url_for(endpoint, **values)
-
-
-def _can_be_next(rule: Rule) -> bool:
-    guard = _guard(current_app, rule.endpoint)
-    page = bool(guard and guard.permission and not guard.background)
-    return page and "GET" in (rule.methods or ()) and len(rule.arguments) <= 1
+    g.found, g.member = found, found.member
 
 
 def renew_session(token: str) -> None:
     """Use a renewed session token; `set_renewed_cookie` puts it into the response."""
     with service_read() as act:
-        _signed_in_as(sessions.find(act, token))
+        g.found = sessions.find(act, token)
     g.renewed = token
 
 
@@ -262,6 +147,83 @@ def _require_csrf_token(guard: Guard) -> None:
         csrf.require_token()
     except NotAllowed:
         saved_form = saved_forms.seal_form(guard.preserve_fields)
-        if saved_form and saved_forms.unseal_form(saved_form, g.page_owner):
+        if saved_form and saved_forms.unseal_form(saved_form, g.found.member.id):
             raise saved_forms.StalePage(saved_form) from None
         raise
+
+
+def set_language_from_browser() -> None:
+    """Set the language from `Accept-Language`: staff pages have one address for all languages."""
+    i18n.current_language.set(request.accept_languages.best_match(i18n.LANGUAGES) or i18n.DEFAULT)
+
+
+def sign_in_page(problem: str, status: int, *, page_name: str, saved_form: str, email: str = "") -> Response:
+    """The sign-in page. `page_name`: where to go from there; `saved_form`: what it puts back instead."""
+    options = passkeys.request_options(
+        cookies.login_nonce_bytes(), instance=current_service(), for_login=True
+    )
+    context = {"problem": problem, "email": email, "next": page_name, "kept": saved_form, "options": options}
+    response = make_response(render_template("desk/sign_in.html", **context), status)
+    cookies.keep_login_nonce(response)
+    return response
+
+
+def _sign_in_page_for_form(guard: Guard) -> Response:
+    """The sign-in page (401) in answer to a form, which is sealed into it; it leads to the page above."""
+    arguments = request.view_args or {}
+    form_rule = request.url_rule.rule if request.url_rule else ""
+    above = [
+        rule
+        for rule in current_app.url_map.iter_rules()
+        if _can_be_next(rule) and f"{form_rule}/".startswith(f"{rule.rule}/")
+    ]
+    page_name = ""
+    if above:
+        nearest = max(above, key=lambda rule: len(rule.rule))
+        values = [str(value) for name, value in arguments.items() if name in nearest.arguments]
+        page_name = _SEPARATOR.join([nearest.endpoint, *values])
+    saved_form = saved_forms.seal_form(guard.preserve_fields)
+    problem = SESSION_ENDED_FORM_SAVED if saved_form else SESSION_ENDED
+    return sign_in_page(problem, NotSignedIn.status, page_name=page_name, saved_form=saved_form)
+
+
+def _redirect_to_sign_in() -> Response:
+    """Redirect to the sign-in, unless there may be a session whose cookie was not sent.
+
+    A link in web mail comes without our `SameSite=Strict` cookie. A page of our own that loads the same
+    address again sends the cookie, if there is one.
+    """
+    # the requested page as its endpoint and at most one id; never a URL
+    values = [str(value) for value in (request.view_args or {}).values()]
+    page_name = _SEPARATOR.join([request.endpoint or "", *values])
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not cookies.session_token():
+        return make_response(render_template("desk/arriving.html", address=next_url(page_name)))
+    return redirect_to(url_for("login.page", next=page_name or None))
+
+
+def redirect_to(address: str) -> Response:
+    """Redirect with 303 See Other."""
+    return make_response(redirect(address, 303))
+
+
+def next_url(page_name: str) -> str:
+    """The URL of a page named by its endpoint and at most one id; the desk for everything else.
+
+    Only a guarded page with at most one id can be named, and its URL is built here, so no value of
+    `page_name` leads to another site.
+    """
+    endpoint, _, row_id = page_name.partition(_SEPARATOR)
+    rule = next((each for each in current_app.url_map.iter_rules() if each.endpoint == endpoint), None)
+    if not rule or not _can_be_next(rule):
+        return HOME
+    try:
+        values: dict[str, Any] = {name: uuid.UUID(row_id) for name in rule.arguments}
+    except ValueError:
+        return HOME
+    return url_for(endpoint, **values)
+
+
+def _can_be_next(rule: Rule) -> bool:
+    guard = guard_of(current_app, rule.endpoint)
+    page = bool(guard and guard.permission and not guard.background)
+    return page and "GET" in (rule.methods or ()) and len(rule.arguments) <= 1

@@ -36,51 +36,42 @@ def _link_page(problem: str = "", status: int = 200) -> ResponseReturnValue:
 def join() -> ResponseReturnValue:
     """The page to choose a password on; with a password, accept and show the recovery codes once."""
     csrf.require_same_origin()
+    instance = current_service()
+    # the token alone, also where the whole link was pasted
+    token = "".join(request.form.get("invitation", "").rpartition("#")[2].split())
     try:
         csrf.require_token()
-        _enforce_rate_limit()
-        return _credentials_page() if "password" not in request.form else _accept_invitation()
+        network = rate_limits.network(request.remote_addr)
+        if not instance.throttle.hit(rate_limits.SIGN_IN_NETWORK, network).allowed:
+            return _link_page(TooMany.sentence, TooMany.status)
+        if "password" not in request.form:
+            return _credentials_page(token)
+        password, code = request.form["password"], request.form.get("code", "")
+        try:
+            codes = invitations.accept(instance=instance, token=token, password=password, code=code)
+        except Unprocessable as refused:
+            return _credentials_page(token, refused.problems, refused.status)
     except NotAllowed:
         return _link_page(STALE_PAGE, NotAllowed.status)
     except (InvalidInvitation, TooMany) as refused:
         return _link_page(refused.sentence, refused.status)
-
-
-def _enforce_rate_limit() -> None:
-    network = rate_limits.network(request.remote_addr)
-    verdict = current_service().throttle.hit(rate_limits.SIGN_IN_NETWORK, network)
-    if not verdict.allowed:
-        raise TooMany(verdict.retry_after)
-
-
-def _token() -> str:
-    """The invitation token, also where the whole link was pasted."""
-    return "".join(request.form.get("invitation", "").rpartition("#")[2].split())
+    return render_template("desk/account_joined.html", codes=codes)
 
 
 def _credentials_page(
-    problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
+    token: str, problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
 ) -> ResponseReturnValue:
     with service_read() as act:
-        taking = invitations.find_open(act, _token())
+        taking = invitations.find_open(act, token)
     page = render_template(
         "desk/account_choose.html",
         taking=taking,
-        invitation=_token(),
+        invitation=token,
         picture=qr_code(taking.totp_uri),
         secret=totp_secret(taking.totp_uri),
         problems=problems or {},
     )
     return make_response(page, status)
-
-
-def _accept_invitation() -> ResponseReturnValue:
-    password, code = request.form.get("password", ""), request.form.get("code", "")
-    try:
-        codes = invitations.accept(instance=current_service(), token=_token(), password=password, code=code)
-    except Unprocessable as refused:
-        return _credentials_page(refused.problems, refused.status)
-    return render_template("desk/account_joined.html", codes=codes)
 
 
 def qr_code(totp_uri: str) -> str:

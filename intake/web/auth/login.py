@@ -1,12 +1,14 @@
 """Signing in and out: one page, one POST with password and second factor, or with a passkey."""
 
-from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from contextlib import suppress
+
+from flask import Blueprint, Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts import sign_in as accounts_sign_in
 from intake.accounts.models import Browser
-from intake.accounts.permissions import Member, may
-from intake.accounts.sign_in import SignInRefused
+from intake.accounts.permissions import Member, Permission
+from intake.accounts.sign_in import LoginAttempt, SignInRefused
 from intake.core.errors import IntakeError, NotAllowed, NotSignedIn, Refused, TooMany
 from intake.core.i18n import N_
 from intake.web import errors
@@ -32,11 +34,7 @@ _USER_AGENT_MARKS = (
 
 login = Blueprint("login", __name__)
 login.before_request(guards.set_language_from_browser)
-login.record(
-    lambda state: state.app.jinja_env.globals.update(
-        csrf_token=csrf.csrf_token, passkey_options=cookies.passkey_options
-    )
-)
+login.add_app_template_global(csrf.csrf_token)
 
 
 @login.get("/sign-in")
@@ -50,8 +48,20 @@ def page() -> ResponseReturnValue:
     return guards.redirect_to(_destination(member, request.args.get("next", "")))
 
 
+def _sign_in_page(problem: str = "", status: int = 200) -> Response:
+    email, saved_form = request.form.get("email", ""), request.form.get(saved_forms.FIELD, "")
+    page_name = request.values.get("next", "")
+    return guards.sign_in_page(problem, status, page_name=page_name, saved_form=saved_form, email=email)
+
+
 def _destination(member: Member, page_name: str) -> str:
-    return guards.next_url(page_name) if page_name else guards.home(member)
+    """The requested page, else where a member begins: the queue, the accounts, or their own account."""
+    if page_name:
+        return guards.next_url(page_name)
+    if Permission.LIST_LEADS in member.permissions:
+        return guards.HOME
+    manages = Permission.MANAGE_ACCOUNTS in member.permissions
+    return url_for("desk.accounts_page" if manages else "desk.account_page")
 
 
 @login.post("/sign-in")
@@ -59,69 +69,41 @@ def _destination(member: Member, page_name: str) -> str:
 def sign_in() -> ResponseReturnValue:
     """Begin a session and redirect (303) to the requested page; else the page again: 422, 429 or 403."""
     csrf.require_same_origin()
-    try:
-        csrf.require_token()
-        signed_in = _authenticate()
-    except NotAllowed:
-        return _sign_in_page(STALE_PAGE, NotAllowed.status)
-    except (SignInRefused, TooMany) as refused:
-        return _refused(refused)
-    guards.begin_session(signed_in)
-    saved_form = request.form.get(saved_forms.FIELD, "")
-    page_name = request.form.get("next", "")
-    response = (
-        _restore_form(saved_form)
-        if saved_form
-        else guards.redirect_to(_destination(signed_in.member, page_name))
-    )
-    cookies.set_cookie(response, cookies.SESSION, signed_in.token)
-    cookies.set_cookie(response, cookies.LOGIN, "")
-    return response
-
-
-def _authenticate() -> accounts_sign_in.SignedIn:
-    password, passkey = request.form.get("password", ""), request.form.get("passkey", "")
-    attempt = accounts_sign_in.LoginAttempt(
+    instance, form = current_service(), request.form
+    password, passkey = form.get("password", ""), form.get("passkey", "")
+    user_agent = request.headers.get("User-Agent", "")
+    attempt = LoginAttempt(
         address=request.remote_addr,
-        browser=browser_family(request.headers.get("User-Agent", "")),
+        browser=next((family for mark, family in _USER_AGENT_MARKS if mark in user_agent), Browser.OTHER),
         previous_token=cookies.session_token(),
         login_nonce=cookies.login_nonce_bytes(),
     )
-    if passkey and not password:
-        return accounts_sign_in.sign_in_with_passkey(
-            instance=current_service(), passkey=passkey, attempt=attempt
-        )
-    return accounts_sign_in.sign_in(
-        instance=current_service(),
-        email=request.form.get("email", ""),
-        password=password,
-        code=request.form.get("code", ""),
-        attempt=attempt,
-        passkey=passkey,
-    )
-
-
-def browser_family(user_agent: str) -> Browser:
-    """The browser family by its User-Agent header; OTHER where unknown."""
-    return next((browser for mark, browser in _USER_AGENT_MARKS if mark in user_agent), Browser.OTHER)
-
-
-def _refused(refused: IntakeError) -> Response:
-    response = _sign_in_page(refused.sentence, refused.status)
-    if isinstance(refused, TooMany):
-        response.headers["Retry-After"] = str(refused.retry_after)
-    return response
-
-
-def _sign_in_page(problem: str = "", status: int = 200) -> Response:
-    context = {
-        "problem": problem,
-        "email": request.form.get("email", ""),
-        "next": request.values.get("next", ""),
-        "kept": request.form.get(saved_forms.FIELD, ""),
-    }
-    response = make_response(render_template("desk/sign_in.html", **context), status)
-    cookies.keep_login_nonce(response)
+    try:
+        csrf.require_token()
+        if passkey and not password:
+            signed_in = accounts_sign_in.sign_in_with_passkey(
+                instance=instance, passkey=passkey, attempt=attempt
+            )
+        else:
+            email, code = form.get("email", ""), form.get("code", "")
+            signed_in = accounts_sign_in.sign_in(
+                instance=instance, email=email, password=password, code=code, attempt=attempt, passkey=passkey
+            )
+    except NotAllowed:
+        return _sign_in_page(STALE_PAGE, NotAllowed.status)
+    except (SignInRefused, TooMany) as refused:
+        response = _sign_in_page(refused.sentence, refused.status)
+        if isinstance(refused, TooMany):
+            response.headers["Retry-After"] = str(refused.retry_after)
+        return response
+    guards.begin_session(signed_in.active)
+    saved_form = form.get(saved_forms.FIELD, "")
+    if saved_form:
+        response = _restore_form(saved_form)
+    else:
+        response = guards.redirect_to(_destination(g.member, form.get("next", "")))
+    cookies.set_cookie(response, cookies.SESSION, signed_in.token)
+    cookies.set_cookie(response, cookies.LOGIN, "")
     return response
 
 
@@ -130,17 +112,11 @@ def _sign_in_page(problem: str = "", status: int = 200) -> Response:
 def sign_out() -> ResponseReturnValue:
     """End this browser's session and clear its cache of our pages. Idempotent."""
     csrf.require_same_origin()
-    try:
+    with suppress(NotSignedIn):
         guards.current_member(touch=False)
-    except NotSignedIn:
-        return _signed_out()
-    csrf.require_token()
-    with service_act() as act:
-        accounts_sign_in.sign_out(act, cookies.session_token())
-    return _signed_out()
-
-
-def _signed_out() -> Response:
+        csrf.require_token()
+        with service_act() as act:
+            accounts_sign_in.sign_out(act, cookies.session_token())
     response = guards.redirect_to(url_for("login.page"))
     cookies.set_cookie(response, cookies.SESSION, "")
     response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
@@ -154,14 +130,8 @@ def _restore_form(sealed: str) -> Response:
     message; a lead that was erased meanwhile answers 404.
     """
     saved_form = saved_forms.unseal_form(sealed, g.member.id)
-    guard = guards.guard_of(saved_form.endpoint) if saved_form else None
-    if (
-        not saved_form
-        or not guard
-        or not guard.restore
-        or not guard.permission
-        or not may(g.member, guard.permission)
-    ):
+    guard = guards.guard_of(current_app, saved_form.endpoint) if saved_form else None
+    if not saved_form or not guard or not guard.restore or guard.permission not in g.member.permissions:
         return guards.redirect_to(url_for("desk.queue_page", message="not_restored"))
     try:
         return guard.restore(saved_form)

@@ -1,6 +1,5 @@
 """Re-authentication: a decorator for views that need a second factor given in the last five minutes."""
 
-from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
@@ -46,14 +45,12 @@ def require_recent_second_factor(view: View) -> View:
 
 
 def _confirmation_page(problem: str = "", status: int = 200) -> ResponseReturnValue:
+    carried = [
+        (name, value)
+        for name, values in request.form.lists()
+        if name not in CONFIRMATION_FIELDS | NEVER_CARRIED
+        for value in values
+    ]
     options = passkeys.request_options(g.found.id.bytes, instance=current_service())
-    page = render_template(
-        "desk/account_confirm.html", problem=problem, carried=list(_carried_fields()), options=options
-    )
-    return make_response(page, status)
-
-
-def _carried_fields() -> Iterator[tuple[str, str]]:
-    for name, values in request.form.lists():
-        if name not in CONFIRMATION_FIELDS | NEVER_CARRIED:
-            yield from ((name, value) for value in values)
+    context = {"problem": problem, "carried": carried, "options": options}
+    return make_response(render_template("desk/account_confirm.html", **context), status)

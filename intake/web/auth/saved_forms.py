@@ -51,43 +51,41 @@ class StalePage(NotAllowed):
 
 
 def seal_form(names: Sequence[str]) -> str:
-    """Seal these fields of the submitted form; empty when there are none or more than `MAX_BYTES`."""
+    """Seal these fields of the submitted form; empty when there are none or more than `MAX_BYTES`.
+
+    Also empty for a form without its owner's mark, which is no page of the desk.
+    """
+    service = current_service()
     fields = {name: request.form.getlist(name) for name in names if name in request.form}
     arguments = {name: str(value) for name, value in (request.view_args or {}).items()}
-    plaintext = json.dumps([current_service().clock().isoformat(), request.endpoint, arguments, fields])
-    mark = request.form.get("csrf", "").partition(csrf.SEPARATOR)[2]
+    plaintext = json.dumps([service.clock().isoformat(), request.endpoint, arguments, fields])
     if not fields or len(plaintext) > MAX_BYTES:
         return ""
     try:
-        place = _place(uuid.UUID(mark))
+        place = _place(uuid.UUID(request.form.get("csrf", "").partition(csrf.SEPARATOR)[2]))
     except ValueError:
         return ""
-    return base64.urlsafe_b64encode(crypto.seal(_keys()[-1], plaintext, place=place).box).decode()
+    key = service.keyring.app_secrets(FIELD)[-1]
+    return base64.urlsafe_b64encode(crypto.seal(key, plaintext, place=place).box).decode()
 
 
 def unseal_form(sealed: str, staff_id: uuid.UUID) -> SavedForm | None:
     """Open a form sealed by `seal_form` for this staff member; None if foreign, damaged or expired."""
+    service = current_service()
     try:
         box = Sealed(base64.urlsafe_b64decode(sealed.encode()))
     except (binascii.Error, ValueError):
         return None
-    for key in _keys():
+    for key in service.keyring.app_secrets(FIELD):
         try:
-            return _load(crypto.unseal(key, box, place=_place(csrf.owner_mark(staff_id))))
+            plaintext = crypto.unseal(key, box, place=_place(csrf.owner_mark(staff_id)))
         except UnsealError:
             continue
+        at, endpoint, arguments, fields = json.loads(plaintext)
+        expired = service.clock() - datetime.fromisoformat(at) >= sessions.ABSOLUTE
+        return None if expired else SavedForm(endpoint, arguments, fields)
     return None
-
-
-def _load(plaintext: str) -> SavedForm | None:
-    at, endpoint, arguments, fields = json.loads(plaintext)
-    expired = current_service().clock() - datetime.fromisoformat(at) >= sessions.ABSOLUTE
-    return None if expired else SavedForm(endpoint, arguments, fields)
 
 
 def _place(mark: uuid.UUID) -> Place:
     return Place("sign_in", FIELD, mark)
-
-
-def _keys() -> list[bytes]:
-    return current_service().keyring.app_secrets(FIELD)

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, g
 
-from intake.web.auth import csrf, guards
+from intake.web.auth import guards
 from intake.web.auth.login import login
 from intake.web.desk import (
     account,
@@ -103,7 +103,6 @@ def template_context() -> dict[str, Any]:
     """Template context of all pages: the member, CSRF token, formatting, warnings, session time."""
     return {
         "member": g.get("member"),
-        "csrf_token": csrf.csrf_token,
         "say": formatting,
         "troubles": flash.health_warnings,
         "seconds_left": account.seconds_left,
