@@ -91,11 +91,8 @@ def needs_rehash(password_hash: str) -> bool:
 
 def new_password() -> str:
     """80 random bits as five words that can be pronounced, such as `dubak-fipol-…`."""
-    return "-".join(_random_word() for _ in range(_WORDS_IN_PASSWORD))
-
-
-def _random_word() -> str:
-    return "".join(secrets.choice(_VOWELS if place % 2 else _CONSONANTS) for place in range(5))
+    letters = [_VOWELS if place % 2 else _CONSONANTS for place in range(5)]
+    return "-".join("".join(map(secrets.choice, letters)) for _ in range(_WORDS_IN_PASSWORD))
 
 
 def new_totp_secret() -> bytes:
@@ -134,18 +131,15 @@ def normalise_code(typed: str) -> str:
     """
     if len(typed) > _MAX_CODE_INPUT:
         return ""
-    plain = "".join(_normalise_character(character) for character in typed)
+    plain = ""
+    for character in typed:
+        if unicodedata.category(character) not in ("Zs", "Pd", "Cf", "Cc"):
+            digit = unicodedata.decimal(character, None)
+            plain += character if digit is None else str(digit)
     if len(plain) == TOTP_DIGITS and plain.isascii() and plain.isdigit():
         return plain
     code = crypto.normalise_crockford(plain)
     return code if len(code) == RECOVERY_LENGTH == len(plain) else ""
-
-
-def _normalise_character(character: str) -> str:
-    if unicodedata.category(character) in ("Zs", "Pd", "Cf", "Cc"):
-        return ""
-    digit = unicodedata.decimal(character, None)
-    return character if digit is None else str(digit)
 
 
 def matching_step(secret: bytes, code: str, *, at: datetime) -> int:

@@ -6,14 +6,11 @@ Production has none: there an operator adds accounts, whose credentials are show
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Self
 
 import pyotp
 
 from intake.accounts import service
 from intake.accounts.models import Role
-from intake.accounts.service import NewAccount
 from intake.act import Act
 from intake.conf.settings import Settings
 
@@ -34,11 +31,6 @@ class DevAccount:
     totp_uri: str
     recovery_codes: tuple[str, ...]
 
-    @classmethod
-    def from_new_account(cls, added: NewAccount) -> Self:
-        """The credentials of a newly added account."""
-        return cls(added.member.email, added.password, added.totp_uri, added.recovery_codes)
-
     @property
     def secret(self) -> str:
         """The TOTP secret in base32, as it is typed into an authenticator app."""
@@ -52,15 +44,31 @@ class DevAccount:
 def ensure_dev_account(act: Act) -> DevAccount | None:
     """Add the first account when there is none, in the caller's transaction; else read it from its file.
 
-    None in production, and when the file was deleted.
+    The file is written in one step and readable by its owner only. None in production, and when the file
+    was deleted.
     """
     if not act.settings.development:
         return None
     if service.list_accounts(act.session):
         return read_dev_account(act.settings)
     added = service.add(act, email=EMAIL, name=NAME, roles=frozenset(Role))
-    account = DevAccount.from_new_account(added)
-    _write_dev_account(act.settings.data_dir / FILE, account)
+    account = DevAccount(EMAIL, added.password, added.totp_uri, added.recovery_codes)
+    lines = [
+        *_ABOUT,
+        "",
+        f"email: {account.email}",
+        f"password: {account.password}",
+        f"secret: {account.secret}",
+        f"for an app: {account.totp_uri}",
+        *(f"recovery code: {code}" for code in account.recovery_codes),
+    ]
+    path = act.settings.data_dir / FILE
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    draft.replace(path)
     return account
 
 
@@ -76,22 +84,3 @@ def read_dev_account(settings: Settings) -> DevAccount | None:
         return DevAccount(values["email"], values["password"], values["for an app"], codes)
     except KeyError:
         return None
-
-
-def _write_dev_account(path: Path, account: DevAccount) -> None:
-    """Write the file atomically, readable by its owner only."""
-    lines = [
-        *_ABOUT,
-        "",
-        f"email: {account.email}",
-        f"password: {account.password}",
-        f"secret: {account.secret}",
-        f"for an app: {account.totp_uri}",
-        *(f"recovery code: {code}" for code in account.recovery_codes),
-    ]
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-    draft.replace(path)

@@ -82,14 +82,10 @@ def reinvite(act: Act, *, staff_id: uuid.UUID) -> NewInvitation:
     sessions.end_all(act, staff_id=staff_id)
     outbox.enqueue(act.session, Mail.INVITED, clinic_recipients=[row.email], at=act.now)
     act.record(Action.STAFF_INVITED, about=staff_id)
-    return _with_link(act, row)
-
-
-def _with_link(act: Act, row: StaffMember) -> NewInvitation:
     token, expires_at = crypto.token(), act.now + OPEN_FOR
-    act.session.execute(delete(Invitation).where(Invitation.staff_id == row.id))
+    act.session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
     act.session.add(
-        Invitation(staff_id=row.id, token_hash=_token_hash(token, act.instance), expires_at=expires_at)
+        Invitation(staff_id=staff_id, token_hash=_token_hash(token, act.instance), expires_at=expires_at)
     )
     act.session.flush()
     return NewInvitation(service.load_member(act.session, row), expires_at, token)
@@ -122,27 +118,17 @@ def accept(*, instance: Instance, token: str, password: str, code: str) -> tuple
     with instance.database.transaction() as session:
         act = Act(session, instance)
         row = service.lock_account(session, _load_open(act, token).id)
-        _require_code(act, row, code)
-        _consume(act, token)
+        plain_code = credentials.normalise_code(code)
+        step = credentials.matching_step(_secret(row, instance), plain_code, at=act.now)
+        if not step or not credentials.spend_step(session, row.id, step=step):
+            raise Unprocessable({"code": [WRONG_CODE]})
+        used_up = delete(Invitation).where(Invitation.token_hash == _token_hash(token, instance))
+        if not cast("CursorResult[Any]", session.execute(used_up)).rowcount:
+            raise InvalidInvitation  # a concurrent request was first
         row.password_hash = hashed
         session.flush()
-        actor = Actor.staff(row.id)
-        Act(session, instance, actor).record(Action.STAFF_JOINED, about=row.id)
+        act.by(Actor.staff(row.id)).record(Action.STAFF_JOINED, about=row.id)
         return credentials.new_recovery_codes(session, row.id, keyring=instance.keyring)
-
-
-def _require_code(act: Act, row: StaffMember, code: str) -> None:
-    normalised, now = credentials.normalise_code(code), act.now
-    step = credentials.matching_step(_secret(row, act.instance), normalised, at=now)
-    if not step or not credentials.spend_step(act.session, row.id, step=step):
-        raise Unprocessable({"code": [WRONG_CODE]})
-
-
-def _consume(act: Act, token: str) -> None:
-    """Delete the invitation. Raises InvalidInvitation when a concurrent request was first."""
-    deletion = delete(Invitation).where(Invitation.token_hash == _token_hash(token, act.instance))
-    if not cast("CursorResult[Any]", act.session.execute(deletion)).rowcount:
-        raise InvalidInvitation
 
 
 def pending(session: Session) -> dict[uuid.UUID, datetime]:

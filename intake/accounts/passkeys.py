@@ -4,6 +4,9 @@ A challenge is signed, dated and bound to a session or a sign-in page, so that s
 nothing. An answered one is stored for as long as it would be valid, so that it is accepted once. A sign
 count that does not grow means that the authenticator was cloned: that passkey is deleted (WebAuthn
 Level 3, 6.1.1). See docs/decisions/0016-second-factors-and-invitations.md.
+
+The library is imported where an answer is verified, because it takes long to load and most processes and
+pages never need it.
 """
 
 import hmac
@@ -13,20 +16,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
-from fido2.server import Fido2Server
 from fido2.utils import websafe_decode, websafe_encode
-from fido2.webauthn import (
-    AttestedCredentialData,
-    AuthenticationResponse,
-    PublicKeyCredentialRpEntity,
-    UserVerificationRequirement,
-)
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -41,11 +36,14 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.security import crypto
 
+if TYPE_CHECKING:
+    from fido2.server import Fido2Server
+
 CHALLENGE_VALID_FOR = timedelta(hours=2)
 """How long a page may be open before its challenge expires."""
 _SKEW = timedelta(minutes=1)
-_NONCE, _TIMESTAMP, _MAC = 16, 8, 32
-"""Bytes of the three parts of a challenge."""
+_NONCE, _TIMESTAMP = 16, 8
+"""Bytes of the first two parts of a challenge; the third is a MAC."""
 MAX_PASSKEYS = 10
 """For each account; more than one person has devices."""
 _LIBRARY_ERRORS = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, OverflowError)
@@ -54,29 +52,19 @@ _LIBRARY_ERRORS = (ValueError, KeyError, TypeError, AttributeError, IndexError, 
 log = structlog.get_logger()
 
 
-def new_challenge(bound_to: bytes, *, instance: Instance) -> str:
-    """A new challenge, bound to `bound_to` (the id of a session), in base64url."""
-    return _signed_challenge(
-        secrets.token_bytes(_NONCE), int(instance.clock().timestamp()), bound_to, instance
-    )
+def new_challenge(bound_to: bytes, *, instance: Instance, for_login: bool = False) -> str:
+    """A new challenge in base64url, bound to `bound_to`: the id of a session, or the nonce of a sign-in page.
 
-
-def login_challenge(bound_to: bytes, *, instance: Instance) -> str:
-    """The challenge of a sign-in page, bound to its nonce: the same throughout a clock hour.
-
-    So a refused sign-in has the same bytes whatever was wrong. The nonce is random, and is replaced after
-    a successful sign-in.
+    Of a sign-in page it is the same throughout a clock hour, so that a refused sign-in has the same bytes
+    whatever was wrong. That page's nonce is random, and is replaced after a successful sign-in.
     """
-    hour = int(instance.clock().timestamp()) // 3600 * 3600
-    nonce = hmac.digest(instance.keyring.app_secrets("door-challenge")[-1], bound_to, "sha256")[:_NONCE]
-    return _signed_challenge(nonce, hour, bound_to, instance)
-
-
-def _signed_challenge(nonce: bytes, timestamp: int, bound_to: bytes, instance: Instance) -> str:
+    keyring = instance.keyring
+    nonce, timestamp = secrets.token_bytes(_NONCE), int(instance.clock().timestamp())
+    if for_login:
+        nonce = hmac.digest(keyring.app_secrets("door-challenge")[-1], bound_to, "sha256")[:_NONCE]
+        timestamp -= timestamp % 3600
     content = nonce + timestamp.to_bytes(_TIMESTAMP, "big")
-    return websafe_encode(
-        content + _challenge_mac(content, bound_to, instance.keyring.app_secrets("passkey")[-1])
-    )
+    return websafe_encode(content + _challenge_mac(content, bound_to, keyring.app_secrets("passkey")[-1]))
 
 
 def _challenge_mac(content: bytes, bound_to: bytes, key: bytes) -> bytes:
@@ -87,9 +75,7 @@ def is_valid_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
     """Whether a challenge was issued here for `bound_to`, within the last two hours."""
     content, mac = raw[: _NONCE + _TIMESTAMP], raw[_NONCE + _TIMESTAMP :]
     keys = instance.keyring.app_secrets("passkey")
-    if len(mac) != _MAC or not any(
-        crypto.constant_time_equal(mac, _challenge_mac(content, bound_to, key)) for key in keys
-    ):
+    if not any(crypto.constant_time_equal(mac, _challenge_mac(content, bound_to, key)) for key in keys):
         return False
     age = instance.clock().timestamp() - int.from_bytes(content[_NONCE:], "big")
     return -_SKEW.total_seconds() <= age <= CHALLENGE_VALID_FOR.total_seconds()
@@ -97,10 +83,12 @@ def is_valid_challenge(raw: bytes, bound_to: bytes, instance: Instance) -> bool:
 
 def spend_challenge(act: Act, raw: bytes) -> bool:
     """Record that a challenge was answered. False when it had been; of concurrent answers one succeeds."""
-    row = {"challenge_hash": act.keyring.blind_index("challenge", raw.hex())}
+    challenge_hash = act.keyring.blind_index("challenge", raw.hex())
     try:
         with act.session.begin_nested():
-            act.session.execute(insert(SpentChallenge).values(**row, spent_at=act.now))
+            act.session.execute(
+                insert(SpentChallenge).values(challenge_hash=challenge_hash, spent_at=act.now)
+            )
     except IntegrityError:
         return False
     return True
@@ -137,19 +125,20 @@ def relying_party_id(instance: Instance) -> str:
     return ""
 
 
-@cache
-def _server(domain: str, origin: str) -> Fido2Server:
+def _verifier(instance: Instance) -> "Fido2Server":
+    from fido2.server import Fido2Server  # noqa: PLC0415
+    from fido2.webauthn import PublicKeyCredentialRpEntity  # noqa: PLC0415
+
+    parts, domain = urlsplit(instance.settings.base_url), relying_party_id(instance)
+    origin = f"{parts.scheme}://{parts.netloc}"
     entity = PublicKeyCredentialRpEntity(id=domain, name=domain)
     return Fido2Server(entity, verify_origin=lambda claimed: claimed == origin)
 
 
-def _verifier(instance: Instance) -> Fido2Server:
-    parts = urlsplit(instance.settings.base_url)
-    return _server(relying_party_id(instance), f"{parts.scheme}://{parts.netloc}")
-
-
 def creation_options(act: StaffAct, *, bound_to: bytes) -> str:
     """The options for creating a passkey, as JSON for `parseCreationOptionsFromJSON`."""
+    from fido2.webauthn import AttestedCredentialData  # noqa: PLC0415
+
     registered = [
         AttestedCredentialData(row.credential).credential_id
         for row in list_passkeys(act.session, act.member.id)
@@ -173,30 +162,41 @@ def creation_options(act: StaffAct, *, bound_to: bytes) -> str:
 
 def request_options(bound_to: bytes, *, instance: Instance, for_login: bool = False) -> str:
     """The options for using a passkey, as JSON; they name no credential, so they disclose nothing."""
-    challenge = login_challenge if for_login else new_challenge
     return json.dumps(
         {
-            "challenge": challenge(bound_to, instance=instance),
+            "challenge": new_challenge(bound_to, instance=instance, for_login=for_login),
             "rpId": relying_party_id(instance),
             "userVerification": "required",
         }
     )
 
 
-def add(act: StaffAct, answer: str, *, bound_to: bytes, browser: Browser) -> None:
-    """Store a new passkey of `member`. Raises InvalidPasskey (422) and TooManyPasskeys (409)."""
-    count = act.session.scalar(select(func.count()).where(Passkey.staff_id == act.member.id)) or 0
+def add(act: Act, answer: str, *, staff_id: uuid.UUID, bound_to: bytes, browser: Browser) -> None:
+    """Store a new passkey of an account. Raises InvalidPasskey (422) and TooManyPasskeys (409)."""
+    from fido2.webauthn import UserVerificationRequirement  # noqa: PLC0415
+
+    count = act.session.scalar(select(func.count()).where(Passkey.staff_id == staff_id)) or 0
     if count >= MAX_PASSKEYS:
         raise TooManyPasskeys
-    credential, raw, sign_count = _verify_registration(answer, bound_to, act.instance)
-    if not spend_challenge(act, raw):
+    try:
+        parsed = json.loads(answer)
+        raw = _challenge_in(parsed)
+        if not is_valid_challenge(raw, bound_to, act.instance):
+            raise InvalidPasskey
+        verification = UserVerificationRequirement.REQUIRED
+        state = {"challenge": websafe_encode(raw), "user_verification": verification}
+        registered = _verifier(act.instance).register_complete(state, parsed)
+    except _LIBRARY_ERRORS:
+        raise InvalidPasskey from None
+    credential = registered.credential_data
+    if credential is None or not spend_challenge(act, raw):
         raise InvalidPasskey
     row = Passkey(
         id=uuid.uuid4(),
-        staff_id=act.member.id,
+        staff_id=staff_id,
         handle_hash=_handle_hash(credential.credential_id, act.instance),
         credential=bytes(credential),
-        sign_count=sign_count,
+        sign_count=registered.counter,
         browser=browser,
         added_at=act.now,
     )
@@ -205,26 +205,6 @@ def add(act: StaffAct, answer: str, *, bound_to: bytes, browser: Browser) -> Non
             act.session.add(row)
     except IntegrityError:
         raise InvalidPasskey from None
-
-
-def _verify_registration(
-    answer: str, bound_to: bytes, instance: Instance
-) -> tuple[AttestedCredentialData, bytes, int]:
-    try:
-        parsed = json.loads(answer)
-        raw = _challenge_in(parsed)
-        if not is_valid_challenge(raw, bound_to, instance):
-            raise InvalidPasskey
-        state = {
-            "challenge": websafe_encode(raw),
-            "user_verification": UserVerificationRequirement.REQUIRED,
-        }
-        registered = _verifier(instance).register_complete(state, parsed)
-    except _LIBRARY_ERRORS:
-        raise InvalidPasskey from None
-    if registered.credential_data is None:
-        raise InvalidPasskey
-    return registered.credential_data, raw, registered.counter
 
 
 def _challenge_in(answer: Mapping[str, Any]) -> bytes:
@@ -262,46 +242,34 @@ def parse_answer(answer: str) -> Mapping[str, Any]:
 
 
 def verify(act: Act, answer: Mapping[str, Any], *, bound_to: bytes) -> PasskeyAssertion | None:
-    """Verify an assertion and use up its challenge; None when it is invalid or was used before."""
+    """Verify an assertion and use up its challenge; None when it is invalid or was used before.
+
+    The new sign count is stored; when it did not grow, the passkey is deleted.
+    """
+    from fido2.webauthn import AttestedCredentialData, AuthenticationResponse  # noqa: PLC0415
+
     try:
-        raw, credential_id = _challenge_in(answer), websafe_decode(answer["rawId"])
-        row = _load_passkey(act, credential_id)
+        raw, handle_hash = _challenge_in(answer), _handle_hash(websafe_decode(answer["rawId"]), act.instance)
+        by_handle = select(Passkey).where(Passkey.handle_hash == handle_hash).with_for_update()
+        row = act.session.scalars(by_handle).first()
         if not row or not is_valid_challenge(raw, bound_to, act.instance):
             return None
-        sign_count, user_verified = _verify_assertion(row, raw, answer, act.instance)
+        state = {"challenge": websafe_encode(raw), "user_verification": None}
+        credentials = [AttestedCredentialData(row.credential)]
+        _verifier(act.instance).authenticate_complete(state, credentials, answer)
+        authenticator = AuthenticationResponse.from_dict(answer).response.authenticator_data
     except _LIBRARY_ERRORS:
         return None
-    if not spend_challenge(act, raw) or _is_cloned(act, row, sign_count):
+    if not spend_challenge(act, raw):
         return None
-    return PasskeyAssertion(row.staff_id, user_verified)
-
-
-def _load_passkey(act: Act, credential_id: bytes) -> Passkey | None:
-    by_id = select(Passkey).where(Passkey.handle_hash == _handle_hash(credential_id, act.instance))
-    return act.session.scalars(by_id.with_for_update()).first()
-
-
-def _verify_assertion(
-    row: Passkey, raw: bytes, answer: Mapping[str, Any], instance: Instance
-) -> tuple[int, bool]:
-    """The new sign count, and whether the user was verified. Raises one of _LIBRARY_ERRORS."""
-    state = {"challenge": websafe_encode(raw), "user_verification": None}
-    _verifier(instance).authenticate_complete(state, [AttestedCredentialData(row.credential)], answer)
-    authenticator = AuthenticationResponse.from_dict(answer).response.authenticator_data
-    return authenticator.counter, authenticator.is_user_verified()
-
-
-def _is_cloned(act: Act, row: Passkey, sign_count: int) -> bool:
-    """Store the new sign count; when it did not grow, delete the passkey and return True."""
-    if sign_count <= row.sign_count and (sign_count or row.sign_count):
+    count = authenticator.counter
+    if count <= row.sign_count and (count or row.sign_count):
         log.warning("passkey_copied", about=str(row.staff_id))
         act.by(audit.Actor.system()).record(Action.STAFF_PASSKEY_REMOVED, about=row.staff_id, reason="copied")
         act.session.delete(row)
-        return True
-    act.session.execute(
-        update(Passkey).where(Passkey.id == row.id).values(sign_count=sign_count, used_at=act.now)
-    )
-    return False
+        return None
+    act.session.execute(update(Passkey).where(Passkey.id == row.id).values(sign_count=count, used_at=act.now))
+    return PasskeyAssertion(row.staff_id, authenticator.is_user_verified())
 
 
 def _handle_hash(credential_id: bytes, instance: Instance) -> bytes:

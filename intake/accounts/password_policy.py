@@ -50,16 +50,12 @@ def check(password: str, *, context: Iterable[str] = ()) -> str:
     composed = unicodedata.normalize("NFC", password)
     if len(composed) < MIN_LENGTH:
         raise Unprocessable({"password": [TOO_SHORT]})
-    if len(composed) > MAX_LENGTH or not _is_encodable(composed):
+    lone_surrogate = any(unicodedata.category(character) == "Cs" for character in composed)
+    if len(composed) > MAX_LENGTH or lone_surrogate:
         raise Unprocessable({"password": [TOO_LONG]})
     if len(unguessable_part(composed, context=context)) < MIN_UNGUESSABLE:
         raise Unprocessable({"password": [TOO_COMMON]})
     return composed
-
-
-def _is_encodable(text: str) -> bool:
-    """False when `text` has a lone surrogate, which cannot be encoded."""
-    return not any(unicodedata.category(character) == "Cs" for character in text)
 
 
 def unguessable_part(password: str, *, context: Iterable[str] = ()) -> str:
@@ -74,7 +70,8 @@ def _without_common(text: str, words: frozenset[str] | set[str]) -> str:
     longest = max(map(len, words))
     own, at = [], 0
     while at < len(text):
-        step = max(_word_at(text, at, words, longest), _sequence_at(text, at), _year_at(text, at))
+        year = 4 if _YEAR.match(text, at) else 0
+        step = max(_word_at(text, at, words, longest), _sequence_at(text, at), year)
         if not step:
             own.append(text[at])
         at += step or 1
@@ -90,15 +87,11 @@ def _word_at(text: str, at: int, words: frozenset[str] | set[str], longest: int)
 def _sequence_at(text: str, at: int) -> int:
     """Length of the longest run at `at` of counting, an alphabet, a keyboard row or one character; else 0."""
     sizes = range(min(_LONGEST_SEQUENCE, len(text) - at), _MIN_WORD_LENGTH - 1, -1)
-    return next((size for size in sizes if _is_sequence(text[at : at + size])), 0)
-
-
-def _is_sequence(chunk: str) -> bool:
-    return len(set(chunk)) == 1 or any(chunk in sequence for sequence in _BOTH_DIRECTIONS)
-
-
-def _year_at(text: str, at: int) -> int:
-    return 4 if _YEAR.match(text, at) else 0
+    for size in sizes:
+        chunk = text[at : at + size]
+        if len(set(chunk)) == 1 or any(chunk in sequence for sequence in _BOTH_DIRECTIONS):
+            return size
+    return 0
 
 
 def _without_repetition(text: str) -> str:

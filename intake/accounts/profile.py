@@ -9,7 +9,6 @@ from sqlalchemy import update
 
 from intake.accounts import credentials, passkeys, password_policy, service, sessions
 from intake.accounts.models import StaffMember
-from intake.accounts.permissions import StaffAct
 from intake.accounts.sessions import ActiveSession
 from intake.act import Act
 from intake.audit import Action
@@ -84,7 +83,8 @@ def change_factor(act: Act, active: ActiveSession, *, nonce: str, code: str) -> 
 
 def add_passkey(act: Act, active: ActiveSession, answer: str) -> str:
     """Add a passkey; returns the new token of this session. Raises InvalidPasskey and TooManyPasskeys."""
-    passkeys.add(StaffAct.of(act, active.member), answer, bound_to=active.id.bytes, browser=active.browser)
+    own, bound_to = active.member.id, active.id.bytes
+    passkeys.add(act, answer, staff_id=own, bound_to=bound_to, browser=active.browser)
     return finish_change(act, active, Action.STAFF_PASSKEY_ADDED)
 
 

@@ -85,20 +85,29 @@ def add(
 
     Raises Unprocessable on email, name, roles or password, and AccountExists (409).
     """
-    address, display_name = _validated(email, name, roles)
+    address = normalised_email(email)
+    display_name = " ".join(unicodedata.normalize("NFC", name).split())
+    unprintable = {"Cc", "Cf", "Cs", "Co", "Cn"} & {unicodedata.category(each) for each in display_name}
+    problems: dict[str, list[str]] = {}
+    if not address:
+        problems["email"] = [NOT_AN_ADDRESS]
+    if not 0 < len(display_name) <= LONGEST_NAME or unprintable:
+        problems["name"] = [NOT_A_NAME]
+    if not roles:
+        problems["roles"] = [NO_ROLE]
+    if problems:
+        raise Unprocessable(problems)
     member = Member(id=uuid.uuid4(), email=address, name=display_name, roles=frozenset(roles))
-    new = _new_credentials(member, act.instance, password)
     row = StaffMember(id=member.id, email=address, name=display_name, created_at=act.now, totp_step=0)
-    _store_credentials(row, new, act.instance)
+    accepted, secret = _set_credentials(row, member, act.instance, password)
     try:
         with act.session.begin_nested():
             act.session.add(row)
     except IntegrityError:
         raise AccountExists from None
     act.session.add_all(StaffRole(staff_id=member.id, role=role) for role in sorted(member.roles))
-    details = {"role": sorted(role.value for role in member.roles)}
-    act.record(Action.STAFF_ADDED, about=member.id, **details)
-    return _new_account(act, member, new)
+    act.record(Action.STAFF_ADDED, about=member.id, role=sorted(role.value for role in member.roles))
+    return _new_account(act, member, accepted, secret)
 
 
 def reset(act: Act, *, staff_id: uuid.UUID) -> NewAccount:
@@ -109,14 +118,13 @@ def reset(act: Act, *, staff_id: uuid.UUID) -> NewAccount:
     """
     row = lock_account(act.session, staff_id)
     member = load_member(act.session, row)
-    new = _new_credentials(member, act.instance, None)
-    _store_credentials(row, new, act.instance)
+    password, secret = _set_credentials(row, member, act.instance)
     act.session.flush()
     passkeys.remove_all(act.session, staff_id)
     act.session.execute(delete(Invitation).where(Invitation.staff_id == staff_id))
     sessions.end_all(act, staff_id=staff_id)
     act.record(Action.STAFF_RESET, about=staff_id)
-    return _new_account(act, member, new)
+    return _new_account(act, member, password, secret)
 
 
 def disable(act: Act, *, staff_id: uuid.UUID) -> None:
@@ -156,8 +164,7 @@ def set_roles(act: Act, *, staff_id: uuid.UUID, roles: Collection[Role]) -> bool
     act.session.add_all(StaffRole(staff_id=staff_id, role=role) for role in sorted(roles))
     act.session.flush()
     sessions.end_all(act, staff_id=staff_id)
-    details = {"role": sorted(role.value for role in roles)}
-    act.record(Action.STAFF_ROLES_CHANGED, about=staff_id, **details)
+    act.record(Action.STAFF_ROLES_CHANGED, about=staff_id, role=sorted(role.value for role in roles))
     return True
 
 
@@ -183,52 +190,28 @@ def list_accounts(session: Session) -> Sequence[AccountState]:
     ]
 
 
-def _validated(email: str, name: str, roles: Collection[Role]) -> tuple[str, str]:
-    address = normalised_email(email)
-    display_name = " ".join(unicodedata.normalize("NFC", name).split())
-    problems = {
-        "email": [NOT_AN_ADDRESS] if not address else [],
-        "name": [NOT_A_NAME] if not _is_valid_name(display_name) else [],
-        "roles": [NO_ROLE] if not roles else [],
-    }
-    if any(problems.values()):
-        raise Unprocessable({name_: sentences for name_, sentences in problems.items() if sentences})
-    return address, display_name
-
-
-def _is_valid_name(name: str) -> bool:
-    """Whether a name has 1 to 80 characters, without control, bidirectional or unassigned ones."""
-    control = {"Cc", "Cf", "Cs", "Co", "Cn"}
-    return 0 < len(name) <= LONGEST_NAME and not control & {unicodedata.category(each) for each in name}
-
-
-@dataclass(frozen=True)
-class _NewCredentials:
-    password: str = field(repr=False)
-    secret: bytes = field(repr=False)
-
-
-def _new_credentials(member: Member, instance: Instance, password: str | None) -> _NewCredentials:
-    context = password_context(member, instance)
-    accepted = password_policy.check(password or credentials.new_password(), context=context)
-    return _NewCredentials(accepted, credentials.new_totp_secret())
-
-
 def password_context(member: Member, instance: Instance) -> tuple[str, ...]:
     """Names and addresses that may not make up this account's password."""
     return (*PRODUCT, instance.clinic.name, instance.clinic.legal_name, member.name, member.email)
 
 
-def _store_credentials(row: StaffMember, new: _NewCredentials, instance: Instance) -> None:
-    row.password_hash = credentials.hash_password(new.password)
-    row.totp_secret = credentials.wrap_secret(new.secret, keyring=instance.keyring, staff_id=row.id)
+def _set_credentials(
+    row: StaffMember, member: Member, instance: Instance, password: str | None = None
+) -> tuple[str, bytes]:
+    """Give an account this or a random password and a new second factor; returns both in plain."""
+    context = password_context(member, instance)
+    accepted = password_policy.check(password or credentials.new_password(), context=context)
+    secret = credentials.new_totp_secret()
+    row.password_hash = credentials.hash_password(accepted)
+    row.totp_secret = credentials.wrap_secret(secret, keyring=instance.keyring, staff_id=row.id)
+    return accepted, secret
 
 
-def _new_account(act: Act, member: Member, new: _NewCredentials) -> NewAccount:
+def _new_account(act: Act, member: Member, password: str, secret: bytes) -> NewAccount:
     codes = credentials.new_recovery_codes(act.session, member.id, keyring=act.keyring)
-    uri = credentials.totp(new.secret).provisioning_uri(name=member.email, issuer_name=act.clinic.name)
+    uri = credentials.totp(secret).provisioning_uri(name=member.email, issuer_name=act.clinic.name)
     act.session.flush()
-    return NewAccount(member, new.password, uri, codes)
+    return NewAccount(member, password, uri, codes)
 
 
 def lock_account(session: Session, staff_id: uuid.UUID) -> StaffMember:

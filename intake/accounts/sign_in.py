@@ -8,10 +8,8 @@ open their own short transactions: a refusal is recorded as well as raised, and 
 """
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import select, update
 
@@ -61,26 +59,6 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
-class _Account:
-    """The stored credentials of an account, or (without an id) dummy ones for an unknown address."""
-
-    id: uuid.UUID | None
-    password_hash: str = field(repr=False)
-    secret: bytes = field(repr=False)
-    disabled: bool = False
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """The result of checking password and code, before the second factor is used up."""
-
-    account: _Account
-    code: str = field(repr=False)
-    step: int
-    reason: Reason | None
-
-
-@dataclass(frozen=True)
 class LoginAttempt:
     """The browser of a sign-in.
 
@@ -107,12 +85,39 @@ def sign_in(
     _require_network_limit(instance, network)
     with credentials.acquire_hashing_slot():
         address = service.normalised_email(email)
-        verdict = instance.throttle.hit(rate_limits.SIGN_IN_ACCOUNT, address, network)
-        comparison = _compare(instance, address, password, code, over_limit=not verdict.allowed)
-        signed_in = _decide(instance, comparison, attempt, passkey)
-        if not signed_in:
+        over_limit = not instance.throttle.hit(rate_limits.SIGN_IN_ACCOUNT, address, network).allowed
+        with instance.database.reading() as session:
+            row = session.scalars(select(StaffMember).where(StaffMember.email == address)).first()
+        # password and code are checked whatever was wrong before, so that all refusals take the same time
+        password_hash = row.password_hash if row else credentials.DUMMY_HASH
+        secret = _secret(row, instance) if row else credentials.new_totp_secret()
+        matches = credentials.password_matches(
+            credentials.DUMMY_HASH if over_limit else password_hash, password
+        )
+        plain_code = credentials.normalise_code(code)
+        step = credentials.matching_step(secret, plain_code, at=instance.clock())
+        failures = {
+            Reason.TOO_MANY: over_limit,
+            Reason.NO_ACCOUNT: row is None,
+            Reason.DISABLED: bool(row and row.disabled_at),
+            Reason.PASSWORD: not matches,
+        }
+        reason = next((reason for reason, failed in failures.items() if failed), None)
+        with instance.database.transaction() as session:
+            act, factor = Act(session, instance), None
+            staff_id = row.id if row else uuid.uuid4()
+            if credentials.lock_unchanged(session, staff_id, password_hash) and not reason:
+                if passkey:
+                    factor = _spend_passkey(act, staff_id, passkey, attempt.login_nonce)
+                else:
+                    factor = _spend_code(act, staff_id, plain_code, step)
+            if factor:
+                signed_in = _begin(act, staff_id, attempt, factor)
+            else:
+                _record_refusal(act, row.id if row else None, reason or Reason.CODE)
+        if not factor:
             raise SignInRefused
-        _rehash_if_needed(instance, comparison.account, password)
+        _rehash_if_needed(instance, staff_id, password_hash, password)
     return signed_in
 
 
@@ -151,91 +156,45 @@ def _require_network_limit(instance: Instance, network: str) -> None:
     raise TooMany(verdict.retry_after)
 
 
-def _compare(instance: Instance, email: str, password: str, code: str, *, over_limit: bool) -> _Comparison:
-    """Check password and code, whatever was wrong before, so that all refusals take the same time."""
-    account = _load_account(instance, email)
-    password_hash = credentials.DUMMY_HASH if over_limit else account.password_hash
-    matches = credentials.password_matches(password_hash, password)
-    normalised = credentials.normalise_code(code)
-    step = credentials.matching_step(account.secret, normalised, at=instance.clock())
-    failures = {
-        Reason.TOO_MANY: over_limit,
-        Reason.NO_ACCOUNT: account.id is None,
-        Reason.DISABLED: account.disabled,
-        Reason.PASSWORD: not matches,
-    }
-    reason = next((reason for reason, failed in failures.items() if failed), None)
-    return _Comparison(account, normalised, step, reason)
-
-
-def _load_account(instance: Instance, email: str) -> _Account:
-    with instance.database.reading() as session:
-        row = session.scalars(select(StaffMember).where(StaffMember.email == email)).first()
-    if not row:
-        return _Account(None, credentials.DUMMY_HASH, credentials.new_totp_secret())
-    try:
-        secret = credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except UnsealError:
-        secret = credentials.new_totp_secret()  # no one-time code matches; a recovery code still does
-    return _Account(row.id, row.password_hash, secret, disabled=row.disabled_at is not None)
-
-
-def _decide(
-    instance: Instance, comparison: _Comparison, attempt: LoginAttempt, passkey: str
-) -> SignedIn | None:
-    """Use up the second factor and begin the session, or record the refusal."""
-    with instance.database.transaction() as session:
-        act = Act(session, instance)
-        factor = _spend_second_factor(act, comparison, passkey, attempt)
-        if not factor or not comparison.account.id:
-            _record_refusal(act, comparison.account.id, comparison.reason or Reason.CODE)
-            return None
-        return _begin(act, comparison.account.id, attempt, factor)
-
-
 def _begin(act: Act, staff_id: uuid.UUID, attempt: LoginAttempt, factor: Factor) -> SignedIn:
     if attempt.previous_token:
         sessions.end(act, attempt.previous_token)
     token = sessions.begin(act, staff_id=staff_id, browser=attempt.browser)
     act.session.flush()
     active = sessions.find(act, token)
-    details = {"method": factor.value}
-    act.by(active.member.actor).record(Action.STAFF_SIGNED_IN, about=staff_id, **details)
+    act.by(active.member.actor).record(Action.STAFF_SIGNED_IN, about=staff_id, method=factor.value)
     return SignedIn(active, token)
 
 
-def _spend_second_factor(
-    act: Act, comparison: _Comparison, passkey: str, attempt: LoginAttempt
-) -> Factor | None:
-    """Use up the second factor; None when it is wrong. Of concurrent attempts with one code, one succeeds."""
-    staff_id = comparison.account.id or uuid.uuid4()
-    unchanged = credentials.lock_unchanged(act.session, staff_id, comparison.account.password_hash)
-    if comparison.reason or not unchanged:
-        return None
-    if passkey:
-        answer = passkeys.parse_answer(passkey)
-        assertion = passkeys.verify(act, answer, bound_to=attempt.login_nonce)
-        return Factor.PASSKEY if assertion and assertion.staff_id == staff_id else None
-    if comparison.step:
-        return Factor.TOTP if credentials.spend_step(act.session, staff_id, step=comparison.step) else None
-    keyring, now = act.keyring, act.now
-    spent = credentials.spend_recovery_code(act.session, staff_id, comparison.code, keyring=keyring, at=now)
+def _spend_passkey(act: Act, staff_id: uuid.UUID, answer: str, bound_to: bytes) -> Factor | None:
+    """Use up a browser's answer; None when it is wrong or of another account."""
+    assertion = passkeys.verify(act, passkeys.parse_answer(answer), bound_to=bound_to)
+    return Factor.PASSKEY if assertion and assertion.staff_id == staff_id else None
+
+
+def _spend_code(act: Act, staff_id: uuid.UUID, code: str, step: int) -> Factor | None:
+    """Use up a one-time code (with its time step) or a recovery code; None when it is wrong or was used.
+
+    Of concurrent attempts with one code, one succeeds.
+    """
+    if step:
+        return Factor.TOTP if credentials.spend_step(act.session, staff_id, step=step) else None
+    spent = credentials.spend_recovery_code(act.session, staff_id, code, keyring=act.keyring, at=act.now)
     return Factor.RECOVERY_CODE if spent else None
 
 
 def _record_refusal(act: Act, about: uuid.UUID | None, reason: Reason) -> None:
-    details = {"reason": reason.value}
-    act.by(Actor.person()).record(Action.STAFF_REFUSED, about=about, **details)
+    act.by(Actor.person()).record(Action.STAFF_REFUSED, about=about, reason=reason.value)
 
 
-def _rehash_if_needed(instance: Instance, account: _Account, password: str) -> None:
+def _rehash_if_needed(instance: Instance, staff_id: uuid.UUID, password_hash: str, password: str) -> None:
     """Hash the password again when the parameters have changed; only at sign-in is it known."""
-    if not credentials.needs_rehash(account.password_hash):
+    if not credentials.needs_rehash(password_hash):
         return
-    password_hash = credentials.hash_password(password)
-    unchanged = StaffMember.id == account.id, StaffMember.password_hash == account.password_hash
+    unchanged = StaffMember.id == staff_id, StaffMember.password_hash == password_hash
+    rehash = update(StaffMember).where(*unchanged).values(password_hash=credentials.hash_password(password))
     with instance.database.transaction() as session:
-        session.execute(update(StaffMember).where(*unchanged).values(password_hash=password_hash))
+        session.execute(rehash)
 
 
 def sign_out(act: Act, token: str) -> None:
@@ -273,35 +232,26 @@ def confirm_second_factor(
     """
     if not instance.throttle.hit(rate_limits.SECOND_FACTOR, str(active.member.id)).allowed:
         raise TooManyConfirmations
-    answer = passkeys.parse_answer(passkey)
+    own = active.member.id
     with instance.database.transaction() as session:
-        act = Act(session, instance)
-        factor = _spend_factor(act, active, code, answer)
+        act, factor = Act(session, instance), None
+        if passkeys.parse_answer(passkey):
+            factor = _spend_passkey(act, own, passkey, active.id.bytes)
+        else:
+            row = session.get(StaffMember, own, with_for_update=True, populate_existing=True)
+            plain_code = credentials.normalise_code(code)
+            if row and plain_code:
+                step = credentials.matching_step(_secret(row, instance), plain_code, at=act.now)
+                factor = _spend_code(act, own, plain_code, step)
         token = sessions.renew(act, active) if factor else ""
-        _record_confirmation(act, active, factor)
+        confirmed = act.by(active.member.actor)
+        if factor:
+            confirmed.record(Action.STAFF_CONFIRMED, about=own, method=factor.value)
+        else:
+            confirmed.record(Action.STAFF_REFUSED, about=own, reason=Reason.CODE.value)
     if not token:
         raise NotConfirmed
     return token
-
-
-def _spend_factor(act: Act, active: ActiveSession, code: str, answer: Mapping[str, Any]) -> Factor | None:
-    if answer:
-        assertion = passkeys.verify(act, answer, bound_to=active.id.bytes)
-        return Factor.PASSKEY if assertion and assertion.staff_id == active.member.id else None
-    return spend_code(act, active, code)
-
-
-def spend_code(act: Act, active: ActiveSession, code: str) -> Factor | None:
-    """Use up a one-time or recovery code of the session's account; None when it is wrong or was used."""
-    row = act.session.get(StaffMember, active.member.id, with_for_update=True, populate_existing=True)
-    normalised = credentials.normalise_code(code)
-    if not row or not normalised:
-        return None
-    step = credentials.matching_step(_secret(row, act.instance), normalised, at=act.now)
-    if step:
-        return Factor.TOTP if credentials.spend_step(act.session, row.id, step=step) else None
-    spent = credentials.spend_recovery_code(act.session, row.id, normalised, keyring=act.keyring, at=act.now)
-    return Factor.RECOVERY_CODE if spent else None
 
 
 def _secret(row: StaffMember, instance: Instance) -> bytes:
@@ -309,11 +259,3 @@ def _secret(row: StaffMember, instance: Instance) -> bytes:
         return credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
     except UnsealError:
         return credentials.new_totp_secret()  # no one-time code matches; a recovery code still does
-
-
-def _record_confirmation(act: Act, active: ActiveSession, factor: Factor | None) -> None:
-    act.by(active.member.actor).record(
-        Action.STAFF_CONFIRMED if factor else Action.STAFF_REFUSED,
-        about=active.member.id,
-        **({"method": factor.value} if factor else {"reason": Reason.CODE.value}),
-    )
