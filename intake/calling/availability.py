@@ -11,8 +11,8 @@ All arithmetic is on intervals between instants in UTC: sorted, disjoint, half-o
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache, reduce
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import NamedTuple, NotRequired, TypedDict, Unpack
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -55,20 +55,18 @@ def union(*several: Iterable[Interval]) -> Intervals:
 
 def intersection(first: Sequence[Interval], *others: Sequence[Interval]) -> Intervals:
     """Return the time covered by every argument."""
-    return reduce(_intersect_two, others, list(first))
-
-
-def _intersect_two(one: Sequence[Interval], other: Sequence[Interval]) -> Intervals:
-    shared: Intervals = []
-    i = j = 0
-    while i < len(one) and j < len(other):
-        start, end = max(one[i].start, other[j].start), min(one[i].end, other[j].end)
-        if start < end:
-            shared.append(Interval(start, end))
-        if one[i].end < other[j].end:
-            i += 1
-        else:
-            j += 1
+    shared = list(first)
+    for other in others:
+        one, shared = shared, []
+        i = j = 0
+        while i < len(one) and j < len(other):
+            start, end = max(one[i].start, other[j].start), min(one[i].end, other[j].end)
+            if start < end:
+                shared.append(Interval(start, end))
+            if one[i].end < other[j].end:
+                i += 1
+            else:
+                j += 1
     return shared
 
 
@@ -100,14 +98,11 @@ def spans_in_zone(zone: str, during: Interval, spans_on: Callable[[date], Iterab
 @lru_cache(maxsize=16_384)
 def _span_instants(zone: str, day: date, span: Span) -> Interval:
     """Convert a wall-clock span to instants. An ambiguous time gives the narrower reading."""
+    opens, closes = (datetime.combine(day, at, tzinfo=ZoneInfo(zone)) for at in span)
     return Interval(
-        max(_possible_instants(zone, day, span.opens)), min(_possible_instants(zone, day, span.closes))
+        max(opens.astimezone(UTC), opens.replace(fold=1).astimezone(UTC)),
+        min(closes.astimezone(UTC), closes.replace(fold=1).astimezone(UTC)),
     )
-
-
-def _possible_instants(zone: str, day: date, at: time) -> tuple[datetime, datetime]:
-    wall = datetime.combine(day, at, tzinfo=ZoneInfo(zone))
-    return wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
 
 
 def whole_day(zone: str, day: date) -> Interval:
@@ -132,88 +127,76 @@ class Condition(StrEnum):
     OPENING = "opening"
 
 
-def contactable(
-    clinic: Clinic,
-    hours: CallingHours,
-    *,
-    region: str,
-    time_zone: str | None,
-    number_zones: Sequence[str] = (),
-    windows: Collection[Window],
-    channel: Channel,
-    start: datetime,
-    days: int = HORIZON_DAYS,
-) -> Intervals:
-    """Return the intervals within `days` days from `start` in which `channel` may be used.
-
-    Consent and limits on attempts are checked by the gate. Where `time_zone` is None, the conditions must
-    hold in every zone of the region. Raises KeyError for an unknown region.
-    """
-    found = conditions(
-        clinic,
-        hours,
-        region=region,
-        time_zone=time_zone,
-        number_zones=number_zones,
-        windows=windows,
-        channel=channel,
-        during=Interval(start, start + DAY * days),
-    )
-    return intersection(*found.values())
+_NOT_FOR_EMAIL = frozenset({Condition.LEGAL, Condition.CALL_HOURS})
 
 
-def conditions(
-    clinic: Clinic,
-    hours: CallingHours,
-    *,
-    region: str,
-    time_zone: str | None,
-    number_zones: Sequence[str],
-    windows: Collection[Window],
-    channel: Channel,
-    during: Interval,
-) -> dict[Condition, Intervals]:
-    """Return the intervals of each condition separately, so that a refusal can name the one that fails."""
-    zones = (time_zone,) if time_zone else zones_of(region)
-    safe = _safe_times(windows, zones, during)
-    opening = spans_in_zone(clinic.time_zone, during, clinic.open_on)
-    if channel is Channel.EMAIL:
-        return {Condition.WINDOWS: safe, Condition.OPENING: opening}
-    own_hours = (Span(clinic.contact.call_from, clinic.contact.call_until),)
-    return {
-        Condition.LEGAL: _legal_times(hours, region, zones, number_zones, during),
-        Condition.CALL_HOURS: intersection(
-            *(spans_in_zone(zone, during, lambda _: own_hours) for zone in zones)
-        ),
-        Condition.WINDOWS: safe,
-        Condition.OPENING: opening,
-    }
+class Whereabouts(TypedDict):
+    """Where the person is, and the times that they called safe.
 
-
-def _safe_times(windows: Collection[Window], zones: Sequence[str], during: Interval) -> Intervals:
-    if Window.ANY in windows:
-        return [during]
-
-    def on(day: date) -> tuple[Span, ...]:
-        return calling_hours.spans_on(windows, day)
-
-    return intersection(*(spans_in_zone(zone, during, on) for zone in zones))
-
-
-def _legal_times(
-    hours: CallingHours, region: str, zones: Sequence[str], number_zones: Sequence[str], during: Interval
-) -> Intervals:
-    """Intersect the state's hours on the person's clock with the federal hours in the number's zones.
-
-    A number's zone tells where the phone may be, not which state's law applies.
+    `time_zone`: None where they left it open. `number_zones`: the zones that their number may be in.
     """
 
-    def in_region(day: date) -> tuple[Span, ...]:
-        return hours.spans_on(region, day)
+    region: str
+    time_zone: str | None
+    windows: Collection[Window]
+    number_zones: NotRequired[Sequence[str]]
 
-    declared = (spans_in_zone(zone, during, in_region) for zone in zones)
-    by_number = (spans_in_zone(zone, during, lambda _: hours.federal.hours) for zone in number_zones)
-    return intersection(*declared, *by_number)
+
+class ContactTimes:
+    """When the conditions of contact hold, from `start` on for `days` days.
+
+    Made once per page or act and asked for every lead and channel on it: what two of them share is computed
+    once. Consent and limits on attempts are checked by the gate.
+    """
+
+    def __init__(
+        self, clinic: Clinic, hours: CallingHours, start: datetime, days: int = HORIZON_DAYS
+    ) -> None:
+        self.clinic, self.hours = clinic, hours
+        self.during = Interval(start, start + DAY * days)
+        self._dates = [start.date() + DAY * n for n in range(-1, days + 2)]  # in every zone there is
+        self._found: dict[object, dict[Condition, Intervals]] = {}
+
+    @cached_property
+    def _opening(self) -> Intervals:
+        return spans_in_zone(self.clinic.time_zone, self.during, self.clinic.open_on)
+
+    def contactable(self, channel: Channel, **person: Unpack[Whereabouts]) -> Intervals:
+        """Return the intervals in which `channel` may be used. Raises KeyError for an unknown region."""
+        return intersection(*self.conditions(channel, **person).values())
+
+    def conditions(self, channel: Channel, **person: Unpack[Whereabouts]) -> dict[Condition, Intervals]:
+        """Return the intervals of each condition separately, so that a refusal can name the one that fails.
+
+        Where `time_zone` is None, the conditions must hold in every zone of the region. A number's zone tells
+        where the phone may be, not which state's law applies: there the federal hours count.
+        """
+        region, windows = person["region"], frozenset(person["windows"])
+        zones = (person["time_zone"],) if person["time_zone"] else zones_of(region)
+        number_zones = tuple(person.get("number_zones", ()))
+        key = region, zones, number_zones, windows
+        if key not in self._found:
+            law = self.hours.spans_by_day(region, self._dates)
+            federal, contact = self.hours.federal.hours, self.clinic.contact
+            safe = calling_hours.spans_by_day(windows, self._dates)
+            self._found[key] = {
+                Condition.LEGAL: intersection(
+                    self._in_zones(zones, law.__getitem__), self._in_zones(number_zones, lambda _: federal)
+                ),
+                Condition.CALL_HOURS: self._in_zones(
+                    zones, lambda _: (Span(contact.call_from, contact.call_until),)
+                ),
+                Condition.WINDOWS: [self.during]
+                if Window.ANY in windows
+                else self._in_zones(zones, safe.__getitem__),
+                Condition.OPENING: self._opening,
+            }
+        skipped = _NOT_FOR_EMAIL if channel is Channel.EMAIL else ()
+        return {each: times for each, times in self._found[key].items() if each not in skipped}
+
+    def _in_zones(self, zones: Sequence[str], spans_on: Callable[[date], Iterable[Span]]) -> Intervals:
+        """Return the times at which the clocks of all `zones` show one of the spans."""
+        return intersection([self.during], *(spans_in_zone(zone, self.during, spans_on) for zone in zones))
 
 
 def zones_of_number(number: str) -> tuple[str, ...]:

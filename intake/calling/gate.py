@@ -3,25 +3,24 @@
 One pure function. Staff see no number until it allows contact, and no role can override it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from intake.calling.availability import (
     DAY,
-    HORIZON_DAYS,
     Condition,
+    ContactTimes,
     Interval,
     Intervals,
-    conditions,
     difference,
     intersection,
     interval_at,
     local,
     whole_day,
 )
-from intake.calling.hours import CallingHours, Window
+from intake.calling.hours import Window
 from intake.calling.regions import zones_of
 from intake.conf.clinic import Channel, Clinic
 from intake.core.i18n import N_
@@ -83,7 +82,8 @@ class GateFacts:
 
     `consents`: the latest answer per channel (given, refused, withdrawn; absent: never asked).
     `consent_days`: for how many days consent is valid (None: as long as an open lead is kept).
-    `attempts`: contact attempts of the clinic; a call from the person is not one.
+    `attempts`: contact attempts of the clinic; a call from the person is not one. `suppressed`: the channels
+    whose number or address is on the do-not-contact list.
     """
 
     region: str
@@ -97,7 +97,7 @@ class GateFacts:
     erased: bool = False
     stopped: bool = False
     closed: bool = False
-    suppressed: bool = False
+    suppressed: frozenset[Channel] = frozenset()
     voicemail: bool = False
 
 
@@ -115,21 +115,36 @@ class Verdict:
     voicemail: bool = False
 
 
-def may_contact(
-    *, facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours, now: datetime
-) -> Verdict:
-    """Return whether `channel` may be used for this lead at `now`.
+def may_contact(*, facts: GateFacts, channel: Channel, times: ContactTimes) -> Verdict:
+    """Return whether `channel` may be used for this lead at the moment at which `times` start.
 
     All reasons against are given; where there are permanent ones, only these.
     """
+    now, clinic = times.during.start, times.clinic
     expires = facts.consent_given_at + DAY * (facts.consent_days or clinic.retention.open_days)
-    permanent = tuple(_permanent_refusals(facts, channel, clinic, expired=now >= expires))
+    permanent = _permanent_refusals(facts, channel, clinic, expired=now >= expires)
     if permanent:
         return Verdict(allowed=False, refusals=permanent)
-    ahead = Interval(now, min(now + DAY * HORIZON_DAYS, expires))
-    open_times = _open_times(facts, channel, clinic, hours, ahead)
-    limits = _limits_by_refusal(facts, channel, clinic, hours)
-    free = difference(intersection(*open_times.values()), (each for used in limits.values() for each in used))
+    conditions = times.conditions(
+        channel,
+        region=facts.region,
+        time_zone=facts.time_zone,
+        windows=facts.windows,
+        number_zones=facts.number_zones,
+    )
+    per_24h = clinic.contact.contacts_per_24h
+    blocked = {
+        Refusal.CALLED_TODAY: _used_days(facts, clinic.contact.calls_per_day)
+        if channel is Channel.CALL
+        else [],
+        Refusal.CONTACTED_IN_24H: _full_periods(
+            facts, min(per_24h, times.hours.contacts_per_24h(facts.region) or per_24h)
+        ),
+    }
+    ahead = Interval(now, min(times.during.end, expires))
+    free = difference(
+        intersection([ahead], *conditions.values()), (each for used in blocked.values() for each in used)
+    )
     voicemail = facts.voicemail and channel is Channel.CALL
     current = interval_at(free, now)
     if current:
@@ -137,8 +152,12 @@ def may_contact(
     return Verdict(
         allowed=False,
         refusals=(
-            *(refusal for refusal, times in open_times.items() if not interval_at(times, now)),
-            *(refusal for refusal, used in limits.items() if interval_at(used, now)),
+            *(
+                _REFUSAL_OF[each]
+                for each, open_times in conditions.items()
+                if not interval_at(open_times, now)
+            ),
+            *(refusal for refusal, used in blocked.items() if interval_at(used, now)),
         ),
         opens_at=free[0].start if free else None,
         voicemail=voicemail,
@@ -147,7 +166,7 @@ def may_contact(
 
 def _permanent_refusals(
     facts: GateFacts, channel: Channel, clinic: Clinic, *, expired: bool
-) -> Iterator[Refusal]:
+) -> tuple[Refusal, ...]:
     """Refusals that waiting does not lift."""
     consent = facts.consents.get(channel)
     used = sum(used_channel == channel for used_channel, _ in facts.attempts)
@@ -158,45 +177,10 @@ def _permanent_refusals(
         Refusal.NO_CONSENT: consent not in (GIVEN, WITHDRAWN),
         Refusal.WITHDRAWN: consent == WITHDRAWN,
         Refusal.EXPIRED: consent == GIVEN and expired,
-        Refusal.SUPPRESSED: facts.suppressed,
+        Refusal.SUPPRESSED: channel in facts.suppressed,
         Refusal.ATTEMPTS_USED: used >= clinic.contact.at_most(channel),
     }
-    return (refusal for refusal, applies in checks.items() if applies)
-
-
-def _open_times(
-    facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours, during: Interval
-) -> dict[Refusal, Intervals]:
-    """The times in which each condition holds, by the refusal given when it does not."""
-    found = conditions(
-        clinic,
-        hours,
-        region=facts.region,
-        time_zone=facts.time_zone,
-        number_zones=facts.number_zones,
-        windows=facts.windows,
-        channel=channel,
-        during=during,
-    )
-    return {_REFUSAL_OF[condition]: times for condition, times in found.items()}
-
-
-def _limits_by_refusal(
-    facts: GateFacts, channel: Channel, clinic: Clinic, hours: CallingHours
-) -> dict[Refusal, Intervals]:
-    """The times blocked by attempts already made, by refusal."""
-    return {
-        Refusal.CALLED_TODAY: _used_days(facts, clinic.contact.calls_per_day)
-        if channel is Channel.CALL
-        else [],
-        Refusal.CONTACTED_IN_24H: _full_periods(facts, _max_in_24h(facts.region, clinic, hours)),
-    }
-
-
-def _max_in_24h(region: str, clinic: Clinic, hours: CallingHours) -> int:
-    return min(
-        clinic.contact.contacts_per_24h, hours.contacts_per_24h(region) or clinic.contact.contacts_per_24h
-    )
+    return tuple(refusal for refusal, applies in checks.items() if applies)
 
 
 def _used_days(facts: GateFacts, limit: int) -> Intervals:

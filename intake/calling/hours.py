@@ -109,6 +109,10 @@ class CallingHours(Section):
         law = self.states.get(region)
         return law.spans_on(day) if law else self.federal.hours
 
+    def spans_by_day(self, region: str, days: Iterable[date]) -> dict[date, tuple[Span, ...]]:
+        """Return the legal hours of each of `days` for a person in `region`."""
+        return {day: self.spans_on(region, day) for day in days}
+
     def contacts_per_24h(self, region: str) -> int | None:
         """Return the state's limit of contacts in 24 hours; None where it has none."""
         law = self.states.get(region)
@@ -186,6 +190,11 @@ def spans_on(windows: Iterable[Window], day: date) -> tuple[Span, ...]:
     return tuple(
         each.span for each in Window if each in windows and each.span and each.value.startswith(name)
     )
+
+
+def spans_by_day(windows: Iterable[Window], days: Iterable[date]) -> dict[date, tuple[Span, ...]]:
+    """Return the hours of each of `days` that `windows` cover."""
+    return {day: spans_on(windows, day) for day in days}
 
 
 def windows_in_words(windows: Iterable[Window], language: str) -> str:

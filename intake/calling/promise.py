@@ -3,10 +3,11 @@
 A promise is the moment at which the clinic's `response_minutes` of contactable time have passed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from typing import Unpack
 
 from babel.dates import format_date, format_skeleton, get_day_names
 from babel.lists import format_list
@@ -14,15 +15,16 @@ from babel.lists import format_list
 from intake.calling.availability import (
     DAY,
     HORIZON_DAYS,
+    ContactTimes,
     Interval,
     Intervals,
-    contactable,
+    Whereabouts,
     interval_at,
     local,
     spans_in_zone,
     union,
 )
-from intake.calling.hours import CallingHours, Window
+from intake.calling.hours import CallingHours
 from intake.calling.regions import names_of_zone
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.toml_schema import Span
@@ -64,21 +66,15 @@ def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) ->
 def opening_hours_phrase(clinic: Clinic, language: str) -> str:
     """Format the clinic's week: `Monday to Friday 9 am to 6 pm, Saturday 9 am to 3 pm`."""
     names = get_day_names(locale=language)
-    runs = [
-        (hours, [weekday for weekday, _ in run])
-        for hours, run in groupby(enumerate(clinic.hours.days), key=lambda each: each[1])
-        if hours
-    ]
-    return ", ".join(
-        f"{_days_phrase(str(names[days[0]]), str(names[days[-1]]), language)} {spans_phrase(hours, language)}"
-        for hours, days in runs
-    )
-
-
-def _days_phrase(first: str, last: str, language: str) -> str:
-    if first == last:
-        return first
-    return translate(N_("%(first)s to %(last)s"), language, first=first, last=last)
+    phrases = []
+    for hours, run in groupby(enumerate(clinic.hours.days), key=lambda each: each[1]):
+        days = [str(names[weekday]) for weekday, _ in run]
+        first, last = days[0], days[-1]
+        if first != last:
+            first = translate(N_("%(first)s to %(last)s"), language, first=first, last=last)
+        if hours:
+            phrases.append(f"{first} {spans_phrase(hours, language)}")
+    return ", ".join(phrases)
 
 
 def spans_phrase(hours: Iterable[Span], language: str) -> str:
@@ -121,46 +117,23 @@ def promise_for(
     hours: CallingHours,
     *,
     channels: Collection[Channel],
-    region: str,
-    time_zone: str | None,
-    number_zones: Sequence[str] = (),
-    windows: Collection[Window],
     now: datetime,
+    **person: Unpack[Whereabouts],
 ) -> datetime:
     """Return the UTC moment, rounded up to a minute, when `response_minutes` of contactable time have passed.
 
     Time counts when at least one of `channels` may be used. Raises NoTimeWithin14Days (422, `windows`).
     """
-    found = union(
-        *(
-            contactable(
-                clinic,
-                hours,
-                region=region,
-                time_zone=time_zone,
-                number_zones=number_zones,
-                windows=windows,
-                channel=channel,
-                start=now,
-            )
-            for channel in channels
-        )
-    )
-    return _full_minute(_moment_after(found, timedelta(minutes=clinic.contact.response_minutes)))
-
-
-def _moment_after(intervals: Intervals, needed: timedelta) -> datetime:
-    for each in intervals:
+    times = ContactTimes(clinic, hours, now)
+    needed = timedelta(minutes=clinic.contact.response_minutes)
+    for each in union(*(times.contactable(channel, **person) for channel in channels)):
         if each.length >= needed:
-            return each.start + needed
+            exact = each.start + needed
+            # up to a full minute, so that the promise shown is never earlier than the one computed
+            minute = exact.replace(second=0, microsecond=0)
+            return minute if minute == exact else minute + MINUTE
         needed -= each.length
     raise NoTimeWithin14Days
-
-
-def _full_minute(moment: datetime) -> datetime:
-    """Round up, so that the promise shown is never earlier than the one computed."""
-    minute = moment.replace(second=0, microsecond=0)
-    return minute if minute == moment else minute + MINUTE
 
 
 def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: str) -> str:

@@ -19,8 +19,7 @@ from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.audit import service as audit_service
 from intake.casework import queue
-from intake.casework.queue import ClaimedBy, Page, QueueFilters
-from intake.casework.queue_rows import QueueRow, load_rows
+from intake.casework.queue import ClaimedBy, Page, QueueFilters, QueueRow, load_rows
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.leads import claims, history
@@ -190,7 +189,7 @@ def team(act: StaffAct) -> Team:
     require(act.member, Permission.SHARE_LEADS)
     statement = select(Lead).where(queue.is_claimed(act.now), Lead.claimed_by != act.member.id)
     leads = act.session.scalars(statement.order_by(Lead.claimed_until, Lead.id).limit(TEAM_LIMIT)).all()
-    rows = {row.lead.id: row for row in load_rows(act, leads)}
+    rows = load_rows(act, leads)
     free = queue.page(act, filters=QueueFilters(claimed=ClaimedBy.NOBODY), limit=TEAM_LIMIT)
     return Team(_colleagues(act), free, [rows[lead.id] for lead in leads], act.now)
 

@@ -151,7 +151,7 @@ def lead_view(
         contact_status=contact_status,
         note=notes.open_note(act, lead) if may(act.member, Permission.LOG_OUTCOME) else "",
         note_mark=notes.note_mac(lead, instance=act.instance),
-        verdicts={each: contact_status.verdict(each, act.instance) for each in Channel},
+        verdicts={each: contact_status.verdict(each, act.contact_times) for each in Channel},
         revealed={each.channel: each for each in [*shown, *([just_revealed] if just_revealed else [])]},
         history=lead_history.build_history(events, lead, now=act.now),
         answers=list({each.event.kind: each for each in consent.answers_of(act.session, lead.id)}.values()),

@@ -6,28 +6,31 @@ one.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Self, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from intake.accounts.permissions import Member, Permission, StaffAct, require
+from intake.accounts.service import names_of
+from intake.act import Act
 from intake.audit import Action
 from intake.audit.service import PageStart
-from intake.calling.availability import local
-from intake.casework.queue_rows import Group, QueueRow, load_rows
+from intake.calling.availability import local, whole_day
+from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.consent.models import ConsentEvent, State
 from intake.core.errors import NotFound
 from intake.core.i18n import LANGUAGES
-from intake.instance import Instance
-from intake.leads.eligibility import CONTACT_KINDS
+from intake.leads import eligibility, reveal
+from intake.leads.eligibility import CONTACT_KINDS, ContactStatus
 from intake.leads.models import Lead, LeadStatus, is_waiting
+from intake.leads.reveal import MaskedContact
 
 PAGE_SIZE = 100
 COUNT_LIMIT = 1000
@@ -85,6 +88,83 @@ def _choice(choices: type[_Choice], word: str | None) -> _Choice | None:
     return choices(word) if word in set(choices) else None
 
 
+class Group(StrEnum):
+    """The heading under which a row is listed, in this order."""
+
+    BROKEN = "broken"
+    NOW = "now"
+    LATER = "later"
+    BOOKED = "booked"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One lead as the queue shows it: masked, with the gate's verdict on its best channel."""
+
+    lead: Lead
+    masked: MaskedContact
+    contact_status: ContactStatus
+    channel: Channel
+    verdict: Verdict
+    group: Group
+    holder: str | None
+
+
+def load_rows(act: Act, leads: Collection[Lead]) -> dict[uuid.UUID, QueueRow]:
+    """Load the leads as rows by id, with one statement each for keys, consents, attempts and so on."""
+    leads = list(leads)
+    if not leads:
+        return {}
+    masked = reveal.mask_leads(act, leads)
+    statuses = eligibility.contact_statuses(act.session, leads)
+    now, times = act.now, act.contact_times
+    claimants = {
+        lead.id: lead.claimed_by
+        for lead in leads
+        if lead.claimed_by and lead.claimed_until and lead.claimed_until > now
+    }
+    names = names_of(act.session, set(claimants.values()))
+    rows = {}
+    for lead in leads:
+        status = statuses[lead.id]
+        channels = status.channels or (Channel.CALL,)  # without any consent, what the gate says of a call
+        verdicts = {each: status.verdict(each, times) for each in channels}
+        channel = best_channel(verdicts)
+        verdict = verdicts[channel]
+        rows[lead.id] = QueueRow(
+            lead=lead,
+            masked=masked[lead.id],
+            contact_status=status,
+            channel=channel,
+            verdict=verdict,
+            group=_group(lead, allowed=verdict.allowed, now=now),
+            holder=names.get(claimants[lead.id]) if lead.id in claimants else None,
+        )
+    return rows
+
+
+def best_channel(verdicts: Mapping[Channel, Verdict]) -> Channel:
+    """Return the channel that may be used now, else the one that opens first."""
+
+    def opens(channel: Channel) -> tuple[bool, float]:
+        verdict = verdicts[channel]
+        return not verdict.allowed, verdict.opens_at.timestamp() if verdict.opens_at else inf
+
+    return min(verdicts, key=opens)
+
+
+def _group(lead: Lead, *, allowed: bool, now: datetime) -> Group:
+    """Return the group; a promise is broken when its time has passed without an attempt."""
+    if lead.status is LeadStatus.CLOSED:
+        return Group.CLOSED
+    if lead.status is LeadStatus.BOOKED:
+        return Group.BOOKED
+    if lead.status is LeadStatus.NEW and lead.promise_at <= now:
+        return Group.BROKEN
+    return Group.NOW if allowed else Group.LATER
+
+
 @dataclass(frozen=True)
 class Page:
     """One page of the queue: its rows in order, the total, and where this page and the next one begin.
@@ -112,7 +192,7 @@ class Page:
 
 
 def page(
-    act: StaffAct, *, filters: QueueFilters, after: PageStart | None = None, limit: int | None = None
+    act: StaffAct, *, filters: QueueFilters, after: PageStart | None = None, limit: int = PAGE_SIZE
 ) -> Page:
     """Return up to `limit` (100) leads by promise, soonest first; closed ones by closing time, latest first.
 
@@ -120,17 +200,26 @@ def page(
     """
     require(act.member, Permission.LIST_LEADS)
     statement = _matching(filters, act.member, act.now)
-    size = limit or PAGE_SIZE
-    found = act.session.scalars(_sorted_from(statement, filters, after).limit(size + 1)).all()
-    leads = found[:size]
     counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
     total = act.session.scalar(select(func.count()).select_from(counted)) or 0
+    # A page starts at `after` by comparison instead of OFFSET: any page costs the same.
+    if filters.show is Show.CLOSED:
+        ordered = statement.order_by(Lead.closed_at.desc(), Lead.id.desc())
+        wanted = ordered.where(after.older(Lead.closed_at, Lead.id)) if after else ordered
+    else:
+        ordered = statement.order_by(Lead.promise_at, Lead.id)
+        wanted = ordered.where(after.newer(Lead.promise_at, Lead.id)) if after else ordered
+    found = act.session.scalars(wanted.limit(limit + 1)).all()
+    leads, next_page = found[:limit], None
+    if len(found) > limit:
+        last = leads[-1]
+        next_page = PageStart(last.closed_at or last.promise_at, last.id)
     mine = act.session.scalars(_claimed_by(act.member, act.now)).all()
-    rows = {row.lead.id: row for row in load_rows(act, {*leads, *mine})}
+    rows = load_rows(act, {*leads, *mine})
     return Page(
         rows=[rows[lead.id] for lead in leads],
         total=total,
-        after=_page_start_of(leads[-1], filters) if len(found) > size else None,
+        after=next_page,
         filters=filters,
         now=act.now,
         mine=[rows[lead.id] for lead in mine],
@@ -178,20 +267,6 @@ def _agreed_to(channel: Channel) -> ColumnElement[bool]:
         ConsentEvent.state == State.GIVEN,
         ~superseded,
     )
-
-
-def _sorted_from(statement: Select[Lead], filters: QueueFilters, after: PageStart | None) -> Select[Lead]:
-    """Sort, and start at `after` by comparison instead of OFFSET: any page costs the same."""
-    if filters.show is Show.CLOSED:
-        ordered = statement.order_by(Lead.closed_at.desc(), Lead.id.desc())
-        return ordered.where(after.older(Lead.closed_at, Lead.id)) if after else ordered
-    ordered = statement.order_by(Lead.promise_at, Lead.id)
-    return ordered.where(after.newer(Lead.promise_at, Lead.id)) if after else ordered
-
-
-def _page_start_of(lead: Lead, filters: QueueFilters) -> PageStart:
-    closed = lead.closed_at if filters.show is Show.CLOSED else None
-    return PageStart(closed or lead.promise_at, lead.id)
 
 
 def one(act: StaffAct, lead_id: uuid.UUID) -> Lead:
@@ -253,11 +328,11 @@ def handover(act: StaffAct) -> Handover:
     now = act.now
     found = {
         kind: act.session.scalars(statement.limit(HANDOVER_LIMIT + 1)).all()
-        for kind, statement in _handover_query(now, act.instance)
+        for kind, statement in _handover_query(now, act.clinic.time_zone)
     }
     shown = {kind: leads[:HANDOVER_LIMIT] for kind, leads in found.items()}
     leads = {lead for each in shown.values() for lead in each}
-    rows = {row.lead.id: row for row in load_rows(act, leads)}
+    rows = load_rows(act, leads)
     return Handover(
         rows={kind: [rows[lead.id] for lead in each] for kind, each in shown.items()},
         more=frozenset(kind for kind, each in found.items() if len(each) > HANDOVER_LIMIT),
@@ -266,36 +341,25 @@ def handover(act: StaffAct) -> Handover:
     )
 
 
-def _handover_query(now: datetime, instance: Instance) -> Iterator[tuple[HandoverKind, Select[Lead]]]:
+def _handover_query(now: datetime, zone: str) -> Iterator[tuple[HandoverKind, Select[Lead]]]:
     new = select(Lead).where(Lead.status == LeadStatus.NEW).order_by(Lead.promise_at, Lead.id)
-    begins, ends = _today(now, instance.clinic.time_zone)
+    today = whole_day(zone, local(now, zone).date())
     yield HandoverKind.CLAIMED, select(Lead).where(is_claimed(now)).order_by(Lead.claimed_until)
-    yield HandoverKind.OPENED, _opened_without_outcome(now)
+    yield (  # by a claim or a reveal that ended without an outcome
+        HandoverKind.OPENED,
+        select(Lead)
+        .where(Lead.opened_at.is_not(None), Lead.first_contact_at.is_(None), Lead.closed_at.is_(None))
+        .where(not_(is_claimed(now)))
+        .order_by(Lead.opened_at, Lead.id),
+    )
     yield HandoverKind.BROKEN, new.where(Lead.promise_at <= now)
     yield HandoverKind.DUE, new.where(Lead.promise_at > now, Lead.promise_at <= now + HANDOVER_AHEAD)
     yield (
         HandoverKind.TODAY,
         select(Lead)
-        .where(Lead.booked_for >= begins, Lead.booked_for < ends, Lead.status == LeadStatus.BOOKED)
+        .where(Lead.booked_for >= today.start, Lead.booked_for < today.end, Lead.status == LeadStatus.BOOKED)
         .order_by(Lead.booked_for),
     )
-
-
-def _opened_without_outcome(now: datetime) -> Select[Lead]:
-    """Leads opened by a claim or a reveal that ended without an outcome."""
-    opened = Lead.opened_at.is_not(None), Lead.first_contact_at.is_(None), Lead.closed_at.is_(None)
-    free = not_(is_claimed(now))
-    return select(Lead).where(*opened, free).order_by(Lead.opened_at, Lead.id)
-
-
-def _today(now: datetime, zone: str) -> tuple[datetime, datetime]:
-    """Return the start and end of the clinic's calendar day: 23, 24 or 25 hours."""
-    day = local(now, zone).date()
-    begins, ends = (
-        datetime.combine(each, time.min, ZoneInfo(zone)).astimezone(UTC)
-        for each in (day, day + timedelta(days=1))
-    )
-    return begins, ends
 
 
 def record_handover(act: StaffAct, page: Handover) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 
 from intake.accounts.permissions import Permission, StaffAct, require
 from intake.audit import Action
-from intake.casework.queue_rows import QueueRow, load_rows
+from intake.casework.queue import QueueRow, load_rows
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
@@ -63,7 +63,7 @@ def find(act: StaffAct, *, term: str) -> SearchResult:
     wanted = (
         select(Lead).where(_matching(parsed, act.instance)).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
     )
-    rows = load_rows(act, act.session.scalars(wanted).all())
+    rows = list(load_rows(act, act.session.scalars(wanted).all()).values())
     act.record(Action.LEADS_SEARCHED, kind=parsed.kind.value, hit=bool(rows))
     return SearchResult(parsed.kind, rows)
 

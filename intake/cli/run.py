@@ -20,7 +20,8 @@ import click
 from intake.accounts import dev_account
 from intake.accounts.dev_account import DevAccount
 from intake.act import Act
-from intake.calling.availability import contactable
+from intake.app import create_app, write_fallback_pages
+from intake.calling.availability import ContactTimes
 from intake.calling.hours import Window
 from intake.calling.promise import MINUTE, open_now
 from intake.cli.context import load_settings, open_instance
@@ -99,14 +100,11 @@ def closed_notice(instance: Instance) -> list[str]:
     opening = open_now(clinic, now, DEFAULT)
     if opening.open:
         return []
-    mornings = contactable(
-        clinic,
-        instance.hours,
+    mornings = ContactTimes(clinic, instance.hours, now).contactable(
+        Channel.CALL,
         region=clinic.region,
         time_zone=clinic.time_zone,
         windows={Window.WEEKDAY_MORNING},
-        channel=Channel.CALL,
-        start=now,
     )
     lines = [
         f"The clinic {opening.sentence[0].lower()}{opening.sentence[1:]}; until then no number is shown."

@@ -7,19 +7,20 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from intake.act import Act
 from intake.calling import hours
+from intake.calling.availability import ContactTimes
 from intake.calling.gate import GateFacts, Verdict, may_contact
 from intake.calling.hours import windows_from_text
 from intake.calling.promise import promise_for
 from intake.conf.clinic import Channel, Clinic
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome
 
@@ -41,12 +42,12 @@ class ContactStatus:
         """Whether consent of this kind is given: the latest answer is yes."""
         return kind in self.consents and self.consents[kind].state is State.GIVEN
 
-    @property
+    @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """The channels with consent, in the order of `Channel`."""
         return tuple(each for each in Channel if self.given(CONTACT_KINDS[each]))
 
-    @property
+    @cached_property
     def voicemail(self) -> bool:
         """Whether a voicemail may be left."""
         return self.given(Kind.VOICEMAIL)
@@ -55,34 +56,30 @@ class ContactStatus:
         """The number of attempts on a channel."""
         return sum(each is channel for each, _ in self.tries)
 
-    def facts(self, channel: Channel) -> GateFacts:
-        """The input of the contact gate for one channel. Number and address are suppressed separately."""
+    @cached_property
+    def facts(self) -> GateFacts:
+        """The input of the contact gate. Number and address are suppressed separately."""
         return GateFacts(
             region=self.lead.region,
             time_zone=self.lead.time_zone,
             number_zones=tuple(self.lead.number_zones.split()),
             windows=windows_from_text(self.lead.windows),
-            consents={each: self._state(kind) for each, kind in CONTACT_KINDS.items()},
+            consents={
+                each: self.consents[kind].state.value
+                for each, kind in CONTACT_KINDS.items()
+                if kind in self.consents
+            },
             consent_given_at=self.lead.asked_at,
             attempts=self.tries,
             stopped=self.lead.close_reason is CloseReason.STOPPED,
             closed=self.lead.status is LeadStatus.CLOSED,
-            suppressed=channel in self.suppressed,
+            suppressed=self.suppressed,
             voicemail=self.voicemail,
         )
 
-    def _state(self, kind: Kind) -> str | None:
-        return self.consents[kind].state.value if kind in self.consents else None
-
-    def verdict(self, channel: Channel, instance: Instance) -> Verdict:
-        """The answer of the contact gate for one channel now."""
-        return may_contact(
-            facts=self.facts(channel),
-            channel=channel,
-            clinic=instance.clinic,
-            hours=instance.hours,
-            now=instance.clock(),
-        )
+    def verdict(self, channel: Channel, times: ContactTimes) -> Verdict:
+        """The answer of the contact gate for one channel at the moment at which `times` start."""
+        return may_contact(facts=self.facts, channel=channel, times=times)
 
 
 def contact_status(session: Session, lead: Lead) -> ContactStatus:
@@ -156,20 +153,15 @@ def _select_attempts(leads: Sequence[Lead]) -> Select[Lead, Attempt]:
     )
 
 
-def gate_facts(session: Session, lead: Lead, *, channel: Channel) -> GateFacts:
-    """The input of the contact gate for `lead` on `channel`: consents, suppression, attempts."""
-    return contact_status(session, lead).facts(channel)
-
-
 def verdict(act: Act, lead: Lead, *, channel: Channel) -> Verdict:
     """Whether `lead` may be contacted on `channel` now, and if not, why."""
-    return contact_status(act.session, lead).verdict(channel, act.instance)
+    return contact_status(act.session, lead).verdict(channel, act.contact_times)
 
 
 def verdicts(act: Act, lead: Lead) -> dict[Channel, Verdict]:
     """The answer of the contact gate for every channel."""
     status = contact_status(act.session, lead)
-    return {channel: status.verdict(channel, act.instance) for channel in Channel}
+    return {channel: status.verdict(channel, act.contact_times) for channel in Channel}
 
 
 def promise_for_lead(act: Act, lead: Lead, *, since: datetime, clinic: Clinic | None = None) -> datetime:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
-from intake.calling.hours import Window
+from intake.calling.availability import ContactTimes
+from intake.calling.hours import CallingHours, Window
 from intake.calling.hours import load as load_hours
 from intake.calling.regions import zones_of
 from intake.conf.clinic import Channel, Clinic
@@ -34,6 +35,11 @@ ALWAYS_OPEN = replace(
 def at(text: str, zone: str = EASTERN) -> datetime:
     """Parse `2026-11-18 10:00` in the local time of `zone`, as UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def contactable(clinic: Clinic, hours: CallingHours, *, channel: Channel, start: datetime, days=14, **person):
+    """The contactable time of a person from `start` on."""
+    return ContactTimes(clinic, hours, start, days).contactable(channel, **person)
 
 
 def second_opinion(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intake.calling.availability import ContactTimes
 from intake.calling.gate import GateFacts, Refusal, Verdict, may_contact
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
@@ -30,7 +31,7 @@ PACIFIC = "America/Los_Angeles"
 
 def judge(now: str, channel: Channel = CALL, *, clinic=CLINIC, hours=HOURS, **changes: object) -> Verdict:
     facts = replace(FACTS, **changes)
-    return may_contact(facts=facts, channel=channel, clinic=clinic, hours=hours, now=at(now))
+    return may_contact(facts=facts, channel=channel, times=ContactTimes(clinic, hours, at(now)))
 
 
 def tried(*attempts: str) -> tuple[tuple[Channel, object], ...]:
@@ -423,7 +424,7 @@ PERMANENT = [
         {"consent_given_at": at("2026-11-11 10:00"), "consent_days": 7},
         (R.EXPIRED,),
     ),
-    ("on the list", TEXT, {"suppressed": True}, (R.SUPPRESSED,)),
+    ("on the list", TEXT, {"suppressed": frozenset(Channel)}, (R.SUPPRESSED,)),
     (
         "three calls",
         CALL,
@@ -449,7 +450,7 @@ PERMANENT = [
             "erased": True,
             "stopped": True,
             "closed": True,
-            "suppressed": True,
+            "suppressed": frozenset(Channel),
             "consent_given_at": at("2026-01-01 10:00"),
             "attempts": tried(*(f"call 2026-11-{day} 10:00" for day in (10, 11, 12))),
         },
@@ -579,13 +580,13 @@ def cases(draw):
         consent_given_at=given_at,
         attempts=attempts,
         stopped=draw(st.integers(0, 19)) == 19,
-        suppressed=draw(st.integers(0, 19)) == 19,
+        suppressed=frozenset(Channel) if draw(st.integers(0, 19)) == 19 else frozenset(),
     )
     return facts, draw(st.sampled_from(Channel)), draw(st.sampled_from([CLINIC, ALWAYS_OPEN])), now
 
 
 def asked(facts, channel, clinic, now) -> Verdict:
-    return may_contact(facts=facts, channel=channel, clinic=clinic, hours=HOURS, now=now)
+    return may_contact(facts=facts, channel=channel, times=ContactTimes(clinic, HOURS, now))
 
 
 @given(cases())

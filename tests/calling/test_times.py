@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from intake.calling.availability import (
     Interval,
-    contactable,
     intersection,
     interval_at,
     local,
@@ -19,7 +18,17 @@ from intake.calling.availability import (
 from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, zones_of
 from intake.conf.clinic import Channel
-from tests.calling.cast import ALWAYS_OPEN, ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, second_opinion
+from tests.calling.cast import (
+    ALWAYS_OPEN,
+    ANY,
+    CENTRAL,
+    CLINIC,
+    EASTERN,
+    HOURS,
+    at,
+    contactable,
+    second_opinion,
+)
 
 STARTS = st.timedeltas(timedelta(0), timedelta(days=690)).map(lambda passed: at("2026-01-01 00:00") + passed)
 CLOCK_CHANGES = st.sampled_from(["2026-03-07", "2026-10-31", "2027-03-13", "2027-11-06"]).map(

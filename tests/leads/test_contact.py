@@ -254,7 +254,7 @@ def test_the_gate_learns_what_holds_for_a_lead(instance: Instance) -> None:
     note(instance, lead, ana, Outcome.NO_ANSWER)
     note(instance, lead, ana, Outcome.THEY_CALLED_US)
     with instance.database.transaction() as session:
-        found = eligibility.gate_facts(session, now(instance, lead), channel=Channel.CALL)
+        found = eligibility.contact_status(session, now(instance, lead)).facts
     assert found.consents == {Channel.CALL: "given", Channel.TEXT: "refused", Channel.EMAIL: "given"}
     assert found.attempts == ((Channel.CALL, instance.clock()),)
     assert not any((found.closed, found.stopped, found.suppressed, found.voicemail))

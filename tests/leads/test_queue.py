@@ -11,8 +11,7 @@ from intake.audit.service import PageStart
 from intake.calling.hours import Window
 from intake.casework import outcomes, queue, search
 from intake.casework.lead_detail import lead_view
-from intake.casework.queue import ClaimedBy, Page, QueueFilters, Show
-from intake.casework.queue_rows import Group
+from intake.casework.queue import ClaimedBy, Group, Page, QueueFilters, Show
 from intake.casework.search import TermKind, read_term
 from intake.conf.clinic import Channel
 from intake.consent import service as consent

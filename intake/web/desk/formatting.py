@@ -10,7 +10,7 @@ from intake.calling.gate import Verdict
 from intake.calling.hours import windows_from_text, windows_in_words
 from intake.casework.assignment import ClaimRevoked
 from intake.casework.lead_detail import LeadView
-from intake.casework.queue_rows import Group, QueueRow
+from intake.casework.queue import Group, QueueRow
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
 from intake.core.i18n import LANGUAGES, N_, current_language, gettext, translate
