@@ -1,11 +1,11 @@
 """Assignment by a supervisor: distributing free leads to colleagues, and revoking claims.
 
 A lead that has changed since the supervisor's page was rendered is skipped. A staff member whose claim was
-revoked is told at their next act on that lead, with the supervisor's name and the time.
+revoked is told at their next act on that lead (`lead_detail.ClaimRevoked`).
 """
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,14 +15,12 @@ from sqlalchemy.orm import Session
 from intake.accounts import service, sessions
 from intake.accounts.models import StaffMember
 from intake.accounts.permissions import Member, Permission, StaffAct, may, require
-from intake.act import Act
-from intake.audit import Action, AuditEvent
-from intake.audit import service as audit_service
+from intake.audit import Action
 from intake.casework import queue
 from intake.casework.queue import ClaimedBy, Page, QueueFilters, QueueRow, load_rows
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.leads import claims, history
+from intake.leads import claims
 from intake.leads.claims import ChangedMeanwhile, LeadAct
 from intake.leads.models import Lead
 
@@ -31,16 +29,6 @@ TEAM_LIMIT = 50
 NOTHING_SELECTED = N_("Pick at least one request.")
 NO_ASSIGNEE = N_("Choose who shall have them.")
 ASSIGNEE_CANNOT_CALL = N_("Somebody you chose no longer takes requests. Look at the list again.")
-
-
-class ClaimRevoked(ChangedMeanwhile):
-    """A supervisor revoked the member's claim since the page was rendered: `by` is their name, `at` when."""
-
-    sentence = N_("This request was taken back, so that a colleague can call. Nothing was done now.")
-
-    def __init__(self, by: str, at: datetime) -> None:
-        self.by, self.at = by, at
-        super().__init__()
 
 
 @dataclass(frozen=True)
@@ -148,40 +136,24 @@ def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Memb
 def _apply_to_each(
     act: StaffAct, selections: Collection[Selection], action: Callable[[LeadAct, Selection], None]
 ) -> AssignmentResult:
+    """Do it to each selected lead, by promise; one that refuses is skipped.
+
+    Locks the selected leads and all with the same contact, in a fixed order.
+    """
     by_id = {selection.lead_id: selection for selection in selections}
+    picked = act.session.scalars(select(Lead).where(Lead.id.in_(by_id))).all()
+    same = or_(*(claims.same_contact(lead) for lead in picked)) if picked else Lead.id.in_(())
+    locked = select(Lead).where(same).order_by(Lead.id).with_for_update(key_share=True)
+    rows = act.session.scalars(locked.execution_options(populate_existing=True)).all()
     done = 0
-    for lead in _lock_selected(act.session, by_id):
+    for lead in sorted(rows, key=lambda row: (row.promise_at, row.id)):
         try:
-            action(LeadAct(act, lead), by_id[lead.id])
-            done += 1
+            if lead.id in by_id:
+                action(LeadAct(act, lead), by_id[lead.id])
+                done += 1
         except Refused:
             continue
     return AssignmentResult(done, len(by_id) - done)
-
-
-def _lock_selected(session: Session, by_id: Mapping[uuid.UUID, Selection]) -> Sequence[Lead]:
-    """Return the selected leads by promise; locks them and all with the same contact, in a fixed order."""
-    picked = session.scalars(select(Lead).where(Lead.id.in_(by_id))).all()
-    same = or_(*(claims.same_contact(lead) for lead in picked)) if picked else Lead.id.in_(())
-    locked = select(Lead).where(same).order_by(Lead.id).with_for_update(key_share=True)
-    rows = session.scalars(locked.execution_options(populate_existing=True)).all()
-    selected = (row for row in rows if row.id in by_id)
-    return sorted(selected, key=lambda row: (row.promise_at, row.id))
-
-
-def revoked_claim(session: Session, events: Sequence[AuditEvent], *, member: Member) -> ClaimRevoked | None:
-    """Return the revocation of the member's claim while it is news; `events`: the log, newest first."""
-    event = history.last_revocation(events, member.id)
-    return ClaimRevoked(session.get_one(StaffMember, event.actor_id).name, event.at) if event else None
-
-
-def require_not_revoked(act: StaffAct, lead: Lead, *, seen: uuid.UUID | None) -> None:
-    """Raise ClaimRevoked when the claim was revoked after `seen`, the newest event on the member's page."""
-    events = audit_service.events_about(act.session, lead.id)
-    known = [event.id for event in events]
-    event = history.last_revocation(events, act.member.id)
-    if event and seen in known and known.index(seen) > known.index(event.id):
-        raise ClaimRevoked(act.session.get_one(StaffMember, event.actor_id).name, event.at)
 
 
 def team(act: StaffAct) -> Team:
@@ -191,21 +163,16 @@ def team(act: StaffAct) -> Team:
     leads = act.session.scalars(statement.order_by(Lead.claimed_until, Lead.id).limit(TEAM_LIMIT)).all()
     rows = load_rows(act, leads)
     free = queue.page(act, filters=QueueFilters(claimed=ClaimedBy.NOBODY), limit=TEAM_LIMIT)
-    return Team(_colleagues(act), free, [rows[lead.id] for lead in leads], act.now)
-
-
-def _colleagues(act: Act) -> Sequence[Colleague]:
-    """Return the staff members who may call, those at the desk first."""
     counted = select(Lead.claimed_by, func.count()).where(queue.is_claimed(act.now))
     counts = dict(act.session.execute(counted.group_by(Lead.claimed_by)).all())
     seen = sessions.last_seen(act)
-    able = [
-        each.member
-        for each in service.list_accounts(act.session)
-        if not each.disabled_at and may(each.member, Permission.CLAIM_LEAD)
+    colleagues = [
+        Colleague(member.id, member.name, seen.get(member.id), counts.get(member.id, 0))
+        for account in service.list_accounts(act.session)
+        if not account.disabled_at and may(member := account.member, Permission.CLAIM_LEAD)
     ]
-    found = [Colleague(each.id, each.name, seen.get(each.id), counts.get(each.id, 0)) for each in able]
-    return sorted(found, key=lambda each: (each.seen_at is None, each.name.casefold()))
+    colleagues.sort(key=lambda each: (each.seen_at is None, each.name.casefold()))  # who is at the desk first
+    return Team(colleagues, free, [rows[lead.id] for lead in leads], act.now)
 
 
 def record(act: StaffAct, page: Team) -> None:

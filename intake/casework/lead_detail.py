@@ -6,43 +6,72 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from intake.accounts.permissions import Member, Permission, StaffAct, may
+from intake.accounts.permissions import Member, Permission, StaffAct
 from intake.accounts.service import names_of
 from intake.audit import Action, service
+from intake.calling.availability import ContactTimes
 from intake.calling.gate import Verdict
-from intake.casework import assignment, queue, undo
-from intake.casework.assignment import ClaimRevoked
+from intake.casework import queue, undo
 from intake.casework.models import UndoState
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.service import AnsweredStatement
+from intake.core.i18n import N_
 from intake.leads import claims, eligibility, models, notes, reveal, suppression
 from intake.leads import history as lead_history
-from intake.leads.claims import LeadAct
+from intake.leads.claims import ChangedMeanwhile
 from intake.leads.eligibility import ContactStatus
 from intake.leads.fields import Shown, lines_of
 from intake.leads.history import HistoryEntry
-from intake.leads.models import HoldReason, Lead, LeadStatus, LegalHold
+from intake.leads.models import Lead, LeadStatus, LegalHold
 from intake.leads.reveal import MaskedContact, RevealedContact
 from intake.leads.suppression import SuppressedContact
+
+_MINUTE = timedelta(minutes=1)
+
+
+class ClaimRevoked(ChangedMeanwhile):
+    """A supervisor revoked the member's claim since the page was rendered: `by` is their name, `at` when."""
+
+    sentence = N_("This request was taken back, so that a colleague can call. Nothing was done now.")
+
+    def __init__(self, by: str, at: datetime) -> None:
+        self.by, self.at = by, at
+        super().__init__()
+
+
+def require_not_revoked(act: StaffAct, lead: Lead, *, seen: uuid.UUID | None) -> None:
+    """Raise ClaimRevoked when the claim was revoked after `seen`, the newest event on the member's page."""
+    events = service.events_about(act.session, lead.id)
+    known = [event.id for event in events]
+    event = lead_history.last_revocation(events, act.member.id)
+    if event and event.actor_id and seen in known and known.index(seen) > known.index(event.id):
+        raise ClaimRevoked(names_of(act.session, {event.actor_id})[event.actor_id], event.at)
 
 
 @dataclass(frozen=True)
 class LeadView:
     """Everything on the page of a lead, for the staff member `member`.
 
+    `details`: what shows without a reveal and has no place of its own, as label (message id) and text.
     `revealed`: contact data shown in full now. `answers`: the latest answer to each statement. `undoable`:
     the act that the member can still undo. `revoked_claim`: who ended the member's claim, and when.
     `asked_again`: entries of the suppression list that the person's newer request may lift. `hold`: the legal
-    hold.
+    hold. `mine`: the member has claimed the lead. `claim_expired`: their claim expired without another since,
+    so that an outcome may still be recorded. `holder`: the name of the colleague who has claimed it now.
+    `may_reveal`: only the gate could refuse a reveal. `seen`: the newest event on this page, for `since`.
+    `contact_times`: what the verdicts were computed from, for the leads beside this one.
     """
 
     lead: Lead
     masked: MaskedContact
+    details: Sequence[tuple[str, str]]
     contact_status: ContactStatus
+    contact_times: ContactTimes
     verdicts: Mapping[Channel, Verdict]
     revealed: Mapping[Channel, RevealedContact]
     history: Sequence[HistoryEntry]
+    seen: uuid.UUID
     answers: Sequence[AnsweredStatement]
     asked_again: Sequence[SuppressedContact]
     hold: LegalHold | None
@@ -53,34 +82,11 @@ class LeadView:
     revoked_claim: ClaimRevoked | None
     member: Member
     now: datetime
-
-    @property
-    def details(self) -> list[tuple[str, str]]:
-        """What shows without a reveal and has no place of its own: label (message id) and text."""
-        return lines_of(Shown.LEAD_PAGE, self.lead, self.masked.values)
-
-    @property
-    def mine(self) -> bool:
-        """Whether the member has claimed the lead."""
-        return claims.is_claimed_by(self.lead, member=self.member, now=self.now)
-
-    @property
-    def claim_expired(self) -> bool:
-        """Whether the member's claim expired without another since: an outcome may still be recorded."""
-        return self.lead.claimed_by == self.member.id and not self.mine
-
-    @property
-    def holder(self) -> str | None:
-        """The name of the colleague who has claimed the lead now."""
-        lead = self.lead
-        if lead.claimed_by in (None, self.member.id) or not lead.claimed_until:
-            return None
-        return self.names.get(lead.claimed_by) if lead.claimed_until > self.now else None
-
-    @property
-    def seen(self) -> uuid.UUID:
-        """The id of the newest event on this page, for `since`."""
-        return self.history[0].id
+    closed: bool
+    mine: bool
+    claim_expired: bool
+    holder: str | None
+    may_reveal: bool
 
     def since(self, seen: uuid.UUID) -> Sequence[HistoryEntry]:
         """Return the entries after `seen`, newest first; at least the newest entry."""
@@ -90,39 +96,22 @@ class LeadView:
     @property
     def undo_left(self) -> timedelta:
         """For how long the act can still be undone, rounded up to full minutes."""
-        left = undo.undo_deadline(self.undoable) - self.now if self.undoable else timedelta(0)
-        return -(-left // timedelta(minutes=1)) * timedelta(minutes=1)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the lead is closed."""
-        return self.lead.status is LeadStatus.CLOSED
-
-    @property
-    def hold_reasons(self) -> Sequence[HoldReason]:
-        """The reasons for a legal hold."""
-        return list(HoldReason)
-
-    def may(self, permission: Permission) -> bool:
-        """Return whether the member has `permission`."""
-        return permission in self.member.permissions
-
-    @property
-    def may_reveal(self) -> bool:
-        """Whether only the gate could refuse a reveal."""
-        return self.may(Permission.REVEAL) and not self.closed and self.holder is None
+        left = self.undoable.at + undo.UNDO_PERIOD - self.now if self.undoable else timedelta(0)
+        return -(-left // _MINUTE) * _MINUTE
 
     @property
     def may_lift(self) -> bool:
         """Whether the member may lift at least one of the suppressions after a new request."""
-        return self.holder is None and any(self.may(each.required_permission) for each in self.asked_again)
+        needed = {each.required_permission for each in self.asked_again}
+        return self.holder is None and not needed.isdisjoint(self.member.permissions)
 
     @property
     def who_may_lift(self) -> list[str]:
         """Who may lift the suppressions that the member may not (message ids)."""
-        return list(
-            dict.fromkeys(each.refusal for each in self.asked_again if not self.may(each.required_permission))
+        others = (
+            each for each in self.asked_again if each.required_permission not in self.member.permissions
         )
+        return list(dict.fromkeys(each.refusal for each in others))
 
 
 def lead_view(
@@ -135,31 +124,53 @@ def lead_view(
     Recorded as one view, or as a reveal of each value that the member's claim keeps open. Raises NotFound for
     an unknown lead, and likewise when the member may not view leads.
     """
-    lead = queue.one(act, lead_id)
-    events = service.events_about(act.session, lead.id)
-    shown = [] if masked else reveal.record_reveal(act, lead, events=events, exclude=just_revealed)
-    if not shown and not just_revealed:
-        LeadAct(act, lead).record(Action.LEAD_VIEWED)
-    contact_status = eligibility.contact_status(act.session, lead)
-    asked_again = suppression.suppressions_asked_again(act.session, lead) if contact_status.suppressed else []
-    staff_ids = {each for event in events for each in (event.actor_id, lead_history.colleague_id(event))} | {
-        lead.claimed_by
-    }
+    lead, session, member, now = queue.one(act, lead_id), act.session, act.member, act.now
+    events = service.events_about(session, lead.id)
+    contact_status = (
+        just_revealed.contact_status if just_revealed else eligibility.contact_status(session, lead)
+    )
+    shown = [] if masked else reveal.record_reveal(act, lead, contact_status, events, exclude=just_revealed)
+    if just_revealed:
+        shown.append(just_revealed)
+    if not shown:
+        act.record(Action.LEAD_VIEWED, about=lead.id)
+    staff_ids = {each for event in events for each in (event.actor_id, lead_history.colleague_id(event))}
+    names = names_of(session, {each for each in (*staff_ids, lead.claimed_by) if each})
+    revocation = lead_history.last_revocation(events, member.id)
+    closed = lead.status is LeadStatus.CLOSED
+    mine = claims.is_claimed_by(lead, member=member, now=now)
+    holder = None
+    if lead.claimed_by and lead.claimed_until and lead.claimed_until > now and not mine:
+        holder = names.get(lead.claimed_by)
+    may_note = Permission.LOG_OUTCOME in member.permissions
+    undo_state = session.get(UndoState, lead.id) if may_note else None
+    masked_contact = reveal.mask_lead(act, lead)
+    history = lead_history.build_history(events, lead, now=now)
     return LeadView(
         lead=lead,
-        masked=reveal.mask_lead(act, lead),
+        masked=masked_contact,
+        details=lines_of(Shown.LEAD_PAGE, lead, masked_contact.values),
         contact_status=contact_status,
-        note=notes.open_note(act, lead) if may(act.member, Permission.LOG_OUTCOME) else "",
+        contact_times=act.contact_times,
+        note=notes.open_note(act, lead) if may_note else "",
         note_mark=notes.note_mac(lead, instance=act.instance),
         verdicts={each: contact_status.verdict(each, act.contact_times) for each in Channel},
-        revealed={each.channel: each for each in [*shown, *([just_revealed] if just_revealed else [])]},
-        history=lead_history.build_history(events, lead, now=act.now),
-        answers=list({each.event.kind: each for each in consent.answers_of(act.session, lead.id)}.values()),
-        asked_again=asked_again,
-        hold=models.load_legal_hold(act.session, lead.id),
-        undoable=undo.undoable_state(act, lead),
-        names=names_of(act.session, {each for each in staff_ids if each}),
-        revoked_claim=assignment.revoked_claim(act.session, events, member=act.member),
-        member=act.member,
-        now=act.now,
+        revealed={each.channel: each for each in shown},
+        history=history,
+        seen=(history or events)[0].id,
+        answers=consent.with_statements(session, contact_status.consents.values()),
+        asked_again=suppression.suppressions_asked_again(session, lead) if contact_status.suppressed else [],
+        hold=models.load_legal_hold(session, lead.id),
+        undoable=undo_state if undo_state and undo.is_undoable(act, lead, undo_state) else None,
+        names=names,
+        revoked_claim=ClaimRevoked(names[revocation.actor_id], revocation.at)
+        if revocation and revocation.actor_id
+        else None,
+        member=member,
+        now=now,
+        closed=closed,
+        mine=mine,
+        claim_expired=lead.claimed_by == member.id and not mine,
+        holder=holder,
+        may_reveal=Permission.REVEAL in member.permissions and not closed and holder is None,
     )

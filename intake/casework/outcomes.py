@@ -13,7 +13,6 @@ from intake.conf.clinic import Channel
 from intake.consent.models import Method, State
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import claims, eligibility, suppression
 from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct, mark_changed
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus
@@ -107,38 +106,32 @@ def _insert_once(act: LeadAct, attempt: Attempt, booked_for: datetime | None) ->
             raise NotFound from None
         if earlier.undone_at and earlier.lead_id == attempt.lead_id:
             raise ChangedMeanwhile from None
-        if _identity_of(earlier) != _identity_of(attempt) or _books_another_time(act, attempt, booked_for):
+        same = all(
+            getattr(earlier, name) == getattr(attempt, name) for name in ("lead_id", "outcome", "channel")
+        )
+        if not same or (attempt.outcome is Outcome.BOOKED and act.lead.booked_for != booked_for):
             raise PageAlreadyUsed from None
         return earlier
     return None
 
 
-def _identity_of(attempt: Attempt) -> tuple[uuid.UUID, Outcome, Channel]:
-    return attempt.lead_id, attempt.outcome, attempt.channel
-
-
-def _books_another_time(act: LeadAct, attempt: Attempt, booked_for: datetime | None) -> bool:
-    return attempt.outcome is Outcome.BOOKED and act.lead.booked_for != booked_for
-
-
 def _check(act: LeadAct, attempt: Attempt, contact_status: ContactStatus, version: int) -> None:
+    """Refuse what may not be recorded.
+
+    The channel must have been consented to once: a withdrawal during a call does not undo the call.
+    """
     claims.refuse_if_claimed(act)
     if act.lead.version != version:
         raise ChangedMeanwhile
     if act.lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.require_claim(act)
-    _check_channel(attempt.outcome, attempt.channel, contact_status)
-
-
-def _check_channel(outcome: Outcome, channel: Channel, contact_status: ContactStatus) -> None:
-    """Check that the channel was consented to once: a withdrawal during a call does not undo the call."""
-    answer = contact_status.consents.get(CONTACT_KINDS[channel])
+    answer = contact_status.consents.get(CONTACT_KINDS[attempt.channel])
     if answer is None or answer.state is State.REFUSED:
         raise NotAgreed
-    if outcome in (MESSAGES_ONLY if channel is Channel.CALL else CALLS_ONLY):
+    if attempt.outcome in (MESSAGES_ONLY if attempt.channel is Channel.CALL else CALLS_ONLY):
         raise OutcomeNotPossible
-    if outcome is Outcome.VOICEMAIL_LEFT and not contact_status.voicemail:
+    if attempt.outcome is Outcome.VOICEMAIL_LEFT and not contact_status.voicemail:
         raise NoVoicemail
 
 
@@ -170,35 +163,13 @@ def _apply_outcome(
         lead.status, lead.booked_for = LeadStatus.BOOKED, booked_for
     elif lead.status is LeadStatus.NEW:
         lead.status = LeadStatus.TRYING
-    _close_if_final(act, attempt, contact_status)
-
-
-def _close_if_final(act: LeadAct, attempt: Attempt, contact_status: ContactStatus) -> None:
-    """Close the lead where the outcome is final."""
+    unanswered = attempt.outcome in CALLS_ONLY and lead.status is LeadStatus.TRYING
     if attempt.outcome in CLOSE_REASON_BY_OUTCOME:
         act.close(CLOSE_REASON_BY_OUTCOME[attempt.outcome])
-    elif _is_last_try(act, attempt, contact_status):
+    elif unanswered and contact_status.no_try_left(act.clinic.contact):
         act.close(CloseReason.NOT_REACHED)
     if attempt.outcome is Outcome.WRONG_NUMBER:
         _suppress_wrong_contact(act, attempt.channel)
-
-
-def _is_last_try(act: LeadAct, attempt: Attempt, contact_status: ContactStatus) -> bool:
-    """Return whether this unanswered call was the last attempt allowed.
-
-    Another channel with consent and attempts left keeps the lead open.
-    """
-    if attempt.outcome not in CALLS_ONLY or act.lead.status is not LeadStatus.TRYING:
-        return False
-    return last_call(contact_status, act.instance)
-
-
-def last_call(contact_status: ContactStatus, instance: Instance, *, coming: int = 0) -> bool:
-    """Return whether no attempt is left on any channel; `coming` adds calls that are not recorded yet."""
-    limit = instance.clinic.contact.at_most
-    usable = [each for each in contact_status.channels if each not in contact_status.suppressed]
-    calls = {Channel.CALL: coming}
-    return all(contact_status.tried(each) + calls.get(each, 0) >= limit(each) for each in usable)
 
 
 def _suppress_wrong_contact(act: LeadAct, channel: Channel) -> None:

@@ -200,8 +200,6 @@ def page(
     """
     require(act.member, Permission.LIST_LEADS)
     statement = _matching(filters, act.member, act.now)
-    counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
-    total = act.session.scalar(select(func.count()).select_from(counted)) or 0
     # A page starts at `after` by comparison instead of OFFSET: any page costs the same.
     if filters.show is Show.CLOSED:
         ordered = statement.order_by(Lead.closed_at.desc(), Lead.id.desc())
@@ -214,6 +212,8 @@ def page(
     if len(found) > limit:
         last = leads[-1]
         next_page = PageStart(last.closed_at or last.promise_at, last.id)
+    counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
+    total = act.session.scalar(select(func.count()).select_from(counted)) or 0
     mine = act.session.scalars(_claimed_by(act.member, act.now)).all()
     rows = load_rows(act, {*leads, *mine})
     return Page(

@@ -5,12 +5,12 @@ contact permanently. What is erased cannot be brought back either. See docs/deci
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete
 
-from intake.accounts.permissions import Permission, StaffAct, may, require
+from intake.accounts.permissions import Permission, StaffAct, require
 from intake.audit import Action
 from intake.casework.models import UndoState
 from intake.core.errors import NotAllowed, Refused
@@ -65,22 +65,13 @@ def save_undo(act: LeadAct, earlier: dict[str, Any], attempt: Attempt | None = N
     act.session.flush()
 
 
-def undoable_state(act: StaffAct, lead: Lead) -> UndoState | None:
-    """Return the undo state that `member` may use on the lead now, or None."""
-    act = LeadAct(act, lead)
-    state = act.session.get(UndoState, lead.id)
-    if state is None or state.undone_at or not may(act.member, Permission.LOG_OUTCOME):
-        return None
+def is_undoable(act: StaffAct, lead: Lead, state: UndoState) -> bool:
+    """Return whether `member`, who may log outcomes, may undo the act that left this state now."""
     try:
-        _require_undoable(act, state, state.act_id)
+        _require_undoable(LeadAct(act, lead), state, state.act_id)
     except (NotAllowed, Refused):
-        return None
-    return state
-
-
-def undo_deadline(state: UndoState) -> datetime:
-    """Return the moment until which an act can be undone."""
-    return state.at + UNDO_PERIOD
+        return False
+    return not state.undone_at
 
 
 def undo(act: StaffAct, lead: Lead, *, act_id: uuid.UUID) -> None:
@@ -95,38 +86,31 @@ def undo(act: StaffAct, lead: Lead, *, act_id: uuid.UUID) -> None:
     elsewhere = claims.claimed_elsewhere(act)
     claims.lock_lead(act.session, lead)
     state = act.session.get(UndoState, lead.id, populate_existing=True)
-    if _is_undone(act, state, act_id):
+    if state and state.act_id == act_id:
+        undone_at = state.undone_at
+    else:
+        attempt = act.session.get(Attempt, act_id)
+        undone_at = attempt.undone_at if attempt and attempt.lead_id == lead.id else None
+    if undone_at:
         return
     found = _require_undoable(act, state, act_id)
     _restore(act, found, restore_claim=elsewhere is None and found.claimed_by == act.member.id)
-
-
-def _is_undone(act: LeadAct, state: UndoState | None, act_id: uuid.UUID) -> bool:
-    if state and state.act_id == act_id:
-        return state.undone_at is not None
-    attempt = act.session.get(Attempt, act_id)
-    return attempt is not None and attempt.lead_id == act.lead.id and attempt.undone_at is not None
 
 
 def _require_undoable(act: LeadAct, state: UndoState | None, act_id: uuid.UUID) -> UndoState:
     """Return the undo state of this act if it may still be undone. Raises what `undo` raises."""
     if state is None or state.act_id != act_id:
         raise LeadChangedSince
-    if state.staff_id != act.member.id and not may(act.member, Permission.UNDO_ANY):
+    if state.staff_id != act.member.id and Permission.UNDO_ANY not in act.member.permissions:
         raise NotAllowed(BY_A_COLLEAGUE)
     if state.version != act.lead.version:
         raise LeadChangedSince
-    if act.now >= undo_deadline(state):
+    if act.now >= state.at + UNDO_PERIOD:
         raise UndoExpired
-    if _claim_of(act.lead) != _claim_of(
-        state
-    ):  # an unchanged claim means that its holder has not acted since
-        claims.refuse_if_claimed(act)
+    lead = act.lead
+    if (lead.claimed_by, lead.claimed_until) != (state.claimed_by, state.claimed_until):
+        claims.refuse_if_claimed(act)  # an unchanged claim means that its holder has not acted since
     return state
-
-
-def _claim_of(row: Lead | UndoState) -> tuple[object, object]:
-    return row.claimed_by, row.claimed_until
 
 
 def _restore(act: LeadAct, state: UndoState, *, restore_claim: bool) -> None:

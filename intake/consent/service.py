@@ -8,7 +8,7 @@ by the digest of its text and stored with the first answer to it.
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,8 +31,12 @@ __all__ = [
     "publish",
     "record",
     "verify_proof",
+    "with_statements",
     "withdraw",
 ]
+
+
+_ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
 @dataclass(frozen=True)
@@ -154,23 +158,22 @@ def macs(events: Iterable[ConsentEvent]) -> list[str]:
 
 
 def current(session: Session, lead_id: uuid.UUID) -> dict[Kind, ConsentEvent]:
-    """Return the newest event of each kind for a lead."""
+    """Return the newest event of each kind for a lead, the kind answered first at the head."""
     return current_of(session, [lead_id]).get(lead_id, {})
 
 
 def current_of(session: Session, lead_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[Kind, ConsentEvent]]:
     """Return `current` for many leads, in one statement."""
     found: dict[uuid.UUID, dict[Kind, ConsentEvent]] = {}
-    for event in session.scalars(select(ConsentEvent).where(ConsentEvent.lead_id.in_(lead_ids))):
-        latest = found.setdefault(event.lead_id, {})
-        if event.kind not in latest or _sort_key(event) > _sort_key(latest[event.kind]):
-            latest[event.kind] = event
+    events = session.scalars(select(ConsentEvent).where(ConsentEvent.lead_id.in_(lead_ids)))
+    for event in sorted(events, key=_sort_key):
+        found.setdefault(event.lead_id, {})[event.kind] = event
     return found
 
 
-def _sort_key(event: ConsentEvent) -> tuple[datetime, bool]:
-    """Order by time; at the same moment a withdrawal comes last."""
-    return event.at, event.state is State.WITHDRAWN
+def _sort_key(event: ConsentEvent) -> tuple[datetime, bool, int]:
+    """Order by time; at the same moment a withdrawal comes last, and the others in the order of the form."""
+    return event.at, event.state is State.WITHDRAWN, _ORDER[event.kind]
 
 
 def answers_of(session: Session, lead_id: uuid.UUID) -> list[AnsweredStatement]:
@@ -181,11 +184,15 @@ def answers_of(session: Session, lead_id: uuid.UUID) -> list[AnsweredStatement]:
         .where(ConsentEvent.lead_id == lead_id)
         .order_by(ConsentEvent.at)
     )
-    order = list(Kind)
-    return sorted(
-        (AnsweredStatement(event, statement) for event, statement in rows),
-        key=lambda each: (*_sort_key(each.event), order.index(each.event.kind)),
-    )
+    answers = (AnsweredStatement(event, statement) for event, statement in rows)
+    return sorted(answers, key=lambda each: _sort_key(each.event))
+
+
+def with_statements(session: Session, events: Collection[ConsentEvent]) -> list[AnsweredStatement]:
+    """Return each of these answers with the statement as it was shown, in the same order."""
+    wanted = ConsentStatement.digest.in_({event.statement for event in events})
+    statements = {each.digest: each for each in session.scalars(select(ConsentStatement).where(wanted))}
+    return [AnsweredStatement(event, statements[event.statement]) for event in events]
 
 
 def canonical(event: ConsentEvent) -> bytes:

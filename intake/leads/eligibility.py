@@ -18,7 +18,7 @@ from intake.calling.availability import ContactTimes
 from intake.calling.gate import GateFacts, Verdict, may_contact
 from intake.calling.hours import windows_from_text
 from intake.calling.promise import promise_for
-from intake.conf.clinic import Channel, Clinic
+from intake.conf.clinic import Channel, Clinic, Contact
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.leads import suppression
@@ -55,6 +55,15 @@ class ContactStatus:
     def tried(self, channel: Channel) -> int:
         """The number of attempts on a channel."""
         return sum(each is channel for each, _ in self.tries)
+
+    def no_try_left(self, contact: Contact, *, coming: int = 0) -> bool:
+        """Whether no attempt is left on any channel; `coming` adds calls that are not recorded yet."""
+        calls = {Channel.CALL: coming}
+        return all(
+            self.tried(each) + calls.get(each, 0) >= contact.at_most(each)
+            for each in self.channels
+            if each not in self.suppressed
+        )
 
     @cached_property
     def facts(self) -> GateFacts:

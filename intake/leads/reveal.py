@@ -23,8 +23,9 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import claims, eligibility
 from intake.leads.claims import LeadAct
+from intake.leads.eligibility import ContactStatus
 from intake.leads.fields import FIELDS, PersonalField, Shown, fields_of, initial, mask_name
-from intake.leads.history import CLAIM_ENDS, REPEATED, is_repeated_reveal
+from intake.leads.history import CLAIM_ENDS, REPEATED
 from intake.leads.models import AskingFor, Lead, LeadKey
 from intake.security import crypto
 from intake.security.crypto import Place, Sealed, UnsealError
@@ -66,13 +67,14 @@ class MaskedContact:
 class RevealedContact:
     """One number or address in full, with what a caller needs; shown until the claim expires at `until`.
 
-    `values`: the fields that show with a reveal, in full.
+    `values`: the fields that show with a reveal, in full. `contact_status`: what the gate decided on.
     """
 
     channel: Channel
     value: str
     values: Mapping[str, str]
     until: datetime
+    contact_status: ContactStatus
 
     @property
     def name(self) -> str:
@@ -171,14 +173,19 @@ def reveal(act: StaffAct, lead: Lead, *, channel: Channel) -> RevealedContact:
     """
     require(act.member, Permission.REVEAL)
     claims.acquire(LeadAct(act, lead))
-    verdict = eligibility.verdict(act, lead, channel=channel)
+    contact_status = eligibility.contact_status(act.session, lead)
+    verdict = contact_status.verdict(channel, act.contact_times)
     if not verdict.allowed:
         raise GateShut(verdict)
-    return _record_and_open(act, lead, channel)
+    return _record_and_open(act, lead, contact_status, channel=channel.value)
 
 
 def record_reveal(
-    act: StaffAct, lead: Lead, *, events: Sequence[AuditEvent], exclude: RevealedContact | None = None
+    act: StaffAct,
+    lead: Lead,
+    contact_status: ContactStatus,
+    events: Sequence[AuditEvent],
+    exclude: RevealedContact | None = None,
 ) -> list[RevealedContact]:
     """Record and open again what `member` has revealed in their current claim, channel by channel.
 
@@ -187,44 +194,45 @@ def record_reveal(
     """
     if not claims.is_claimed_by(lead, member=act.member, now=act.now):
         return []
-    verdicts = eligibility.verdicts(act, lead)
-    channels = _channels_revealed_in_claim(events, lead, act.member, act.instance) - {
+    channels = _channels_revealed_in_claim(events, lead, act.member, act.now) - {
         exclude.channel if exclude else None
     }
-    allowed = [each for each in Channel if each in channels and verdicts[each].allowed]
-    return [_record_and_open(act, lead, each, kind=REPEATED) for each in allowed]
+    return [
+        _record_and_open(act, lead, contact_status, channel=each.value, kind=REPEATED)
+        for each in Channel
+        if each in channels and contact_status.verdict(each, act.contact_times).allowed
+    ]
 
 
 def _channels_revealed_in_claim(
-    events: Sequence[AuditEvent], lead: Lead, member: Member, instance: Instance
+    events: Sequence[AuditEvent], lead: Lead, member: Member, now: datetime
 ) -> set[Channel | None]:
     """Walk back from the expiry of the claim: each claim or reveal of `member` started or extended it."""
     channels: set[Channel | None] = set()
-    started = lead.claimed_until - claims.CLAIM_DURATION if lead.claimed_until else instance.clock()
+    started = lead.claimed_until - claims.CLAIM_DURATION if lead.claimed_until else now
     for event in events:
         if event.action in _CLAIM_BREAKS:
             break
-        if event.action not in _CLAIM_EXTENSIONS or is_repeated_reveal(event):
+        if event.action not in _CLAIM_EXTENSIONS:
+            continue
+        details = service.details_of(event)
+        if details.get("kind") == REPEATED:
             continue
         if event.actor_id != member.id or event.at < started:
             break
-        channel = service.details_of(event).get("channel")
+        channel = details.get("channel")
         channels.add(Channel(channel) if channel else None)
         started = event.at - claims.CLAIM_DURATION
     return channels
 
 
 def _record_and_open(
-    act: StaffAct, lead: Lead, channel: Channel, *, kind: str | None = None
+    act: StaffAct, lead: Lead, contact_status: ContactStatus, **details: str
 ) -> RevealedContact:
-    act.record(
-        Action.LEAD_REVEALED, about=lead.id, **({"channel": channel.value} | ({"kind": kind} if kind else {}))
-    )
+    """Record first, then open the number or address of the channel that `details` name."""
+    act.record(Action.LEAD_REVEALED, about=lead.id, **details)
     act.session.flush()
-    return _open(act, lead, channel)
-
-
-def _open(act: Act, lead: Lead, channel: Channel) -> RevealedContact:
+    channel = Channel(details["channel"])
     contact = "email" if channel is Channel.EMAIL else "phone"
     try:
         key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
@@ -234,4 +242,4 @@ def _open(act: Act, lead: Lead, channel: Channel) -> RevealedContact:
     value = values.pop(contact, None)
     if not value or not lead.claimed_until:
         raise ContactUnreadable
-    return RevealedContact(channel, value, values, lead.claimed_until)
+    return RevealedContact(channel, value, values, lead.claimed_until, contact_status)

@@ -32,7 +32,9 @@ def shown_again(instance: Instance, lead: Lead, member: Member) -> list[leads_re
     with instance.database.transaction() as session:
         found = session.get_one(Lead, lead.id)
         events = service.events_about(session, lead.id)
-        return leads_reveal.record_reveal(StaffAct(session, instance, member), found, events=events)
+        return leads_reveal.record_reveal(
+            StaffAct(session, instance, member), found, eligibility.contact_status(session, found), events
+        )
 
 
 def test_it_masks_without_an_event_of_its_own(instance: Instance) -> None:

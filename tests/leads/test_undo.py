@@ -288,7 +288,12 @@ def test_what_was_revealed_does_not_show_again_by_an_undo(instance: Instance, cl
     with instance.database.transaction() as session:
         found = queue.one(StaffAct(session, instance, ana), lead.id)
         events = service.events_about(session, lead.id)
-        assert reveal.record_reveal(StaffAct(session, instance, ana), found, events=events) == []
+        assert (
+            reveal.record_reveal(
+                StaffAct(session, instance, ana), found, eligibility.contact_status(session, found), events
+            )
+            == []
+        )
 
 
 def test_what_was_undone_counts_in_no_number(instance: Instance, clock) -> None:

@@ -6,7 +6,7 @@ from intake import outbox
 from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
-from intake.web.desk.flash import WARNINGS
+from intake.web.desk.layout import WARNINGS
 from tests.leads.acting import hire
 from tests.leads.asking import ask
 from tests.test_health import relay_turn

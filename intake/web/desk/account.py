@@ -17,7 +17,7 @@ from intake.web.auth import guards
 from intake.web.auth.invitation import qr_code, totp_secret
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, service_act
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message, seconds_left
 
 BROWSERS = {
     Browser.CHROME: "Chrome",
@@ -168,11 +168,6 @@ def remove_passkey(passkey_id: uuid.UUID) -> ResponseReturnValue:
 
 def _redirect_with(message: str) -> ResponseReturnValue:
     return guards.redirect_to(url_for("desk.account_page", message=message))
-
-
-def seconds_left() -> int:
-    """Seconds until this session ends without activity."""
-    return max(0, int((g.found.ends_at() - current_service().clock()).total_seconds()))
 
 
 @guards.permission_required(Permission.OWN_ACCOUNT, background=True)

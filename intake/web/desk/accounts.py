@@ -15,7 +15,7 @@ from intake.leads import claims
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, staff_act
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 
 manages_accounts = guards.permission_required(Permission.MANAGE_ACCOUNTS)
 

@@ -1,19 +1,20 @@
 """Formatting for desk templates (`say`): times in the clinic's time zone, durations, gate verdicts."""
 
 from datetime import date, datetime, timedelta
+from typing import cast
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton, format_time
+from flask import g
 
 from intake.calling import promise, regions
-from intake.calling.availability import local
 from intake.calling.gate import Verdict
 from intake.calling.hours import windows_from_text, windows_in_words
-from intake.casework.assignment import ClaimRevoked
-from intake.casework.lead_detail import LeadView
+from intake.casework.lead_detail import ClaimRevoked, LeadView
 from intake.casework.queue import Group, QueueRow
 from intake.conf.clinic import Channel
 from intake.core.errors import IntakeError
-from intake.core.i18n import LANGUAGES, N_, current_language, gettext, translate
+from intake.core.i18n import LANGUAGES, N_, current_language, gettext, hour_phrase, translate
 from intake.leads.claims import CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, LeadStatus, SuppressionReason
 from intake.leads.reveal import GateShut, RevealedContact
@@ -66,24 +67,31 @@ ASKED_AGAIN = {
 
 
 def zone() -> str:
-    """The clinic's time zone, in which staff read times."""
-    return current_service().clinic.time_zone
+    """The clinic's time zone, in which staff read times; asked once per request."""
+    if "clinic_zone" not in g:
+        g.clinic_zone = current_service().clinic.time_zone
+    return cast("str", g.clinic_zone)
+
+
+def clock_time(moment: datetime, on: str = "") -> datetime:
+    """A moment on the clinic's clock, unless `on` names another zone."""
+    return moment.astimezone(ZoneInfo(on or zone()))
 
 
 def time_of_day(moment: datetime, on: str = "") -> str:
     """`2:12 pm`, `2 pm`, `2:12 p.m.`; on the clinic's clock unless `on` names another zone."""
     code = current_language.get()
-    language, local_time = LANGUAGES[code], local(moment, on or zone())
+    language, local_time = LANGUAGES[code], clock_time(moment, on)
     if not language.hours:
         return str(format_time(local_time, "short", locale=language.locale))
     if language.hours.short:
-        return promise.clock_phrase(local_time, code)
+        return hour_phrase(local_time.time(), code)
     return str(format_time(local_time, "h:mm a" if local_time.minute else "h a", locale=language.locale))
 
 
 def at(moment: datetime, now: datetime, on: str = "") -> str:
     """`2:12 pm` today, `Thu 10:47 pm` within a week, else `Nov 3, 10:47 pm`."""
-    local_time, today = local(moment, on or zone()).date(), local(now, on or zone()).date()
+    local_time, today = clock_time(moment, on).date(), clock_time(now, on).date()
     clock = time_of_day(moment, on)
     if local_time == today:
         return clock
@@ -115,7 +123,7 @@ def last_day(until: datetime) -> str:
 
 def day_of(moment: datetime) -> date:
     """The day of a moment on the clinic's clock."""
-    return local(moment, zone()).date()
+    return clock_time(moment).date()
 
 
 def due(row: QueueRow, now: datetime) -> str:
@@ -124,21 +132,17 @@ def due(row: QueueRow, now: datetime) -> str:
     if lead.status in (LeadStatus.CLOSED, LeadStatus.BOOKED):
         return at(lead.closed_at or lead.booked_for or now, now)
     if lead.status is LeadStatus.TRYING:
-        return _last_try(row, now)
+        tried = [moment for _, moment in row.contact_status.tries]
+        last = at(max(tried) if tried else lead.first_contact_at or now, now)
+        # without a try, the person was in touch
+        return translate(N_("tried %(time)s") if tried else N_("in touch %(time)s"), time=last)
     if lead.promise_at <= now:
         return translate(N_("%(span)s late"), span=span(now - lead.promise_at))
     if lead.promise_at - now < SHOW_AS_SPAN:
         return translate(N_("in %(span)s"), span=span(lead.promise_at - now))
-    if local(lead.promise_at, zone()).date() == local(now, zone()).date():
+    if day_of(lead.promise_at) == day_of(now):
         return translate(N_("by %(time)s"), time=time_of_day(lead.promise_at))
     return at(lead.promise_at, now)
-
-
-def _last_try(row: QueueRow, now: datetime) -> str:
-    """When staff last tried; without a try, when the person was in touch."""
-    if not row.contact_status.tries:
-        return translate(N_("in touch %(time)s"), time=at(row.lead.first_contact_at or now, now))
-    return translate(N_("tried %(time)s"), time=at(max(tried for _, tried in row.contact_status.tries), now))
 
 
 def due_bar(lead: Lead, now: datetime) -> int:

@@ -6,12 +6,12 @@ from enum import StrEnum
 from functools import wraps
 from typing import TypeVar
 
-from flask import Response, g, make_response, render_template, request, url_for
+from flask import Response, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from intake.accounts.permissions import Permission, StaffAct
-from intake.casework import assignment, outcomes, queue, undo
 from intake.casework import lead_detail as leads_view
+from intake.casework import outcomes, queue, undo
 from intake.casework.lead_detail import LeadView
 from intake.casework.queue import Page, QueueFilters
 from intake.conf.clinic import Channel
@@ -19,12 +19,12 @@ from intake.core.errors import IntakeError, Refused, Unprocessable, Unreadable
 from intake.leads import claims, notes, suppression
 from intake.leads import reveal as leads_reveal
 from intake.leads.claims import AlreadyClosed, ChangedMeanwhile
-from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
+from intake.leads.models import CloseReason, HoldReason, Lead, LeadStatus, Outcome
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import staff_act, staff_read
+from intake.web.context import current_service, staff_act, staff_read
 from intake.web.desk import audit_labels, lead_actions
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 from intake.web.desk.lead_actions import Choices, PendingAction
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -52,11 +52,6 @@ def restore_lead_form(saved_form: SavedForm) -> Response:
     return _page(_lead_view(uuid.UUID(saved_form.arguments["lead_id"])), pending=pending)
 
 
-def page_with(lead_id: uuid.UUID, typed: Mapping[str, str]) -> Response:
-    """The page of a lead with typed values in their fields."""
-    return _page(_lead_view(lead_id), typed=typed)
-
-
 def _lead_view(lead_id: uuid.UUID, *, masked: bool = False) -> LeadView:
     with staff_act() as act:
         return leads_view.lead_view(act, lead_id, masked=masked)
@@ -70,24 +65,26 @@ def _page(
 ) -> Response:
     context = {
         "view": view,
-        "beside": _sidebar_page(),
+        "beside": _sidebar_page(view),
         "acts": audit_labels,
-        "choices": Choices.of(view),
+        "choices": Choices.of(view, current_service().clinic),
         "problem": problem,
         "typed": pending.fields if pending else typed or request.form,
         "again": pending,
         "message": flash_message(),
         "attempt_id": uuid.uuid4(),
         "reasons": outcomes.CHOSEN_CLOSE_REASONS,
+        "hold_reasons": tuple(HoldReason),
     }
     return make_response(render_template("desk/lead.html", **context), problem.status if problem else 200)
 
 
-def _sidebar_page() -> Page | None:
+def _sidebar_page(view: LeadView) -> Page | None:
     """The top of the queue for the sidebar, for staff who may list it; read after the act."""
-    if Permission.LIST_LEADS not in g.member.permissions:
+    if Permission.LIST_LEADS not in view.member.permissions:
         return None
     with staff_read() as act:
+        act.contact_times = view.contact_times
         page = queue.page(act, filters=QueueFilters(), limit=SIDEBAR_LIMIT)
     with staff_act() as act:
         queue.record_queue_read(act, page)
@@ -113,7 +110,7 @@ def on_lead_page(act: Callable[[uuid.UUID], str]) -> Callable[[uuid.UUID], Respo
 def _load_lead(act: StaffAct, lead_id: uuid.UUID) -> Lead:
     """Load the lead for an act of its page. Raises ClaimRevoked where the page could not show that yet."""
     lead = queue.one(act, lead_id)
-    assignment.require_not_revoked(act, lead, seen=_seen_version())
+    leads_view.require_not_revoked(act, lead, seen=_seen_version())
     return lead
 
 
@@ -168,7 +165,7 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
 @on_lead_page
 def outcome(lead_id: uuid.UUID) -> str:
     """Record the outcome of an attempt. Idempotent by `attempt`; `hold` claims the lead first."""
-    attempt_id, version = parse_id("attempt"), _submitted_version()
+    attempt_id, version = parse_id("attempt"), parse_version(request.form.get("version", ""))
     chosen_outcome, channel = _choice(Outcome, "outcome"), _choice(Channel, "channel")
 
     with staff_act() as act:
@@ -185,22 +182,18 @@ def outcome(lead_id: uuid.UUID) -> str:
             version=version,
             booked_for=lead_actions.booked_for(request.form.get("booked_for", "")),
         )
-        return _message_for(chosen_outcome, lead.status)
-
-
-def _message_for(chosen_outcome: Outcome, status: LeadStatus) -> str:
     if chosen_outcome is Outcome.ASKED_TO_STOP:
         return "stopped"
     if chosen_outcome is Outcome.THEY_CALLED_US:
         return "noted_theirs"
-    return {LeadStatus.CLOSED: "closed", LeadStatus.BOOKED: "booked"}.get(status, "noted")
+    return {LeadStatus.CLOSED: "closed", LeadStatus.BOOKED: "booked"}.get(lead.status, "noted")
 
 
 @guards.permission_required(Permission.CLOSE_LEAD, preserve_fields=("reason",), restore=restore_lead_form)
 @on_lead_page
 def close(lead_id: uuid.UUID) -> str:
     """Close a lead for one of the listed reasons."""
-    reason, version = _choice(CloseReason, "reason"), _submitted_version()
+    reason, version = _choice(CloseReason, "reason"), parse_version(request.form.get("version", ""))
 
     with staff_act() as act:
         lead = _load_lead(act, lead_id)
@@ -239,10 +232,6 @@ def _seen_version() -> uuid.UUID | None:
     return parse_id("seen") if "seen" in request.form else None
 
 
-def _submitted_version() -> int:
-    return parse_version(request.form.get("version", ""))
-
-
 def parse_version(text: str) -> int:
     """The version of a lead. Raises Unreadable."""
     if not (text.isascii() and text.isdigit() and len(text) < len(str(_MAX_VERSION))):
@@ -252,7 +241,8 @@ def parse_version(text: str) -> int:
 
 def restore_note(saved_form: SavedForm) -> Response:
     """Restore the typed note after a new sign-in. Writes nothing."""
-    return page_with(uuid.UUID(saved_form.arguments["lead_id"]), {"note": saved_form.value("note")})
+    view = _lead_view(uuid.UUID(saved_form.arguments["lead_id"]))
+    return _page(view, typed={"note": saved_form.value("note")})
 
 
 @guards.permission_required(Permission.LOG_OUTCOME, preserve_fields=("note", "mark"), restore=restore_note)

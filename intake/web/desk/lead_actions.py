@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from intake.accounts.permissions import Permission
 from intake.casework import outcomes
 from intake.casework.lead_detail import LeadView
-from intake.casework.outcomes import CALLS_ONLY, MESSAGES_ONLY, last_call
-from intake.conf.clinic import Channel, format_phone
+from intake.casework.outcomes import CALLS_ONLY, MESSAGES_ONLY
+from intake.casework.queue import best_channel
+from intake.conf.clinic import Channel, Clinic, format_phone
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, gettext, translate
 from intake.leads.models import CloseReason, LeadStatus, Outcome
@@ -43,66 +44,49 @@ EMAIL = N_(
 
 @dataclass(frozen=True)
 class ScriptLine:
-    """One step: a direction for staff, then the words to say, then another direction."""
+    """One step: a direction for staff, then the words to say, then another direction (message ids)."""
 
     before: str
     quote: str = ""
     after: str = ""
 
 
-def script(view: LeadView, channel: Channel) -> list[ScriptLine]:
+def script(view: LeadView, channel: Channel, clinic: Clinic) -> list[ScriptLine]:
     """The steps for one channel, with the name where it has been revealed."""
-    return {Channel.CALL: _call, Channel.TEXT: _text, Channel.EMAIL: _email}[channel](view)
+    values = {
+        "name": next((each.name for each in view.revealed.values()), NAME),
+        "staff": view.member.name.partition(" ")[0],
+        "clinic": clinic.name,
+        "number": format_phone(clinic.calls_from),
+    }
 
+    def quote(words: str) -> str:
+        return translate(words, view.lead.language, **values)
 
-def _call(view: LeadView) -> list[ScriptLine]:
-    return [
-        ScriptLine("", _phrase(view, HELLO)),
-        ScriptLine(gettext("If it is them:"), _phrase(view, PRIVATE)),
-        ScriptLine(gettext("If they can talk, and only then:"), _phrase(view, WHO_WE_ARE)),
-        ScriptLine(
-            gettext("If somebody else answers:"),
-            _phrase(view, SOMEBODY_ELSE),
-            gettext("No message, no clinic name, no reason."),
-        ),
-        _no_answer(view),
-    ]
-
-
-def _no_answer(view: LeadView) -> ScriptLine:
+    if channel is Channel.TEXT:
+        return [
+            ScriptLine(N_("Write, and nothing about health:"), quote(TEXT)),
+            ScriptLine(N_("Others may see it. Wait for the answer; do not send it twice.")),
+        ]
+    if channel is Channel.EMAIL:
+        return [
+            ScriptLine(N_("Subject:"), quote(SUBJECT)),
+            ScriptLine(N_("Write, and nothing about health:"), quote(EMAIL)),
+        ]
+    no_answer = ScriptLine(N_("If nobody answers, hang up."), after=N_("No voicemail."))
     if view.contact_status.voicemail:
-        return ScriptLine(
-            gettext("If nobody answers:"), _phrase(view, VOICEMAIL), gettext("Not one word more.")
-        )
-    return ScriptLine(gettext("If nobody answers, hang up."), after=gettext("No voicemail."))
-
-
-def _text(view: LeadView) -> list[ScriptLine]:
+        no_answer = ScriptLine(N_("If nobody answers:"), quote(VOICEMAIL), N_("Not one word more."))
     return [
-        ScriptLine(gettext("Write, and nothing about health:"), _phrase(view, TEXT)),
-        ScriptLine(gettext("Others may see it. Wait for the answer; do not send it twice.")),
+        ScriptLine("", quote(HELLO)),
+        ScriptLine(N_("If it is them:"), quote(PRIVATE)),
+        ScriptLine(N_("If they can talk, and only then:"), quote(WHO_WE_ARE)),
+        ScriptLine(
+            N_("If somebody else answers:"),
+            quote(SOMEBODY_ELSE),
+            N_("No message, no clinic name, no reason."),
+        ),
+        no_answer,
     ]
-
-
-def _email(view: LeadView) -> list[ScriptLine]:
-    return [
-        ScriptLine(gettext("Subject:"), _phrase(view, SUBJECT)),
-        ScriptLine(gettext("Write, and nothing about health:"), _phrase(view, EMAIL)),
-    ]
-
-
-def _phrase(view: LeadView, words: str) -> str:
-    """A phrase of the script in the language the person chose."""
-    clinic = current_service().clinic
-    name = next((each.name for each in view.revealed.values()), NAME)
-    return translate(
-        words,
-        view.lead.language,
-        name=name,
-        staff=view.member.name.partition(" ")[0],
-        clinic=clinic.name,
-        number=format_phone(clinic.calls_from),
-    )
 
 
 OUTCOME_ORDER = (
@@ -133,7 +117,7 @@ MESSAGE_ONLY = N_("Only for a text or an email")
 
 @dataclass(frozen=True)
 class OutcomeButton:
-    """One outcome. `unavailable` says why it cannot be chosen; empty when it can."""
+    """One outcome. `unavailable` says why it cannot be chosen; empty when it can. Both are message ids."""
 
     outcome: Outcome
     key: int
@@ -153,59 +137,42 @@ class Choices:
     can_note: bool
 
     @classmethod
-    def of(cls, view: LeadView) -> Self:
-        """The choices for the current state of a lead."""
-        channel = _first_channel(view)
-        allowed_now = [each for each in view.contact_status.channels if view.verdicts[each].allowed]
+    def of(cls, view: LeadView, clinic: Clinic) -> Self:
+        """The choices for the current state; the revealed channel first, else the one that opens first."""
+        channels = view.contact_status.channels
+        verdicts = {each: view.verdicts[each] for each in channels or (Channel.CALL,)}
+        allowed_now = [each for each in channels if view.verdicts[each].allowed]
         scripted = [each for each in allowed_now if each in view.revealed] or allowed_now[:1]
-        may_log = view.may(Permission.LOG_OUTCOME)
+        may_note = Permission.LOG_OUTCOME in view.member.permissions
+        may_log = may_note and not view.closed
         return cls(
-            channel=channel,
-            channels=view.contact_status.channels,
-            scripts=[(each, script(view, each)) for each in scripted if may_log and not view.closed],
-            buttons=[_outcome_button(each, place, view) for place, each in enumerate(OUTCOME_ORDER, 1)],
-            can_log=may_log and not view.closed and (view.mine or view.claim_expired),
-            can_note=may_log,
+            channel=next((each for each in Channel if each in view.revealed), None) or best_channel(verdicts),
+            channels=channels,
+            scripts=[(each, script(view, each, clinic)) for each in scripted] if may_log else [],
+            buttons=_outcome_buttons(view, clinic),
+            can_log=may_log and (view.mine or view.claim_expired),
+            can_note=may_note,
         )
 
 
-def _first_channel(view: LeadView) -> Channel:
-    """The channel shown first: the revealed one, else the one that the gate opens first."""
-    if view.revealed:
-        return next(each for each in Channel if each in view.revealed)
-    agreed = view.contact_status.channels or (Channel.CALL,)
-    latest = max((each.opens_at for each in view.verdicts.values() if each.opens_at), default=view.now)
-
-    def opens(channel: Channel) -> tuple[bool, bool, float]:
-        verdict = view.verdicts[channel]
-        return not verdict.allowed, verdict.opens_at is None, (verdict.opens_at or latest).timestamp()
-
-    return min(agreed, key=opens)
-
-
-def _outcome_button(outcome: Outcome, key: int, view: LeadView) -> OutcomeButton:
-    if outcome in CALLS_ONLY and _is_last(view):
-        return OutcomeButton(outcome, key, gettext(LAST_TRY), gettext(_unavailable(outcome, view)))
-    hint = CHOOSE_MESSAGE if outcome in MESSAGES_ONLY and Channel.CALL in view.contact_status.channels else ""
-    return OutcomeButton(
-        outcome, key, gettext(HINTS.get(outcome, hint)), gettext(_unavailable(outcome, view))
-    )
-
-
-def _is_last(view: LeadView) -> bool:
+def _outcome_buttons(view: LeadView, clinic: Clinic) -> list[OutcomeButton]:
+    status = view.contact_status
+    by_call, by_message = Channel.CALL in status.channels, {Channel.TEXT, Channel.EMAIL} & {*status.channels}
     booked = view.lead.status is LeadStatus.BOOKED
-    return not booked and last_call(view.contact_status, current_service(), coming=1)
-
-
-def _unavailable(outcome: Outcome, view: LeadView) -> str:
-    agreed = set(view.contact_status.channels)
-    if outcome is Outcome.VOICEMAIL_LEFT and not view.contact_status.voicemail:
-        return NO_VOICEMAIL
-    if outcome in CALLS_ONLY and Channel.CALL not in agreed:
-        return CALL_ONLY
-    if outcome in MESSAGES_ONLY and not agreed & {Channel.TEXT, Channel.EMAIL}:
-        return MESSAGE_ONLY
-    return ""
+    last_try = not booked and status.no_try_left(clinic.contact, coming=1)
+    buttons = []
+    for key, outcome in enumerate(OUTCOME_ORDER, 1):
+        hint, unavailable = HINTS.get(outcome, ""), ""
+        if outcome in CALLS_ONLY:
+            hint = LAST_TRY if last_try else hint
+            unavailable = "" if by_call else CALL_ONLY
+        if outcome in MESSAGES_ONLY:
+            hint = CHOOSE_MESSAGE if by_call else hint
+            unavailable = "" if by_message else MESSAGE_ONLY
+        if outcome is Outcome.VOICEMAIL_LEFT and not status.voicemail:
+            unavailable = NO_VOICEMAIL
+        buttons.append(OutcomeButton(outcome, key, hint, unavailable))
+    return buttons
 
 
 @dataclass(frozen=True)
@@ -225,12 +192,16 @@ class PendingAction:
     def read(cls, typed: Mapping[str, str], *, attempt: str = "") -> Self:
         """Parse the form fields; an unknown value counts as not chosen."""
         outcome, channel, reason = (typed.get(name, "") for name in ("outcome", "channel", "reason"))
+        try:
+            attempt_id = uuid.UUID(attempt)
+        except ValueError:
+            attempt_id = uuid.uuid4()
         return cls(
             Outcome(outcome) if outcome in set(Outcome) else None,
             Channel(channel) if channel in set(Channel) else None,
             CloseReason(reason) if reason in set(outcomes.CHOSEN_CLOSE_REASONS) else None,
             typed.get("booked_for", ""),
-            _parse_id(attempt) or uuid.uuid4(),
+            attempt_id,
         )
 
     def __bool__(self) -> bool:
@@ -256,28 +227,19 @@ class PendingAction:
         if self.reason:
             return translate(N_("Close: %(reason)s"), reason=gettext(self.reason.sentence))
         parts = [gettext(each.sentence) for each in (self.outcome, self.channel) if each]
-        return ", ".join([*parts, *self._booked_time(now)])
-
-    def _booked_time(self, now: datetime) -> list[str]:
         try:
             at = booked_for(self.booked_for)
         except Unprocessable:
-            return []
-        return [formatting.later(at, now)] if at else []
+            at = None
+        return ", ".join([*parts, formatting.later(at, now)] if at else parts)
 
     def possible(self, view: LeadView) -> bool:
         """Whether it can be submitted now: outcomes of the person always, others while open and free."""
+        permissions = view.member.permissions
         if self.outcome in outcomes.ALWAYS_ALLOWED:
-            return view.may(Permission.LOG_OUTCOME)
+            return Permission.LOG_OUTCOME in permissions
         needed = Permission.CLOSE_LEAD if self.reason else Permission.LOG_OUTCOME
-        return view.may(needed) and not view.closed and view.holder is None
-
-
-def _parse_id(words: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(words)
-    except ValueError:
-        return None
+        return needed in permissions and not view.closed and view.holder is None
 
 
 def booked_for(typed: str) -> datetime | None:

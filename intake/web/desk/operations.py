@@ -27,7 +27,7 @@ from intake.monitoring import State
 from intake.outbox import Mail, OutboxMessage
 from intake.web.auth import guards
 from intake.web.context import current_service
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 
 STATES = {State.RED: N_("now"), State.AMBER: N_("soon"), State.GREEN: N_("well")}
 """How urgent the state of a check is."""

@@ -38,7 +38,7 @@ from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, staff_act
 from intake.web.desk import audit_labels, formatting
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 from intake.web.desk.lead import on_lead_page
 from intake.web.headers import POLICIES
 

@@ -22,7 +22,7 @@ from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
 from intake.web.context import current_service, service_read, staff_act, staff_read
 from intake.web.desk import formatting
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 
 POLL_SECONDS = 15
 """How often an open queue page polls for changes."""

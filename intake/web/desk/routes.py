@@ -1,9 +1,9 @@
-"""URL map of the desk, and the template context of all its pages."""
+"""URL map of the desk."""
 
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint
 
 from intake.web.auth import guards
 from intake.web.auth.login import login
@@ -11,8 +11,7 @@ from intake.web.desk import (
     account,
     accounts,
     audit_log,
-    flash,
-    formatting,
+    layout,
     lead,
     operations,
     phone,
@@ -25,6 +24,8 @@ from intake.web.desk import (
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guards.set_language_from_browser)
 desk.after_request(guards.set_renewed_cookie)
+desk.context_processor(layout.template_context)
+login.context_processor(layout.template_context)
 
 PAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("", queue.queue_page),
@@ -95,15 +96,3 @@ for rule, view in PAGES:
     desk.add_url_rule(rule, view_func=view, methods=["GET"])
 for rule, view in ACTS:
     desk.add_url_rule(rule, view_func=view, methods=["POST"])
-
-
-@login.context_processor
-@desk.context_processor
-def template_context() -> dict[str, Any]:
-    """Template context of all pages: the member, CSRF token, formatting, warnings, session time."""
-    return {
-        "member": g.get("member"),
-        "say": formatting,
-        "troubles": flash.health_warnings,
-        "seconds_left": account.seconds_left,
-    }

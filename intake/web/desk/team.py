@@ -12,7 +12,7 @@ from intake.casework.assignment import AssignmentResult, Selection
 from intake.core.errors import Unprocessable, Unreadable
 from intake.web.auth import guards
 from intake.web.context import staff_act, staff_read
-from intake.web.desk.flash import flash_message
+from intake.web.desk.layout import flash_message
 from intake.web.desk.lead import parse_version
 
 shares_leads = guards.permission_required(Permission.SHARE_LEADS)

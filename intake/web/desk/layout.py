@@ -1,15 +1,20 @@
-"""Flash messages and health warnings of the desk.
+"""What every page of the desk shows: flash message, health warnings, the time left of the session.
 
 A flash message is a key in the address (`message=claimed`) of a closed list of sentences; there is no
 Flask session (docs/decisions/0006-staff-sign-in.md). Health warnings stand above every page while the
 service itself may lose a request or a notice (N2).
 """
 
-from flask import request
+from functools import cache
+from typing import Any
+
+from flask import g, request
 
 from intake import monitoring
 from intake.core.i18n import N_, gettext
-from intake.web.context import service_read
+from intake.web.auth import csrf
+from intake.web.context import current_service, service_read
+from intake.web.desk import formatting
 
 MESSAGES = {
     "claimed": N_("You have claimed this request for 20 minutes. Nobody else can act on it."),
@@ -90,3 +95,19 @@ def health_warnings() -> list[str]:
     """The current warnings as message ids; usually none."""
     with service_read() as act:
         return [WARNINGS[check.name] for check in monitoring.banner(act)]
+
+
+def seconds_left() -> int:
+    """Seconds until this session ends without activity."""
+    return max(0, int((g.found.ends_at() - current_service().clock()).total_seconds()))
+
+
+def template_context() -> dict[str, Any]:
+    """Template context of all pages: the member, CSRF token, formatting, warnings, session time."""
+    return {
+        "member": g.get("member"),
+        "csrf_token": cache(csrf.csrf_token),
+        "say": formatting,
+        "troubles": health_warnings,
+        "seconds_left": seconds_left,
+    }
