@@ -192,7 +192,7 @@ class Page:
 
 
 def page(
-    act: StaffAct, *, filters: QueueFilters, after: PageStart | None = None, limit: int = PAGE_SIZE
+    act: StaffAct, *, filters: QueueFilters, after: PageStart | None = None, limit: int | None = None
 ) -> Page:
     """Return up to `limit` (100) leads by promise, soonest first; closed ones by closing time, latest first.
 
@@ -207,9 +207,10 @@ def page(
     else:
         ordered = statement.order_by(Lead.promise_at, Lead.id)
         wanted = ordered.where(after.newer(Lead.promise_at, Lead.id)) if after else ordered
-    found = act.session.scalars(wanted.limit(limit + 1)).all()
-    leads, next_page = found[:limit], None
-    if len(found) > limit:
+    size = limit or PAGE_SIZE
+    found = act.session.scalars(wanted.limit(size + 1)).all()
+    leads, next_page = found[:size], None
+    if len(found) > size:
         last = leads[-1]
         next_page = PageStart(last.closed_at or last.promise_at, last.id)
     counted = statement.with_only_columns(Lead.id).limit(COUNT_LIMIT).subquery()
