@@ -27,12 +27,13 @@ DEVELOPMENT_HOSTS = ("localhost", "127.0.0.1")
 
 def create_app(instance: Instance) -> Flask:
     """The application of one instance. It keeps no personal data between two requests."""
-    app = Flask("intake", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
+    app = templating.Application(
+        "intake", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC)
+    )
     app.extensions["intake"] = instance
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # its redirect would echo the requested port and scheme
     _set_limits(app, instance.settings)
-    templating.init_app(app)
     errors.init_app(app)
     for language in i18n.LANGUAGES:
         prefix = i18n.path_prefix(language)
@@ -43,6 +44,7 @@ def create_app(instance: Instance) -> Flask:
         app.register_blueprint(blueprint)
     if instance.settings.development:
         app.register_blueprint(dev)
+    templating.init_app(app)
     errors.render_error_pages_ahead(app)
     return app
 

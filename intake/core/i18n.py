@@ -10,7 +10,7 @@ from datetime import time
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from babel import Locale
 from babel.dates import format_time
@@ -79,6 +79,14 @@ def N_(msgid: str) -> str:  # noqa: N802  the customary name that string extract
     return msgid
 
 
+class _Catalogue(GNUTranslations):
+    """A catalogue without its header, which gettext keeps as the translation of the empty id."""
+
+    def _parse(self, fp: Any) -> None:
+        super()._parse(fp)
+        del self._catalog[""]  # type: ignore[attr-defined]
+
+
 @cache
 def catalogue(language: str) -> NullTranslations:
     """The compiled catalogue of one of LANGUAGES. Raises KeyError for any other."""
@@ -91,12 +99,12 @@ def catalogue(language: str) -> NullTranslations:
     with path.open("rb") as source:
         write_mo(compiled, read_po(source, locale=language))
     compiled.seek(0)
-    return GNUTranslations(compiled)
+    return _Catalogue(compiled)
 
 
 def gettext(msgid: str) -> str:
     """The translation in the current language; an empty id stays empty."""
-    return catalogue(current_language.get()).gettext(msgid) if msgid else ""
+    return catalogue(current_language.get()).gettext(msgid)
 
 
 def ngettext(one: str, many: str, n: int) -> str:
@@ -106,7 +114,7 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 def translate(msgid: str, language: str | None = None, /, **values: object) -> str:
     """The translation in `language` (default: the current one), with `%(name)s` filled from `values`."""
-    sentence = catalogue(language or current_language.get()).gettext(msgid) if msgid else ""
+    sentence = catalogue(language or current_language.get()).gettext(msgid)
     return sentence % values if values else sentence
 
 

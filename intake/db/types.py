@@ -33,15 +33,18 @@ class Identifier(TypeDecorator[uuid.UUID]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        native = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.UUID(as_uuid=True) if native else Text())
+
+    def bind_processor(self, dialect: Dialect) -> Any:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=True))
-        return dialect.type_descriptor(Text())
+            return super().bind_processor(dialect)
+        return lambda value: None if value is None else str(value)
 
-    def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> Any:
-        return value if value is None or dialect.name == "postgresql" else str(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
-        return value if value is None or isinstance(value, uuid.UUID) else uuid.UUID(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        if dialect.name == "postgresql":
+            return super().result_processor(dialect, coltype)
+        return lambda text: None if text is None else uuid.UUID(text)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -54,9 +57,8 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(Text())
+        native = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True) if native else Text())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
@@ -66,14 +68,17 @@ class Instant(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value if dialect.name == "postgresql" else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None or isinstance(value, datetime):
-            return value.astimezone(UTC) if value else None
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        if dialect.name == "postgresql":
+            return lambda moment: None if moment is None else moment.astimezone(UTC)
+        return lambda text: None if text is None else datetime.fromisoformat(text)
 
 
 class EnumText(TypeDecorator[StrEnum]):
-    """A StrEnum stored as text; `enum_check` adds the CHECK constraint that the database enforces."""
+    """A StrEnum stored as text; `enum_check` adds the CHECK constraint that the database enforces.
+
+    A word that is not one of the enum is refused with KeyError, going in and coming out.
+    """
 
     impl = Text
     cache_ok = True
@@ -82,11 +87,13 @@ class EnumText(TypeDecorator[StrEnum]):
         self.choices = choices
         super().__init__()
 
-    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(self.choices(value).value)
+    def bind_processor(self, dialect: Dialect) -> Any:
+        words: dict[str | None, str | None] = {choice: choice.value for choice in self.choices}
+        return {None: None, **words}.__getitem__
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        return None if value is None else self.choices(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        choices: dict[str | None, StrEnum | None] = {choice.value: choice for choice in self.choices}
+        return {None: None, **choices}.__getitem__
 
 
 class WrappedSecret(TypeDecorator[bytes]):

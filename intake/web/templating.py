@@ -7,6 +7,7 @@ from typing import Any
 
 from babel.dates import format_date
 from flask import Flask
+from flask.templating import Environment
 from jinja2 import StrictUndefined
 
 from intake.calling import promise
@@ -23,15 +24,29 @@ _SHORT = 10
 _HOUR = re.compile(r"(\d) (am|pm|noon)\b")
 
 
-def init_app(app: Flask) -> None:
-    """Set up the Jinja environment of `app`. An undefined variable is an error, not an empty string."""
-    environment = app.jinja_env
+class Application(Flask):
+    """Flask with one Jinja environment for each language, whose templates ask that catalogue directly."""
+
+    def __init__(self, import_name: str, **options: Any) -> None:
+        super().__init__(import_name, **options)
+        self.environments: dict[str, Environment] = {}
+
+    @property
+    def jinja_env(self) -> Environment:
+        """The environment of the language in use; before `init_app` the one that all are copied from."""
+        return self.environments.get(i18n.current_language.get()) or super().jinja_env
+
+
+def init_app(app: Application) -> None:
+    """Set up Jinja for every language, once all blueprints are registered.
+
+    An undefined variable is an error, not an empty string.
+    """
+    environment: Any = app.jinja_env  # the extension adds what the type does not know
     environment.undefined = StrictUndefined
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.policies["ext.i18n.trimmed"] = True
     environment.add_extension("jinja2.ext.i18n")
-    translations: Any = environment  # the extension adds what the type does not know
-    translations.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)
     helpers = (
         asset,
         public_path,
@@ -51,6 +66,10 @@ def init_app(app: Flask) -> None:
     )
     environment.globals.update({each.__name__: each for each in helpers})
     environment.globals["clinic"] = app.extensions["intake"].clinic
+    for language in i18n.LANGUAGES:
+        environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)
+        app.environments[language] = environment.overlay()
+        app.environments[language].globals = dict(environment.globals)
 
 
 def page_language() -> str:
