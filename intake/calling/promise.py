@@ -54,13 +54,13 @@ def when_phrase(moment: datetime, *, now: datetime, zone: str, language: str) ->
     there, local_now = local(moment, zone), local(now, zone)
     time, ahead = clock_phrase(there, language), (there.date() - local_now.date()).days
     if ahead == 0:
-        return translate(N_("today at %(time)s"), language, time=time)
+        return translate("today at %(time)s", language, time=time)
     if ahead == 1:
-        return translate(N_("tomorrow at %(time)s"), language, time=time)
+        return translate("tomorrow at %(time)s", language, time=time)
     if 1 < ahead < WEEK:
         name = str(get_day_names(locale=language)[there.weekday()])
-        return translate(N_("%(weekday)s at %(time)s"), language, weekday=name, time=time)
-    return translate(N_("%(day)s, at %(time)s"), language, day=day_phrase(there, language), time=time)
+        return translate("%(weekday)s at %(time)s", language, weekday=name, time=time)
+    return translate("%(day)s, at %(time)s", language, day=day_phrase(there, language), time=time)
 
 
 def opening_hours_phrase(clinic: Clinic, language: str) -> str:
@@ -71,7 +71,7 @@ def opening_hours_phrase(clinic: Clinic, language: str) -> str:
         days = [str(names[weekday]) for weekday, _ in run]
         first, last = days[0], days[-1]
         if first != last:
-            first = translate(N_("%(first)s to %(last)s"), language, first=first, last=last)
+            first = translate("%(first)s to %(last)s", language, first=first, last=last)
         if hours:
             phrases.append(f"{first} {spans_phrase(hours, language)}")
     return ", ".join(phrases)
@@ -81,7 +81,7 @@ def spans_phrase(hours: Iterable[Span], language: str) -> str:
     """Format the hours of one day: `9 am to 12 noon and 2 pm to 6 pm`; empty for a day without any."""
     phrases = [
         translate(
-            N_("%(start)s to %(end)s"),
+            "%(start)s to %(end)s",
             language,
             start=hour_phrase(span.opens, language),
             end=hour_phrase(span.closes, language),
@@ -145,12 +145,10 @@ def promise_in_words(promise: datetime, *, now: datetime, zone: str, language: s
     }
     ahead = (there.date() - local_now.date()).days
     if ahead == 0:
-        return translate(N_("by %(time)s today %(zone)s"), language, **values)
+        return translate("by %(time)s today %(zone)s", language, **values)
     if ahead == 1:
-        return translate(N_("by %(time)s tomorrow %(zone)s"), language, **values)
-    return translate(
-        N_("by %(time)s on %(day)s %(zone)s"), language, day=day_phrase(there, language), **values
-    )
+        return translate("by %(time)s tomorrow %(zone)s", language, **values)
+    return translate("by %(time)s on %(day)s %(zone)s", language, day=day_phrase(there, language), **values)
 
 
 def open_until(clinic: Clinic, now: datetime) -> datetime | None:
@@ -174,10 +172,8 @@ def open_now(clinic: Clinic, now: datetime, language: str) -> OpeningStatus:
     current = interval_at(hours, now)
     if current:
         closes = clock_phrase(local(current.end, clinic.time_zone), language)
-        return OpeningStatus(
-            open=True, sentence=translate(N_("Open now until %(time)s"), language, time=closes)
-        )
+        return OpeningStatus(open=True, sentence=translate("Open now until %(time)s", language, time=closes))
     if not hours:
-        return OpeningStatus(open=False, sentence=translate(N_("Closed now"), language))
+        return OpeningStatus(open=False, sentence=translate("Closed now", language))
     opens = when_phrase(hours[0].start, now=now, zone=clinic.time_zone, language=language)
-    return OpeningStatus(open=False, sentence=translate(N_("Opens %(when)s"), language, when=opens))
+    return OpeningStatus(open=False, sentence=translate("Opens %(when)s", language, when=opens))

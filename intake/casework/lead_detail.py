@@ -134,8 +134,11 @@ def lead_view(
         shown.append(just_revealed)
     if not shown:
         act.record(Action.LEAD_VIEWED, about=lead.id)
-    staff_ids = {each for event in events for each in (event.actor_id, lead_history.colleague_id(event))}
-    names = names_of(session, {each for each in (*staff_ids, lead.claimed_by) if each})
+    history = lead_history.build_history(events, lead, now=now)
+    staff_ids = {staff_id for each in history for staff_id in (each.by, each.colleague_id)} | {
+        lead.claimed_by
+    }
+    names = names_of(session, {each for each in staff_ids if each})
     revocation = lead_history.last_revocation(events, member.id)
     closed = lead.status is LeadStatus.CLOSED
     mine = claims.is_claimed_by(lead, member=member, now=now)
@@ -145,7 +148,6 @@ def lead_view(
     may_note = Permission.LOG_OUTCOME in member.permissions
     undo_state = session.get(UndoState, lead.id) if may_note else None
     masked_contact = reveal.mask_lead(act, lead)
-    history = lead_history.build_history(events, lead, now=now)
     return LeadView(
         lead=lead,
         masked=masked_contact,

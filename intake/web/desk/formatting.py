@@ -104,9 +104,9 @@ def at(moment: datetime, now: datetime, on: str = "") -> str:
 def span(length: timedelta) -> str:
     """`18 min`, `1 h 05`, `2 h`, `3 d`: whole minutes, hours with minutes, whole days."""
     if length < HOUR:
-        return translate(N_("%(minutes)s min"), minutes=max(1, length // MINUTE))
+        return translate("%(minutes)s min", minutes=max(1, length // MINUTE))
     if length >= 2 * DAY:
-        return translate(N_("%(days)s d"), days=length // DAY)
+        return translate("%(days)s d", days=length // DAY)
     hours, minutes = length // HOUR, length % HOUR // MINUTE
     return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
 
@@ -135,13 +135,13 @@ def due(row: QueueRow, now: datetime) -> str:
         tried = [moment for _, moment in row.contact_status.tries]
         last = at(max(tried) if tried else lead.first_contact_at or now, now)
         # without a try, the person was in touch
-        return translate(N_("tried %(time)s") if tried else N_("in touch %(time)s"), time=last)
+        return translate("tried %(time)s" if tried else N_("in touch %(time)s"), time=last)
     if lead.promise_at <= now:
-        return translate(N_("%(span)s late"), span=span(now - lead.promise_at))
+        return translate("%(span)s late", span=span(now - lead.promise_at))
     if lead.promise_at - now < SHOW_AS_SPAN:
-        return translate(N_("in %(span)s"), span=span(lead.promise_at - now))
+        return translate("in %(span)s", span=span(lead.promise_at - now))
     if day_of(lead.promise_at) == day_of(now):
-        return translate(N_("by %(time)s"), time=time_of_day(lead.promise_at))
+        return translate("by %(time)s", time=time_of_day(lead.promise_at))
     return at(lead.promise_at, now)
 
 
@@ -165,7 +165,7 @@ def gate(row: QueueRow, now: datetime) -> str:
     if row.verdict.allowed and row.verdict.until:
         return translate(UNTIL[row.channel], time=at(row.verdict.until, now))
     if row.verdict.opens_at:
-        return translate(N_("opens %(time)s"), time=at(row.verdict.opens_at, now))
+        return translate("opens %(time)s", time=at(row.verdict.opens_at, now))
     return gettext(row.verdict.refusals[0].sentence)
 
 
@@ -185,7 +185,7 @@ def whereabouts(view: LeadView) -> str:
     named = [gettext(regions.names_of_zone(each).phrase) for each in zones(view.lead)]
     times = dict.fromkeys(time_of_day(view.now, each) for each in zones(view.lead))
     return translate(
-        N_("%(state)s, %(zones)s, %(times)s there"),
+        "%(state)s, %(zones)s, %(times)s there",
         state=regions.name_of(view.lead.region, current_language.get()),
         zones=" / ".join(dict.fromkeys(named)),
         times=" / ".join(times),
@@ -195,7 +195,7 @@ def whereabouts(view: LeadView) -> str:
 def _clock(lead: Lead) -> tuple[str, str]:
     """The time zone to show times in and its name: the lead's if known, else the clinic's."""
     if lead.time_zone or len(regions.zones_of(lead.region)) == 1:
-        return zones(lead)[0], gettext(N_("their time"))
+        return zones(lead)[0], gettext("their time")
     return zone(), gettext(regions.names_of_zone(zone()).phrase)
 
 
@@ -208,7 +208,7 @@ def banner(view: LeadView, channel: Channel) -> str:
     if not verdict.opens_at:
         return gettext(NEVER[channel])
     opens = promise.when_phrase(verdict.opens_at, now=view.now, zone=on, language=current_language.get())
-    opening = translate(N_("Opens %(when)s, %(clock)s."), when=opens, clock=clock)
+    opening = translate("Opens %(when)s, %(clock)s.", when=opens, clock=clock)
     return f"{gettext(NOT_NOW[channel])} {opening}"
 
 
@@ -223,16 +223,16 @@ def promised(view: LeadView) -> str:
     promise_time = at(lead.promise_at, now)
     if lead.first_contact_at:
         return translate(
-            N_("Promised by %(time)s; first contact %(tried)s."),
+            "Promised by %(time)s; first contact %(tried)s.",
             time=promise_time,
             tried=at(lead.first_contact_at, now),
         )
     if lead.promise_at <= now:
         return translate(
-            N_("Promised by %(time)s, %(span)s ago."), time=promise_time, span=span(now - lead.promise_at)
+            "Promised by %(time)s, %(span)s ago.", time=promise_time, span=span(now - lead.promise_at)
         )
     return translate(
-        N_("Promised by %(time)s, in %(span)s."), time=promise_time, span=span(lead.promise_at - now)
+        "Promised by %(time)s, in %(span)s.", time=promise_time, span=span(lead.promise_at - now)
     )
 
 
@@ -262,8 +262,8 @@ def windows(lead: Lead) -> str:
 def article(revealed: RevealedContact) -> str:
     """The article the person was reading, or that it was one of the two."""
     if not revealed.article or revealed.article == UNKNOWN_ARTICLE:
-        return gettext(N_("They were reading one of the two."))
-    return translate(N_("They were reading “%(title)s”."), title=revealed.article)
+        return gettext("They were reading one of the two.")
+    return translate("They were reading “%(title)s”.", title=revealed.article)
 
 
 def claim_revoked(revoked: ClaimRevoked, now: datetime) -> str:
@@ -279,7 +279,7 @@ def problem(refused: IntakeError, now: datetime) -> str:
     """The sentence of a refused act; for a claimed lead by whom and until when."""
     if isinstance(refused, ClaimedByAnother):
         return translate(
-            N_("%(name)s has claimed this request until %(time)s. You can read it, not act on it."),
+            "%(name)s has claimed this request until %(time)s. You can read it, not act on it.",
             name=refused.by,
             time=at(refused.until, now),
         )

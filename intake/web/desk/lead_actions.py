@@ -7,7 +7,7 @@ anybody else nothing is said (promise G3).
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -51,41 +51,42 @@ class ScriptLine:
     after: str = ""
 
 
+STEPS = {
+    Channel.CALL: (
+        ScriptLine("", HELLO),
+        ScriptLine(N_("If it is them:"), PRIVATE),
+        ScriptLine(N_("If they can talk, and only then:"), WHO_WE_ARE),
+        ScriptLine(
+            N_("If somebody else answers:"), SOMEBODY_ELSE, N_("No message, no clinic name, no reason.")
+        ),
+    ),
+    Channel.TEXT: (
+        ScriptLine(N_("Write, and nothing about health:"), TEXT),
+        ScriptLine(N_("Others may see it. Wait for the answer; do not send it twice.")),
+    ),
+    Channel.EMAIL: (
+        ScriptLine(N_("Subject:"), SUBJECT),
+        ScriptLine(N_("Write, and nothing about health:"), EMAIL),
+    ),
+}
+LEAVE_VOICEMAIL = ScriptLine(N_("If nobody answers:"), VOICEMAIL, N_("Not one word more."))
+HANG_UP = ScriptLine(N_("If nobody answers, hang up."), after=N_("No voicemail."))
+
+
 def script(view: LeadView, channel: Channel, clinic: Clinic) -> list[ScriptLine]:
-    """The steps for one channel, with the name where it has been revealed."""
+    """The steps for one channel, with the quotes in the person's language and the name if it was revealed."""
     values = {
         "name": next((each.name for each in view.revealed.values()), NAME),
         "staff": view.member.name.partition(" ")[0],
         "clinic": clinic.name,
         "number": format_phone(clinic.calls_from),
     }
-
-    def quote(words: str) -> str:
-        return translate(words, view.lead.language, **values)
-
-    if channel is Channel.TEXT:
-        return [
-            ScriptLine(N_("Write, and nothing about health:"), quote(TEXT)),
-            ScriptLine(N_("Others may see it. Wait for the answer; do not send it twice.")),
-        ]
-    if channel is Channel.EMAIL:
-        return [
-            ScriptLine(N_("Subject:"), quote(SUBJECT)),
-            ScriptLine(N_("Write, and nothing about health:"), quote(EMAIL)),
-        ]
-    no_answer = ScriptLine(N_("If nobody answers, hang up."), after=N_("No voicemail."))
-    if view.contact_status.voicemail:
-        no_answer = ScriptLine(N_("If nobody answers:"), quote(VOICEMAIL), N_("Not one word more."))
+    steps = STEPS[channel]
+    if channel is Channel.CALL:
+        steps += (LEAVE_VOICEMAIL if view.contact_status.voicemail else HANG_UP,)
+    language = view.lead.language
     return [
-        ScriptLine("", quote(HELLO)),
-        ScriptLine(N_("If it is them:"), quote(PRIVATE)),
-        ScriptLine(N_("If they can talk, and only then:"), quote(WHO_WE_ARE)),
-        ScriptLine(
-            N_("If somebody else answers:"),
-            quote(SOMEBODY_ELSE),
-            N_("No message, no clinic name, no reason."),
-        ),
-        no_answer,
+        replace(each, quote=translate(each.quote, language, **values) if each.quote else "") for each in steps
     ]
 
 
@@ -225,7 +226,7 @@ class PendingAction:
     def description(self, now: datetime) -> str:
         """`Booked a consultation, by phone call, Monday at 9:30 am`, or why to close it."""
         if self.reason:
-            return translate(N_("Close: %(reason)s"), reason=gettext(self.reason.sentence))
+            return translate("Close: %(reason)s", reason=gettext(self.reason.sentence))
         parts = [gettext(each.sentence) for each in (self.outcome, self.channel) if each]
         try:
             at = booked_for(self.booked_for)

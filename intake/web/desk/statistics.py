@@ -137,7 +137,7 @@ def wait_phrase(length: timedelta) -> str:
     minutes = -(-length // timedelta(minutes=1))
     hours, rest = divmod(minutes, 60)
     if not hours:
-        return i18n.translate(N_("%(minutes)s min"), minutes=minutes)
+        return i18n.translate("%(minutes)s min", minutes=minutes)
     return f"{hours} h {rest:02}" if rest else f"{hours} h"
 
 
@@ -149,7 +149,7 @@ def minutes(count: int) -> str:
 def rows(numbers: Statistics) -> list[tuple[str, str, str]]:
     """Figure, name and masked count, without a row of totals; no two figures share a sum of some cells."""
     return [
-        (gettext(N_("Figure")), gettext(N_("Name")), gettext(N_("Count"))),
+        (gettext("Figure"), gettext("Name"), gettext("Count")),
         *_masked(N_("Requests per day"), {day.isoformat(): count for day, count in numbers.per_day.items()}),
         *_masked(N_("Requests by hour of the day"), dict(_hours(numbers.per_hour))),
         *_masked(N_("Language"), _languages(numbers)),
@@ -173,7 +173,7 @@ def _waits(numbers: Statistics) -> Iterator[tuple[str, str, str]]:
     """The waits; none when their count is small, because nothing may be computed from a masked count."""
     if not numbers.wait_times or is_small(numbers.wait_times.count):
         return
-    figure = gettext(N_("Minutes to first contact while we were open"))
+    figure = gettext("Minutes to first contact while we were open")
     for name, wait in (
         (N_("Median"), numbers.wait_times.median),
         (N_("9 of 10 within"), numbers.wait_times.ninth_decile),
