@@ -106,7 +106,9 @@ def _nothing_logged(event: AuditEvent, later: Sequence[AuditEvent], lead: Lead, 
 
 def colleague_id(event: AuditEvent) -> uuid.UUID | None:
     """The colleague a lead was assigned to or revoked from; None for every other event."""
-    return _colleague_id(event.action, service.details_of(event))
+    return (
+        _colleague_id(event.action, service.details_of(event)) if event.action in _COLLEAGUE_DETAIL else None
+    )
 
 
 def _colleague_id(action: str, details: Mapping[str, Any]) -> uuid.UUID | None:
