@@ -172,7 +172,7 @@ def _print_report(report: ComplianceReport) -> None:
     )
     click.echo(f"\nOpen findings: {len(report.findings)}")
     for each in report.findings:
-        click.echo(f"  {each.urgency.value}: {each.sentence} {each.what_to_do}".rstrip())
+        click.echo(f"  {compliance.URGENCY[each.state]}: {each.sentence} {each.what_to_do}".rstrip())
     click.echo(f"\nNot known: {len(report.not_known)}")
     for figure in report.not_known:
         click.echo(f"  {figure.label} {figure.item}".rstrip())

@@ -1,15 +1,17 @@
 """All versions of the consent statements, with the number of existing leads whose consent each one covers."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from intake.consent.models import ConsentEvent, ConsentStatement, Kind, State
-from intake.consent.statements import Statements
+from intake.consent.statements import Statement, Statements
+from intake.core.i18n import LANGUAGES
 from intake.leads.models import Lead
 
 
@@ -44,52 +46,43 @@ class StatementHistory:
         return f"{self.kind}-{self.language}"
 
 
-def statement_histories(
-    session: Session, *, statements: Statements, languages: Iterable[str]
-) -> list[StatementHistory]:
+def statement_histories(session: Session, statements: Statements) -> list[StatementHistory]:
     """The history of every statement in every language, from the statement files and the database.
 
     A version that is only in the database was shown earlier: its file has been removed, or a value of the
     clinic configuration in its text has changed since.
     """
-    consenting_leads, since = _consenting_leads(session), _first_answers(session)
-    bodies = _bodies(session, statements)
+    since: dict[str, datetime] = dict(
+        session.execute(
+            select(ConsentEvent.statement, func.min(ConsentEvent.at)).group_by(ConsentEvent.statement)
+        ).all()
+    )
+    consenting_leads = _consenting_leads(session)
+    texts: dict[str, Statement | ConsentStatement] = {each.digest: each for each in statements.every}
+    texts |= {each.digest: each for each in session.scalars(select(ConsentStatement))}
     found = []
-    for kind in Kind:
-        for language in languages:
-            in_force = statements.in_force(language)[kind].digest
-            versions = [
-                StatementVersion(
-                    kind,
-                    version,
-                    language,
-                    digest,
-                    body,
-                    digest == in_force,
-                    since.get(digest),
-                    consenting_leads[digest],
-                )
-                for digest, (its_kind, version, its_language, body) in bodies.items()
-                if (its_kind, its_language) == (kind, language)
-            ]
-            found.append(StatementHistory(kind, language, sorted(versions, key=_sort_key, reverse=True)))
+    for kind, language in product(Kind, LANGUAGES):
+        in_force = statements.in_force(language)[kind].digest
+        versions = [
+            StatementVersion(
+                kind=kind,
+                version=each.version,
+                language=language,
+                digest=digest,
+                body=each.body,
+                in_force=digest == in_force,
+                since=since.get(digest),
+                consenting_leads=consenting_leads[digest],
+            )
+            for digest, each in texts.items()
+            if (each.kind, each.language) == (kind, language)
+        ]
+        versions.sort(
+            key=lambda each: (each.in_force, each.version, each.since.timestamp() if each.since else 0.0),
+            reverse=True,
+        )
+        found.append(StatementHistory(kind, language, versions))
     return found
-
-
-def _sort_key(version: StatementVersion) -> tuple[bool, int, float]:
-    """Order by: in force, version, first use."""
-    return version.in_force, version.version, version.since.timestamp() if version.since else 0.0
-
-
-def _bodies(session: Session, statements: Statements) -> dict[str, tuple[Kind, int, str, str]]:
-    in_files = {each.digest: (each.kind, each.version, each.language, each.body) for each in statements.every}
-    stored = session.scalars(select(ConsentStatement))
-    return in_files | {each.digest: (each.kind, each.version, each.language, each.body) for each in stored}
-
-
-def _first_answers(session: Session) -> Mapping[str, datetime]:
-    first = select(ConsentEvent.statement, func.min(ConsentEvent.at)).group_by(ConsentEvent.statement)
-    return dict(session.execute(first).all())
 
 
 def _consenting_leads(session: Session) -> Counter[str]:

@@ -1,236 +1,58 @@
 """The evidence report: what the service can show to an auditor, each figure with its date.
 
 One function makes one structure: the page, the printable file and the JSON are the same report. It asks no
-other machine and runs no long verification; the last one is reported with its date. The sections on sign-in
-and on mail are here, the others in `compliance_checks`.
+other machine and runs no long verification; the last one is reported with its date. What `intake doctor`
+judges is taken from its checks, never judged again. A key is as old as the first event that mentions it; when
+it was made is not known.
 """
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from intake import __version__, audit, monitoring, outbox
+from intake import __version__, audit, backup, monitoring, outbox
 from intake.accounts import credentials, invitations
 from intake.accounts.models import Passkey, RecoveryCode, StaffMember
 from intake.act import Act
-from intake.audit import Action, AuditEvent
+from intake.audit import Action, chain
 from intake.audit.service import details_of
-from intake.core.i18n import gettext, translate
+from intake.backup import BackupAct
+from intake.conf.settings import PREFIX
+from intake.core.i18n import N_, gettext, language_name, translate
 from intake.instance import Instance
-from intake.monitoring import Check, State
+from intake.leads import key_rotation
+from intake.monitoring import Check, State, checks, integrity
 from intake.outbox import Mail, OutboxMessage
-from intake.reports import compliance_checks
-from intake.reports.compliance_checks import masked_count
+from intake.outbox.models import JobLease
+from intake.privacy import retention, statement_versions
 from intake.reports.compliance_model import (
     FORMAT,
+    URGENCY,
     ComplianceReport,
     Figure,
     FigureState,
-    Finding,
     Section,
-    Urgency,
+    Value,
     as_json,
 )
+from intake.reports.compliance_texts import TEXTS
+from intake.reports.statistics import SMALL, is_small
 from intake.security.crypto import UnsealError
 
-__all__ = [
-    "FORMAT",
-    "ComplianceReport",
-    "Figure",
-    "FigureState",
-    "Finding",
-    "Section",
-    "Urgency",
-    "as_json",
-    "gather",
-]
+__all__ = ["FORMAT", "URGENCY", "ComplianceReport", "Figure", "FigureState", "Section", "as_json", "gather"]
 
-_URGENCIES = {State.RED: Urgency.NOW, State.AMBER: Urgency.SOON}
-
-
-def access_section(act: Act) -> Section:
-    """Counts of accounts, second factors and invitations."""
-    now, waiting = act.now, set(invitations.pending(act.session))
-    rows = act.session.scalars(select(StaffMember)).all()
-    active = [row for row in rows if row.disabled_at is None and row.id not in waiting]
-    figures = [
-        _accounts(len(active), now),
-        _second_factors(sum(_has_second_factor(row, act.instance) for row in active), len(active), now),
-        _passkeys(act.session, {row.id for row in active}, now),
-        _recovery_codes(act.session, {row.id for row in active}, now),
-        _invitations(len(waiting & {row.id for row in rows if row.disabled_at is None}), now),
-        _closed(sum(row.disabled_at is not None for row in rows), now),
-    ]
-    return Section("access", gettext("Who can sign in"), figures)
-
-
-def _has_second_factor(row: StaffMember, instance: Instance) -> bool:
-    """Whether the sealed TOTP secret of the account opens; without it no code can be checked."""
-    try:
-        credentials.unwrap_secret(row.totp_secret, keyring=instance.keyring, staff_id=row.id)
-    except UnsealError:
-        return False
-    return True
-
-
-def _accounts(count: int, now: datetime) -> Figure:
-    return Figure(
-        name="access.accounts",
-        label=gettext("Accounts that can sign in"),
-        value=count,
-        at=now,
-        means=gettext("One account is one human being. Closed accounts and unused invitations do not count."),
-        source=gettext("The table of staff accounts, counted when this report was made."),
-    )
-
-
-def _second_factors(covered: int, of: int, now: datetime) -> Figure:
-    state = FigureState.NOT_KNOWN if not of else FigureState.GOOD if covered == of else FigureState.OPEN
-    return Figure(
-        name="access.with_second_factor",
-        label=gettext("… of them with a second factor"),
-        value=covered if of else None,
-        at=now if of else None,
-        means=gettext(
-            "Nobody signs in with a password alone: a code of an authenticator app, a passkey or a recovery "
-            "code is always asked for. Counted are the accounts whose second factor can be checked."
-        ),
-        source=gettext("The sealed secret of each account, opened with the key in use."),
-        state=state,
-        detail=translate("%(covered)s of %(of)s", covered=covered, of=of) if of else "",
-    )
-
-
-def _passkeys(session: Session, active: set[uuid.UUID], now: datetime) -> Figure:
-    with_one = set(session.scalars(select(Passkey.staff_id).distinct())) & active
-    return Figure(
-        name="access.with_passkey",
-        label=gettext("… of them with a passkey"),
-        value=len(with_one),
-        at=now,
-        means=gettext("A passkey cannot be given away on a false page. It is offered, and not required."),
-        source=gettext("The table of passkeys."),
-    )
-
-
-def _recovery_codes(session: Session, active: set[uuid.UUID], now: datetime) -> Figure:
-    unused = select(RecoveryCode.staff_id, func.count()).where(RecoveryCode.used_at.is_(None))
-    with_some = {row[0] for row in session.execute(unused.group_by(RecoveryCode.staff_id))}
-    return Figure(
-        name="access.without_recovery_codes",
-        label=gettext("… of them with no recovery code left"),
-        value=len(active - with_some),
-        at=now,
-        means=gettext(
-            "Who loses the second factor and has no code left needs a colleague to be let in again."
-        ),
-        source=gettext("The table of recovery codes; only their keyed hashes are kept."),
-    )
-
-
-def _invitations(count: int, now: datetime) -> Figure:
-    return Figure(
-        name="access.invitations",
-        label=gettext("Invitations not taken up"),
-        value=count,
-        at=now,
-        means=gettext(
-            "Nobody can sign in with these accounts until their owners have chosen a second factor."
-        ),
-        source=gettext("The table of invitations."),
-    )
-
-
-def _closed(count: int, now: datetime) -> Figure:
-    return Figure(
-        name="access.closed",
-        label=gettext("Closed accounts"),
-        value=count,
-        at=now,
-        means=gettext("They are kept so that the audit log goes on saying who did what. Nobody can sign in."),
-        source=gettext("The table of staff accounts, counted when this report was made."),
-    )
-
-
-def notices_section(act: Act) -> Section:
-    """The last mail test, the last accepted mails, and what was refused."""
-    now = act.now
-    status = outbox.status(act.session, at=now)
-    daily = act.session.scalar(
-        select(func.max(OutboxMessage.sent_at)).where(OutboxMessage.mail == Mail.DAILY)
-    )
-    figures = [
-        _mail_test(audit.last_authentic_event(act.session, Action.MAIL_TESTED, keyring=act.keyring)),
-        _accepted_mail(
-            daily,
-            name="mail.daily_accepted",
-            label=gettext("Daily mail last accepted"),
-            means=gettext(
-                "One constant mail a day shows that the way out is open when nobody asks for contact."
-            ),
-            check="daily mail",
-        ),
-        _accepted_mail(
-            status.last_sent_at,
-            name="mail.last_accepted",
-            label=gettext("Any mail last accepted"),
-            means=gettext("The mail server took it. Whether somebody read it is not known to this service."),
-            check="",
-        ),
-        _refused_mail(status.dead, now),
-    ]
-    return Section("mail", gettext("Telling staff"), figures)
-
-
-def _mail_test(event: AuditEvent | None) -> Figure:
-    accepted = details_of(event).get("hit") if event else None
-    sentences = {
-        True: gettext("Every recipient was accepted."),
-        False: gettext("Not every recipient was accepted."),
-        None: gettext("How it ended is not known.") if event else gettext("No test is on record."),
-    }
-    states = {True: FigureState.GOOD, False: FigureState.OPEN, None: FigureState.NOT_KNOWN}
-    return Figure(
-        name="mail.last_test",
-        label=gettext("Last test of the mail server"),
-        value=event.at if event else None,
-        at=event.at if event else None,
-        means=gettext("A test mail was sent at once to everybody who gets the notices."),
-        source=gettext("The audit log: somebody ran the command for it on the machine."),
-        state=states[accepted],
-        detail=sentences[accepted],
-    )
-
-
-def _accepted_mail(at: datetime | None, *, name: str, label: str, means: str, check: str) -> Figure:
-    return Figure(
-        name=name,
-        label=label,
-        value=at,
-        at=at,
-        means=means,
-        source=gettext("The outbox, where each mail is marked when the mail server has accepted it."),
-        state=FigureState.INFORMATION if at else FigureState.NOT_KNOWN,
-        detail="" if at else gettext("None is on record."),
-        check=check,
-    )
-
-
-def _refused_mail(count: int, now: datetime) -> Figure:
-    return Figure(
-        name="mail.refused",
-        label=gettext("Mail that was refused for good and not sent again"),
-        value=masked_count(count),
-        at=now,
-        means=gettext("The requests are at the desk all the same. Small numbers are told as <11."),
-        source=gettext("The outbox, counted when this report was made."),
-        state=FigureState.OPEN if count else FigureState.GOOD,
-        check="dead letters",
-    )
+GRACE = timedelta(hours=3)
+"""The purge runs every hour, and waits for one more after a start or a jump of the clock."""
+LEDGER = "mirror_ledger"
+LISTS = ("sealing_keys", "app_keys")
+"""The settings that hold several keys, the newest first."""
+OURS = ("'none'", "'self'", "data:")
+"""Sources of a Content-Security-Policy that load nothing from another origin."""
+PAGES = {"public": N_("The pages for people who ask"), "staff": N_("The pages for staff")}
+NONE_ON_RECORD = N_("None is on record.")
+GOOD_IF = {True: FigureState.GOOD, False: FigureState.OPEN}
 
 
 def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceReport:
@@ -239,82 +61,283 @@ def gather(instance: Instance, *, policies: Mapping[str, str]) -> ComplianceRepo
     `policies` are the Content-Security-Policies by kind of page ("public", "staff"), which the web package
     knows.
     """
-    now, checks = instance.clock(), monitoring.run_checks(instance)
+    made = monitoring.run_checks(instance)
+    failing = [each for each in made if each.state is not State.GREEN]
+    names = {each.name for each in failing}
     with instance.database.reading() as session:
         act = Act(session, instance)
-        sections = [
-            _checks_section(checks, now),
-            access_section(act),
-            compliance_checks.audit_section(act),
-            compliance_checks.erasure_section(act),
-            compliance_checks.backup_section(session),
-            compliance_checks.keys_section(act),
-            notices_section(act),
-            compliance_checks.pages_section(policies, now),
-            compliance_checks.statements_section(act),
+        parts = [
+            ("doctor", gettext("Checks of the service"), checks_figures(made, act.now)),
+            ("access", gettext("Who can sign in"), access_figures(act)),
+            ("audit", gettext("The audit log and the proof of consent"), audit_figures(act)),
+            ("erasing", gettext("Erasing what has been kept long enough"), erasure_figures(act)),
+            ("backups", gettext("Backups"), backup_figures(act)),
+            ("keys", gettext("Keys"), keys_figures(act)),
+            ("mail", gettext("Telling staff"), notices_figures(act)),
+            ("pages", gettext("What the pages may load"), pages_figures(policies, act.now)),
+            ("statements", gettext("What people agree to"), statements_figures(act)),
         ]
-    sections = [_apply_checks(section, checks) for section in sections]
+    sections = []
+    for name, title, figures in parts:
+        judged = [  # a known figure is open when its health check is not green
+            replace(each, state=FigureState.OPEN)
+            if each.check in names and each.state is not FigureState.NOT_KNOWN
+            else each
+            for each in figures
+        ]
+        sections.append(Section(name, title, judged))
     return ComplianceReport(
-        at=now,
+        at=act.now,
         clinic=instance.clinic.name,
         address=instance.settings.base_url,
         version=__version__,
         mode=instance.settings.mode.value,
-        findings=_findings(checks, [figure for section in sections for figure in section.figures]),
+        checks=failing,
         sections=sections,
     )
 
 
-def _apply_checks(section: Section, checks: Sequence[Check]) -> Section:
-    """Mark a known figure as open when its health check, which knows the limits, is not green."""
-    failing = {each.name for each in checks if each.state is not State.GREEN}
-    figures = [
-        replace(figure, state=FigureState.OPEN)
-        if figure.check in failing and figure.state is not FigureState.NOT_KNOWN
-        else figure
-        for figure in section.figures
+def figure(
+    name: str,
+    value: Value,
+    at: datetime | None,
+    state: FigureState = FigureState.INFORMATION,
+    *,
+    item: str = "",
+    detail: str = "",
+    check: str = "",
+    texts: str = "",
+    **words: object,
+) -> Figure:
+    """The figure `name` with its texts (or those under the name `texts`), `words` filled into them."""
+    label, means, source = (translate(each, None, **words) for each in TEXTS[texts or name])
+    return Figure(
+        name=name, label=label, value=value, at=at, means=means, source=source,
+        state=state, item=item, detail=detail, check=check,
+    )  # fmt: skip
+
+
+def moment(
+    name: str,
+    at: datetime | None,
+    state: FigureState = FigureState.INFORMATION,
+    *,
+    missing: str = NONE_ON_RECORD,
+    check: str = "",
+) -> Figure:
+    """The figure of a moment, not known without one; `missing` (message id) says what there is not."""
+    if at is None:
+        return figure(name, None, None, FigureState.NOT_KNOWN, detail=gettext(missing), check=check)
+    return figure(name, at, at, state, check=check)
+
+
+def masked_count(count: int) -> str:
+    """A count of requests as it may be exported.
+
+    1 to 10 is `<11`, the small-cell rule of `reports.statistics`.
+    """
+    return SMALL if is_small(count) else str(count)
+
+
+def checks_figures(made: Sequence[Check], now: datetime) -> list[Figure]:
+    """How many health checks were made for the report, and which were not."""
+    return [
+        figure("doctor.checks", len(made), now),
+        *(
+            figure("doctor.not_looked_at", None, None, FigureState.NOT_KNOWN, item=name, detail=name)
+            for name in monitoring.DOCTOR_ONLY
+        ),
     ]
-    return replace(section, figures=figures)
 
 
-def _findings(checks: Sequence[Check], figures: Sequence[Figure]) -> list[Finding]:
-    """The failing health checks and the open figures without a check, the most urgent first."""
-    failing = [each for state in _URGENCIES for each in checks if each.state is state]
-    from_checks = [
-        Finding(each.name, _URGENCIES[each.state], each.sentence, each.what_to_do, "intake doctor")
-        for each in failing
-    ]
-    names = {each.name for each in failing}
-    more = [each for each in figures if each.state is FigureState.OPEN and each.check not in names]
-    return sorted([*from_checks, *map(_finding, more)], key=lambda each: list(Urgency).index(each.urgency))
-
-
-def _finding(figure: Figure) -> Finding:
-    value = figure.detail or ("" if figure.value is None else str(figure.value))
-    return Finding(figure.name, Urgency.NOW, f"{figure.label}: {value}", figure.means, "intake evidence")
-
-
-def _checks_section(checks: Sequence[Check], now: datetime) -> Section:
-    made = Figure(
-        name="doctor.checks",
-        label=gettext("Checks that were made"),
-        value=len(checks),
-        at=now,
-        means=gettext("What they found and is not well stands under the open findings."),
-        source=gettext("The same checks that `intake doctor` makes, made when this report was."),
-    )
-    left_out = [
-        Figure(
-            name="doctor.not_looked_at",
-            item=name,
-            label=gettext("A check that was not made"),
-            value=None,
-            at=None,
-            means=gettext("It asks other sites, and a report asks nobody."),
-            source=gettext("`intake doctor` on the machine."),
-            state=FigureState.NOT_KNOWN,
-            detail=name,
+def access_figures(act: Act) -> list[Figure]:
+    """Counts of accounts, second factors and invitations."""
+    session, now = act.session, act.now
+    waiting = set(invitations.pending(session))
+    rows = session.scalars(select(StaffMember)).all()
+    enabled = {row.id: row for row in rows if row.disabled_at is None}
+    active = {row.id for row in rows if row.id in enabled and row.id not in waiting}
+    with_passkey = set(session.scalars(select(Passkey.staff_id).distinct()))
+    unused_codes = select(RecoveryCode.staff_id).where(RecoveryCode.used_at.is_(None)).distinct()
+    covered = 0
+    for staff_id in active:
+        try:  # without the sealed secret no code can be checked
+            credentials.unwrap_secret(enabled[staff_id].totp_secret, keyring=act.keyring, staff_id=staff_id)
+            covered += 1
+        except UnsealError:
+            pass
+    if active:
+        share = translate("%(covered)s of %(of)s", covered=covered, of=len(active))
+        factors = figure(
+            "access.with_second_factor", covered, now, GOOD_IF[covered == len(active)], detail=share
         )
-        for name in monitoring.DOCTOR_ONLY
+    else:
+        factors = figure("access.with_second_factor", None, None, FigureState.NOT_KNOWN)
+    return [
+        figure("access.accounts", len(active), now),
+        factors,
+        figure("access.with_passkey", len(with_passkey & active), now),
+        figure("access.without_recovery_codes", len(active - set(session.scalars(unused_codes))), now),
+        figure("access.invitations", len(waiting & enabled.keys()), now),
+        figure("access.closed", len(rows) - len(enabled), now),
     ]
-    return Section("doctor", gettext("Checks of the service"), [made, *left_out])
+
+
+def audit_figures(act: Act) -> list[Figure]:
+    """The last verification of the audit log and the proof of consent, and the last anchor."""
+    if last := integrity.last_verified(act):
+        looked_at = translate("%(count)s events were looked at.", count=last.events)
+        verified = figure(
+            "audit.verified", last.intact, last.at, FigureState.GOOD,
+            detail=looked_at, check=integrity.VERIFICATION,
+        )  # fmt: skip
+    else:
+        verified = moment(
+            "audit.verified", None, missing=N_("No verification is on record."), check=integrity.VERIFICATION
+        )
+    anchor = chain.last_anchor(act.settings.anchor_path)
+    anchored_at = anchor.at if anchor and anchor.authentic(act.keyring) else None
+    no_anchor = N_("No anchor with a good seal was found.")
+    return [
+        verified,
+        moment("audit.anchored", anchored_at, missing=no_anchor, check="anchors"),
+        moment("audit.began", audit.oldest_event_at(act.session), missing=""),
+    ]
+
+
+def erasure_figures(act: Act) -> list[Figure]:
+    """The last purge, the leads that are overdue or under a legal hold, and the copy of the ledger."""
+    late = retention.preview(act.session, until=act.now - GRACE)
+    purge, ledger = (act.session.get(JobLease, name) for name in (retention.JOB, LEDGER))
+    purged_at = purge.succeeded_at if purge else None
+    in_time = purged_at is not None and act.now - purged_at <= GRACE
+    hours = GRACE // timedelta(hours=1)
+    return [
+        moment("erasing.last_purge", purged_at, GOOD_IF[in_time], missing=N_("No purge is on record.")),
+        figure("erasing.overdue", masked_count(late.count), act.now, GOOD_IF[not late.count], hours=hours),
+        figure("erasing.held", masked_count(late.kept), act.now),
+        moment(
+            "erasing.ledger_copied",
+            ledger.succeeded_at if ledger else None,
+            missing=N_("No copy is on record."),
+        ),
+    ]
+
+
+def backup_figures(act: Act) -> list[Figure]:
+    """The last backup, and the last successful restore test."""
+    found = []
+    for name, kind, check in (
+        ("backups.last_taken", BackupAct.TAKEN, "backup"),
+        ("backups.last_tested", BackupAct.TESTED, "restore test"),
+    ):
+        row = backup.last_result(act.session, kind)
+        shown = moment(name, row.succeeded_at if row else None, FigureState.GOOD, check=check)
+        failed = gettext("The last try failed.") if row and row.last_error else shown.detail
+        found.append(replace(shown, detail=failed))
+    return found
+
+
+def keys_figures(act: Act) -> list[Figure]:
+    """The age of every key as far as it is known, and what is still wrapped with an older one.
+
+    Never a key.
+    """
+    first, still_read = gettext("In front: what is new is sealed or signed with it."), gettext("Still read.")
+    found = [
+        figure(
+            "keys.in_use_since",
+            age.since,
+            age.since,
+            FigureState.INFORMATION if age.since else FigureState.NOT_KNOWN,
+            item=f"{PREFIX}{age.setting.upper()} {age.key_id}".strip(),
+            detail=(first if age.first else still_read) if age.setting in LISTS else "",
+        )
+        for age in checks.key_ages(act)
+    ]
+    if not act.settings.backup_key:
+        found.append(
+            figure(
+                "keys.in_use_since", None, act.now, texts="keys.no_backup_key",
+                item=f"{PREFIX}BACKUP_KEY", detail=gettext("No such key is set."),
+            )
+        )  # fmt: skip
+    newest, *_ = act.keyring.sealing_ids
+    counts = key_rotation.count_rows_by_key(act.session, act.keyring)
+    older = sum(counts.values()) - counts[newest]
+    rotated = audit.last_authentic_event(act.session, Action.KEYS_ROTATED, keyring=act.keyring)
+    return [
+        *found,
+        figure("keys.on_older_sealing_keys", masked_count(older), act.now, GOOD_IF[not older], key=newest),
+        figure("keys.last_change", rotated.at, rotated.at)
+        if rotated
+        else figure(
+            "keys.last_change",
+            None,
+            audit.oldest_event_at(act.session),
+            detail=gettext("None is on record since the audit log began."),
+        ),
+    ]
+
+
+def notices_figures(act: Act) -> list[Figure]:
+    """The last mail test, the last accepted mails, and what was refused."""
+    test = audit.last_authentic_event(act.session, Action.MAIL_TESTED, keyring=act.keyring)
+    accepted = details_of(test).get("hit") if test else None
+    if test is None:
+        tested = moment("mail.last_test", None, missing=N_("No test is on record."))
+    elif accepted is None:
+        ending = gettext("How it ended is not known.")
+        tested = figure("mail.last_test", test.at, test.at, FigureState.NOT_KNOWN, detail=ending)
+    else:
+        every, some = gettext("Every recipient was accepted."), gettext("Not every recipient was accepted.")
+        tested = figure(
+            "mail.last_test", test.at, test.at, GOOD_IF[accepted], detail=every if accepted else some
+        )
+    status = outbox.status(act.session, at=act.now)
+    daily = select(func.max(OutboxMessage.sent_at)).where(OutboxMessage.mail == Mail.DAILY)
+    return [
+        tested,
+        moment("mail.daily_accepted", act.session.scalar(daily), check="daily mail"),
+        moment("mail.last_accepted", status.last_sent_at),
+        figure("mail.refused", masked_count(status.dead), act.now, FigureState.GOOD, check="dead letters"),
+    ]
+
+
+def pages_figures(policies: Mapping[str, str], now: datetime) -> list[Figure]:
+    """For each kind of page, the other origins that its Content-Security-Policy allows."""
+    found = []
+    for name, policy in policies.items():
+        foreign = foreign_origins(policy)
+        detail, pages = ", ".join(foreign) or gettext("None."), gettext(PAGES[name])
+        found.append(
+            figure(
+                "pages.foreign_origins", len(foreign), now, GOOD_IF[not foreign],
+                item=name, detail=detail, pages=pages, policy=policy,
+            )
+        )  # fmt: skip
+    return found
+
+
+def foreign_origins(policy: str) -> list[str]:
+    """Sources in a Content-Security-Policy other than 'none', 'self' and data:, sorted."""
+    sources = [source for directive in policy.split(";") for source in directive.split()[1:]]
+    return sorted({source for source in sources if source not in OURS})
+
+
+def statements_figures(act: Act) -> list[Figure]:
+    """Every statement in force, by version and by the digest of its text."""
+    histories = statement_versions.statement_histories(act.session, act.statements)
+    return [
+        figure(
+            "statements.in_force",
+            f"sha256:{current.digest}",
+            current.since,
+            item=f"{current.kind} {current.language} v{current.version}",
+            detail="" if current.since else gettext("Nobody has answered it yet."),
+            kind=gettext(current.kind.sentence),
+            spoken=language_name(current.language),
+            version=current.version,
+        )
+        for current in (history.versions[0] for history in histories)
+    ]

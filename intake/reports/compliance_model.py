@@ -1,14 +1,17 @@
 """The data of an evidence report, and its JSON. No field can hold a name, number or address of a person."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+
+from intake.monitoring import Check, State
 
 FORMAT = "intake-evidence-1"
 """Identifies the JSON format; renaming or removing a field needs a new number."""
+URGENCY = {State.RED: "now", State.AMBER: "soon"}
+"""When staff should act on a finding, by the state of its check."""
 
 Value = int | str | bool | datetime | None
 
@@ -22,21 +25,13 @@ class FigureState(StrEnum):
     INFORMATION = "for_information"
 
 
-class Urgency(StrEnum):
-    """When staff should act on a finding."""
-
-    NOW = "now"
-    SOON = "soon"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """One figure of the report, with its value or without one.
 
     `name` never changes; `item` distinguishes figures of the same name; `at` is the moment that the value
     applies to; `detail` adds to the value in words; `means` and `source` explain it to an auditor. `check`
-    names the health check of the same subject, so that a finding is listed once. Texts are in the language
-    of the report.
+    names the health check that judges the same subject. Texts are in the language of the report.
     """
 
     name: str
@@ -45,10 +40,10 @@ class Figure:
     at: datetime | None
     means: str
     source: str
-    state: FigureState = FigureState.INFORMATION
-    item: str = ""
-    detail: str = ""
-    check: str = ""
+    state: FigureState
+    item: str
+    detail: str
+    check: str
 
 
 @dataclass(frozen=True)
@@ -61,75 +56,82 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A fault: how urgent it is, what is wrong, what to do, and which command reports it."""
-
-    name: str
-    urgency: Urgency
-    sentence: str
-    what_to_do: str
-    source: str
-
-
-@dataclass(frozen=True)
 class ComplianceReport:
-    """A report: findings and sections as of `at`."""
+    """A report: `checks` are those of `intake doctor` that are not well, and sections as of `at`."""
 
     at: datetime
     clinic: str
     address: str
     version: str
     mode: str
-    findings: Sequence[Finding]
+    checks: Sequence[Check]
     sections: Sequence[Section]
 
-    def figures(self) -> Iterator[Figure]:
+    def figures(self) -> list[Figure]:
         """Every figure, in order."""
-        for section in self.sections:
-            yield from section.figures
+        return [figure for section in self.sections for figure in section.figures]
 
     @property
-    def not_known(self) -> Sequence[Figure]:
+    def findings(self) -> list[Check]:
+        """The doctor's findings, and the open figures that no health check judges; the urgent first."""
+        own = [
+            Check(each.name, State.RED, f"{each.label}: {each.detail or each.value}", each.means)
+            for each in self.figures()
+            if each.state is FigureState.OPEN and not each.check
+        ]
+        return [each for state in URGENCY for each in (*self.checks, *own) if each.state is state]
+
+    def source_of(self, finding: Check) -> str:
+        """The command that tells of a finding."""
+        return "intake doctor" if finding in self.checks else "intake evidence"
+
+    @property
+    def not_known(self) -> list[Figure]:
         """The figures whose value is unknown."""
         return [each for each in self.figures() if each.state is FigureState.NOT_KNOWN]
 
 
 def as_json(report: ComplianceReport) -> str:
     """The report as JSON; timestamps are ISO 8601 in UTC. docs/evidence.md lists the fields."""
-    return json.dumps(_report_fields(report), ensure_ascii=False, indent=2) + "\n"
-
-
-def _report_fields(report: ComplianceReport) -> dict[str, Any]:
-    return {
+    fields = {
         "format": FORMAT,
         "made_at": report.at.isoformat(),
         "clinic": report.clinic,
         "service": report.address,
         "version": report.version,
         "mode": report.mode,
-        "findings": [{**vars(each), "urgency": each.urgency.value} for each in report.findings],
+        "findings": [
+            {
+                "name": each.name,
+                "urgency": URGENCY[each.state],
+                "sentence": each.sentence,
+                "what_to_do": each.what_to_do,
+                "source": report.source_of(each),
+            }
+            for each in report.findings
+        ],
         "not_known": [" ".join(filter(None, (each.name, each.item))) for each in report.not_known],
         "sections": [
             {
-                "name": each.name,
-                "title": each.title,
-                "figures": [_figure_fields(figure) for figure in each.figures],
+                "name": section.name,
+                "title": section.title,
+                "figures": [
+                    {
+                        "name": each.name,
+                        "label": each.label,
+                        "value": each.value.isoformat() if isinstance(each.value, datetime) else each.value,
+                        "at": each.at.isoformat() if each.at else None,
+                        "means": each.means,
+                        "source": each.source,
+                        "standing": each.state.value,
+                        "item": each.item,
+                        "detail": each.detail,
+                        "check": each.check,
+                    }
+                    for each in section.figures
+                ],
             }
-            for each in report.sections
+            for section in report.sections
         ],
     }
-
-
-def _figure_fields(figure: Figure) -> dict[str, Any]:
-    return {
-        "name": figure.name,
-        "label": figure.label,
-        "value": figure.value.isoformat() if isinstance(figure.value, datetime) else figure.value,
-        "at": figure.at.isoformat() if figure.at else None,
-        "means": figure.means,
-        "source": figure.source,
-        "standing": figure.state.value,
-        "item": figure.item,
-        "detail": figure.detail,
-        "check": figure.check,
-    }
+    return json.dumps(fields, ensure_ascii=False, indent=2) + "\n"

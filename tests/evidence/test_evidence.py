@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text, update
 
-from intake import audit, backup, outbox
+from intake import audit, backup, monitoring, outbox
 from intake.accounts import invitations, service
 from intake.accounts.models import Role, StaffMember
 from intake.act import Act
@@ -22,12 +22,11 @@ from intake.core.i18n import using_language
 from intake.instance import Instance
 from intake.jobs import schedule, scheduler
 from intake.leads.models import Lead
-from intake.monitoring import checks, integrity
+from intake.monitoring import State, checks, integrity
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.reports import compliance
-from intake.reports.compliance import ComplianceReport, Figure, FigureState
-from intake.reports.compliance_checks import foreign_origins
+from intake.reports.compliance import ComplianceReport, Figure, FigureState, foreign_origins
 from intake.security.crypto import Keyring
 from intake.web.headers import POLICIES
 from tests.leads.acting import details_of, hire
@@ -83,7 +82,7 @@ def test_on_a_fresh_install_what_is_not_known_says_so(instance: Instance) -> Non
         "doctor.not_looked_at",
     }
     assert {each.value for each in report.not_known} == {None}
-    assert report.findings[0].urgency is compliance.Urgency.NOW
+    assert report.findings[0].state is State.RED
 
 
 def test_every_figure_says_when_what_and_whence(living: Instance) -> None:
@@ -106,13 +105,16 @@ def test_names_tell_figures_apart(living: Instance) -> None:
 def test_open_findings_are_the_doctors_and_our_own_the_worst_first(living: Instance, clock) -> None:
     with living.database.transaction() as session:
         session.execute(update(Lead).values(purge_after=clock() - timedelta(days=2)))
-    found = made(living).findings
-    urgencies = [each.urgency.value for each in found]
-    assert urgencies == sorted(urgencies, key=["now", "soon"].index)
-    [overdue] = [each for each in found if each.source == "intake evidence"]
+    report = made(living)
+    found = report.findings
+    states = [each.state for each in found]
+    assert states == sorted(states, key=[State.RED, State.AMBER].index)
+    [overdue] = [each for each in found if report.source_of(each) == "intake evidence"]
     assert overdue.name == "erasing.overdue"
     assert overdue.sentence.endswith(": <11")
-    assert "texts" in {each.name for each in found if each.source == "intake doctor"}
+    doctors = [each for each in monitoring.run_checks(living) if each.state is not State.GREEN]
+    assert "texts" in {each.name for each in doctors}
+    assert sorted(map(str, doctors)) == sorted(map(str, (each for each in found if each != overdue)))
 
 
 def test_nothing_in_it_is_about_anybody(living: Instance) -> None:
@@ -209,8 +211,8 @@ def test_a_verification_is_shown_with_its_date_and_its_end(sqlite_instance: Inst
     assert not integrity.verify_and_note(living, actor=Actor.system()).intact
     broken = figure(living, "audit.verified")
     assert (broken.value, broken.at, broken.state) == (False, clock(), FigureState.OPEN)
-    assert [each.urgency.value for each in made(living).findings if each.name == integrity.VERIFICATION] == [
-        "now"
+    assert [each.state for each in made(living).findings if each.name == integrity.VERIFICATION] == [
+        State.RED
     ]
 
 
@@ -246,7 +248,8 @@ def test_the_job_verifies_once_a_day_and_what_it_does_does_not_disturb_the_log(
 # --- keeping ------------------------------------------------------------------------------------------------
 
 
-def test_a_backup_that_failed_is_open_and_keeps_its_last_good_date(living: Instance, clock) -> None:
+def test_a_backup_that_failed_is_open_and_keeps_its_last_good_date(make_instance, sqlite_url, clock) -> None:
+    living = make_instance(sqlite_url, backup_key=secrets.new_secret("backup_key"))
     with recording(living, BackupAct.TAKEN):
         good = clock()
     clock.move(hours=1)

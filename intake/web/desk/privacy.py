@@ -25,7 +25,7 @@ from intake.casework import queue
 from intake.conf.clinic import Channel
 from intake.core import i18n
 from intake.core.errors import NotFound, Unreadable
-from intake.core.i18n import LANGUAGES, N_
+from intake.core.i18n import N_
 from intake.core.paths import STATIC
 from intake.leads import suppression
 from intake.leads.history import is_repeated_reveal
@@ -33,7 +33,7 @@ from intake.leads.models import HoldReason, SuppressionReason, references_of
 from intake.leads.suppression import SuppressionStatus
 from intake.privacy import legal_holds, retention, statement_versions
 from intake.reports import compliance
-from intake.reports.compliance import ComplianceReport, FigureState, Urgency
+from intake.reports.compliance import ComplianceReport, FigureState
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, staff_act
@@ -160,9 +160,7 @@ def _disclosure(same: Sequence[AuditEvent]) -> Disclosure:
 def statements_page() -> ResponseReturnValue:
     """Every statement in force with its earlier versions, differences, and how many consents each has."""
     with current_service().database.reading() as session:
-        found = statement_versions.statement_histories(
-            session, statements=current_service().statements, languages=LANGUAGES
-        )
+        found = statement_versions.statement_histories(session, current_service().statements)
     return render_template(
         "desk/officer_statements.html",
         histories=found,
@@ -212,7 +210,6 @@ FIGURE_STATES = {
     FigureState.GOOD: N_("as it should be"),
     FigureState.INFORMATION: N_("for information"),
 }
-URGENCIES = {Urgency.NOW: N_("now"), Urgency.SOON: N_("soon")}
 
 
 @guards.permission_required(Permission.SEE_EVIDENCE)
@@ -249,7 +246,7 @@ def _context(report: ComplianceReport) -> dict[str, object]:
     return {
         "report": report,
         "standings": FIGURE_STATES,
-        "urgencies": URGENCIES,
+        "urgencies": compliance.URGENCY,
         "moment": moment_in_full,
         "is_moment": lambda value: isinstance(value, datetime),
     }
