@@ -112,7 +112,9 @@ def stop(act: Act, lead: Lead, *, method: Method) -> int:
     From any status, also when a colleague has claimed a lead; stopped leads stay as they are. Returns how
     many leads are stopped now. Every request to stop ends here, from the person or from staff.
     """
-    return _stop_all(act, indexes_of(lead), also=lead.id, method=method)
+    indexes = indexes_of(lead)
+    leads = lock_leads_with_contact(act.session, indexes, lead.id)
+    return stop_locked(act, leads, indexes, method=method)
 
 
 def indexes_of(lead: Lead) -> list[bytes]:
@@ -128,13 +130,15 @@ def stop_contact(act: Act, *, kind: str, value: str) -> int:
     """
     index = act.keyring.blind_index(kind, value)
     act.record(Action.SUPPRESSION_ADDED, kind=kind, reason=SuppressionReason.ASKED.value)
-    return _stop_all(act, [index], also=None, method=Method.STAFF)
+    leads = lock_leads_with_contact(act.session, [index], None)
+    return stop_locked(act, leads, [index], method=Method.STAFF)
 
 
-def _stop_all(act: Act, indexes: Sequence[bytes], *, also: uuid.UUID | None, method: Method) -> int:
-    leads = lock_leads_with_contact(
-        act.session, indexes, also
-    )  # first, so that a concurrent `lift` is undone
+def stop_locked(act: Act, leads: Sequence[Lead], indexes: Sequence[bytes], *, method: Method) -> int:
+    """Stop contact with `leads` and suppress `indexes`; returns how many leads are stopped now.
+
+    The leads are locked before (`lock_leads_with_contact`), so that a concurrent `lift` is undone.
+    """
     suppress(act, indexes, reason=SuppressionReason.ASKED)
     for lead in leads:
         if lead.close_reason is not CloseReason.STOPPED:

@@ -21,7 +21,7 @@ from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import form, form_token, models
-from intake.leads.eligibility import CONTACT_KINDS
+from intake.leads.eligibility import CONTACT_KINDS, promise_for_lead
 from intake.leads.models import Lead, LeadKey
 from intake.leads.reveal import ContactUnreadable
 from intake.privacy import self_service
@@ -35,7 +35,7 @@ STATEMENTS_CHANGED = N_(
     "The words that you agree to have changed. Please read them, and tick again what is right for you."
 )
 _CLEANERS: Mapping[str, Callable[[object], str]] = {"phone": form.clean_phone, "email": form.clean_email}
-_CHANNELS = {"phone": self_service.BY_PHONE, "email": (Channel.EMAIL,)}
+_CHANNELS = {"phone": (Channel.CALL, Channel.TEXT), "email": (Channel.EMAIL,)}
 _DEPENDENT_KINDS = {"phone": (Kind.VOICEMAIL,), "email": ()}
 
 
@@ -80,10 +80,14 @@ def correct(act: Act, *, code: str, correction: Correction) -> OpenedRequest:
         raise ContactOnHold
     value = _validate(correction, act.instance)
     index = act.keyring.blind_index(correction.kind, value)
-    if not _changes_nothing(act.session, lead, correction, index):
+    ticked = {CONTACT_KINDS[each]: each in correction.channels for each in _CHANNELS[correction.kind]}
+    if ticked.get(Kind.CALL):
+        ticked[Kind.VOICEMAIL] = correction.voicemail
+    answers = {kind: State.GIVEN if given else State.REFUSED for kind, given in ticked.items()}
+    if not _changes_nothing(act.session, lead, correction.kind, index, answers):
         _replace_value(act, lead, correction.kind, value)
-        _renew_consents(act, lead, correction, index)
-        self_service.renew_promise(act, lead)
+        _renew_consents(act, lead, correction, index, answers)
+        lead.promise_at = promise_for_lead(act, lead, since=act.now)
     return open_request(act, lead)
 
 
@@ -104,22 +108,16 @@ def _validate(correction: Correction, instance: Instance) -> str:
     return value
 
 
-def _answers(correction: Correction) -> dict[Kind, State]:
-    """The consent to each statement about this number or address."""
-    ticked = {CONTACT_KINDS[each]: each in correction.channels for each in _CHANNELS[correction.kind]}
-    if ticked.get(Kind.CALL):
-        ticked[Kind.VOICEMAIL] = correction.voicemail
-    return {kind: State.GIVEN if given else State.REFUSED for kind, given in ticked.items()}
-
-
-def _changes_nothing(session: Session, lead: Lead, correction: Correction, index: bytes) -> bool:
-    current_index = lead.phone_index if correction.kind == "phone" else lead.email_index
-    if current_index != index or getattr(lead, correction.kind) is None:
+def _changes_nothing(
+    session: Session, lead: Lead, kind: str, index: bytes, answers: Mapping[Kind, State]
+) -> bool:
+    current_index = lead.phone_index if kind == "phone" else lead.email_index
+    if current_index != index or getattr(lead, kind) is None:
         return False
     current = consent.current(session, lead.id)
     return all(
-        kind in current and (current[kind].state is State.GIVEN) == (state is State.GIVEN)
-        for kind, state in _answers(correction).items()
+        about in current and (current[about].state is State.GIVEN) == (state is State.GIVEN)
+        for about, state in answers.items()
     )
 
 
@@ -139,9 +137,10 @@ def _replace_value(act: Act, lead: Lead, kind: str, value: str) -> None:
         lead.email = sealed
 
 
-def _renew_consents(act: Act, lead: Lead, correction: Correction, index: bytes) -> None:
+def _renew_consents(
+    act: Act, lead: Lead, correction: Correction, index: bytes, answers: Mapping[Kind, State]
+) -> None:
     """Withdraw the consents for the old value, record the ticked ones for the new, in one audit event."""
-    answers = _answers(correction)
     withdrawn = self_service.withdraw(act, lead, {*answers, *_DEPENDENT_KINDS[correction.kind]})
     if correction.kind == "phone":
         lead.phone_index = index

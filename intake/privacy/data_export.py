@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from intake.accounts.models import Role
 from intake.act import Act
-from intake.audit import Action, Actor, service
+from intake.audit import Action, service
 from intake.calling import hours, promise
 from intake.calling.availability import local
 from intake.calling.regions import name_of, names_of_zone
@@ -31,8 +31,7 @@ from intake.leads import reveal
 from intake.leads.fields import FIELDS, Shown, fields_of
 from intake.leads.models import Attempt, Lead, LeadStatus
 from intake.outbox.models import OutboxMessage
-from intake.privacy import self_service
-from intake.privacy.self_service import OpenedRequest, find_by_code, open_request
+from intake.privacy.self_service import PERSON, OpenedRequest, find_by_code, open_request, viewer_roles
 from intake.security.crypto import normalise_crockford
 
 
@@ -49,30 +48,35 @@ _RECEIPT_WRITERS = {ReceiptFormat.TEXT: receipt.receipt_text, ReceiptFormat.JSON
 def save_receipt(act: Act, *, code: str, file_format: ReceiptFormat) -> Receipt:
     """The signed receipt of the lead that `code` opens; records it. Raises RequestNotFound."""
     lead = find_by_code(act, code)
-    particulars = receipt_particulars(act, open_request(act, lead), code=code)
-    act.by(Actor.person()).record(Action.RECEIPT_SAVED, about=lead.id, kind=file_format.value)
-    return _RECEIPT_WRITERS[file_format](particulars, receipt_issuer(act.instance))
-
-
-def receipt_issuer(instance: Instance) -> Issuer:
-    """The issuer of receipts: clinic, address, time and signing secrets."""
-    return Issuer(
-        clinic=instance.clinic,
-        base_url=instance.settings.base_url,
-        at=instance.clock(),
-        secrets=instance.keyring.app_secrets(receipt.PURPOSE),
+    particulars = _receipt_data(act, open_request(act, lead), code=code)
+    act.by(PERSON).record(Action.RECEIPT_SAVED, about=lead.id, kind=file_format.value)
+    issuer = Issuer(
+        clinic=act.clinic,
+        base_url=act.settings.base_url,
+        at=act.now,
+        secrets=act.keyring.app_secrets(receipt.PURPOSE),
     )
+    return _RECEIPT_WRITERS[file_format](particulars, issuer)
 
 
-def receipt_particulars(act: Act, own: OpenedRequest, *, code: str) -> ReceiptData:
+def _receipt_data(act: Act, own: OpenedRequest, *, code: str) -> ReceiptData:
     """The content of a receipt, in the language of the lead, masked."""
-    lead, language = own.lead, own.lead.language
+    lead, language, values = own.lead, own.lead.language, own.masked.values
     return ReceiptData(
         reference=lead.reference,
         code=normalise_crockford(code),
         language=language,
         region=lead.region,
-        details=_receipt_lines(own),
+        details=[
+            ReceiptLine(
+                label=each.label,
+                text=each.text(lead, values, language) or "",
+                category=each.category,
+                value=values[each.name],
+            )
+            for each in fields_of(Shown.RECEIPT)
+            if each.name in values
+        ],
         asked=moment_phrase(N_("Asked on %(day)s, at %(time)s %(zone)s."), lead.asked_at, own.zone, language),
         times=hours.windows_in_words(own.windows, language),
         place=f"{name_of(lead.region, language)}, {translate(names_of_zone(own.zone).phrase, language)}",
@@ -85,20 +89,6 @@ def receipt_particulars(act: Act, own: OpenedRequest, *, code: str) -> ReceiptDa
             N_("On %(day)s, at %(time)s %(zone)s."), moment, own.zone, language
         ),
     )
-
-
-def _receipt_lines(own: OpenedRequest) -> list[ReceiptLine]:
-    lead, values = own.lead, own.masked.values
-    return [
-        ReceiptLine(
-            label=each.label,
-            text=each.text(lead, values, lead.language) or "",
-            category=each.category,
-            value=values[each.name],
-        )
-        for each in fields_of(Shown.RECEIPT)
-        if each.name in values
-    ]
 
 
 def _promise(own: OpenedRequest, language: str, now: datetime) -> str:
@@ -176,18 +166,18 @@ def save_data_export(act: Act, *, code: str, file_format: ReceiptFormat, address
     Masked if `address` is empty; in full if it is the number or address of the lead. Raises RequestNotFound,
     and Unprocessable on `address` if it is another one.
     """
-    lead = self_service.find_by_code(act, code)
+    lead = find_by_code(act, code)
     full = bool(address.strip())
     if full and not _is_contact_of(lead, address, act.instance):
         raise Unprocessable({"address": [WRONG_ADDRESS]}, WRONG_ADDRESS)
-    act.by(Actor.person()).record(
+    act.by(PERSON).record(
         Action.COPY_SAVED, about=lead.id, kind=file_format.value, field="full" if full else "masked"
     )
-    opened = self_service.open_request(act, lead)
-    sections = _sections(act.session, opened, reveal.own_details(act, lead) if full else None)
-    return (_write_json if file_format is ReceiptFormat.JSON else _write_text)(
-        sections, lead, act.instance, full=full
-    )
+    opened = open_request(act, lead)
+    sections = _sections(act.session, opened, reveal.own_details(act, lead) if full else opened.masked.values)
+    if file_format is ReceiptFormat.JSON:
+        return _write_json(act, sections, lead.language, full=full)
+    return _write_text(act, sections, opened, full=full)
 
 
 def _is_contact_of(lead: Lead, address: str, instance: Instance) -> bool:
@@ -199,18 +189,19 @@ def _is_contact_of(lead: Lead, address: str, instance: Instance) -> bool:
     return index in (lead.phone_index, lead.email_index)
 
 
-def _sections(session: Session, opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportSection]:
-    lead, language = opened.lead, opened.lead.language
-    hold = opened.hold
-    hold_row = (
-        [ExportField("since", N_("Since"), hold.since), ExportField("until", N_("Until"), hold.until)]
-        if hold
-        else []
-    )
+def _sections(session: Session, opened: OpenedRequest, values: Mapping[str, str]) -> list[ExportSection]:
+    """The whole export; `values` are those of the personal fields, in full or masked."""
+    lead, language, hold = opened.lead, opened.lead.language, opened.hold
+    hold_row = []
+    if hold:
+        hold_row = [
+            ExportField("since", N_("Since"), hold.since),
+            ExportField("until", N_("Until"), hold.until),
+        ]
     if hold and hold.erase_asked_at:
         hold_row.append(ExportField("erase_asked_at", N_("You asked to be erased"), hold.erase_asked_at))
     return [
-        ExportSection("request", N_("Your request"), [_request(opened, own)], single=True),
+        ExportSection("request", N_("Your request"), [_request(opened, values)], single=True),
         ExportSection("consents", N_("What you agreed to"), list(_consents(session, lead, language))),
         ExportSection("attempts", N_("When we tried to reach you"), list(_attempts(session, lead, language))),
         ExportSection("opened_by", N_("Who has opened it"), list(_staff_views(session, lead, language))),
@@ -222,14 +213,14 @@ def _sections(session: Session, opened: OpenedRequest, own: Mapping[str, str] | 
     ]  # fmt: skip
 
 
-def _request(opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportField]:
+def _request(opened: OpenedRequest, values: Mapping[str, str]) -> list[ExportField]:
     lead, language = opened.lead, opened.lead.language
     zone = translate(names_of_zone(opened.zone).phrase, language)
     return [
         ExportField("reference", N_("Reference"), lead.reference),
         ExportField("asked_at", N_("Asked"), lead.asked_at),
         ExportField("language", N_("Language"), lead.language),
-        *_personal(opened, own),
+        *(ExportField(each.name, each.label, each.text(lead, values, language)) for each in FIELDS),
         ExportField("safe_times", N_("Safe times"), hours.windows_in_words(opened.windows, language)),
         ExportField("place", N_("Where"), f"{name_of(lead.region, language)}, {zone}"),
         ExportField("status", N_("Where it stands"), translate(STATUS_SENTENCES[lead.status], language)),
@@ -237,12 +228,6 @@ def _request(opened: OpenedRequest, own: Mapping[str, str] | None) -> list[Expor
         ExportField("booked_for", N_("Consultation"), lead.booked_for),
         ExportField("closed_at", N_("Closed"), lead.closed_at),
     ]
-
-
-def _personal(opened: OpenedRequest, own: Mapping[str, str] | None) -> list[ExportField]:
-    """Every personal field: in full if `own` has the values, else masked."""
-    lead, values = opened.lead, opened.masked.values if own is None else own
-    return [ExportField(each.name, each.label, each.text(lead, values, lead.language)) for each in FIELDS]
 
 
 def _consents(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:
@@ -272,7 +257,7 @@ def _attempts(session: Session, lead: Lead, language: str) -> Iterator[list[Expo
 def _staff_views(session: Session, lead: Lead, language: str) -> Iterator[list[ExportField]]:
     """Who opened the lead, oldest first: the role of the staff member, never the name."""
     events = [each for each in service.events_about(session, lead.id) if each.action in STAFF_VIEWS]
-    roles = self_service.viewer_roles(session, {each.actor_id for each in events if each.actor_id})
+    roles = viewer_roles(session, {each.actor_id for each in events if each.actor_id})
     for event in reversed(events):
         role = roles.get(event.actor_id) if event.actor_id else None
         yield [
@@ -291,46 +276,40 @@ def _notices(session: Session, lead: Lead) -> Iterator[list[ExportField]]:
         ]
 
 
-def _write_json(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
-    head = {"created": instance.clock().isoformat(), "language": lead.language, "masked": not full}
-    content = json.dumps(
-        head | {each.key: _json_section(each) for each in sections}, indent=2, ensure_ascii=False
-    )
+def _write_json(act: Act, sections: Sequence[ExportSection], language: str, *, full: bool) -> Receipt:
+    copy: dict[str, object] = {"created": act.now.isoformat(), "language": language, "masked": not full}
+    for section in sections:
+        rows = [
+            {
+                each.key: each.value.isoformat() if isinstance(each.value, datetime) else each.value
+                for each in row
+            }
+            for row in section.rows
+        ]
+        copy[section.key] = rows[0] if section.single else rows
+    content = json.dumps(copy, indent=2, ensure_ascii=False)
     return Receipt("copy.json", "application/json", content.encode() + b"\n")
 
 
-def _json_section(section: ExportSection) -> object:
-    rows = [
-        {line.key: line.value.isoformat() if isinstance(line.value, datetime) else line.value for line in row}
-        for row in section.rows
-    ]
-    return rows[0] if section.single else rows
-
-
-def _write_text(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
-    language, zone = lead.language, self_service.zone_of(lead)
-    head = [translate(N_("Everything that %(clinic)s keeps about your request"), language,
-                      clinic=instance.clinic.name)]  # fmt: skip
-    head += [] if full else [translate(HIDDEN, language)]
-    paragraphs = [each for section in sections for each in _text_section(section, language, zone)]
-    content = "\n\n".join([*head, *paragraphs]) + "\n"
+def _write_text(act: Act, sections: Sequence[ExportSection], opened: OpenedRequest, *, full: bool) -> Receipt:
+    language = opened.lead.language
+    head = N_("Everything that %(clinic)s keeps about your request")
+    paragraphs = [translate(head, language, clinic=act.clinic.name)]
+    if not full:
+        paragraphs.append(translate(HIDDEN, language))
+    for section in sections:
+        title = translate(section.title, language)
+        paragraphs.append(f"{title}\n{'-' * len(title)}")
+        for row in section.rows:
+            lines = []
+            for each in row:
+                value = each.value
+                if isinstance(value, datetime):
+                    value = moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, opened.zone, language)
+                if value is not None:
+                    lines.append(f"{translate(each.label, language)}: {value}")
+            paragraphs.append("\n".join(lines))
+        if not section.rows:
+            paragraphs.append(translate(NO_ROWS, language))
+    content = "\n\n".join(paragraphs) + "\n"
     return Receipt("copy.txt", "text/plain; charset=utf-8", content.encode())
-
-
-def _text_section(section: ExportSection, language: str, zone: str) -> Iterator[str]:
-    title = translate(section.title, language)
-    yield f"{title}\n{'-' * len(title)}"
-    for row in section.rows:
-        yield "\n".join(
-            f"{translate(line.label, language)}: {_text_value(line.value, language, zone)}"
-            for line in row
-            if line.value is not None
-        )
-    if not section.rows:
-        yield translate(NO_ROWS, language)
-
-
-def _text_value(value: str | datetime | None, language: str, zone: str) -> str:
-    if isinstance(value, datetime):
-        return moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, zone, language)
-    return value or ""

@@ -3,12 +3,12 @@
 One line for each erased lead, each entry of the suppression list, each lifted entry, and each consent that
 was withdrawn on a lead that still exists: time, id, what happened. It holds no personal data: the id of an
 erased lead identifies no one, and the list holds keyed hashes. `mirror` copies new lines from the database;
-the `reapply_…` functions repeat an act on a lead that the restore brought back, as the service, with the
-current time (an erasure keeps its own).
+the `reapply_…` functions repeat an act on a lead that the restore brought back, with the time of the restore
+(an erasure keeps its own).
 """
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from intake.act import Act
-from intake.audit import Action, Actor
-from intake.conf.clinic import Channel
+from intake.audit import Action
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core import files
@@ -26,10 +25,8 @@ from intake.instance import Instance
 from intake.leads import eligibility, suppression
 from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression, SuppressionReason
 from intake.privacy import retention
-from intake.privacy.self_service import BY_PHONE
 
 FILE = "erasures.log"
-SYSTEM = Actor.system()
 _INDEX_BYTES = 32
 _STOPPED, _LIFTED, _WITHDREW = "stopped", "lifted", "withdrew"
 
@@ -56,7 +53,9 @@ class LedgerEntry(NamedTuple):
         if act != _STOPPED:
             return None
         reason, _, index = rest.partition(":")
-        return SuppressionReason(reason), _complete_index(bytes.fromhex(index))
+        if len(index) != 2 * _INDEX_BYTES:
+            raise ValueError(self.what)
+        return SuppressionReason(reason), bytes.fromhex(index)
 
     @property
     def lifted(self) -> bool:
@@ -75,29 +74,25 @@ def path_of(instance: Instance) -> Path:
     return instance.settings.data_dir / FILE
 
 
-def paths_of(instance: Instance) -> list[Path]:
-    """All copies of the ledger: in the data folder and, if there is one, in the backup folder."""
-    backups = instance.settings.backup_dir
-    return [path_of(instance), *([Path(backups) / FILE] if backups else [])]
-
-
 def mirror(instance: Instance) -> int:
     """Append the missing entries to every copy, synced to disk. Returns how many lines were missing at most.
 
-    Idempotent. A line torn by a power cut is ignored and written again. The data folder comes first. Raises
-    OSError when a folder is missing.
+    The copies are in the data folder and, if there is one, in the backup folder. Idempotent. A line torn by a
+    power cut is ignored and written again. Raises OSError when a folder is missing.
     """
     with instance.database.reading() as session:
         lines = list(ledger_entries(session))
-    return max(_append_missing(path, lines) for path in paths_of(instance))
-
-
-def _append_missing(path: Path, lines: Iterable[LedgerEntry]) -> int:
-    known = {(line.about, line.what) for line in read(path)}
-    missing = [line for line in lines if (line.about, line.what) not in known]
-    if missing:
-        files.append(path, map(str, missing))
-    return len(missing)
+    paths = [path_of(instance)]
+    if instance.settings.backup_dir:
+        paths.append(Path(instance.settings.backup_dir) / FILE)
+    most = 0
+    for path in paths:
+        known = {(line.about, line.what) for line in read(path)}
+        missing = [line for line in lines if (line.about, line.what) not in known]
+        if missing:
+            files.append(path, map(str, missing))
+        most = max(most, len(missing))
+    return most
 
 
 def ledger_entries(session: Session) -> Iterator[LedgerEntry]:
@@ -137,13 +132,6 @@ def _parse_line(line: str) -> LedgerEntry | None:
         return None
 
 
-def _complete_index(index: bytes) -> bytes:
-    """`index` if it is a complete blind index of 32 bytes. Raises ValueError."""
-    if len(index) != _INDEX_BYTES:
-        raise ValueError
-    return index
-
-
 def reapply_stop(act: Act, index: bytes) -> int:
     """Stop contact with every restored lead with this blind index. Returns how many were stopped."""
     leads = [
@@ -152,7 +140,7 @@ def reapply_stop(act: Act, index: bytes) -> int:
         if lead.close_reason is not CloseReason.STOPPED
     ]
     for lead in leads:
-        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
+        suppression.stop_lead(act, lead, method=Method.STAFF)
     act.session.flush()
     return len(leads)
 
@@ -163,20 +151,20 @@ def reapply_withdrawal(act: Act, lead: Lead, kind: Kind) -> bool:
     A withdrawn consent to use of the details stops all contact. False if there was nothing to withdraw.
     """
     if kind is Kind.USE:
-        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
+        suppression.stop_lead(act, lead, method=Method.STAFF)
         return True
     withdrawn = consent.withdraw(
         act.session,
         lead_id=lead.id,
         kinds=[kind],
         method=Method.MANAGE_PAGE,
-        actor=SYSTEM,
+        actor=act.actor,
         at=act.now,
         keyring=act.keyring,
     )
-    _delete_unusable_contact(act.session, lead)
+    retention.delete_unusable_contact(lead, eligibility.contact_status(act.session, lead).channels)
     if withdrawn:
-        act.by(SYSTEM).record(
+        act.record(
             Action.CONSENT_WITHDRAWN,
             about=lead.id,
             method=Method.MANAGE_PAGE.value,
@@ -185,22 +173,12 @@ def reapply_withdrawal(act: Act, lead: Lead, kind: Kind) -> bool:
     return bool(withdrawn)
 
 
-def _delete_unusable_contact(session: Session, lead: Lead) -> None:
-    session.flush()
-    channels = set(eligibility.contact_status(session, lead).channels)
-    if Channel.EMAIL not in channels:
-        lead.email = None
-    if not channels & {*BY_PHONE}:
-        lead.phone = None
-    session.flush()
-
-
 def reapply_erasure(act: Act, lead: Lead, erasure: Erasure) -> None:
     """Erase a restored lead again. If the person had asked for it, contact is stopped and suppressed too."""
     if erasure.reason is ErasureReason.ASKED:
         indexes = suppression.indexes_of(lead)
         known = select(Suppression.contact_index).where(Suppression.contact_index.in_(indexes))
         missing = set(indexes) - set(act.session.scalars(known))
-        suppression.suppress(act.by(SYSTEM), [*missing], reason=SuppressionReason.ASKED)
-        suppression.stop_lead(act.by(SYSTEM), lead, method=Method.STAFF)
-    retention.delete_permanently(act.by(SYSTEM), lead, erasure)
+        suppression.suppress(act, [*missing], reason=SuppressionReason.ASKED)
+        suppression.stop_lead(act, lead, method=Method.STAFF)
+    retention.delete_permanently(act, lead, erasure)

@@ -7,18 +7,16 @@ works at once all the same.
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from intake.accounts.permissions import Permission, StaffAct, require
 from intake.accounts.service import names_of
 from intake.audit import Action
 from intake.core.errors import NotFound, Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import models
 from intake.leads.claims import LeadAct
 from intake.leads.models import HoldReason, Lead, LegalHold, references_of
@@ -41,15 +39,20 @@ class HoldList:
 def place_hold(act: StaffAct, lead: Lead, *, reason: HoldReason, last_day: date | None) -> LegalHold:
     """Place a hold on `lead` until the end of `last_day` in the clinic's time zone, or renew it.
 
-    Raises NotAllowed, NotFound if the lead was erased meanwhile, and Unprocessable on `last_day`.
+    The lead is locked, so that it is not erased meanwhile. Raises NotAllowed, NotFound if it already is, and
+    Unprocessable on `last_day` unless that is within `MAX_DURATION`.
     """
     require(act.member, Permission.HOLD_LEAD)
-    until = _end_of(last_day, act.instance)
-    _lock(act.session, lead)
-    act, hold = (
-        LeadAct(act, lead),
-        models.load_legal_hold(act.session, lead.id),
-    )
+    zone = ZoneInfo(act.clinic.time_zone)
+    today = act.now.astimezone(zone).date()
+    if last_day is None or not today < last_day <= today + MAX_DURATION:
+        raise Unprocessable({"last_day": [INVALID_LAST_DAY]}, INVALID_LAST_DAY)
+    until = datetime.combine(last_day + timedelta(days=1), time(), zone).astimezone(UTC)
+    locked = select(Lead.id).where(Lead.id == lead.id).with_for_update(key_share=True)
+    if act.session.scalar(locked) is None:
+        raise NotFound
+    act = LeadAct(act, lead)
+    hold = models.load_legal_hold(act.session, lead.id)
     if hold:
         hold.reason, hold.until, hold.put_by = reason, until, act.member.id
         act.record(Action.HOLD_RENEWED, reason=reason.value)
@@ -59,22 +62,6 @@ def place_hold(act: StaffAct, lead: Lead, *, reason: HoldReason, last_day: date 
         act.record(Action.HOLD_PUT, reason=reason.value)
     act.session.flush()
     return hold
-
-
-def _end_of(last_day: date | None, instance: Instance) -> datetime:
-    """The midnight after `last_day`, in UTC. Raises Unprocessable unless it is within `MAX_DURATION`."""
-    today = instance.clock().astimezone(ZoneInfo(instance.clinic.time_zone)).date()
-    if last_day is None or not today < last_day <= today + MAX_DURATION:
-        raise Unprocessable({"last_day": [INVALID_LAST_DAY]}, INVALID_LAST_DAY)
-    midnight = datetime.combine(last_day + timedelta(days=1), time(), ZoneInfo(instance.clinic.time_zone))
-    return midnight.astimezone(instance.clock().tzinfo)
-
-
-def _lock(session: Session, lead: Lead) -> None:
-    """Lock the row of the lead, so that it is not erased meanwhile. Raises NotFound if it already is."""
-    locked = select(Lead.id).where(Lead.id == lead.id).with_for_update(key_share=True)
-    if session.scalar(locked) is None:
-        raise NotFound
 
 
 def release_hold(act: StaffAct, lead: Lead) -> bool:

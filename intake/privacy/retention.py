@@ -8,7 +8,7 @@ See docs/decisions/0011-erasing.md.
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,7 +21,7 @@ from intake import outbox
 from intake.accounts.permissions import Permission, StaffAct, require
 from intake.act import Act
 from intake.audit import Action, Actor
-from intake.conf.clinic import Channel, Retention
+from intake.conf.clinic import Channel
 from intake.consent.models import Method
 from intake.core.errors import IntakeError, NotFound, Unavailable
 from intake.core.i18n import N_
@@ -78,25 +78,20 @@ def erase(act: Act, lead: Lead, *, reason: ErasureReason) -> Erasure | None:
     """
     asked = reason is ErasureReason.ASKED
     indexes = suppression.indexes_of(lead) if asked else []
-    if lead not in suppression.lock_leads_with_contact(act.session, indexes, lead.id, erasing=True):
+    locked = suppression.lock_leads_with_contact(act.session, indexes, lead.id, erasing=True)
+    if lead not in locked:
         raise NotFound
     if asked:
         method = Method.STAFF if act.actor.staff_id else Method.MANAGE_PAGE
-        suppression.stop(act, lead, method=method)
+        suppression.stop_locked(act, locked, indexes, method=method)
     hold = models.load_legal_hold(act.session, lead.id)
-    if hold:
-        if asked:
-            _note_erasure_request(act, hold)
-        return None
-    erasure = Erasure(lead_id=lead.id, erased_at=act.now, reason=reason)
-    return delete_permanently(act, lead, erasure)
-
-
-def _note_erasure_request(act: Act, hold: LegalHold) -> None:
-    """Store with the hold that the person asked for erasure, and record it once."""
-    if hold.erase_asked_at is None:
+    if hold is None:
+        erasure = Erasure(lead_id=lead.id, erased_at=act.now, reason=reason)
+        return delete_permanently(act, lead, erasure)
+    if asked and hold.erase_asked_at is None:
         hold.erase_asked_at = act.now
-        _record(act, Action.LEAD_ERASURE_ASKED, hold.lead_id)
+        act.record(Action.LEAD_ERASURE_ASKED, about=lead.id)
+    return None
 
 
 def delete_permanently(act: Act, lead: Lead, erasure: Erasure) -> Erasure:
@@ -106,13 +101,9 @@ def delete_permanently(act: Act, lead: Lead, erasure: Erasure) -> Erasure:
     act.session.execute(delete(Attempt).where(Attempt.lead_id == lead.id))
     act.session.delete(lead)
     act.session.add(erasure)
-    _record(act, Action.LEAD_ERASED, erasure.lead_id, reason=erasure.reason.value)
+    act.record(Action.LEAD_ERASED, about=erasure.lead_id, reason=erasure.reason.value)
     act.session.flush()
     return erasure
-
-
-def _record(act: Act, action: Action, lead_id: uuid.UUID, **details: str) -> None:
-    act.record(action, about=lead_id, **details)
 
 
 def end_hold(act: Act, lead_id: uuid.UUID) -> bool:
@@ -129,19 +120,19 @@ def end_hold(act: Act, lead_id: uuid.UUID) -> bool:
         return False
     act.session.delete(hold)
     act.session.flush()
-    _record(act, Action.HOLD_ENDED, lead_id, reason=hold.reason.value)
+    act.record(Action.HOLD_ENDED, about=lead_id, reason=hold.reason.value)
     if hold.erase_asked_at is None:
-        _delete_unusable_contact(act.session, lead)
+        delete_unusable_contact(lead, eligibility.contact_status(act.session, lead).channels)
         return False
     erase(act, lead, reason=ErasureReason.ASKED)
     return True
 
 
-def _delete_unusable_contact(session: Session, lead: Lead) -> None:
-    channels = set(eligibility.contact_status(session, lead).channels)
+def delete_unusable_contact(lead: Lead, channels: Collection[Channel]) -> None:
+    """Delete the number or address of `lead` that none of `channels`, those with consent, may use."""
     if Channel.EMAIL not in channels:
         lead.email = None
-    if not channels & {Channel.CALL, Channel.TEXT}:
+    if Channel.CALL not in channels and Channel.TEXT not in channels:
         lead.phone = None
 
 
@@ -204,8 +195,7 @@ def _erase_if_due(instance: Instance, lead_id: uuid.UUID) -> bool:
         lead = session.scalars(due.with_for_update()).first()
         if lead is None:
             return False
-        erasure = erase(Act(session, instance, Actor.system()), lead, reason=ErasureReason.DUE)
-        return erasure is not None
+        return erase(Act(session, instance, Actor.system()), lead, reason=ErasureReason.DUE) is not None
 
 
 def purge_unless_clock_jumped(instance: Instance) -> int:
@@ -282,7 +272,10 @@ def preview(session: Session, *, until: datetime) -> RetentionPreview:
     )
     due = Counter[DueReason]()
     for status, reason, count in session.execute(due_counts):
-        due[_due_reason(status, reason)] += count
+        if status is LeadStatus.CLOSED and reason:
+            due[_DUE_REASON_OF.get(reason, DueReason.CLOSED)] += count
+        else:
+            due[DueReason.OPEN] += count
     held_counts = (
         select(LegalHold.reason, func.count())
         .join(Lead, Lead.id == LegalHold.lead_id)
@@ -296,12 +289,6 @@ def preview(session: Session, *, until: datetime) -> RetentionPreview:
     )
 
 
-def _due_reason(status: LeadStatus, reason: CloseReason | None) -> DueReason:
-    if status is not LeadStatus.CLOSED or reason is None:
-        return DueReason.OPEN
-    return _DUE_REASON_OF.get(reason, DueReason.CLOSED)
-
-
 def postpone_due(act: StaffAct) -> int:
     """Postpone by a day the erasure of what is due within a day, and record it; returns how many leads.
 
@@ -310,25 +297,21 @@ def postpone_due(act: StaffAct) -> int:
     """
     require(act.member, Permission.HOLD_LEAD)
     now, periods = act.now, act.clinic.retention
-    not_by_age = Lead.close_reason.in_(_DUE_REASON_OF)
     due = select(Lead).where(
         Lead.purge_after <= now + POSTPONE_BY,
         ~models.is_on_legal_hold(),
-        or_(Lead.close_reason.is_(None), ~not_by_age),
+        or_(Lead.close_reason.is_(None), Lead.close_reason.not_in(_DUE_REASON_OF)),
     )
-    leads = act.session.scalars(due.order_by(Lead.id).with_for_update(key_share=True)).all()
-    postponed = [lead for lead in leads if _postpone(lead, max(now, lead.purge_after) + POSTPONE_BY, periods)]
+    postponed = 0
+    for lead in act.session.scalars(due.order_by(Lead.id).with_for_update(key_share=True)):
+        ends = lead.asked_at + timedelta(days=periods.open_days)
+        if lead.closed_at:
+            ends = min(ends, lead.closed_at + timedelta(days=periods.closed_days))
+        until = max(now, lead.purge_after) + POSTPONE_BY
+        if until <= ends + MAX_POSTPONEMENT:
+            lead.purge_after = until
+            postponed += 1
     if postponed:
-        act.record(Action.RETENTION_POSTPONED, count=len(postponed))
+        act.record(Action.RETENTION_POSTPONED, count=postponed)
     act.session.flush()
-    return len(postponed)
-
-
-def _postpone(lead: Lead, until: datetime, periods: Retention) -> bool:
-    ends = lead.asked_at + timedelta(days=periods.open_days)
-    if lead.closed_at:
-        ends = min(ends, lead.closed_at + timedelta(days=periods.closed_days))
-    if until > ends + MAX_POSTPONEMENT:
-        return False
-    lead.purge_after = until
-    return True
+    return postponed

@@ -36,7 +36,6 @@ from intake.leads.reveal import MaskedContact
 from intake.privacy import retention
 from intake.security import crypto
 
-BY_PHONE = (Channel.CALL, Channel.TEXT)
 PERSON = Actor.person()
 _STAFF_VIEWS = (Action.LEAD_VIEWED, Action.LEAD_REVEALED)
 
@@ -78,12 +77,12 @@ class OpenedRequest:
     @property
     def contact_methods(self) -> tuple[ContactMethod, ...]:
         """All channels, in the order of `Channel`."""
-        return tuple(self._contact_method(each) for each in Channel)
-
-    def _contact_method(self, channel: Channel) -> ContactMethod:
-        answer = self.contact_status.consents.get(CONTACT_KINDS[channel])
-        state = answer.state if answer else None
-        return ContactMethod(channel, state, answer.at if answer else None, self.masked.value_for(channel))
+        found = []
+        for channel in Channel:
+            answer = self.contact_status.consents.get(CONTACT_KINDS[channel])
+            state, since = (answer.state, answer.at) if answer else (None, None)
+            found.append(ContactMethod(channel, state, since, self.masked.value_for(channel)))
+        return tuple(found)
 
     @property
     def details(self) -> list[tuple[str, str]]:
@@ -97,8 +96,8 @@ class OpenedRequest:
 
     @property
     def zone(self) -> str:
-        """The time zone in which the person is shown times."""
-        return zone_of(self.lead)
+        """The time zone in which the person is shown times: the lead's, or the first of its region."""
+        return self.lead.time_zone or zones_of(self.lead.region)[0]
 
     @property
     def changeable(self) -> bool:
@@ -111,15 +110,10 @@ class OpenedRequest:
         return self.lead.close_reason is CloseReason.STOPPED
 
 
-def zone_of(lead: Lead) -> str:
-    """The time zone in which the person is shown times: the lead's, or the first of its region."""
-    return lead.time_zone or zones_of(lead.region)[0]
-
-
 def view_request(act: Act, *, code: str) -> OpenedRequest:
     """The lead that `code` opens; records that it was opened. Raises RequestNotFound."""
     lead = find_by_code(act, code)
-    act.by(Actor.person()).record(Action.MANAGE_OPENED, about=lead.id)
+    act.by(PERSON).record(Action.MANAGE_OPENED, about=lead.id)
     return open_request(act, lead)
 
 
@@ -138,23 +132,18 @@ def find_by_code(act: Act, code: str) -> Lead:
 
 
 def open_request(act: Act, lead: Lead) -> OpenedRequest:
-    """The view of `lead` for the person, as it is now; records nothing."""
+    """The view of `lead` for the person, as it is now, without names of staff; records nothing."""
     act.session.flush()
+    viewers = select(AuditEvent.actor_id).where(
+        AuditEvent.about == lead.id, AuditEvent.action.in_(_STAFF_VIEWS)
+    )
     return OpenedRequest(
         lead=lead,
         masked=reveal.mask_lead(act, lead, shown=FIELDS),
         contact_status=eligibility.contact_status(act.session, lead),
-        roles=_roles_that_viewed(act.session, lead),
+        roles=frozenset(viewer_roles(act.session, viewers).values()),
         hold=models.load_legal_hold(act.session, lead.id),
     )
-
-
-def _roles_that_viewed(session: Session, lead: Lead) -> frozenset[Role]:
-    """The roles of the accounts that have viewed the lead; names are not shown to the person."""
-    viewers = select(AuditEvent.actor_id).where(
-        AuditEvent.about == lead.id, AuditEvent.action.in_(_STAFF_VIEWS)
-    )
-    return frozenset(viewer_roles(session, viewers).values())
 
 
 def viewer_roles(
@@ -175,12 +164,10 @@ class RequestClosed(Refused):
 def stop(act: Act, *, code: str) -> OpenedRequest:
     """Stop all contact with every lead of the same number or address. Raises RequestNotFound."""
     lead = find_by_code(act, code)
-    _stop(act, lead)
-    return open_request(act, _require_exists(act.session, lead))
-
-
-def _stop(act: Act, lead: Lead) -> None:
     suppression.stop(act.by(PERSON), lead, method=Method.MANAGE_PAGE)
+    if act.session.scalar(select(Lead.id).where(Lead.id == lead.id)) is None:
+        raise RequestNotFound  # another page erased it before the stop locked it
+    return open_request(act, lead)
 
 
 def stop_by_reference(act: Act, *, reference: str, address: str) -> None:
@@ -189,20 +176,16 @@ def stop_by_reference(act: Act, *, reference: str, address: str) -> None:
     Returns nothing, and does the same work for every input except the stop itself: one keyed hash, one query.
     Anyone who types the data of another person can stop contact with them, but learns nothing.
     """
-    term = _parse_address(address)
+    try:
+        term = read_contact(address)
+    except Unprocessable:
+        term = Term(TermKind.PHONE, "")  # matches no lead
     index = act.keyring.blind_index(term.kind.value, term.value)
     by_reference = Lead.reference == crypto.normalise_crockford(reference)
     matching = select(Lead).where(by_reference, or_(Lead.phone_index == index, Lead.email_index == index))
     lead = act.session.scalars(matching).first()
     if lead:
-        _stop(act, lead)
-
-
-def _parse_address(address: str) -> Term:
-    try:
-        return read_contact(address)
-    except Unprocessable:
-        return Term(TermKind.PHONE, "")  # matches no lead
+        suppression.stop(act.by(PERSON), lead, method=Method.MANAGE_PAGE)
 
 
 def withdraw_channel(act: Act, *, code: str, channel: Channel) -> OpenedRequest:
@@ -214,27 +197,16 @@ def withdraw_channel(act: Act, *, code: str, channel: Channel) -> OpenedRequest:
     lead = _lock_by_code(act, code)
     status = eligibility.contact_status(act.session, lead)
     if status.channels == (channel,):
-        _stop(act, lead)
+        suppression.stop(act.by(PERSON), lead, method=Method.MANAGE_PAGE)
     elif channel in status.channels:
-        _withdraw_one(act, lead, channel, status)
+        kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
+        mark_changed(lead)
+        withdrawn = withdraw(act, lead, kinds)
+        if not models.load_legal_hold(act.session, lead.id):
+            retention.delete_unusable_contact(lead, {*status.channels} - {channel})
+        consents = consent.macs(withdrawn)
+        record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
     return open_request(act, lead)
-
-
-def _withdraw_one(act: Act, lead: Lead, channel: Channel, status: ContactStatus) -> None:
-    kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
-    mark_changed(lead)
-    withdrawn = withdraw(act, lead, kinds)
-    if not models.load_legal_hold(act.session, lead.id):
-        _delete_unused_value(lead, channel, status)
-    consents = consent.macs(withdrawn)
-    record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
-
-
-def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) -> None:
-    if channel is Channel.EMAIL:
-        lead.email = None
-    elif not {*status.channels} & {*BY_PHONE} - {channel}:
-        lead.phone = None
 
 
 def withdraw(act: Act, lead: Lead, kinds: Iterable[Kind]) -> Collection[ConsentEvent]:
@@ -257,24 +229,14 @@ def change_windows(act: Act, *, code: str, chosen: Sequence[str]) -> OpenedReque
     or no promise can be kept within two weeks.
     """
     lead = lock_changeable(act, code)
-    windows = _parse_windows(chosen)
-    if windows != hours.windows_from_text(lead.windows):
-        lead.windows = hours.windows_to_text(windows)
-        renew_promise(act, lead)
-        record(act, Action.LEAD_CHANGED, lead, field="windows")
-    return open_request(act, lead)
-
-
-def _parse_windows(chosen: Sequence[str]) -> frozenset[Window]:
     if not chosen or not set(chosen) <= set(Window):
         raise Unprocessable({"windows": [form.WINDOWS]})
-    windows = frozenset(map(Window, chosen))
-    return frozenset({Window.ANY}) if Window.ANY in windows else windows
-
-
-def renew_promise(act: Act, lead: Lead) -> None:
-    """Set a new promise, counted from now. Raises NoTimeWithin14Days."""
-    lead.promise_at = promise_for_lead(act, lead, since=act.now)
+    windows = frozenset({Window.ANY} if Window.ANY in chosen else map(Window, chosen))
+    if windows != hours.windows_from_text(lead.windows):
+        lead.windows = hours.windows_to_text(windows)
+        lead.promise_at = promise_for_lead(act, lead, since=act.now)
+        record(act, Action.LEAD_CHANGED, lead, field="windows")
+    return open_request(act, lead)
 
 
 def erase(act: Act, *, code: str) -> OpenedRequest | None:
@@ -301,13 +263,6 @@ def lock_changeable(act: Act, code: str) -> Lead:
 def _lock_by_code(act: Act, code: str) -> Lead:
     lead = find_by_code(act, code)
     if lead not in suppression.lock_leads_with_contact(act.session, suppression.indexes_of(lead), lead.id):
-        raise RequestNotFound
-    return lead
-
-
-def _require_exists(session: Session, lead: Lead) -> Lead:
-    """`lead` if it still exists: another page may have erased it before the stop locked it."""
-    if session.scalar(select(Lead.id).where(Lead.id == lead.id)) is None:
         raise RequestNotFound
     return lead
 
