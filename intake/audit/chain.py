@@ -8,17 +8,25 @@ any data of a person. See docs/decisions/0018-anchors.md.
 
 import re
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from intake.audit.models import AuditEvent, ChainLink
-from intake.audit.service import DIGEST_VERSION, UNLABELLED, authentic, digest_of, tail
+from intake.audit.service import (
+    DIGEST_VERSION,
+    UNLABELLED,
+    authentic,
+    count_events,
+    digest_of,
+    last_link,
+    tail,
+)
 from intake.core import files
 from intake.security.crypto import Keyring, constant_time_equal
 
@@ -55,36 +63,31 @@ class Anchor:
         return [place, head, seal]
 
     @property
+    def when(self) -> str:
+        """Its moment in words."""
+        return f"{self.at:%Y-%m-%d %H:%M} UTC"
+
+    @property
     def id(self) -> uuid.UUID:
         """An id derived from the MAC, so that a mail sent twice has the same Message-ID."""
         return uuid.UUID(bytes=self.mac[:16], version=4)
 
     def authentic(self, keyring: Keyring) -> bool:
         """Return whether its MAC is valid under this key."""
-        return constant_time_equal(self.mac, _anchor_mac(self, keyring))
+        return constant_time_equal(self.mac, self.mac_under(keyring))
 
-
-@dataclass(frozen=True)
-class LogExtent:
-    """The extent of a verified log: events, links, and the digests at the anchors' positions."""
-
-    events: int
-    linked: int
-    digests: Mapping[int, bytes]
-
-
-def _anchor_mac(anchor: Anchor, keyring: Keyring) -> bytes:
-    return keyring.mac("audit-anchor", anchor.signed_text.encode())
+    def mac_under(self, keyring: Keyring) -> bytes:
+        """Return the MAC that it has to have under this key."""
+        return keyring.mac("audit-anchor", self.signed_text.encode())
 
 
 def take_anchor(session: Session, *, keyring: Keyring, at: datetime) -> Anchor | None:
     """Return an anchor of the chain as it is now; None while the chain is empty."""
-    last = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
+    last = last_link(session)
     if last is None:
         return None
-    events = session.scalar(select(func.count()).select_from(AuditEvent)) or 0
-    unsigned = Anchor(at, last.seq, events, last.digest)
-    return Anchor(at, last.seq, events, last.digest, _anchor_mac(unsigned, keyring))
+    unsigned = Anchor(at, last.seq, count_events(session), last.digest)
+    return replace(unsigned, mac=unsigned.mac_under(keyring))
 
 
 def append_anchor(path: Path, anchor: Anchor) -> bool:
@@ -98,21 +101,15 @@ def append_anchor(path: Path, anchor: Anchor) -> bool:
 
 def parse_anchors(text: str) -> list[Anchor]:
     """Parse the anchors in a text, in order: an anchor file, or saved mails with any line wrapping."""
-    return [anchor for found in _LINE.finditer(text) if (anchor := _anchor(found))]
-
-
-def _anchor(found: re.Match[str]) -> Anchor | None:
-    try:
-        at = datetime.fromisoformat(found["at"])
-        return Anchor(
-            at,
-            int(found["seq"]),
-            int(found["events"]),
-            bytes.fromhex(found["head"]),
-            bytes.fromhex(found["mac"]),
-        )
-    except ValueError:
-        return None
+    anchors = []
+    for found in _LINE.finditer(text):
+        try:
+            at = datetime.fromisoformat(found["at"])
+        except ValueError:
+            continue
+        head, mac = bytes.fromhex(found["head"]), bytes.fromhex(found["mac"])
+        anchors.append(Anchor(at, int(found["seq"]), int(found["events"]), head, mac))
+    return anchors
 
 
 def load_anchors(path: Path) -> list[Anchor] | None:
@@ -132,43 +129,6 @@ def anchor_matches(session: Session, anchor: Anchor, *, keyring: Keyring) -> boo
     """Return whether an authentic anchor's link is in the chain: one query, no verification of the chain."""
     digest = session.scalar(select(ChainLink.digest).where(ChainLink.seq == anchor.seq))
     return anchor.authentic(keyring) and digest is not None and constant_time_equal(digest, anchor.head)
-
-
-def compare_anchors(anchors: Iterable[Anchor], extent: LogExtent, *, keyring: Keyring) -> Iterator[str]:
-    """Yield contradictions between anchors and log; each kind once, by the anchor that shows most."""
-    every = list(anchors)
-    valid = [anchor for anchor in every if anchor.authentic(keyring)]
-    if len(valid) < len(every):
-        yield f"{len(every) - len(valid)} anchors were changed, or were not written with this key."
-    yield from _cut_off(valid, extent)
-    yield from _replaced(valid, extent)
-
-
-def _cut_off(anchors: Sequence[Anchor], extent: LogExtent) -> Iterator[str]:
-    furthest = max(anchors, key=lambda each: each.seq, default=None)
-    if furthest and furthest.seq > extent.linked:
-        yield (
-            f"the chain was cut: it ends at link {extent.linked}, and on {_moment(furthest)} it had come to "
-            f"link {furthest.seq}; links {extent.linked + 1} to {furthest.seq} are missing."
-        )
-    most = max(anchors, key=lambda each: each.events, default=None)
-    if most and most.events > extent.events:
-        yield (
-            f"{most.events - extent.events} events are missing: there are {extent.events}, and on "
-            f"{_moment(most)} there were {most.events}."
-        )
-
-
-def _replaced(anchors: Sequence[Anchor], extent: LogExtent) -> Iterator[str]:
-    for anchor in anchors:
-        digest = extent.digests.get(anchor.seq)
-        if digest is not None and not constant_time_equal(digest, anchor.head):
-            yield f"link {anchor.seq} is another one than on {_moment(anchor)}: the chain was replaced."
-            return
-
-
-def _moment(anchor: Anchor) -> str:
-    return f"{anchor.at:%Y-%m-%d %H:%M} UTC"
 
 
 _PAGE = 1000
@@ -204,21 +164,24 @@ class Verification:
 
 
 class ChainVerifier:
-    """Verifies a chain link by link, from the database or from a file; collects `problems`."""
+    """Verifies a chain link by link, from the database or from a file; collects `problems`.
 
-    def __init__(self, keyring: Keyring, wanted: Collection[int] = ()) -> None:
+    With `compare`, its end is verified against `anchors`.
+    """
+
+    def __init__(self, keyring: Keyring, anchors: Sequence[Anchor]) -> None:
         self.problems: list[str] = []
         self.linked, self.head = 0, b""
-        self.digests: dict[int, bytes] = {}
-        self._keyring, self._wanted = keyring, frozenset(wanted)
+        self._keyring, self._anchors = keyring, anchors
+        self._digests: dict[int, bytes | None] = {anchor.seq: None for anchor in anchors}
         self._reached = UNLABELLED[0]
 
     def step(self, chained: ChainLink, event: AuditEvent | None) -> None:
         """Verify the next link and its event."""
         self.problems += self._faults(chained, event)
         self.linked, self.head = max(self.linked, chained.seq), chained.digest
-        if chained.seq in self._wanted:
-            self.digests[chained.seq] = chained.digest
+        if chained.seq in self._digests:
+            self._digests[chained.seq] = chained.digest
 
     def _faults(self, chained: ChainLink, event: AuditEvent | None) -> Iterator[str]:
         expected = self.linked + 1
@@ -245,52 +208,67 @@ class ChainVerifier:
                 return True
         return False
 
+    def compare(self, events: int) -> None:
+        """Note what contradicts the anchors in a log of `events` events; each kind once, at its worst."""
+        valid = [anchor for anchor in self._anchors if anchor.authentic(self._keyring)]
+        if len(valid) < len(self._anchors):
+            count = len(self._anchors) - len(valid)
+            self.problems.append(f"{count} anchors were changed, or were not written with this key.")
+        furthest = max(valid, key=lambda each: each.seq, default=None)
+        if furthest and furthest.seq > self.linked:
+            self.problems.append(
+                f"the chain was cut: it ends at link {self.linked}, and on {furthest.when} it had come to "
+                f"link {furthest.seq}; links {self.linked + 1} to {furthest.seq} are missing."
+            )
+        most = max(valid, key=lambda each: each.events, default=None)
+        if most and most.events > events:
+            self.problems.append(
+                f"{most.events - events} events are missing: there are {events}, and on "
+                f"{most.when} there were {most.events}."
+            )
+        for anchor in valid:
+            digest = self._digests[anchor.seq]
+            if digest is not None and not constant_time_equal(digest, anchor.head):
+                self.problems.append(
+                    f"link {anchor.seq} is another one than on {anchor.when}: the chain was replaced."
+                )
+                break
+
 
 def verify(session: Session, *, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> Verification:
     """Verify every event's MAC, the whole chain, and its end against `anchors`. Reads in pages."""
-    verifier = ChainVerifier(keyring, [anchor.seq for anchor in anchors])
+    verifier = ChainVerifier(keyring, anchors)
     waiting: list[datetime] = []
+    compared = 0
     try:
         for chained, event in _chain(session):
             verifier.step(chained, event)
         for event in session.scalars(tail()):
             waiting.append(event.at)
-            verifier.problems += (
-                [] if authentic(event, keyring=keyring) else [f"event {event.id} was changed."]
-            )
+            if not authentic(event, keyring=keyring):
+                verifier.problems.append(f"event {event.id} was changed.")
+        verifier.compare(count_events(session))
+        compared = len(anchors)
     except UNREADABLE as error:
         reraise_database_failure(error)
         verifier.problems.append(
             f"an entry behind link {verifier.linked} can no longer be read, so it was changed."
         )
-        return _result(session, verifier, waiting, 0)
-    extent = LogExtent(_count(session), verifier.linked, verifier.digests)
-    verifier.problems += compare_anchors(anchors, extent, keyring=keyring)
-    return _result(session, verifier, waiting, len(anchors))
+    return Verification(
+        events=count_events(session),
+        linked=verifier.linked,
+        unlinked=len(waiting),
+        head=verifier.head.hex(),
+        unlinked_since=min(waiting, default=None),
+        anchors=compared,
+        problems=tuple(verifier.problems),
+    )
 
 
 def reraise_database_failure(error: Exception) -> None:
     """Re-raise an error of the database itself; one caused by a row that is not decodable passes."""
     if isinstance(error, DBAPIError) and "decode" not in str(error.orig):
         raise error
-
-
-def _result(
-    session: Session, verifier: ChainVerifier, waiting: Sequence[datetime], anchors: int
-) -> Verification:
-    return Verification(
-        events=_count(session),
-        linked=verifier.linked,
-        unlinked=len(waiting),
-        head=verifier.head.hex(),
-        unlinked_since=min(waiting, default=None),
-        anchors=anchors,
-        problems=tuple(verifier.problems),
-    )
-
-
-def _count(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(AuditEvent)) or 0
 
 
 def _chain(session: Session) -> Iterator[tuple[ChainLink, AuditEvent | None]]:

@@ -6,24 +6,25 @@ events are not included. The file holds no names: staff and leads appear by thei
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from intake.audit import chain
-from intake.audit.chain import Anchor, ChainVerifier, LogExtent, Verification, compare_anchors
+from intake.audit.chain import Anchor, ChainVerifier, Verification
 from intake.audit.models import ActorKind, AuditEvent, ChainLink
 from intake.db.engine import Database
 from intake.security.crypto import Keyring
 
 PAGE = 500
+_SHORT = (",", ":")
 
 
 def export_lines(database: Database, head: Anchor) -> Iterator[str]:
     """Yield the file in chunks of lines, up to the anchor `head`; one short transaction per page."""
-    yield _json_line({"anchor": str(head)})
+    yield json.dumps({"anchor": str(head)}, separators=_SHORT) + "\n"
     for first in range(1, head.seq + 1, PAGE):
         with database.reading() as session:
             rows = session.execute(
@@ -32,14 +33,10 @@ def export_lines(database: Database, head: Anchor) -> Iterator[str]:
                 .where(ChainLink.seq.between(first, min(first + PAGE - 1, head.seq)))
                 .order_by(ChainLink.seq)
             ).all()
-        yield "".join(_json_line(_as_json(chained, event)) for chained, event in rows)
+        yield "".join(json.dumps(_fields(*row), separators=_SHORT) + "\n" for row in rows)
 
 
-def _json_line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, separators=(",", ":")) + "\n"
-
-
-def _as_json(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
+def _fields(chained: ChainLink, event: AuditEvent) -> dict[str, Any]:
     return {
         "seq": chained.seq,
         "digest": chained.digest.hex(),
@@ -62,7 +59,7 @@ def verify(lines: Iterable[str], *, keyring: Keyring, anchors: Sequence[Anchor] 
     own = _own_anchor(next(rows, ""))
     reach = max((each.seq for each in own), default=0)
     compared = [*own, *(each for each in anchors if each.seq <= reach)]
-    verifier = ChainVerifier(keyring, [anchor.seq for anchor in compared])
+    verifier = ChainVerifier(keyring, compared)
     count = 0
     for number, line in enumerate(rows, 2):
         try:
@@ -72,22 +69,21 @@ def verify(lines: Iterable[str], *, keyring: Keyring, anchors: Sequence[Anchor] 
             continue
         verifier.step(chained, event)
         count += 1
-    verifier.problems += [] if own else ["the first line of the file is not the anchor that it began with."]
-    verifier.problems += _beyond_end(own, verifier, keyring)
-    extent = LogExtent(max([count, *(each.events for each in compared)]), verifier.linked, verifier.digests)
-    verifier.problems += compare_anchors(compared, extent, keyring=keyring)
+    if not own:
+        verifier.problems.append("the first line of the file is not the anchor that it began with.")
+    elif own[0].authentic(keyring) and verifier.linked > reach:
+        links = f"links {reach + 1} to {verifier.linked}"
+        verifier.problems.append(f"{links} were put in: the file ended at link {reach}.")
+    verifier.compare(max([count, *(each.events for each in compared)]))
+    newer = len(own) + len(anchors) - len(compared)
     return Verification(
         events=count,
         linked=verifier.linked,
         head=verifier.head.hex(),
         anchors=len(compared),
         problems=tuple(verifier.problems),
-        notes=_newer_note(len(own) + len(anchors) - len(compared)),
+        notes=(f"{newer} anchors are newer than this file.",) if newer else (),
     )
-
-
-def _newer_note(count: int) -> tuple[str, ...]:
-    return (f"{count} anchors are newer than this file.",) if count else ()
 
 
 def _own_anchor(first_line: str) -> list[Anchor]:
@@ -95,14 +91,6 @@ def _own_anchor(first_line: str) -> list[Anchor]:
         return chain.parse_anchors(str(json.loads(first_line)["anchor"]))[:1]
     except (ValueError, TypeError, KeyError, RecursionError):
         return []
-
-
-def _beyond_end(own: Sequence[Anchor], verifier: ChainVerifier, keyring: Keyring) -> Iterator[str]:
-    """Yield a problem when links follow after the position of the file's own anchor."""
-    for anchor in own:
-        if anchor.authentic(keyring) and verifier.linked > anchor.seq:
-            links = f"links {anchor.seq + 1} to {verifier.linked}"
-            yield f"{links} were put in: the file ended at link {anchor.seq}."
 
 
 def _parse_line(line: str) -> tuple[ChainLink, AuditEvent]:

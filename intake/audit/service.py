@@ -69,7 +69,7 @@ def link(session: Session, *, keyring: Keyring, at: datetime, limit: int = _PAGE
     The lease of the job lets only one process link at a time; were there two, the primary key would reject
     one.
     """
-    last = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
+    last = last_link(session)
     seq, digest = (last.seq, last.digest) if last else (0, b"")
     waiting = _unlinked(session, last, limit)
     for event in waiting:
@@ -83,8 +83,17 @@ def link(session: Session, *, keyring: Keyring, at: datetime, limit: int = _PAGE
 
 def oldest_unlinked_at(session: Session) -> datetime | None:
     """Return the time of the oldest unlinked event; None when all are linked."""
-    last = session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
-    return next((event.at for event in _unlinked(session, last, 1)), None)
+    return next((event.at for event in _unlinked(session, last_link(session), 1)), None)
+
+
+def last_link(session: Session) -> ChainLink | None:
+    """Return the end of the chain; None when it is empty."""
+    return session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
+
+
+def count_events(session: Session) -> int:
+    """Return the number of events in the log."""
+    return session.scalar(select(func.count()).select_from(AuditEvent)) or 0
 
 
 def oldest_event_at(session: Session) -> datetime | None:
@@ -104,7 +113,7 @@ def last_authentic_event(session: Session, action: Action, *, keyring: Keyring) 
 
     Events that were inserted or changed without the key are ignored.
     """
-    return next((each for each in authentic_events(session, action, keyring=keyring)), None)
+    return next(authentic_events(session, action, keyring=keyring), None)
 
 
 def authentic_events(session: Session, action: Action, *, keyring: Keyring) -> Iterator[AuditEvent]:
@@ -124,16 +133,9 @@ def _unlinked(session: Session, last: ChainLink | None, limit: int) -> Sequence[
         newest = session.scalars(select(AuditEvent.at).where(AuditEvent.id == last.event_id)).first()
         recent = tail().where(AuditEvent.at > newest - _LATE_BY) if newest else tail()
         found = session.scalars(recent.limit(limit)).all()
-        if found or not _late_event_exists(session):
+        if found or count_events(session) == session.scalar(select(func.count()).select_from(ChainLink)):
             return found
     return session.scalars(tail().limit(limit)).all()
-
-
-def _late_event_exists(session: Session) -> bool:
-    events, links = (
-        session.scalar(select(func.count()).select_from(table)) for table in (AuditEvent, ChainLink)
-    )
-    return events != links
 
 
 def digest_of(
@@ -269,8 +271,7 @@ def events_about(session: Session, subject_id: uuid.UUID, *, limit: int = 200) -
 def chain_reach(session: Session) -> ChainReach:
     """Return the numbers of linked and unlinked events; positions count from 1 without gaps."""
     linked = session.scalar(select(func.max(ChainLink.seq))) or 0
-    events = session.scalar(select(func.count()).select_from(AuditEvent)) or 0
-    return ChainReach(linked, max(0, events - linked))
+    return ChainReach(linked, max(0, count_events(session) - linked))
 
 
 def details_of(event: AuditEvent) -> Mapping[str, Any]:
