@@ -105,31 +105,23 @@ def columns(per_day: Mapping[date, int]) -> ColumnChart:
     axis, slot = Axis.over(most, steps=_round_steps()), (WIDTH - LEFT) / len(per_day)
     every = ceil(TICK / slot)
     first_most = next(day for day, count in per_day.items() if count == most)
-    drawn = [
-        _column(
-            day, count, axis, LEFT + slot * index, slot, labelled=index % every == 0, most=day == first_most
+    width, drawn = min(slot * 0.8, 40), []
+    for index, (day, count) in enumerate(per_day.items()):
+        middle, y = LEFT + slot * index + slot / 2, axis.y(count)
+        column = Column(
+            day=day,
+            count=count,
+            x=round(middle - width / 2, 1),
+            y=y,
+            width=round(width, 1),
+            height=round(BOTTOM - y, 1),
+            middle=round(middle, 1),
+            weekend=day.weekday() >= SATURDAY,
+            labelled=index % every == 0 and middle <= WIDTH - EDGE,
+            most=day == first_most and count > 0,
         )
-        for index, (day, count) in enumerate(per_day.items())
-    ]
+        drawn.append(column)
     return ColumnChart(axis.lines, drawn)
-
-
-def _column(
-    day: date, count: int, axis: Axis, left: float, slot: float, *, labelled: bool, most: bool
-) -> Column:
-    width, middle, y = min(slot * 0.8, 40), left + slot / 2, axis.y(count)
-    return Column(
-        day=day,
-        count=count,
-        x=round(middle - width / 2, 1),
-        y=y,
-        width=round(width, 1),
-        height=round(BOTTOM - y, 1),
-        middle=round(middle, 1),
-        weekend=day.weekday() >= SATURDAY,
-        labelled=labelled and middle <= WIDTH - EDGE,
-        most=most and count > 0,
-    )
 
 
 @dataclass(frozen=True)
@@ -267,16 +259,15 @@ class HeatMap:
 def heat(by_hour: Sequence[Sequence[int]]) -> HeatMap:
     """Chart of seven days from Monday, 24 hours each."""
     top = max(_LEVELS, *(max(day) for day in by_hour))
-    rows = [
-        [_cell(weekday, hour, count, top) for hour, count in enumerate(day)]
-        for weekday, day in enumerate(by_hour)
-    ]
-    hours = [(hour, round(_CORNER + _PITCH * hour, 1)) for hour in range(0, HOURS, 3)]
+    xs = [_CORNER + _PITCH * hour for hour in range(HOURS)]
+    rows = []
+    for weekday, day in enumerate(by_hour):
+        y = _HEAD + 24 * weekday
+        rows.append(
+            [
+                Cell(round(x, 1), y, round(x + _CELL / 2, 1), count, ceil(_LEVELS * count / top))
+                for x, count in zip(xs, day, strict=True)
+            ]
+        )
+    hours = [(hour, round(xs[hour], 1)) for hour in range(0, HOURS, 3)]
     return HeatMap(rows, (_LEVELS - 1) * top // _LEVELS + 1, hours)
-
-
-def _cell(weekday: int, hour: int, count: int, top: int) -> Cell:
-    x = _CORNER + _PITCH * hour
-    return Cell(
-        round(x, 1), _HEAD + 24 * weekday, round(x + _CELL / 2, 1), count, ceil(_LEVELS * count / top)
-    )

@@ -130,7 +130,15 @@ def load_outcomes(session: Session, during: Interval) -> list[LeadOutcome]:
     event = aliased(AuditEvent)
     events = select(event.about, event.at, event.action, event.details)
     events = events.where(event.action.in_(_OUTCOME_ACTIONS), event.about.in_(lead_ids))
-    return list(_apply_events(outcomes, session.execute(events.order_by(event.at, event.id))).values())
+    for lead_id, at, action, details in _without_undone(session.execute(events.order_by(event.at, event.id))):
+        outcome = outcomes[lead_id]
+        contact_at = at if action == Action.ATTEMPT_LOGGED else None
+        outcomes[lead_id] = replace(
+            outcome,
+            contact_at=outcome.contact_at or contact_at,
+            ending=_ending(outcome.ending, Action(action), json.loads(details)),
+        )
+    return list(outcomes.values())
 
 
 def received_lead_ids(during: Interval) -> Select[uuid.UUID | None]:
@@ -143,20 +151,6 @@ def received_lead_ids(during: Interval) -> Select[uuid.UUID | None]:
         AuditEvent.at < during.end,
         ~corrected,
     )
-
-
-def _apply_events(
-    outcomes: dict[uuid.UUID | None, LeadOutcome], events: Iterable[Any]
-) -> Mapping[uuid.UUID | None, LeadOutcome]:
-    for lead_id, at, action, details in _without_undone(events):
-        outcome = outcomes[lead_id]
-        contact_at = at if action == Action.ATTEMPT_LOGGED else None
-        outcomes[lead_id] = replace(
-            outcome,
-            contact_at=outcome.contact_at or contact_at,
-            ending=_ending(outcome.ending, Action(action), json.loads(details)),
-        )
-    return outcomes
 
 
 def _without_undone(events: Iterable[Any]) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from math import ceil
 from typing import Self, TypeVar
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from intake.accounts.permissions import Permission, StaffAct, require
 from intake.calling.availability import DAY, Interval, local, spans_in_zone, whole_day
@@ -134,17 +134,19 @@ def gather(act: StaffAct, *, period: Period) -> Statistics:
     outcomes = periods.load_outcomes(act.session, during)
     local_times = [local(each.asked_at, zone) for each in outcomes]
     waits = _waits(outcomes, act.clinic)
-    now = act.now
+    weekly = Counter((at.weekday(), at.hour) for at in local_times)
+    languages = _leads_by(act.session, ConsentEvent.language, [Kind.USE], during)
+    by_kind = _leads_by(act.session, ConsentEvent.kind, CONTACT_KINDS.values(), during)
     return Statistics(
         period=period,
         received=len(outcomes),
         retained=sum(each.retained for each in outcomes),
         per_day=_counted(period.days, (at.date() for at in local_times)),
-        by_hour=_by_hour(local_times),
-        languages=_languages(act.session, during),
-        channels=_channels(act.session, during),
+        by_hour=[[weekly[day, hour] for hour in range(HOURS)] for day in range(WEEKDAYS)],
+        languages={each: languages.get(each, 0) for each in LANGUAGES},
+        channels={each: by_kind.get(CONTACT_KINDS[each], 0) for each in Channel},
         endings=_counted(Ending, (each.ending for each in outcomes)),
-        promises=_counted(PromiseResult, (each.promise(now) for each in outcomes)),
+        promises=_counted(PromiseResult, (each.promise(act.now) for each in outcomes)),
         wait_times=WaitTimes.of([wait for _, wait in waits]) if waits else None,
         wait_times_by_week=_by_week(waits, zone),
     )
@@ -156,32 +158,16 @@ def _counted(keys: Iterable[_Key], values: Iterable[_Key | None]) -> dict[_Key, 
     return {key: counts[key] for key in keys}
 
 
-def _by_hour(times: Sequence[datetime]) -> list[list[int]]:
-    """Counts by weekday from Monday, and by hour."""
-    counts = Counter((at.weekday(), at.hour) for at in times)
-    return [[counts[day, hour] for hour in range(HOURS)] for day in range(WEEKDAYS)]
-
-
-def _languages(session: Session, during: Interval) -> dict[str, int]:
-    """Requests by the language of their consent."""
-    query = select(ConsentEvent.language, func.count(ConsentEvent.lead_id.distinct())).where(
-        ConsentEvent.kind == Kind.USE,
+def _leads_by(
+    session: Session, column: InstrumentedAttribute[_Key], kinds: Iterable[Kind], during: Interval
+) -> dict[_Key, int]:
+    """Requests with a given consent of these kinds, by a column of it; one may count for several values."""
+    query = select(column, func.count(ConsentEvent.lead_id.distinct())).where(
+        ConsentEvent.kind.in_(kinds),
         ConsentEvent.state == State.GIVEN,
         ConsentEvent.lead_id.in_(periods.received_lead_ids(during)),
     )
-    counts = {row[0]: row[1] for row in session.execute(query.group_by(ConsentEvent.language))}
-    return {each: counts.get(each, 0) for each in LANGUAGES}
-
-
-def _channels(session: Session, during: Interval) -> dict[Channel, int]:
-    """Requests by the channels with consent; one request may have several."""
-    query = select(ConsentEvent.kind, func.count(ConsentEvent.lead_id.distinct())).where(
-        ConsentEvent.kind.in_(CONTACT_KINDS.values()),
-        ConsentEvent.state == State.GIVEN,
-        ConsentEvent.lead_id.in_(periods.received_lead_ids(during)),
-    )
-    counts = {row[0]: row[1] for row in session.execute(query.group_by(ConsentEvent.kind))}
-    return {each: counts.get(CONTACT_KINDS[each], 0) for each in Channel}
+    return dict(session.execute(query.group_by(column)).all())
 
 
 def _waits(outcomes: Sequence[LeadOutcome], clinic: Clinic) -> list[tuple[datetime, timedelta]]:
@@ -236,10 +222,12 @@ def masked_counts(counts: Sequence[int]) -> list[str]:
     """
     small = [count for count in counts if is_small(count)]
     larger = sorted((count, index) for index, count in enumerate(counts) if count > LARGEST_SMALL)
+    shown = [SMALL if is_small(count) else str(count) for count in counts]
     for number in range(len(larger) + 1):
-        hidden = larger[:number]
-        if not _is_solvable(small, [count for count, _ in hidden]):
-            return _masked(counts, {index for _, index in hidden})
+        if not _is_solvable(small, [count for count, _ in larger[:number]]):
+            return shown
+        if number < len(larger):
+            shown[larger[number][1]] = HIDDEN
     return [HIDDEN] * len(counts)
 
 
@@ -250,10 +238,3 @@ def _is_solvable(small: Sequence[int], larger: Sequence[int]) -> bool:
     least = len(small) + (LARGEST_SMALL + 1) * len(larger)
     total = sum(small) + sum(larger)
     return total == least or (not larger and (len(small) == 1 or total == LARGEST_SMALL * len(small)))
-
-
-def _masked(counts: Sequence[int], hidden: set[int]) -> list[str]:
-    return [
-        HIDDEN if index in hidden else SMALL if is_small(count) else str(count)
-        for index, count in enumerate(counts)
-    ]
