@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from hypothesis import settings as properties
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from werkzeug.routing import Rule
 
 from intake.accounts import credentials
@@ -231,3 +232,24 @@ def app(sqlite_instance: Instance):
 def web(app):
     """A test browser without a screen."""
     return app.test_client()
+
+
+@pytest.fixture
+def statements() -> Callable[[Instance], AbstractContextManager[list[str]]]:
+    """Collects the SQL that a block sends: `with statements(instance) as counted:`."""
+
+    @contextmanager
+    def collecting(instance: Instance) -> Iterator[list[str]]:
+        sent: list[str] = []
+
+        def collect(connection, cursor, statement, parameters, context, executemany) -> None:
+            if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+                sent.append(statement)
+
+        event.listen(instance.database.engine, "before_cursor_execute", collect)
+        try:
+            yield sent
+        finally:
+            event.remove(instance.database.engine, "before_cursor_execute", collect)
+
+    return collecting

@@ -12,7 +12,7 @@ from intake.calling.gate import GateFacts, Refusal, Verdict, may_contact
 from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from tests.calling.cast import ALWAYS_OPEN, ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, second_opinion
-from tests.calling.test_times import CLOCK_CHANGES, STARTS, people
+from tests.calling.test_availability import CLOCK_CHANGES, STARTS, people
 
 CALL, TEXT, EMAIL = Channel
 MORNINGS = frozenset({Window.WEEKDAY_MORNING})

@@ -33,16 +33,16 @@ from intake.jobs.scheduler import run_due
 from intake.leads.models import Lead
 from intake.outbox import sender
 from intake.outbox.mailer import open_mailer
+from tests.accounts.people import quick_hashing
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import Service, processes_of, until
 from tests.drills.asking import TOKEN, code_in, sent
 from tests.leads.acting import every, hire
 from tests.smtp import HOST, Fault, mail_server
-from tests.staff.people import quick_hashing
+from tests.web.desk.test_phone import GIVEN_ALOUD, send
+from tests.web.desk.test_slips import form, press
 from tests.web.desks import Desk, field
 from tests.web.forms import answers, code_on, read
-from tests.web.test_desk_phone import GIVEN_ALOUD, send
-from tests.web.test_desk_slips import form, press
 
 __all__ = ["mail_server", "quick_hashing"]
 pytestmark = pytest.mark.usefixtures("quick_hashing")

@@ -29,7 +29,7 @@ from intake.outbox.mailer import MaildirMailer
 from intake.privacy import contact_correction, retention, self_service
 from intake.privacy.contact_correction import Correction
 from intake.security.crypto import Keyring
-from tests.cli.test_keys_rotate import BOTH
+from tests.cli.test_keys import BOTH
 from tests.conftest import MovableClock
 from tests.drills.checking import check_whole
 from tests.leads.acting import every

@@ -28,12 +28,12 @@ from intake.security import crypto
 from intake.security.rate_limits import network
 from intake.web.auth.guards import next_url
 from intake.web.public.form import ANCHORS
+from tests.accounts.people import quick_hashing
 from tests.cli.conftest import Service, free_port, processes_of
 from tests.drills.asking import ask_once
 from tests.leads.asking import ask
-from tests.staff.people import quick_hashing
+from tests.web.desk.test_hostile_input import RIGHT
 from tests.web.forms import answers, read
-from tests.web.test_desk_hostile import RIGHT
 from tests.web.test_route_walk import ALL, Somebody, address, routes
 
 __all__ = ["quick_hashing"]

@@ -16,7 +16,7 @@ from intake.app import create_app
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
 from intake.web.auth import csrf, guards
-from tests.staff.people import hire, quick_hashing
+from tests.accounts.people import hire, quick_hashing
 from tests.web.desks import NOWHERE, OURS
 
 __all__ = ["quick_hashing"]
@@ -125,9 +125,9 @@ DOORS = {
     "GET /static/<path:filename>": EVERYBODY,
 }
 APART = {
-    "POST /join": "asks for the nonce of its own page; tests/web/test_accounts.py",
-    "POST /sign-in": "refuses with the page and 422; tests/web/test_login.py",
-    "GET /metrics": "for whoever has the token; tests/test_health.py",
+    "POST /join": "asks for the nonce of its own page; tests/web/desk/test_accounts.py",
+    "POST /sign-in": "refuses with the page and 422; tests/web/auth/test_login.py",
+    "GET /metrics": "for whoever has the token; tests/monitoring/test_checks.py",
     "GET /dev/mail": "is there in development only; tests/outbox/test_dev_mail.py",
 }
 """Doors of another kind, with what stands in front of them and the tests of that."""

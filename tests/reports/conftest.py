@@ -1,5 +1,0 @@
-"""What tests of reports share."""
-
-from tests.leads.conftest import statements
-
-__all__ = ["statements"]
