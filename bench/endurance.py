@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.cli.conftest import Service, free_port, processes_of  # noqa: E402  only from the checkout
+from tests.client import OURS, field  # noqa: E402
 from tests.drills.asking import TOKEN, answers, ask_once, sent  # noqa: E402
-from tests.web.desks import OURS, field  # noqa: E402
 
 MINUTES = 5
 MAX_GROWTH = 1.2

@@ -27,7 +27,7 @@ from intake.db.migrate import upgrade
 from intake.instance import Instance
 from intake.leads.models import Lead
 from tests.conftest import MovableClock, settings_for
-from tests.leads.asking import ask
+from tests.factories import ask
 
 PAIRS = 300
 WARM_UP = 20

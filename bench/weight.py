@@ -31,11 +31,10 @@ from intake.accounts.models import Role  # noqa: E402
 from intake.app import create_app  # noqa: E402
 from intake.db.migrate import upgrade  # noqa: E402
 from intake.instance import Instance  # noqa: E402
+from tests.client import OURS, Desk, code_on, fill_in, read  # noqa: E402
+from tests.client import field as field_on  # noqa: E402
 from tests.conftest import settings_for  # noqa: E402
-from tests.leads.acting import hire  # noqa: E402
-from tests.web.desks import OURS, Desk  # noqa: E402
-from tests.web.desks import field as field_on  # noqa: E402
-from tests.web.forms import answers, code_on, read  # noqa: E402
+from tests.factories import hire  # noqa: E402
 
 PACKAGE = f"{ROOT}/intake/"
 ROW = "{:<12}{:>7}{:>9}{:>7}{:>7}{:>5}"
@@ -153,7 +152,7 @@ def one_round(
 ) -> dict[str, Weight]:
     """One request of each kind, each weighed."""
     found: dict[str, Weight] = {}
-    given = answers(web, phone=f"305 555 01{turn}1", email=f"person{turn}@example.org")
+    given = fill_in(web, phone=f"305 555 01{turn}1", email=f"person{turn}@example.org")
     moment[0] += timedelta(minutes=1)
     sent: list[Any] = []
     found["POST /"] = weigh(lambda: sent.append(web.post("/", data=given)) or sent[0], instance)

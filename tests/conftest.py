@@ -1,5 +1,7 @@
 """The standing cast: a clinic, its keys, both databases, a clock that can be moved, a browserless web."""
 
+import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -107,6 +109,17 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("INTAKE_") and not name.startswith("INTAKE_TEST_"):
             monkeypatch.delenv(name)
     i18n.current_language.set(i18n.DEFAULT)
+
+
+@pytest.fixture(autouse=True)
+def _known_second_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same secrets at every run: no code is by chance `000000` or like its neighbour."""
+    numbers = itertools.count()
+
+    def numbered() -> bytes:
+        return hashlib.sha256(f"second factor {next(numbers)}".encode()).digest()[: credentials.TOTP_BYTES]
+
+    monkeypatch.setattr(credentials, "new_totp_secret", numbered)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,7 @@
 """The personal fields of a lead, each declared once: its name, its label, its mask, and where it shows.
 
-Every sealed column of `Lead` is declared here and no other is (`tests/db/test_inventory.py`). Sealing,
-reveal, masks, the person's page, receipt and data export go by this list; the data export has all of it, always.
+Every sealed column of `Lead` is declared here and no other (`tests/db/test_inventory.py`). Sealing, reveal,
+masks, the person's page, receipt and data export go by this list; the data export has all of it, always.
 """
 
 from collections.abc import Callable, Mapping

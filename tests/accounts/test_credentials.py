@@ -11,13 +11,13 @@ from intake.accounts import credentials
 from intake.accounts.models import RecoveryCode, StaffMember
 from intake.instance import Instance
 from intake.security.crypto import UnsealError
-from tests.accounts.people import Person, hire
 from tests.conftest import SHIPPED_HASHING, MovableClock
+from tests.factories import Person, add_account
 
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 def won(times: int, act: Callable[[], bool]) -> int:
@@ -89,10 +89,10 @@ def test_a_hash_that_cannot_be_read_opens_for_nobody() -> None:
     assert not credentials.password_matches("not a hash", "violin kettle meadow tin")
 
 
-def test_a_hash_of_other_parameters_is_outdated(quick_hashing: PasswordHasher) -> None:
+def test_a_hash_of_other_parameters_is_outdated() -> None:
     older = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x")
     assert credentials.needs_rehash(older)
-    assert not credentials.needs_rehash(quick_hashing.hash("x"))
+    assert not credentials.needs_rehash(credentials.HASHER.hash("x"))
 
 
 def test_the_secret_of_the_second_factor_is_kept_wrapped(instance: Instance, maria: Person) -> None:
@@ -105,7 +105,7 @@ def test_the_secret_of_the_second_factor_is_kept_wrapped(instance: Instance, mar
 
 
 def test_a_secret_moved_to_another_account_does_not_open(instance: Instance, maria: Person) -> None:
-    other = hire(instance, "joe@example.org", name="Joe")
+    other = add_account(instance, "joe@example.org", name="Joe")
     with instance.database.reading() as session:
         row = session.get_one(StaffMember, maria.member.id)
     with pytest.raises(UnsealError):
@@ -116,7 +116,7 @@ def test_a_secret_moved_to_another_account_does_not_open(instance: Instance, mar
 def test_a_code_fits_one_half_minute_each_way(
     sqlite_instance: Instance, clock: MovableClock, steps: int, *, fits: bool
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     step = credentials.matching_step(
         maria.totp.byte_secret(), maria.code(sqlite_instance, steps=steps), at=clock.moment
     )
@@ -193,7 +193,7 @@ def test_of_fifty_at_once_with_one_recovery_code_one_passes(instance: Instance, 
 
 
 def test_a_recovery_code_opens_no_other_account(instance: Instance, maria: Person) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe")
+    joe = add_account(instance, "joe@example.org", name="Joe")
     code = credentials.normalise_code(maria.recovery_codes[0])
     with instance.database.transaction() as session:
         assert not credentials.spend_recovery_code(

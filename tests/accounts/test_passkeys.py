@@ -27,8 +27,8 @@ from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn
 from intake.instance import Instance
-from tests.accounts.people import HOME_NETWORK, Person, hire
 from tests.conftest import MovableClock
+from tests.factories import HOME_NETWORK, Person, add_account
 
 LOGIN_NONCE, OTHER_NONCE = b"the nonce of one browser", b"another one"
 PRESENT_AND_VERIFIED, PRESENT = 0x05, 0x01
@@ -74,7 +74,7 @@ class Device:
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_what_is_no_new_passkey_is_not_kept(instance: Instance, maria: Person) -
 def test_a_passkey_ends_with_a_reset_an_invitation_and_a_closed_account(
     instance: Instance, maria: Person, device: Device, act: object
 ) -> None:
-    hire(instance, "ada@example.org")
+    add_account(instance, "ada@example.org")
     with instance.database.transaction() as session:
         act(Act(session, instance), staff_id=maria.member.id)  # type: ignore[operator]
     device.count += 1

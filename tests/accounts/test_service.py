@@ -14,12 +14,12 @@ from intake.act import Act
 from intake.audit import Action, Actor, AuditEvent
 from intake.core.errors import NotFound, Unprocessable
 from intake.instance import Instance
-from tests.accounts.people import MARIA, PASSWORD, Person, hire
+from tests.factories import MARIA, PASSWORD, Person, add_account
 
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 def happened(instance: Instance, action: Action) -> list[AuditEvent]:
@@ -37,7 +37,7 @@ def test_an_account_is_kept_with_what_it_needs_and_no_more(instance: Instance, m
 
 
 def test_adding_is_one_event_with_the_roles_and_no_address(instance: Instance) -> None:
-    person = hire(instance, roles={Role.COORDINATOR, Role.ADMIN})
+    person = add_account(instance, roles={Role.COORDINATOR, Role.ADMIN})
     (added,) = happened(instance, Action.STAFF_ADDED)
     assert added.about == person.member.id
     assert json.loads(added.details) == {"role": ["admin", "coordinator"]}
@@ -56,7 +56,10 @@ def test_the_log_says_which_colleague_added_an_account(instance: Instance, maria
 
 
 def test_a_password_is_made_when_none_is_given(instance: Instance) -> None:
-    one, other = hire(instance, password=None), hire(instance, "joe@example.org", name="Joe", password=None)
+    one, other = (
+        add_account(instance, password=None),
+        add_account(instance, "joe@example.org", name="Joe", password=None),
+    )
     assert one.password != other.password
     assert len(one.password) == 29
     with instance.database.reading() as session:
@@ -83,7 +86,7 @@ def test_one_address_has_one_account_however_it_is_spelled(
     instance: Instance, maria: Person, email: str
 ) -> None:
     with pytest.raises(AccountExists):
-        hire(instance, email)
+        add_account(instance, email)
     with instance.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM staff_member")) == 1
     assert len(happened(instance, Action.STAFF_ADDED)) == 1
@@ -113,7 +116,7 @@ def test_one_address_has_one_account_however_it_is_spelled(
 )
 def test_it_says_what_to_put_right(instance: Instance, given: dict[str, str], field: str) -> None:
     with pytest.raises(Unprocessable) as refused:
-        hire(instance, **{"email": MARIA, **given})  # type: ignore[arg-type]
+        add_account(instance, **{"email": MARIA, **given})  # type: ignore[arg-type]
     assert set(refused.value.problems) == {field}
     with instance.database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM staff_member")) == 0
@@ -121,7 +124,7 @@ def test_it_says_what_to_put_right(instance: Instance, given: dict[str, str], fi
 
 @pytest.mark.parametrize("name", ["O'Brien", "Nguyễn Văn A", "李", "Zoë-Marie ʻOkina", "<b>Bo</b>", "=1+1"])
 def test_names_are_kept_as_they_are(instance: Instance, name: str) -> None:
-    assert hire(instance, name=name).member.name == name
+    assert add_account(instance, name=name).member.name == name
 
 
 def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> None:
@@ -144,7 +147,7 @@ def test_a_reset_ends_everything_that_was(instance: Instance, maria: Person) -> 
 
 
 def test_a_reset_does_not_open_a_disabled_account(instance: Instance, maria: Person) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe")
+    joe = add_account(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=joe.member.id)
         service.reset(Act(session, instance), staff_id=joe.member.id)
@@ -153,7 +156,7 @@ def test_a_reset_does_not_open_a_disabled_account(instance: Instance, maria: Per
 
 
 def test_disabling_twice_is_one_event_and_enabling_opens_again(instance: Instance, maria: Person) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe")
+    joe = add_account(instance, "joe@example.org", name="Joe")
     for _ in range(2):
         with instance.database.transaction() as session:
             service.disable(Act(session, instance), staff_id=joe.member.id)
@@ -167,13 +170,13 @@ def test_disabling_twice_is_one_event_and_enabling_opens_again(instance: Instanc
 
 
 def test_the_last_admin_stays(instance: Instance, maria: Person) -> None:
-    hire(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR, Role.SUPERVISOR})
+    add_account(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR, Role.SUPERVISOR})
     with pytest.raises(LastAdmin), instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=maria.member.id)
 
 
 def test_two_admins_who_disable_each_other_at_once_leave_one(instance: Instance, maria: Person) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe")
+    joe = add_account(instance, "joe@example.org", name="Joe")
     start = threading.Barrier(2)
     refused: list[LastAdmin] = []
 
@@ -194,7 +197,7 @@ def test_two_admins_who_disable_each_other_at_once_leave_one(instance: Instance,
 
 
 def test_an_account_that_is_not_there_is_not_found(instance: Instance, maria: Person) -> None:
-    nobody = hire(instance, "joe@example.org", name="Joe").member.id.__class__(int=1)
+    nobody = add_account(instance, "joe@example.org", name="Joe").member.id.__class__(int=1)
     with instance.database.transaction() as session:
         for act in (service.disable, service.enable, service.reset):
             with pytest.raises(NotFound):
@@ -204,7 +207,7 @@ def test_an_account_that_is_not_there_is_not_found(instance: Instance, maria: Pe
 
 
 def test_everybody_is_listed_with_how_they_stand(instance: Instance, maria: Person) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR})
+    joe = add_account(instance, "joe@example.org", name="Joe", roles={Role.COORDINATOR})
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=joe.member.id)
     with instance.database.reading() as session:

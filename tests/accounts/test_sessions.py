@@ -12,13 +12,13 @@ from intake.accounts.sessions import ActiveSession
 from intake.act import Act
 from intake.core.errors import NotSignedIn
 from intake.instance import Instance
-from tests.accounts.people import Person, hire
 from tests.conftest import MovableClock
+from tests.factories import Person, add_account
 
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_slow_requests_that_race_a_sign_out_do_not_bring_it_back(
 
 
 def test_all_sessions_of_an_account_end_and_no_other(instance: Instance, maria: Person, token: str) -> None:
-    joe = hire(instance, "joe@example.org", name="Joe")
+    joe = add_account(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
         second = sessions.begin(Act(session, instance), staff_id=maria.member.id)
         joes = sessions.begin(Act(session, instance), staff_id=joe.member.id)
@@ -175,7 +175,7 @@ def test_all_sessions_of_an_account_end_and_no_other(instance: Instance, maria: 
 
 
 def test_a_disabled_account_is_out_at_the_next_request(instance: Instance, maria: Person, token: str) -> None:
-    hire(instance, "joe@example.org", name="Joe")
+    add_account(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=maria.member.id)
     assert not stands(instance, token)

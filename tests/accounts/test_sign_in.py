@@ -17,13 +17,13 @@ from intake.act import Act
 from intake.audit import Action, AuditEvent
 from intake.core.errors import NotSignedIn, TooMany
 from intake.instance import Instance
-from tests.accounts.people import AWAY, HOME_NETWORK, PASSWORD, Person, hire, sign_in_as
 from tests.conftest import MovableClock
+from tests.factories import AWAY, HOME_NETWORK, PASSWORD, Person, add_account, sign_in_as
 
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 def events(instance: Instance) -> list[tuple[str, str]]:
@@ -131,7 +131,7 @@ def test_it_refuses_everything_else_and_keeps_one_event(
 
 
 def test_a_disabled_account_is_refused(instance: Instance, maria: Person) -> None:
-    hire(instance, "joe@example.org", name="Joe")
+    add_account(instance, "joe@example.org", name="Joe")
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=maria.member.id)
     assert refused(instance, maria)
@@ -208,7 +208,7 @@ def test_of_fifty_at_once_with_one_recovery_code_one_comes_in(instance: Instance
 def test_a_hundred_at_once_from_one_network_reach_the_password_no_more_often_than_the_limit(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     compared: list[str] = []
     really = credentials.password_matches
 
@@ -225,7 +225,7 @@ def test_a_hundred_at_once_from_one_network_reach_the_password_no_more_often_tha
 def test_when_too_many_wait_for_the_password_to_be_looked_at_it_says_so_at_once(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     monkeypatch.setattr(credentials, "_slots", threading.BoundedSemaphore(1))
     with credentials.acquire_hashing_slot(), pytest.raises(TooMany):
         sign_in_as(sqlite_instance, maria)
@@ -236,7 +236,7 @@ def test_when_too_many_wait_for_the_password_to_be_looked_at_it_says_so_at_once(
 def test_two_hundred_wrong_tries_elsewhere_do_not_lock_her_out(
     sqlite_instance: Instance, clock: MovableClock
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     answers: Counter[type] = Counter()
     for _ in range(200):
         try:
@@ -250,7 +250,7 @@ def test_two_hundred_wrong_tries_elsewhere_do_not_lock_her_out(
 
 
 def test_a_storm_from_one_network_fills_no_log(sqlite_instance: Instance) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     for _ in range(100):
         with pytest.raises((SignInRefused, TooMany)):
             sign_in_as(sqlite_instance, maria, email="nobody@example.org", password="wrong")
@@ -259,7 +259,7 @@ def test_a_storm_from_one_network_fills_no_log(sqlite_instance: Instance) -> Non
 
 
 def test_too_many_says_when_to_come_back(sqlite_instance: Instance, clock: MovableClock) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     for _ in range(60):
         refused(sqlite_instance, maria, password="wrong")
     clock.move(seconds=60)
@@ -309,7 +309,7 @@ def test_a_second_factor_that_no_longer_opens_leaves_the_recovery_codes(
 def test_a_password_that_was_reset_while_it_was_looked_at_does_not_come_in(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     really = credentials.password_matches
 
     def and_meanwhile(password_hash: str, password: str) -> bool:
@@ -326,7 +326,7 @@ def test_a_password_that_was_reset_while_it_was_looked_at_does_not_come_in(
 def test_no_transaction_is_open_while_a_password_is_looked_at(
     sqlite_instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     really = credentials.password_matches
 
     def while_another_writes(password_hash: str, password: str) -> bool:
@@ -364,8 +364,8 @@ def test_nothing_that_opens_anything_is_printed(instance: Instance, maria: Perso
 def test_every_refusal_costs_one_comparison_and_one_transaction(
     sqlite_instance: Instance, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maria = hire(sqlite_instance)
-    joe = hire(sqlite_instance, "joe@example.org", name="Joe")
+    maria = add_account(sqlite_instance)
+    joe = add_account(sqlite_instance, "joe@example.org", name="Joe")
     with sqlite_instance.database.transaction() as session:
         service.disable(Act(session, sqlite_instance), staff_id=joe.member.id)
     work: list[str] = []

@@ -28,8 +28,7 @@ from intake.consent import service as consent
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Outcome
-from tests.leads.acting import hire, note, show, take
-from tests.leads.asking import ask
+from tests.factories import ask, hire, note, show, take
 
 TABLES = ("audit_event", "chain_link", "consent_event", "consent_statement")
 KEYS = {"audit_event": "id", "chain_link": "seq", "consent_event": "id", "consent_statement": "digest"}

@@ -24,8 +24,7 @@ from intake.monitoring import State
 from intake.security.crypto import decrypt_stream
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import until
-from tests.leads.acting import every, hire
-from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
+from tests.factories import EMAIL, NAME, PHONE, ask, every, hire, request_for
 
 
 def content(path: Path) -> bytes:

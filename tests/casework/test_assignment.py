@@ -21,8 +21,7 @@ from intake.leads import claims, reminders
 from intake.leads.claims import ASSIGNMENT_DURATION, CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
-from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
-from tests.leads.asking import ask
+from tests.factories import acting, acts, ask, details_of, hire, note, now, show, take
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from intake.accounts.permissions import StaffAct
 from intake.casework import queue
 from intake.instance import Instance
-from tests.leads.acting import hire, take
-from tests.leads.asking import ask
+from tests.factories import ask, hire, take
 
 
 def test_it_costs_the_same_however_much_is_left(instance: Instance, statements) -> None:

@@ -29,8 +29,7 @@ from intake.leads.models import (
     Suppression,
     SuppressionReason,
 )
-from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
-from tests.leads.asking import ask
+from tests.factories import acting, acts, ask, details_of, every, hire, note, now, take
 
 CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, "windows": frozenset({Window.ANY})}
 NEVER_CLOSES = sorted(set(Outcome) - {*outcomes.CLOSE_REASON_BY_OUTCOME, Outcome.ASKED_TO_STOP})

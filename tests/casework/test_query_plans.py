@@ -10,8 +10,7 @@ from intake.audit.service import PageStart
 from intake.casework import queue, search
 from intake.casework.queue import ClaimedBy, QueueFilters, Show
 from intake.instance import Instance
-from tests.leads.acting import hire
-from tests.leads.asking import PHONE, ask
+from tests.factories import PHONE, ask, hire
 
 PAGES = {
     "ix_lead_waiting": {},

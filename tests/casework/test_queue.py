@@ -19,8 +19,7 @@ from intake.consent.models import Kind, Method
 from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suspicion
-from tests.leads.acting import acting, acts, details_of, hire, note, now, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import EMAIL, NAME, PHONE, acting, acts, ask, details_of, hire, note, now, take
 
 OTHER = {"phone": "+13055550188", "email": "somebody.else@example.org"}
 ANY = {"windows": frozenset({Window.ANY})}

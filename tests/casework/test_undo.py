@@ -25,8 +25,7 @@ from intake.leads.claims import ChangedMeanwhile, ClaimedByAnother
 from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
 from intake.privacy import retention, self_service
 from intake.reports import periods
-from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
-from tests.leads.asking import ask
+from tests.factories import acting, acts, ask, details_of, every, hire, note, now, show, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, **ANY}

@@ -14,8 +14,7 @@ from intake.accounts.models import Role
 from intake.act import Act
 from intake.instance import Instance
 from intake.outbox.models import OutboxMessage
-from tests.leads.acting import acts, now, take
-from tests.leads.asking import ask
+from tests.factories import acts, ask, now, take
 
 
 def add(command, *, email: str = "ada@example.org", name: str = "Ada", arguments: tuple[str, ...] = ()):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from intake.instance import Instance
 from intake.reports import compliance
-from tests.leads.acting import details_of
+from tests.factories import details_of
 
 
 def test_it_is_printed_on_a_terminal_with_open_findings_first(command) -> None:

@@ -13,7 +13,7 @@ from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import eligibility
 from tests.conftest import MovableClock
-from tests.leads.asking import ask
+from tests.factories import ask
 
 SATURDAY_NIGHT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 

@@ -20,16 +20,11 @@ from intake.leads.models import ErasureReason, Lead, LeadKey
 from intake.monitoring import State
 from intake.privacy.retention import erase
 from intake.security.crypto import Keyring
-from tests.accounts import people
-from tests.accounts.people import quick_hashing
+from tests import client, factories
 from tests.cli.conftest import Service
 from tests.conftest import SECRETS
 from tests.drills.asking import ask_once
-from tests.leads.acting import every, hire
-from tests.leads.asking import PHONE, ask
-from tests.web import desks, forms
-
-__all__ = ["quick_hashing"]
+from tests.factories import PHONE, ask, every, hire
 
 OLD, NEW = SECRETS["sealing_keys"], secrets.new_secret("sealing_keys", key_id="k2")
 BOTH = f"{NEW},{OLD}"
@@ -77,12 +72,11 @@ def test_everything_moves_and_the_old_key_is_then_useless(filled: Instance, make
     assert shown[0].endswith(PHONE[-2:])
 
 
-@pytest.mark.usefixtures("quick_hashing")
 def test_who_enters_with_a_second_factor_still_does(make_instance, database_url) -> None:
-    person = people.hire(make_instance(database_url))
+    person = factories.add_account(make_instance(database_url))
     key_rotation.rotate(make_instance(database_url, sealing_keys=BOTH))
     new = make_instance(database_url, sealing_keys=NEW)
-    assert people.sign_in_as(new, person)
+    assert factories.sign_in_as(new, person)
 
 
 @pytest.mark.parametrize("row", range(8))
@@ -260,18 +254,18 @@ def test_a_form_that_was_open_goes_through_after_new_app_keys_and_a_restart(
     make_instance, database_url, clock
 ) -> None:
     old, new = SECRETS["app_keys"], secrets.new_secret("app_keys")
-    form = forms.answers(create_app(make_instance(database_url)).test_client())
+    form = client.fill_in(create_app(make_instance(database_url)).test_client())
     clock.move(minutes=1)
     restarted = create_app(make_instance(database_url, app_keys=f"{new},{old}")).test_client()
-    assert forms.read(restarted.post("/", data=form)).one("output", id="code-words")
+    assert client.read(restarted.post("/", data=form)).one("output", id="code-words")
 
 
 def test_without_the_old_key_it_comes_back_with_every_word(make_instance, database_url, clock) -> None:
-    form = forms.answers(create_app(make_instance(database_url)).test_client())
+    form = client.fill_in(create_app(make_instance(database_url)).test_client())
     clock.move(minutes=1)
     restarted = create_app(make_instance(database_url, app_keys=secrets.new_secret("app_keys"))).test_client()
     answer = restarted.post("/", data=form)
-    page = forms.read(answer)
+    page = client.read(answer)
     assert answer.status_code < 500
     typed = {name: page.typed(name) for name in ("preferred_name", "phone", "email")}
     assert typed == {name: form[name] for name in typed}
@@ -280,12 +274,12 @@ def test_without_the_old_key_it_comes_back_with_every_word(make_instance, databa
             assert name in ("token", "website", *typed) or f'value="{each}"' in answer.text, name
     again = {**form, "token": page.typed("token")}
     assert page.typed("token") != form["token"]
-    assert forms.read(restarted.post("/", data=again)).one("output", id="code-words")
+    assert client.read(restarted.post("/", data=again)).one("output", id="code-words")
 
 
 def test_a_signed_in_member_stays_signed_in_while_the_old_key_is_there(make_instance, database_url) -> None:
     old, new = SECRETS["app_keys"], secrets.new_secret("app_keys")
-    before = desks.Desk(make_instance(database_url), hire(make_instance(database_url)))
+    before = client.Desk(make_instance(database_url), hire(make_instance(database_url)))
     csrf = before.csrf()
     cookie = before.web.get_cookie("intake").value
     for app_keys, left in ((f"{new},{old}", 303), (new, 403)):
@@ -293,5 +287,5 @@ def test_a_signed_in_member_stays_signed_in_while_the_old_key_is_there(make_inst
         after.set_cookie("intake", cookie, path="/", samesite="Strict", httponly=True)
         assert after.get("/desk/").status_code == 200
         form = {"csrf": csrf, "contact": "+13055550199", "kind": "phone"}
-        sent = after.post("/desk/stop", data=form, headers=desks.OURS)
+        sent = after.post("/desk/stop", data=form, headers=client.OURS)
         assert (sent.status_code == 403) is (left == 403), sent.status_code

@@ -11,7 +11,7 @@ from intake.instance import Instance
 from intake.leads.models import Lead
 from intake.privacy import data_export, retention
 from intake.privacy.data_export import ReceiptFormat
-from tests.leads.asking import ask
+from tests.factories import ask
 
 
 def make_due(instance: Instance, how_many: int) -> None:

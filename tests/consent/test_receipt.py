@@ -19,8 +19,7 @@ from intake.leads.submission import Submitted
 from intake.privacy import data_export, self_service
 from intake.privacy.data_export import ReceiptFormat
 from intake.privacy.self_service import RequestNotFound
-from tests.leads.acting import acts, details_of
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import EMAIL, NAME, PHONE, acts, ask, details_of
 
 HEADER = {"schema_version", "receipt_id", "created", "consents", "signature"}
 MANDATORY = {

@@ -11,7 +11,7 @@ from intake.consent import service as consent
 from intake.consent.models import ConsentStatement, Kind, Method, State
 from intake.instance import Instance
 from tests.audit.test_chain import tamper
-from tests.leads.asking import ask
+from tests.factories import ask
 
 
 def verify(instance: Instance) -> list[str]:

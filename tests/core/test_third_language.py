@@ -29,7 +29,7 @@ from intake.db.migrate import upgrade
 from intake.instance import Instance
 from intake.leads.models import Lead
 from tests.conftest import MovableClock, settings_for
-from tests.web.forms import answers
+from tests.client import fill_in
 
 folder = Path(sys.argv[1])
 settings = settings_for(folder, f"sqlite:///{folder / 'intake.sqlite3'}")
@@ -37,7 +37,7 @@ instance = Instance.from_settings(settings, clock=MovableClock())
 upgrade(instance.database)
 web = create_app(instance).test_client()
 english, form = web.get("/").text, web.get("/eo/").text
-confirmed = web.post("/eo/", data=answers(web, "/eo/"))
+confirmed = web.post("/eo/", data=fill_in(web, "/eo/"))
 with instance.database.reading() as session:
     lead = session.scalars(select(Lead)).one()
 print(json.dumps({

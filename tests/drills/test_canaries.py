@@ -33,19 +33,16 @@ from intake.jobs.scheduler import run_due
 from intake.leads.models import Lead
 from intake.outbox import sender
 from intake.outbox.mailer import open_mailer
-from tests.accounts.people import quick_hashing
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import Service, processes_of, until
+from tests.client import Desk, code_on, field, fill_in, read
 from tests.drills.asking import TOKEN, code_in, sent
-from tests.leads.acting import every, hire
+from tests.factories import every, hire
 from tests.smtp import HOST, Fault, mail_server
 from tests.web.desk.test_phone import GIVEN_ALOUD, send
 from tests.web.desk.test_slips import form, press
-from tests.web.desks import Desk, field
-from tests.web.forms import answers, code_on, read
 
-__all__ = ["mail_server", "quick_hashing"]
-pytestmark = pytest.mark.usefixtures("quick_hashing")
+__all__ = ["mail_server"]
 
 NAME, PHONE, EMAIL = "Quorbinella", "(305) 555-0171", "vextraline.moop@example.org"
 NEW_PHONE, NEW_EMAIL, NOTE = "(305) 555-0172", "brindlewack@example.org", "after the plumbago shift"
@@ -80,7 +77,7 @@ class Walk:
 
     def form(self, **changes: object) -> dict[str, object]:
         values = {"preferred_name": NAME, "phone": PHONE, "email": EMAIL, "windows": ["any"]}
-        return answers(self.web, **{**values, **changes})
+        return fill_in(self.web, **{**values, **changes})
 
     @property
     def lead(self) -> Lead:

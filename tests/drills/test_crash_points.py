@@ -32,8 +32,7 @@ from intake.security.crypto import Keyring
 from tests.cli.test_keys import BOTH
 from tests.conftest import MovableClock
 from tests.drills.checking import check_whole
-from tests.leads.acting import every
-from tests.leads.asking import ask, request_for
+from tests.factories import ask, every, request_for
 
 DIED, FAILED = 9, 70
 NUMBERS = itertools.count()

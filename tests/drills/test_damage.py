@@ -13,8 +13,8 @@ from intake.core.errors import Unavailable
 from intake.db.engine import Damaged, Database
 from intake.instance import Instance
 from intake.monitoring import State
-from tests.leads.asking import ask
-from tests.web.forms import NAME, answers, read
+from tests.client import fill_in, read
+from tests.factories import NAME, ask
 
 PAGE = 4096
 
@@ -39,7 +39,7 @@ def damaged(request: pytest.FixtureRequest, make_instance, sqlite_url: str, tmp_
 
 def test_a_damaged_file_is_met_as_a_database_that_is_away(damaged: Instance) -> None:
     web = create_app(damaged).test_client()
-    given = answers(web)
+    given = fill_in(web)
     answer = web.post("/", data=given)
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert read(answer).typed("preferred_name") == NAME
@@ -78,4 +78,4 @@ def test_a_postgres_that_only_follows_is_an_expected_failure(
     with pytest.raises(Unavailable):
         ask(instance)
     web = create_app(instance).test_client()
-    assert web.post("/", data=answers(web)).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert web.post("/", data=fill_in(web)).status_code == HTTPStatus.SERVICE_UNAVAILABLE

@@ -29,9 +29,8 @@ from intake.leads.models import Attempt, CloseReason, Lead
 from intake.leads.submission import Submitted
 from intake.privacy import self_service
 from tests.browser import serving, signed_in
-from tests.leads.acting import every, hire
-from tests.leads.asking import ask
-from tests.web.desks import Desk, token_of
+from tests.client import Desk, token_of
+from tests.factories import ask, every, hire
 
 COUNT, TURNS = 40, 9
 Calls = tuple[Member, list[str]]

@@ -28,15 +28,12 @@ from intake.security import crypto
 from intake.security.rate_limits import network
 from intake.web.auth.guards import next_url
 from intake.web.public.form import ANCHORS
-from tests.accounts.people import quick_hashing
 from tests.cli.conftest import Service, free_port, processes_of
+from tests.client import fill_in, read
 from tests.drills.asking import ask_once
-from tests.leads.asking import ask
+from tests.factories import ask
 from tests.web.desk.test_hostile_input import RIGHT
-from tests.web.forms import answers, read
 from tests.web.test_route_walk import ALL, Somebody, address, routes
-
-__all__ = ["quick_hashing"]
 
 EXAMPLES = int(os.environ.get("INTAKE_TEST_EXAMPLES", "80"))
 often = settings(
@@ -98,7 +95,7 @@ def harmless(answer) -> None:
 @example(changes={"preferred_name": ["\ud800"]})
 @example(changes={"phone": ["²"], "channels": ["call", "call"]})
 def test_a_form_that_is_nearly_right(web: FlaskClient, changes: dict[str, list[str]]) -> None:
-    given_ = sendable({**answers(web), **changes})
+    given_ = sendable({**fill_in(web), **changes})
     answer = web.post("/", data=body_of(given_), content_type=FORM)
     harmless(answer)
     if answer.status_code == 200:
@@ -124,7 +121,6 @@ def test_any_bytes_at_all(web: FlaskClient, body: bytes, kind: str) -> None:
 
 @often
 @given(fields=st.dictionaries(st.sampled_from(ACTS), words, max_size=5), place=st.integers(0, 10_000))
-@pytest.mark.usefixtures("quick_hashing")
 def test_any_field_at_any_route(everybody: tuple[Somebody, list[tuple[str, str]]], fields, place) -> None:
     """Whoever may do everything sends anything to anywhere, in the body and in the address."""
     somebody, every = everybody

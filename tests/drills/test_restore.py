@@ -28,8 +28,7 @@ from intake.outbox import MessageState, OutboxMessage
 from intake.privacy import erasure_ledger, retention, self_service
 from intake.security.crypto import encrypt_stream
 from tests.backup.conftest import BACKUP_KEY, Machines, backups, empty_url, machines
-from tests.leads.acting import every, hire
-from tests.leads.asking import ask
+from tests.factories import ask, every, hire
 
 __all__ = ["backups", "empty_url", "machines"]
 PERSON = Actor.person()

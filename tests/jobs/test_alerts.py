@@ -26,8 +26,7 @@ from intake.monitoring import State
 from intake.outbox import Mail, MessageState, OutboxMessage
 from intake.outbox.mailer import NotSent, open_mailer
 from intake.outbox.messages import render
-from tests.leads.acting import hire
-from tests.leads.asking import ask
+from tests.factories import ask, hire
 from tests.smtp import HOST, Fault, mail_server
 
 __all__ = ["mail_server"]

@@ -18,7 +18,7 @@ from intake.jobs.scheduler import Job, JobStatus
 from intake.leads.models import CloseReason, Lead, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.models import JobLease
-from tests.leads.asking import ask
+from tests.factories import ask
 from tests.outbox.conftest import Recorder
 
 MINUTE = timedelta(minutes=1)

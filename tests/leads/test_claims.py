@@ -8,8 +8,7 @@ from intake.accounts.permissions import Member, StaffAct
 from intake.instance import Instance
 from intake.leads import claims
 from intake.leads.claims import ClaimedByAnother
-from tests.leads.acting import acting, acts, hire, now, take
-from tests.leads.asking import ask
+from tests.factories import acting, acts, ask, hire, now, take
 
 REPEATS = 5
 

@@ -15,9 +15,8 @@ from intake.leads import notes
 from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import CloseReason, Lead
 from intake.privacy import self_service
-from tests.leads.acting import acting, acts, hire, now, take
-from tests.leads.asking import ask
-from tests.web.desks import Desk, field, words
+from tests.client import Desk, field, words
+from tests.factories import acting, acts, ask, hire, now, take
 
 WORDS = "Call after the school run, ask for Zsófia Quickfeather"
 

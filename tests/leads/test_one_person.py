@@ -14,8 +14,7 @@ from intake.instance import Instance
 from intake.leads import claims, eligibility, reveal
 from intake.leads.claims import ClaimedByAnother
 from intake.leads.models import Lead, Outcome
-from tests.leads.acting import hire
-from tests.leads.asking import ask
+from tests.factories import ask, hire
 
 ANY = {"windows": frozenset({Window.ANY})}
 

@@ -22,8 +22,7 @@ from intake.leads import reveal as leads_reveal
 from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import AskingFor, Lead, LeadKey, Outcome
 from intake.leads.reveal import ContactUnreadable, GateShut
-from tests.leads.acting import acting, acts, details_of, hire, note, now, show, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import EMAIL, NAME, PHONE, acting, acts, ask, details_of, hire, note, now, show, take
 
 SUNDAY_NOON = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadKey, LeadStatus, Submission, Suspicion
 from intake.leads.submission import AlreadySent, Erased, RequestEnded, submit
 from intake.outbox.models import OutboxMessage
-from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
+from tests.factories import EMAIL, NAME, PHONE, ask, request_for
 
 TABLES = (Lead, LeadKey, Submission, ConsentEvent, OutboxMessage, AuditEvent)
 

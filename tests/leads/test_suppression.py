@@ -19,8 +19,7 @@ from intake.leads import eligibility, reveal, suppression
 from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import CloseReason, Lead, Outcome, Suppression, SuppressionReason
 from intake.leads.reveal import GateShut
-from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
-from tests.leads.asking import EMAIL, PHONE, ask
+from tests.factories import EMAIL, PHONE, acting, acts, ask, details_of, every, hire, note, now, show, take
 
 PERSON = Actor.person()
 LIFTED = "suppression.lifted"

@@ -28,7 +28,7 @@ from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.outbox.models import JobLease
 from intake.security.crypto import Keyring
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import EMAIL, NAME, PHONE, ask
 
 TOKEN = "a-token-for-tests-only"
 LIMITS_OF_AGE = [(90, State.GREEN), (91, State.AMBER), (180, State.AMBER), (181, State.RED)]

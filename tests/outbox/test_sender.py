@@ -12,7 +12,7 @@ from intake.leads.models import AskingFor
 from intake.outbox import MessageState, sender
 from intake.outbox.mailer import FlaskMailer, NotSent
 from intake.outbox.sender import DeliveryCounts
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import EMAIL, NAME, PHONE, ask
 from tests.outbox.conftest import ANA, BEN, Post, Recorder
 from tests.smtp import HOST, Fault
 

@@ -20,8 +20,7 @@ from intake.leads.submission import Submitted
 from intake.privacy import contact_correction, self_service
 from intake.privacy.contact_correction import STATEMENTS_CHANGED, Correction
 from intake.privacy.self_service import OpenedRequest, RequestClosed, RequestNotFound
-from tests.leads.acting import acts, hire, now, show, take
-from tests.leads.asking import EMAIL, PHONE, ask
+from tests.factories import EMAIL, PHONE, acts, ask, hire, now, show, take
 
 NEW_PHONE, NEW_EMAIL = "(813) 555-0144", "Somebody.New@example.org"
 

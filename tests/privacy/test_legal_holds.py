@@ -20,8 +20,7 @@ from intake.privacy import contact_correction, legal_holds, retention, self_serv
 from intake.privacy.contact_correction import ContactOnHold, Correction
 from intake.privacy.retention import DueReason, PurgeResult
 from intake.privacy.self_service import RequestNotFound
-from tests.leads.acting import acting, acts, details_of, every, hire, note, now, take
-from tests.leads.asking import ask
+from tests.factories import acting, acts, ask, details_of, every, hire, note, now, take
 
 TODAY = date(2026, 11, 18)
 MONTH = TODAY + timedelta(days=30)

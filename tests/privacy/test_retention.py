@@ -38,8 +38,7 @@ from intake.privacy import erasure_ledger, retention
 from intake.privacy.erasure_ledger import LedgerEntry
 from intake.privacy.retention import DueReason, PurgeResult
 from intake.security.crypto import UnsealError
-from tests.leads.acting import details_of, every, hire, note, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask, request_for
+from tests.factories import EMAIL, NAME, PHONE, ask, details_of, every, hire, note, request_for, take
 
 PERSON, SYSTEM = Actor.person(), Actor.system()
 HOUR = timedelta(hours=1)

@@ -25,8 +25,21 @@ from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suppress
 from intake.outbox import MessageState, OutboxMessage
 from intake.privacy import self_service
 from intake.privacy.self_service import OpenedRequest, RequestClosed, RequestNotFound
-from tests.leads.acting import acting, acts, details_of, every, hire, note, now, show, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
+from tests.factories import (
+    EMAIL,
+    NAME,
+    PHONE,
+    acting,
+    acts,
+    ask,
+    details_of,
+    every,
+    hire,
+    note,
+    now,
+    show,
+    take,
+)
 
 ALL = frozenset(Channel)
 

@@ -29,12 +29,7 @@ from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState, foreign_origins
 from intake.security.crypto import Keyring
 from intake.web.headers import POLICIES
-from tests.accounts.people import hire as employ
-from tests.accounts.people import quick_hashing
-from tests.leads.acting import details_of, hire
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
-
-__all__ = ["quick_hashing"]
+from tests.factories import EMAIL, NAME, PHONE, add_account, ask, details_of, hire
 
 
 def made(instance: Instance) -> ComplianceReport:
@@ -170,11 +165,10 @@ def test_the_json_is_the_same_report(living: Instance) -> None:
 # --- who can sign in ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick_hashing")
 def test_second_factors_are_counted_among_those_who_can_sign_in(instance: Instance, clock) -> None:
 
-    stays = employ(instance, "one@example.org")
-    gone = employ(instance, "two@example.org")
+    stays = add_account(instance, "one@example.org")
+    gone = add_account(instance, "two@example.org")
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=gone.member.id)
         invitations.invite(Act(session, instance), email="new@example.org", name="New", roles=[Role.ADMIN])

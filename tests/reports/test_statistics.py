@@ -24,8 +24,7 @@ from intake.privacy import retention
 from intake.reports import statistics
 from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Period, Statistics, WaitTimes
-from tests.leads.acting import acting, hire, note, now, take
-from tests.leads.asking import ask, request_for
+from tests.factories import acting, ask, hire, note, now, request_for, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 FRIDAY_FIVE = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)

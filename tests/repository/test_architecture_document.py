@@ -14,10 +14,8 @@ from flask.testing import FlaskClient
 
 from intake.accounts.models import Role
 from intake.instance import Instance
-from tests.leads.acting import hire
-from tests.leads.asking import ask
-from tests.web.desks import Desk
-from tests.web.forms import answers
+from tests.client import Desk, fill_in
+from tests.factories import ask, hire
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "intake"
@@ -139,7 +137,7 @@ def out_of_order(way: list[tuple[str, str]], seen: list[tuple[str, str]]) -> lis
 
 
 def test_a_form_goes_the_way_that_is_written(web: FlaskClient, clock) -> None:
-    form = answers(web)
+    form = fill_in(web)
     clock.move(minutes=1)
     assert out_of_order(ways(WAYS[0])[0], calls(lambda: web.post("/", data=form))) == []
 

@@ -40,11 +40,9 @@ from intake.privacy import erasure_ledger
 from intake.security.crypto import _MAGIC as BACKUP_MARK
 from intake.security.crypto import _VERSION as SEALED_VERSION
 from intake.security.crypto import Keyring, Place, key_fingerprint
+from tests.client import Desk, read
 from tests.conftest import settings_for
-from tests.leads.acting import hire
-from tests.leads.asking import ask
-from tests.web.desks import Desk
-from tests.web.forms import read
+from tests.factories import ask, hire
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")

@@ -36,9 +36,9 @@ from intake.jobs import schedule
 from intake.monitoring import integrity
 from intake.privacy import erasure_ledger
 from tests.audit.test_chain import tamper
+from tests.client import code_on, fill_in, read
 from tests.conftest import MovableClock
 from tests.db.test_engine import APPEND_ONLY
-from tests.web.forms import answers, code_on, read
 
 DATA = Path(__file__).parents[1] / "data" / "releases"
 RELEASES = sorted(path.name for path in DATA.iterdir() if (path / "keys.env").is_file())
@@ -261,7 +261,7 @@ def check_restored(stored: Stored, path: Path, key: str) -> None:
 def test_new_links_go_on_from_its_chain(stored: Stored, clock: MovableClock) -> None:
     old = len(links(stored.instance))
     web = stored.web
-    form = answers(web)
+    form = fill_in(web)
     clock.move(minutes=1)
     answer = web.post("/", data=form)
     assert manage(web, code_on(read(answer)))[0] == 200

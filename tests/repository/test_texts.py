@@ -13,7 +13,7 @@ from intake.consent import statements
 from intake.consent.statements import Statement
 from intake.core.paths import CONFIG, TEMPLATES
 from tests.catalogues import forms, in_the_code, messages
-from tests.web.forms import read
+from tests.client import read
 
 CLAIMS = {
     "not addictive": r"\b(non|not)[- ]addictive\b|\bno (es )?adictiv[oa]s?\b|\bno (causa|produce) adicción",

@@ -12,9 +12,9 @@ from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
 from tests.browser import serving, signed_in
+from tests.client import token_of
 from tests.conftest import MovableClock
-from tests.leads.acting import hire
-from tests.web.desks import token_of
+from tests.factories import hire
 
 
 @pytest.fixture

@@ -18,14 +18,10 @@ from intake.core.errors import IntakeError, TooMany, Unavailable
 from intake.db.types import Base
 from intake.instance import Instance
 from intake.web.auth.guards import guarded_routes
-from tests.accounts.people import quick_hashing
 from tests.conftest import MovableClock
-from tests.leads.asking import ask
+from tests.factories import ask
 from tests.web.test_headers import EVERYWHERE
 from tests.web.test_route_walk import ALL, Somebody, address, routes
-
-__all__ = ["quick_hashing"]
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 STAFF = {
     **EVERYWHERE,

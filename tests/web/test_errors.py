@@ -12,7 +12,7 @@ from intake.core import errors
 from intake.core.errors import IntakeError, TooMany
 from intake.instance import Instance
 from intake.web.errors import TITLES
-from tests.web.forms import read
+from tests.client import read
 
 EXPECTED = [
     each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, IntakeError)

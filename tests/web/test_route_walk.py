@@ -16,12 +16,8 @@ from intake.app import create_app
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
 from intake.web.auth import csrf, guards
-from tests.accounts.people import hire, quick_hashing
-from tests.web.desks import NOWHERE, OURS
-
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
+from tests.client import NOWHERE, OURS
+from tests.factories import add_account
 
 C, S, P, A = Role.COORDINATOR, Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN
 ALL = frozenset(Role)
@@ -167,7 +163,7 @@ class Somebody:
             self.sign_in(app, instance, roles)
 
     def sign_in(self, app: Flask, instance: Instance, roles: frozenset[Role]) -> None:
-        person = hire(instance, f"{'-'.join(sorted(roles)) or 'none'}@example.org", roles=roles or ALL)
+        person = add_account(instance, f"{'-'.join(sorted(roles)) or 'none'}@example.org", roles=roles or ALL)
         with instance.database.transaction() as session:
             if not roles:
                 session.query(StaffRole).filter_by(staff_id=person.member.id).delete()

@@ -18,10 +18,8 @@ from intake.app import create_app
 from intake.audit import Action, AuditEvent
 from intake.instance import Instance
 from intake.web.auth import csrf, guards
-from tests.accounts.people import AWAY, MARIA, Person, hire, quick_hashing
 from tests.conftest import MovableClock
-
-__all__ = ["quick_hashing"]
+from tests.factories import AWAY, MARIA, Person, add_account
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 ROW = uuid.UUID("00000000-0000-4000-8000-000000000001")
@@ -35,8 +33,6 @@ OPEN_TO_ALL = {
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tables whose rows do not depend on the database."""
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 
 def trial_pages() -> Blueprint:
@@ -90,7 +86,7 @@ def web(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 def hidden(page: TestResponse, name: str = "csrf") -> str:
@@ -168,7 +164,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(
     sqlite_instance: Instance, make_instance: Callable[..., Instance], build: Callable[[Instance], Flask]
 ) -> None:
     secure = make_instance(sqlite_instance.settings.database_url, base_url="https://ask.example.org")
-    maria = hire(secure)
+    maria = add_account(secure)
     web = build(secure).test_client()
     page = web.get("/sign-in", base_url="https://ask.example.org")
     answer = web.post(
@@ -244,11 +240,11 @@ def test_everything_that_is_not_right_looks_alike(
     app: Flask, instance: Instance, clock: MovableClock
 ) -> None:
     """Unknown, wrong password, wrong code, used code, disabled, too many: the same bytes and headers."""
-    hire(instance, "joe@example.org", name="Joe")
+    add_account(instance, "joe@example.org", name="Joe")
     web = app.test_client()
     wrong = {"email": MARIA, "password": "wrong", "code": "000000"}
     unknown = knock(web, wrong)
-    maria = hire(instance)
+    maria = add_account(instance)
     answers = {
         "wrong password": knock(web, wrong),
         "wrong code": knock(web, {**wrong, "password": maria.password}),
@@ -407,7 +403,7 @@ def test_a_sign_in_page_of_another_browser_is_shown_again_and_not_counted(
 def test_a_page_from_before_a_key_was_changed_still_works(
     sqlite_instance: Instance, make_instance: Callable[..., Instance], build: Callable[[Instance], Flask]
 ) -> None:
-    maria = hire(sqlite_instance)
+    maria = add_account(sqlite_instance)
     old = build(sqlite_instance).test_client()
     page = old.get("/sign-in")
     older = sqlite_instance.settings.app_keys
@@ -543,7 +539,7 @@ def test_a_get_never_signs_anybody_out(inside: FlaskClient) -> None:
 def test_a_disabled_account_is_out_at_its_next_request(
     inside: FlaskClient, instance: Instance, maria: Person
 ) -> None:
-    hire(instance, "joe@example.org", name="Joe")
+    add_account(instance, "joe@example.org", name="Joe")
     token = token_of(inside)
     with instance.database.transaction() as session:
         service.disable(Act(session, instance), staff_id=maria.member.id)
@@ -558,7 +554,7 @@ def test_a_disabled_account_is_out_at_its_next_request(
 def test_each_role_may_what_the_table_says_and_nothing_else(
     sqlite_instance: Instance, build: Callable[[Instance], Flask], role: Role
 ) -> None:
-    person = hire(sqlite_instance, roles={role})
+    person = add_account(sqlite_instance, roles={role})
     web = build(sqlite_instance).test_client()
     token = hidden(web.get("/sign-in"))
     web.post("/sign-in", data={"csrf": token, **typed(sqlite_instance, person)}, headers=OURS)

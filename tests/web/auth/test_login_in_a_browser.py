@@ -7,18 +7,14 @@ from playwright.sync_api import Page, expect
 
 from intake.app import create_app
 from intake.instance import Instance
-from tests.accounts.people import Person, hire, quick_hashing
 from tests.browser import serving
+from tests.factories import Person, add_account
 from tests.web.auth.test_login import ROW, trial_pages
-
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 
 @pytest.fixture
 def maria(sqlite_instance: Instance) -> Person:
-    return hire(sqlite_instance)
+    return add_account(sqlite_instance)
 
 
 @pytest.fixture

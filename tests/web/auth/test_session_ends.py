@@ -16,17 +16,13 @@ from intake.app import create_app
 from intake.audit import AuditEvent
 from intake.instance import Instance
 from intake.web.auth import guards
-from tests.accounts.people import Person, hire, quick_hashing
+from tests import client
+from tests.client import OURS
 from tests.conftest import MovableClock
-from tests.leads.asking import ask
-from tests.web import desks
-from tests.web.desks import OURS
+from tests.factories import Person, add_account, ask
 
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 LONG = "bramble oxide lantern sofa"
-NOT_THEIRS = f"/desk/account/sessions/{desks.NOWHERE}/end"
+NOT_THEIRS = f"/desk/account/sessions/{client.NOWHERE}/end"
 STAGES = ("before the sign-in", "password only", "signed in", "step-up", "another browser", "the end")
 
 
@@ -45,7 +41,7 @@ class Life:
     instance: Instance
     clock: MovableClock
     maria: Person
-    admin: desks.Desk
+    admin: client.Desk
     web: FlaskClient
     other: FlaskClient
     jars: dict[str, Jar] = field(default_factory=dict)
@@ -53,9 +49,9 @@ class Life:
     def post(self, path: str, web: FlaskClient | None = None, **words: object) -> TestResponse:
         """Send a form as a page of ours would, and have it taken."""
         web = web or self.web
-        csrf = desks.field(web.get("/desk/account").text, "csrf")
+        csrf = client.field(web.get("/desk/account").text, "csrf")
         answer = web.post(path, data={"csrf": csrf, **words}, headers=OURS)
-        assert answer.status_code in (200, 303), desks.words(answer.text)
+        assert answer.status_code in (200, 303), client.words(answer.text)
         return answer
 
     def keep(self, stage: str, web: FlaskClient | None = None) -> None:
@@ -68,7 +64,7 @@ class Life:
         self.jars[stage] = Jar(cookies, found[1] if found else "")
 
     def knock(self, web: FlaskClient, code: str) -> TestResponse:
-        csrf = desks.field(web.get("/sign-in").text, "csrf")
+        csrf = client.field(web.get("/sign-in").text, "csrf")
         words = {"email": self.maria.member.email, "password": self.maria.password, "code": code}
         return web.post("/sign-in", data={"csrf": csrf, **words}, headers=OURS)
 
@@ -84,9 +80,9 @@ COOKIES = ("intake", "intake-door")
 def life(sqlite_instance: Instance, clock: MovableClock) -> Life:
     """Everything up to the last stage: a page, a wrong code, a sign-in, a step-up, a second browser."""
     app = create_app(sqlite_instance)
-    maria = hire(sqlite_instance)
-    admin = hire(sqlite_instance, "ada@example.org", roles={Role.ADMIN})
-    desk = desks.Desk(sqlite_instance, admin.member)
+    maria = add_account(sqlite_instance)
+    admin = add_account(sqlite_instance, "ada@example.org", roles={Role.ADMIN})
+    desk = client.Desk(sqlite_instance, admin.member)
     lived = Life(sqlite_instance, clock, maria, desk, app.test_client(), app.test_client())
     lived.web.get("/sign-in")
     lived.keep("before the sign-in")
@@ -120,7 +116,7 @@ def changes_the_factor(life: Life) -> None:
     page = life.web.get("/desk/account/factor").text
     secret = re.sub(r"\s", "", re.search(r'link-once">([^<]+)<', page)[1])  # type: ignore[index]
     code = pyotp.TOTP(secret).at(life.clock().timestamp())
-    life.post("/desk/account/factor", nonce=desks.field(page, "nonce"), new_code=code)
+    life.post("/desk/account/factor", nonce=client.field(page, "nonce"), new_code=code)
 
 
 def makes_new_codes(life: Life) -> None:
@@ -141,7 +137,7 @@ def is_ended_from_the_list(life: Life) -> None:
 def signs_in_anew(life: Life) -> None:
     life.clock.move(minutes=1)
     web = life.web
-    csrf = desks.field(_door(web), "csrf")
+    csrf = client.field(_door(web), "csrf")
     words = {"email": life.maria.member.email, "password": life.maria.password}
     words["code"] = life.maria.code(life.instance)
     assert web.post("/sign-in", data={"csrf": csrf, **words}, headers=OURS).status_code == 303
@@ -175,10 +171,10 @@ def is_reset(life: Life) -> None:
 
 def _as_admin(life: Life, act: str, **words: object) -> None:
     life.admin.sign_in()
-    csrf = desks.field(life.admin.web.get("/desk/accounts").text, "csrf")
+    csrf = client.field(life.admin.web.get("/desk/accounts").text, "csrf")
     path = f"/desk/accounts/{life.maria.member.id}/{act}"
     answer = life.admin.web.post(path, data={"csrf": csrf, **words}, headers=OURS)
-    assert answer.status_code in (200, 303), desks.words(answer.text)
+    assert answer.status_code in (200, 303), client.words(answer.text)
 
 
 def idles(life: Life) -> None:
@@ -269,6 +265,6 @@ def test_a_page_that_was_open_when_the_roles_changed_can_do_nothing_more(life: L
         assert life.other.post(path, data={"csrf": csrf}, headers=OURS).status_code == 401
     life.clock.move(minutes=1)
     assert life.knock(life.other, life.maria.code(life.instance)).status_code == 303
-    csrf = desks.field(life.other.get("/desk/account").text, "csrf")
+    csrf = client.field(life.other.get("/desk/account").text, "csrf")
     for path in ("/desk/phone", "/desk/team/share", "/desk/accounts/invite"):
         assert life.other.post(path, data={"csrf": csrf}, headers=OURS).status_code == 403

@@ -24,15 +24,12 @@ from intake.conf.settings import Settings
 from intake.core import logging
 from intake.instance import Instance
 from intake.server.wsgi import serve
-from tests.accounts.people import AWAY, HOME_NETWORK, MARIA, PASSWORD, Person, hire, quick_hashing
 from tests.accounts.test_sign_in import events
+from tests.client import OURS, field
 from tests.conftest import MovableClock
+from tests.factories import AWAY, HOME_NETWORK, MARIA, PASSWORD, Person, add_account
 from tests.web.auth.test_login import knock, typed
-from tests.web.desks import OURS, field
 
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 HOSTILE = {
     "lines": 'maria\n{"event": "signed_in", "level": "info"}\r\n',
     "terminal": "\x1b[2J\x1b]0;owned\x07\x1b[31mmaria@example.org",
@@ -45,7 +42,7 @@ HOSTILE = {
 
 @pytest.fixture
 def maria(sqlite_instance: Instance) -> Person:
-    return hire(sqlite_instance)
+    return add_account(sqlite_instance)
 
 
 @pytest.fixture
@@ -203,7 +200,7 @@ def _knocking(settings: Settings, words: dict[str, str], place: int, go: Any, an
 def test_of_fifty_at_once_in_two_processes_with_one_code_one_comes_in(
     instance: Instance,
 ) -> None:
-    person = hire(instance)
+    person = add_account(instance)
     words = {"email": MARIA, "password": PASSWORD, "code": person.code(instance)}
     spawn = multiprocessing.get_context("spawn")
     go, answers = spawn.Event(), spawn.Queue()
@@ -274,7 +271,7 @@ def test_while_passwords_are_looked_at_the_public_form_still_answers(
     served: tuple[Instance, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance, port = served
-    hire(instance)
+    add_account(instance)
     slow, statuses = Slow(), []
     _, page, cookie = ask_for(port, "GET", "/sign-in")
     words = {"csrf": field(page, "csrf"), "email": MARIA, "password": "wrong", "code": "1"}

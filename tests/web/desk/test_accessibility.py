@@ -30,14 +30,11 @@ from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import HoldReason, Lead, Outcome, Suspicion
 from intake.privacy import legal_holds
-from tests.accounts.people import Person
-from tests.accounts.people import hire as account
 from tests.browser import LOOKS, PATIENCE, axe_violations, serving, signed_in
+from tests.client import NOWHERE
 from tests.conftest import MovableClock, settings_for
-from tests.leads.acting import acting, hire, note, now, show, take
-from tests.leads.asking import ask
+from tests.factories import Person, acting, add_account, ask, hire, note, now, show, take
 from tests.web.desk.test_phone import GIVEN_ALOUD
-from tests.web.desks import NOWHERE
 
 pytestmark = pytest.mark.xdist_group("every page of the desk")
 SIZES = [(390, False, None), (390, True, LOOKS), (1280, False, LOOKS), (1280, True, None)]
@@ -104,7 +101,7 @@ def eyes(
     settings = settings_for(folder, f"sqlite:///{folder}/intake.sqlite3")
     instance = Instance.from_settings(settings, clock=clock)
     app = create_app(instance)
-    ana, maria = hire(instance, "Ana Ruiz", *Role), account(instance)
+    ana, maria = hire(instance, "Ana Ruiz", *Role), add_account(instance)
     leads = busy(instance, clock, ana)
     context = browser.new_context(reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)

@@ -7,14 +7,10 @@ from playwright.sync_api import Page
 
 from intake.app import create_app
 from intake.instance import Instance
-from tests.accounts.people import Person, hire, quick_hashing
 from tests.browser import serving
 from tests.conftest import MovableClock
+from tests.factories import Person, add_account
 from tests.web.auth.test_login_in_a_browser import sign_in
-
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 
 @pytest.fixture
@@ -29,7 +25,7 @@ def served(make_instance: Callable[..., Instance], sqlite_url: str) -> Iterator[
 
 @pytest.fixture
 def maria(served: tuple[Instance, str]) -> Person:
-    return hire(served[0])
+    return add_account(served[0])
 
 
 def authenticator(page: Page) -> None:

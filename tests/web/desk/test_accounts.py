@@ -16,16 +16,11 @@ from intake.audit import Action
 from intake.core.errors import IntakeError
 from intake.instance import Instance
 from intake.outbox.models import OutboxMessage
-from tests.accounts.people import Person, hire, quick_hashing
+from tests.client import OURS, Desk, field, words
 from tests.conftest import MovableClock
-from tests.leads.acting import acts, now, take
-from tests.leads.asking import ask
+from tests.factories import Person, acts, add_account, ask, now, take
 from tests.web.auth.test_login import kept, knock, typed
-from tests.web.desks import OURS, Desk, field, words
 
-__all__ = ["quick_hashing"]
-
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 LONG = "bramble oxide lantern sofa"
 
 
@@ -43,7 +38,7 @@ class At(Desk):
 
 @pytest.fixture
 def maria(instance: Instance) -> Person:
-    return hire(instance)
+    return add_account(instance)
 
 
 @pytest.fixture
@@ -77,7 +72,7 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all_others(desk: At, maria:
 
 
 def test_a_session_of_somebody_else_is_not_there(desk: At) -> None:
-    joe = At(desk.instance, hire(desk.instance, "joe@example.org").member)
+    joe = At(desk.instance, add_account(desk.instance, "joe@example.org").member)
     with desk.instance.database.reading() as session:
         found = sessions.find(Act(session, desk.instance), joe.cookie())
     assert desk.post(f"/desk/account/sessions/{found.id}/end").status_code == 404
@@ -210,7 +205,7 @@ def test_an_invitation_ends_after_72_hours_and_with_the_next_one(desk: At, clock
 
 
 def test_roles_are_changed_as_a_set_and_sessions_end(desk: At) -> None:
-    joe = hire(desk.instance, "joe@example.org", roles={Role.COORDINATOR})
+    joe = add_account(desk.instance, "joe@example.org", roles={Role.COORDINATOR})
     his = At(desk.instance, joe.member)
     path = f"/desk/accounts/{joe.member.id}/roles"
     assert desk.post(path, role=["supervisor", "admin"]).status_code == 303
@@ -239,7 +234,7 @@ CLOSING: list[tuple[str, dict[str, object], bool]] = [
 def test_what_somebody_holds_goes_back_when_they_may_hold_no_longer(
     desk: At, act: str, sent: dict[str, object], *, back: bool
 ) -> None:
-    joe = hire(desk.instance, "joe@example.org")
+    joe = add_account(desk.instance, "joe@example.org")
     lead = ask(desk.instance).lead
     take(desk.instance, lead, joe.member)
     answer = desk.post(f"/desk/accounts/{joe.member.id}/{act}", **sent)

@@ -9,9 +9,8 @@ from intake.accounts.models import Role
 from intake.audit import Action
 from intake.instance import Instance
 from intake.web.desk import audit_labels
-from tests.leads.acting import details_of, hire
-from tests.leads.asking import ask
-from tests.web.desks import Desk, words
+from tests.client import Desk, words
+from tests.factories import ask, details_of, hire
 
 
 @pytest.fixture

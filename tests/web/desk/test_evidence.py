@@ -16,10 +16,9 @@ from intake.reports import compliance
 from intake.web.desk.privacy import as_html
 from intake.web.headers import POLICIES
 from tests.browser import axe_violations
-from tests.leads.acting import details_of, hire
-from tests.leads.asking import ask
+from tests.client import CANARIES, Desk, field, words
+from tests.factories import ask, details_of, hire
 from tests.web.desk.test_operations import turn
-from tests.web.desks import CANARIES, Desk, field, words
 
 PATH = "/desk/evidence"
 ONCE = ["Ott", "Pia", "pia@example.org"]

@@ -16,10 +16,9 @@ from intake.casework import queue
 from intake.casework.queue import Handover, HandoverKind
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
+from tests.client import CANARIES, OURS, Desk, words
 from tests.conftest import MovableClock
-from tests.leads.acting import details_of, hire, note, now, take
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, OURS, Desk, words
+from tests.factories import ask, details_of, hire, note, now, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 EMPTY = "Nothing is left to hand over."

@@ -6,11 +6,10 @@ from intake import outbox
 from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
-from intake.web.desk.layout import WARNINGS
-from tests.leads.acting import hire
-from tests.leads.asking import ask
+from intake.web.desk.flash import WARNINGS
+from tests.client import Desk
+from tests.factories import ask, hire
 from tests.monitoring.test_checks import relay_turn
-from tests.web.desks import Desk
 
 PATHS = ("/desk", "/desk/stop", "/desk/log")
 

@@ -18,9 +18,8 @@ from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt
 from intake.privacy import self_service
-from tests.leads.acting import every, hire, now, take
-from tests.leads.asking import PHONE, ask
-from tests.web.desks import NOWHERE, OURS, Desk, field, words
+from tests.client import NOWHERE, OURS, Desk, field, words
+from tests.factories import PHONE, ask, every, hire, now, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 SCRIPT = '"><script>alert(1)</script>'

@@ -10,9 +10,9 @@ from intake.act import Act
 from intake.conf.clinic import Holiday
 from intake.instance import Instance
 from intake.leads import reminders
+from tests.client import Desk, words
 from tests.conftest import MovableClock
-from tests.leads.acting import hire
-from tests.web.desks import Desk, words
+from tests.factories import hire
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
 from intake.web.desk.lead_actions import OUTCOME_ORDER
 from tests.browser import serving, signed_in
-from tests.leads.acting import every, hire, now, take
-from tests.leads.asking import ask
-from tests.web.desks import Desk, token_of, words
+from tests.client import Desk, token_of, words
+from tests.factories import ask, every, hire, now, take
 
 KEYS = {
     **{outcome: str(place) for place, outcome in enumerate(OUTCOME_ORDER, 1)},

@@ -13,9 +13,8 @@ from intake.consent.models import Kind, Method
 from intake.instance import Instance
 from intake.leads.fields import CallLanguage
 from intake.leads.models import Suspicion
-from tests.leads.acting import acts, hire, show
-from tests.leads.asking import EMAIL, NAME, ask
-from tests.web.desks import CANARIES, NOWHERE, SHOWN, Desk, words
+from tests.client import CANARIES, NOWHERE, Desk, words
+from tests.factories import EMAIL, NAME, SHOWN, acts, ask, hire, show
 
 ANY = {"windows": frozenset({Window.ANY})}
 SUNDAY = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)

@@ -11,9 +11,8 @@ from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
 from intake.web.desk.lead_actions import OUTCOME_ORDER
-from tests.leads.acting import every, hire, note, now, take
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, NOWHERE, SHOWN, Desk, field, words
+from tests.client import CANARIES, NOWHERE, Desk, field, words
+from tests.factories import SHOWN, ask, every, hire, note, now, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 

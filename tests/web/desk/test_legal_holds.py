@@ -12,10 +12,8 @@ from intake.instance import Instance
 from intake.leads.models import Erasure, Lead, LegalHold
 from intake.privacy import retention
 from tests.browser import axe_violations
-from tests.leads.acting import every, hire
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, NOWHERE, Desk, words
-from tests.web.forms import read
+from tests.client import CANARIES, NOWHERE, Desk, read, words
+from tests.factories import ask, every, hire
 
 GOOD = {"reason": "complaint", "last_day": "2026-12-18"}
 

@@ -13,10 +13,9 @@ from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.browser import axe_violations
+from tests.client import CANARIES, Desk, words
 from tests.conftest import MovableClock
-from tests.leads.acting import details_of, hire, note, now, take
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, Desk, words
+from tests.factories import ask, details_of, hire, note, now, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 LATER = {"windows": frozenset({Window.SATURDAY_MORNING})}

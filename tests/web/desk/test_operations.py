@@ -20,10 +20,9 @@ from intake.outbox import Mail, MessageState, OutboxMessage, sender
 from intake.outbox.mailer import open_mailer
 from intake.web.desk.operations import MAILS, SettingSource, setting_rows
 from tests.browser import axe_violations
-from tests.leads.acting import details_of, every, hire
-from tests.leads.asking import ask
+from tests.client import CANARIES, NOWHERE, OURS, Desk, field, words
+from tests.factories import ask, details_of, every, hire
 from tests.smtp import HOST, Fault, mail_server
-from tests.web.desks import CANARIES, NOWHERE, OURS, Desk, field, words
 
 __all__ = ["mail_server"]
 

@@ -11,8 +11,8 @@ from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.instance import Instance
 from intake.leads.models import Lead, Submission
 from intake.outbox import OutboxMessage
-from tests.leads.acting import acts, every, hire
-from tests.web.desks import OURS, Desk, field, words
+from tests.client import OURS, Desk, field, words
+from tests.factories import acts, every, hire
 
 GIVEN_ALOUD = {
     "preferred_name": "Rosalind Quill",

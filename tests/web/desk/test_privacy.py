@@ -19,9 +19,8 @@ from intake.leads import suppression
 from intake.leads.models import Lead, SuppressionReason
 from intake.privacy import retention, statement_versions
 from intake.web.desk.privacy import DiffKind, word_diff
-from tests.leads.acting import details_of, hire, show, take
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, NOWHERE, Desk, words
+from tests.client import CANARIES, NOWHERE, Desk, words
+from tests.factories import ask, details_of, hire, show, take
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, Suspicion
 from intake.web.auth import guards
-from tests.leads.acting import details_of, every, hire, now, take
-from tests.leads.asking import NAME, PHONE, ask
-from tests.web.desks import CANARIES, NOWHERE, OURS, Desk, words
+from tests.client import CANARIES, NOWHERE, OURS, Desk, words
+from tests.factories import NAME, PHONE, ask, details_of, every, hire, now, take
 
 ANY = {"windows": frozenset({Window.ANY})}
 PATHS = ("/desk", "/desk/stop", "/desk/log")

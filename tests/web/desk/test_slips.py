@@ -19,29 +19,23 @@ from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, Suppression
 from intake.privacy import self_service
 from intake.web.auth import saved_forms
-from tests.accounts.people import PASSWORD, Person, hire, quick_hashing
-from tests.leads.acting import acts, every, now, take
-from tests.leads.acting import hire as hire_member
-from tests.leads.asking import PHONE, ask
+from tests.client import OURS, Desk, field, words
+from tests.factories import PASSWORD, PHONE, Person, acts, add_account, ask, every, hire, now, take
 from tests.web.desk.test_phone import GIVEN_ALOUD, NEVER_BACK
-from tests.web.desks import OURS, Desk, field, words
-
-__all__ = ["quick_hashing"]
 
 ANY = {"windows": frozenset({Window.ANY})}
 EVERY = {"channels": frozenset(Channel), "voicemail": True, **ANY}
 on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
-pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 
 @pytest.fixture
 def desk(sqlite_instance: Instance) -> Desk:
-    return Desk(sqlite_instance, hire_member(sqlite_instance))
+    return Desk(sqlite_instance, hire(sqlite_instance))
 
 
 @pytest.fixture
 def ben(sqlite_instance: Instance) -> Desk:
-    return Desk(sqlite_instance, hire_member(sqlite_instance, "Ben Ochoa"))
+    return Desk(sqlite_instance, hire(sqlite_instance, "Ben Ochoa"))
 
 
 def form(page: str, act: str) -> dict[str, str]:
@@ -61,7 +55,7 @@ def press(desk: Desk, lead: Lead, act: str, sent: dict[str, str]) -> TestRespons
 
 @on_both
 def test_what_was_noted_can_be_undone_from_the_page(instance: Instance, database_url, clock) -> None:
-    lead, desk = ask(instance, **ANY).lead, Desk(instance, hire_member(instance))
+    lead, desk = ask(instance, **ANY).lead, Desk(instance, hire(instance))
     desk.act(lead, "claim")
     desk.note(lead, "no_answer")
     clock.move(seconds=61)
@@ -104,7 +98,7 @@ def test_undo_is_offered_to_whoever_did_it_and_to_a_supervisor(desk: Desk, ben: 
     )
     assert 'data-key="u"' not in ben.lead(lead)
     assert press(ben, lead, "undo", {**sent, "csrf": ben.csrf()}).status_code == 403
-    sue = Desk(desk.instance, hire_member(desk.instance, "Sue Day", Role.SUPERVISOR))
+    sue = Desk(desk.instance, hire(desk.instance, "Sue Day", Role.SUPERVISOR))
     assert press(sue, lead, "undo", form(sue.lead(lead), "undo")).status_code == 303
     assert now(desk.instance, lead).status is LeadStatus.NEW
 
@@ -162,8 +156,8 @@ def stale(desk: Desk, lead: Lead, act: str = "outcome") -> dict[str, str]:
 def test_a_stale_page_shows_who_did_what_and_one_press_goes_on(
     instance: Instance, database_url, clock
 ) -> None:
-    desk = Desk(instance, hire_member(instance))
-    ben = Desk(instance, hire_member(instance, "Ben Ochoa"))
+    desk = Desk(instance, hire(instance))
+    ben = Desk(instance, hire(instance, "Ben Ochoa"))
     lead = ask(instance, **ANY).lead
     desk.act(lead, "claim")
     clock.move(minutes=1)
@@ -299,7 +293,7 @@ class Browser:
 
 @pytest.fixture
 def maria(instance: Instance) -> Browser:
-    browser = Browser(instance, hire(instance))
+    browser = Browser(instance, add_account(instance))
     assert browser.come_in().status_code == 303
     return browser
 
@@ -400,7 +394,7 @@ def ended_form(browser: Browser, clock, term: str = "305 555 0166") -> TestRespo
 
 
 def test_a_wrong_password_keeps_the_words_on_the_page(sqlite_instance: Instance, clock) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance))
+    maria = Browser(sqlite_instance, add_account(sqlite_instance))
     maria.come_in()
     ended = ended_form(maria, clock)
     wrong = maria.web.post(
@@ -412,8 +406,8 @@ def test_a_wrong_password_keeps_the_words_on_the_page(sqlite_instance: Instance,
 
 
 def test_nobody_else_gets_the_words(sqlite_instance: Instance, clock) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance))
-    joe = hire(sqlite_instance, "joe@example.org", name="Joe")
+    maria = Browser(sqlite_instance, add_account(sqlite_instance))
+    joe = add_account(sqlite_instance, "joe@example.org", name="Joe")
     maria.come_in()
     answer = maria.come_in(ended_form(maria, clock), joe)
     assert answer.location == "/desk?message=not_restored"
@@ -423,7 +417,7 @@ def test_nobody_else_gets_the_words(sqlite_instance: Instance, clock) -> None:
 
 
 def test_words_grow_old(sqlite_instance: Instance, clock) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance))
+    maria = Browser(sqlite_instance, add_account(sqlite_instance))
     maria.come_in()
     ended = ended_form(maria, clock)
     clock.move(hours=12)
@@ -432,7 +426,7 @@ def test_words_grow_old(sqlite_instance: Instance, clock) -> None:
 
 @pytest.mark.parametrize("damage", ["x", "", "é", "====", "A" * 40, "<script>alert(1)</script>", "x" * 20000])
 def test_a_damaged_field_leads_to_the_desk(sqlite_instance: Instance, clock, damage: str) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance))
+    maria = Browser(sqlite_instance, add_account(sqlite_instance))
     page = maria.web.get("/sign-in")
     typed = {
         "email": maria.person.member.email,
@@ -458,14 +452,14 @@ def test_a_page_from_before_they_signed_in_again_elsewhere_loses_nothing_and_doe
     assert answer.status_code == 409
     assert "You had chosen Booked a consultation, Phone call, Monday at 9:30 am" in words(answer.text)
     assert every(instance, Attempt) == []
-    joe = Desk(instance, hire(instance, "joe@example.org", name="Joe").member)
+    joe = Desk(instance, add_account(instance, "joe@example.org", name="Joe").member)
     assert press(joe, lead, "outcome", {**open_page, **CHOSEN}).status_code == 403
     noted = maria.web.post(path, data=form(answer.text, "outcome"), headers=OURS)
     assert noted.location.endswith("message=booked")
 
 
 def test_too_much_is_not_carried_and_the_page_does_not_promise_it(sqlite_instance: Instance, clock) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance))
+    maria = Browser(sqlite_instance, add_account(sqlite_instance))
     maria.come_in()
     ended = ended_form(maria, clock, "9" * saved_forms.MAX_BYTES)
     assert ended.status_code == 401
@@ -474,7 +468,7 @@ def test_too_much_is_not_carried_and_the_page_does_not_promise_it(sqlite_instanc
 
 
 def test_an_act_without_words_leads_back_to_its_page(sqlite_instance: Instance, clock) -> None:
-    maria, lead = Browser(sqlite_instance, hire(sqlite_instance)), ask(sqlite_instance, **ANY).lead
+    maria, lead = Browser(sqlite_instance, add_account(sqlite_instance)), ask(sqlite_instance, **ANY).lead
     maria.come_in()
     token = field(maria.web.get("/desk/stop").text, "csrf")
     clock.move(minutes=15)
@@ -488,7 +482,7 @@ def test_an_act_without_words_leads_back_to_its_page(sqlite_instance: Instance, 
 def test_words_for_a_lead_that_is_gone_meet_the_answer_of_any_that_is_not_there(
     sqlite_instance: Instance, clock
 ) -> None:
-    maria, asked = Browser(sqlite_instance, hire(sqlite_instance)), ask(sqlite_instance, **ANY)
+    maria, asked = Browser(sqlite_instance, add_account(sqlite_instance)), ask(sqlite_instance, **ANY)
     maria.come_in()
     open_page = form(maria.web.get(f"/desk/leads/{asked.lead.id}").text, "outcome")
     clock.move(minutes=15)
@@ -502,7 +496,7 @@ def test_words_for_a_lead_that_is_gone_meet_the_answer_of_any_that_is_not_there(
 
 
 def test_a_role_that_was_taken_away_takes_the_words_along(sqlite_instance: Instance, clock) -> None:
-    maria = Browser(sqlite_instance, hire(sqlite_instance, roles=[Role.COORDINATOR, Role.ADMIN]))
+    maria = Browser(sqlite_instance, add_account(sqlite_instance, roles=[Role.COORDINATOR, Role.ADMIN]))
     maria.come_in()
     ended = ended_form(maria, clock)
     with sqlite_instance.database.transaction() as session:

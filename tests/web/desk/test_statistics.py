@@ -16,9 +16,8 @@ from intake.leads.models import Outcome
 from intake.reports.statistics import NOT_A_PERIOD
 from intake.web.desk.statistics import as_csv
 from tests.browser import axe_violations, serving, signed_in
-from tests.leads.acting import acts, details_of, hire, note
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, OURS, Desk, token_of, words
+from tests.client import CANARIES, OURS, Desk, token_of, words
+from tests.factories import acts, ask, details_of, hire, note
 
 ANY = {"windows": frozenset({Window.ANY})}
 

@@ -10,9 +10,8 @@ from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Lead, Outcome, SuppressionReason
-from tests.leads.acting import acts, hire, note
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, SHOWN, Desk, words
+from tests.client import CANARIES, Desk, words
+from tests.factories import SHOWN, acts, ask, hire, note
 
 ANY = {"windows": frozenset({Window.ANY})}
 AGAIN = (

@@ -10,10 +10,9 @@ from intake.accounts.models import Role
 from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
+from tests.client import CANARIES, Desk, field, words
 from tests.conftest import MovableClock
-from tests.leads.acting import acts, details_of, hire, now, take
-from tests.leads.asking import ask
-from tests.web.desks import CANARIES, Desk, field, words
+from tests.factories import acts, ask, details_of, hire, now, take
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from intake.app import create_app
 from intake.core.errors import TooMany, Unavailable
 from intake.core.paths import STATIC
 from intake.instance import Instance
-from tests.leads.asking import ask
-from tests.web.forms import answers
+from tests.client import fill_in
+from tests.factories import ask
 
 SITE = "http://looked.at"
 FORM = "application/x-www-form-urlencoded"
@@ -33,7 +33,7 @@ def kept(path: str, **more: str) -> Show:
 
 def wrong(web: FlaskClient, _: Instance, prefix: str) -> TestResponse:
     """The form with everything to put right."""
-    given = answers(web, f"{prefix}/", preferred_name="", phone="12", email="me@", windows=None, region="")
+    given = fill_in(web, f"{prefix}/", preferred_name="", phone="12", email="me@", windows=None, region="")
     return web.post(
         f"{prefix}/", data=given | {"adult": "", "consent_use": "", "channels": ["call", "email"]}
     )
@@ -41,13 +41,13 @@ def wrong(web: FlaskClient, _: Instance, prefix: str) -> TestResponse:
 
 def damaged(web: FlaskClient, _: Instance, prefix: str) -> TestResponse:
     """The form with a file in it that nobody asked for."""
-    given = answers(web, f"{prefix}/") | {"file": (BytesIO(b"x"), "x.txt")}
+    given = fill_in(web, f"{prefix}/") | {"file": (BytesIO(b"x"), "x.txt")}
     return web.post(f"{prefix}/", data=given, content_type="multipart/form-data")
 
 
 def confirmed(web: FlaskClient, _: Instance, prefix: str) -> TestResponse:
     """The one page to keep, with all it can hold."""
-    given = answers(web, f"{prefix}/", channels=["call", "text", "email"], tell_article="yes")
+    given = fill_in(web, f"{prefix}/", channels=["call", "text", "email"], tell_article="yes")
     return web.post(f"{prefix}/", data=given)
 
 

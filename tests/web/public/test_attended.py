@@ -6,8 +6,7 @@ from intake.accounts import sessions
 from intake.act import Act
 from intake.app import create_app
 from intake.leads.models import Lead
-from tests.leads.acting import every, hire
-from tests.leads.asking import ask
+from tests.factories import ask, every, hire
 
 NOBODY = {"/": "Our team has not been at the desk", "/es/": "Nuestro equipo no está en su puesto"}
 DOWN = {"/": "Part of our system is not working", "/es/": "Una parte de nuestro sistema no funciona"}

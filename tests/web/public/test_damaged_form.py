@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from intake.instance import Instance
-from tests.leads.asking import ask
-from tests.web.forms import EMAIL, NAME, PHONE, Page, answers, read
+from tests.client import Page, fill_in, read
+from tests.factories import EMAIL, NAME, SHOWN, ask
 from tests.web.public.test_form import assert_answers_preserved
 
 Count = Callable[[Instance], int]
@@ -44,11 +44,11 @@ def text(answer: TestResponse) -> str:
 
 def can_be_sent(web: FlaskClient, page: Page, **mended: object) -> bool:
     """Whether the page that came back goes through, its answers and its token as they are."""
-    return web.post("/", data=answers(web, token=page.typed("token"), **mended)).status_code == 200
+    return web.post("/", data=fill_in(web, token=page.typed("token"), **mended)).status_code == 200
 
 
 def test_a_form_in_parts_is_read(web: FlaskClient) -> None:
-    assert web.post("/", data=answers(web), content_type=PARTS).status_code == 200
+    assert web.post("/", data=fill_in(web), content_type=PARTS).status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"x", b"\xff\xd8\xff\xe0 a picture"])
@@ -56,7 +56,7 @@ def test_a_form_in_parts_is_read(web: FlaskClient) -> None:
 def test_a_file_costs_nobody_their_words(
     on_both: FlaskClient, instance: Instance, leads_in: Count, question: str, content: bytes
 ) -> None:
-    given = answers(on_both)
+    given = fill_in(on_both)
     data = {**given, question: [given.get(question, ""), (BytesIO(content), "x.txt")]}
     answer = on_both.post("/", data=data, content_type=PARTS)
     page = read(answer)
@@ -71,7 +71,7 @@ def test_a_file_costs_nobody_their_words(
 def test_an_undecodable_character_is_named_at_its_answer(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count, bad: bytes
 ) -> None:
-    body = body_of(answers(web)).replace(b"zaraida.quick", b"zaraida" + bad + b".quick")
+    body = body_of(fill_in(web)).replace(b"zaraida.quick", b"zaraida" + bad + b".quick")
     answer = web.post("/", data=body, content_type=FORM)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
@@ -83,13 +83,13 @@ def test_an_undecodable_character_is_named_at_its_answer(
 
 
 def test_an_undecodable_character_in_a_multipart_field_is_named_too(web: FlaskClient) -> None:
-    body = in_parts(answers(web)).replace("Zaraïda".encode(), "Zaraïda".encode("latin-1"))
+    body = in_parts(fill_in(web)).replace("Zaraïda".encode(), "Zaraïda".encode("latin-1"))
     answer = web.post("/", data=body, content_type=f"{PARTS}; boundary=mark")
     page = read(answer)
     assert answer.status_code == 422
     assert page.typed("preferred_name") == NAME.replace("ï", "")
     assert page.one("p", id="preferred_name-wrong").words == LETTERS_LOST
-    assert (page.typed("phone"), page.typed("email")) == (PHONE, EMAIL)
+    assert (page.typed("phone"), page.typed("email")) == (SHOWN, EMAIL)
 
 
 @pytest.mark.parametrize("body", [b"%80=1", b"\xff=x&preferred_name=Ana", b"&&", b"%ff", b"diagnosis=%ff"])
@@ -104,7 +104,7 @@ def test_an_undecodable_character_elsewhere_brings_the_page_back(web: FlaskClien
 def test_too_much_is_a_413_with_every_other_answer(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count, kind: str
 ) -> None:
-    given = answers(web) | {"preferred_name": "x" * 70_000}
+    given = fill_in(web) | {"preferred_name": "x" * 70_000}
     answer = web.post("/", data=body_of(given) if kind == FORM else in_parts(given), content_type=kind)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (413, 0)
@@ -114,12 +114,12 @@ def test_too_much_is_a_413_with_every_other_answer(
     )
     assert "(305) 555-0142" in answer.text
     assert len(answer.data) < 64 * 1024
-    assert (page.typed("phone"), page.chosen, page.ticked("adult")) == (PHONE, "US-FL", {"yes"})
+    assert (page.typed("phone"), page.chosen, page.ticked("adult")) == (SHOWN, "US-FL", {"yes"})
     assert can_be_sent(web, page)
 
 
 def test_a_large_picture_is_a_413_that_speaks_of_files(web: FlaskClient) -> None:
-    data = answers(web) | {"picture": (BytesIO(b"\xff" * 500_000), "x.jpg")}
+    data = fill_in(web) | {"picture": (BytesIO(b"\xff" * 500_000), "x.jpg")}
     answer = web.post("/", data=data, content_type=PARTS)
     assert answer.status_code == 413
     assert text(answer).startswith(A_FILE)
@@ -128,7 +128,7 @@ def test_a_large_picture_is_a_413_that_speaks_of_files(web: FlaskClient) -> None
 
 @pytest.mark.parametrize("kind", [FORM, f"{PARTS}; boundary=mark"])
 def test_a_thousand_questions_are_not_read(web: FlaskClient, kind: str) -> None:
-    given = answers(web) | {f"q{number}": "x" * 60 for number in range(1100)}
+    given = fill_in(web) | {f"q{number}": "x" * 60 for number in range(1100)}
     answer = web.post("/", data=body_of(given) if kind == FORM else in_parts(given), content_type=kind)
     assert answer.status_code == 413
     assert text(answer).startswith(TOO_MUCH)
@@ -144,7 +144,7 @@ def test_more_than_the_server_takes_is_a_page_with_the_phone(web: FlaskClient) -
 @pytest.mark.parametrize("cut", [40, 200, 600, -12])
 def test_a_form_cut_short_keeps_what_came(web: FlaskClient, cut: int) -> None:
     """Also cut inside a word, a letter or the mark between the parts."""
-    body = in_parts({"preferred_name": "Ana", **answers(web, preferred_name=None)})[:cut]
+    body = in_parts({"preferred_name": "Ana", **fill_in(web, preferred_name=None)})[:cut]
     answer = web.post("/", data=body, content_type=f"{PARTS}; boundary=mark")
     assert answer.status_code == 422
     assert text(answer).startswith(NOT_ALL)
@@ -153,13 +153,13 @@ def test_a_form_cut_short_keeps_what_came(web: FlaskClient, cut: int) -> None:
 
 @pytest.mark.parametrize("kind", [PARTS, f"{PARTS}; boundary=", f"{PARTS}; boundary=other"])
 def test_parts_that_nobody_can_tell_apart_bring_the_empty_page(web: FlaskClient, kind: str) -> None:
-    answer = web.post("/", data=in_parts(answers(web)), content_type=kind)
+    answer = web.post("/", data=in_parts(fill_in(web)), content_type=kind)
     assert answer.status_code == 422
     assert text(answer).startswith(NOT_ALL)
 
 
 def test_the_language_of_a_damaged_form_changes_and_keeps_what_came(web: FlaskClient) -> None:
-    body = body_of(answers(web) | {"switch": "es"}) + b"&website=%ff"
+    body = body_of(fill_in(web) | {"switch": "es"}) + b"&website=%ff"
     answer = web.post("/es/", data=body, content_type=FORM)
     page = read(answer)
     assert (answer.status_code, page.one("html").attributes["lang"]) == (200, "es")
@@ -167,7 +167,7 @@ def test_the_language_of_a_damaged_form_changes_and_keeps_what_came(web: FlaskCl
 
 
 def test_in_spanish_the_problem_is_in_spanish(web: FlaskClient) -> None:
-    body = body_of(answers(web, "/es/")) + b"&phone=%ff"
+    body = body_of(fill_in(web, "/es/")) + b"&phone=%ff"
     answer = web.post("/es/", data=body, content_type=FORM)
     assert "Lo que pudimos leer sigue aquí." in text(answer)
     assert "Algunas letras no nos llegaron." in text(answer)

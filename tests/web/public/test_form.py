@@ -16,9 +16,9 @@ from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.leads import submission
 from intake.leads.models import CloseReason, Lead, Suspicion
+from tests.client import Page, code_on, fill_in, read
 from tests.conftest import MovableClock
-from tests.leads.acting import every
-from tests.web.forms import EMAIL, NAME, PHONE, Page, answers, code_on, read
+from tests.factories import EMAIL, NAME, SHOWN, every
 
 Count = Callable[[Instance], int]
 
@@ -26,7 +26,7 @@ Count = Callable[[Instance], int]
 def assert_answers_preserved(page: Page) -> None:
     """Everything that `answers` typed and ticked is on the page again."""
     assert page.typed("preferred_name") == NAME
-    assert page.typed("phone") == PHONE
+    assert page.typed("phone") == SHOWN
     assert page.typed("email") == EMAIL
     assert page.ticked("channels") == {"call", "email"}
     assert page.ticked("windows") == {"weekday_morning", "saturday_morning"}
@@ -59,7 +59,7 @@ def reference_on(page: Page) -> str:
 def test_it_keeps_a_request_and_shows_what_to_keep(
     on_both: FlaskClient, instance: Instance, leads_in: Count, path: str, language: str, promise: str
 ) -> None:
-    answer = on_both.post(path, data=answers(on_both, path))
+    answer = on_both.post(path, data=fill_in(on_both, path))
     page, lead = read(answer), lead_in(instance)
     assert (answer.status_code, leads_in(instance)) == (200, 1)
     assert (reference_on(page), page.one("p", class_="promise").words) == (lead.reference, promise)
@@ -70,15 +70,15 @@ def test_it_keeps_a_request_and_shows_what_to_keep(
 
 
 def test_the_confirmation_names_nobody(web: FlaskClient) -> None:
-    words = web.post("/", data=answers(web)).get_data(as_text=True)
-    for word in (*NAME.split(), PHONE, "5550123", EMAIL, "zaraida"):
+    words = web.post("/", data=fill_in(web)).get_data(as_text=True)
+    for word in (*NAME.split(), SHOWN, "5550123", EMAIL, "zaraida"):
         assert word not in words
 
 
 def test_the_confirmation_says_what_was_agreed_to_in_the_words_shown(
     web: FlaskClient, sqlite_instance: Instance
 ) -> None:
-    page = read(web.post("/", data=answers(web)))
+    page = read(web.post("/", data=fill_in(web)))
     shown = sqlite_instance.statements.in_force("en")
     answered = {each.words for each in page.all("dt")}
     assert {"Phone call · Yes", "Text message · No", "Email · Yes", "Voicemail · No"} <= answered
@@ -91,7 +91,7 @@ def test_the_confirmation_says_what_was_agreed_to_in_the_words_shown(
 def test_the_same_page_sent_twice_is_one_request_with_one_code(
     on_both: FlaskClient, instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(on_both)
+    given = fill_in(on_both)
     first, second = (read(on_both.post("/", data=given)) for _ in range(2))
     assert code_on(first) == code_on(second)
     assert reference_on(first) == reference_on(second)
@@ -99,7 +99,7 @@ def test_the_same_page_sent_twice_is_one_request_with_one_code(
 
 
 def test_other_words_from_the_same_page_are_a_correction(on_both: FlaskClient, instance: Instance) -> None:
-    given = answers(on_both)
+    given = fill_in(on_both)
     on_both.post("/", data=given)
     answer = on_both.post("/", data=given | {"windows": ["saturday_morning"]})
     page = read(answer)
@@ -117,7 +117,7 @@ def test_other_words_from_the_same_page_are_a_correction(on_both: FlaskClient, i
 def test_an_erased_request_does_not_come_back_by_a_reload(
     on_both: FlaskClient, instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(on_both)
+    given = fill_in(on_both)
     on_both.post("/", data=given)
     with instance.database.transaction() as session:
         session.query(submission.Submission).one().lead_id = None
@@ -127,7 +127,7 @@ def test_an_erased_request_does_not_come_back_by_a_reload(
 
 
 def test_a_page_left_open_for_days_still_goes_through(web: FlaskClient, clock: MovableClock) -> None:
-    given = answers(web)
+    given = fill_in(web)
     clock.move(days=6)
     assert web.post("/", data=given).status_code == 200
 
@@ -136,18 +136,18 @@ def test_a_page_left_open_for_days_still_goes_through(web: FlaskClient, clock: M
 def test_a_token_that_is_not_ours_brings_the_page_back(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count, token: str | None
 ) -> None:
-    given = answers(web, token=None) if token is None else answers(web, token=token)
+    given = fill_in(web, token=None) if token is None else fill_in(web, token=token)
     answer = web.post("/", data=given)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
     assert_answers_preserved(page)
-    assert web.post("/", data=answers(web) | {"token": page.typed("token")}).status_code == 200
+    assert web.post("/", data=fill_in(web) | {"token": page.typed("token")}).status_code == 200
 
 
 def test_a_page_older_than_our_memory_comes_back_with_every_word(
     web: FlaskClient, clock: MovableClock, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(web)
+    given = fill_in(web)
     clock.move(days=8)
     answer = web.post("/", data=given)
     page = read(answer)
@@ -168,12 +168,12 @@ def with_new_words(instance: Instance) -> Instance:
 def test_changed_statements_are_shown_and_ticked_anew(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(web)
+    given = fill_in(web)
     later = create_app(with_new_words(sqlite_instance)).test_client()
     answer = later.post("/", data=given)
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
-    assert (page.typed("preferred_name"), page.typed("phone")) == (NAME, PHONE)
+    assert (page.typed("preferred_name"), page.typed("phone")) == (NAME, SHOWN)
     assert page.ticked("windows") == {"weekday_morning", "saturday_morning"}
     assert page.ticked("channels") | page.ticked("consent_use") | page.ticked("adult") == set()
     assert "Really." in answer.get_data(as_text=True)
@@ -184,7 +184,7 @@ def test_changed_statements_are_shown_and_ticked_anew(
 def test_a_confirmation_is_found_again_after_the_statements_changed(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(web)
+    given = fill_in(web)
     code = code_on(read(web.post("/", data=given)))
     later = create_app(with_new_words(sqlite_instance)).test_client()
     page = read(later.post("/", data=given))
@@ -195,7 +195,7 @@ def test_a_confirmation_is_found_again_after_the_statements_changed(
 def test_changing_the_language_keeps_every_word_and_sends_nothing(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    given = answers(web)
+    given = fill_in(web)
     answer = web.post("/es/", data=given | {"switch": "es"})
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (200, 0)
@@ -216,7 +216,7 @@ def test_changing_the_language_of_a_half_filled_page_complains_of_nothing(web: F
 def test_statements_in_another_language_are_other_statements(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    answer = web.post("/es/", data=answers(web, "/"))
+    answer = web.post("/es/", data=fill_in(web, "/"))
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
 
 
@@ -249,7 +249,7 @@ def test_a_problem_shows_on_top_and_at_its_place(
     place: str,
     sentence: str,
 ) -> None:
-    answer = web.post("/", data=answers(web, **change))
+    answer = web.post("/", data=fill_in(web, **change))
     page = read(answer)
     assert (answer.status_code, leads_in(sqlite_instance)) == (422, 0)
     assert page.title == "Please look at 1 thing: ask for a call"
@@ -265,7 +265,7 @@ def test_a_problem_shows_on_top_and_at_its_place(
 
 
 def test_all_problems_show_at_once_in_the_order_of_the_page(web: FlaskClient) -> None:
-    page = read(web.post("/es/", data={"token": answers(web, "/es/")["token"]}))
+    page = read(web.post("/es/", data={"token": fill_in(web, "/es/")["token"]}))
     links = [each.attributes["href"] for each in page.all("a") if each.attributes["href"].startswith("#")]
     assert links[1:7] == ["#preferred_name", "#by-call", "#any", "#region", "#adult", "#consent_use"]
     assert page.title == "Por favor, revise 6 cosas: pedir una llamada"
@@ -273,7 +273,7 @@ def test_all_problems_show_at_once_in_the_order_of_the_page(web: FlaskClient) ->
 
 def test_the_words_of_a_problem_page_are_not_markup(web: FlaskClient) -> None:
     text = '"><script>alert(1)</script>'
-    answer = web.post("/", data=answers(web, preferred_name=text, phone=text, email=text, region=text))
+    answer = web.post("/", data=fill_in(web, preferred_name=text, phone=text, email=text, region=text))
     page = read(answer)
     assert page.typed("preferred_name") == page.typed("phone") == page.typed("email") == text
     assert [each.attributes.get("src", "").partition("?")[0] for each in page.all("script")] == [
@@ -284,7 +284,7 @@ def test_the_words_of_a_problem_page_are_not_markup(web: FlaskClient) -> None:
 def test_somebody_under_18_is_shown_other_help_and_nothing_is_kept(
     web: FlaskClient, sqlite_instance: Instance, leads_in: Count
 ) -> None:
-    page = read(web.post("/", data=answers(web, adult=None)))
+    page = read(web.post("/", data=fill_in(web, adult=None)))
     assert page.all("a", href="/under-18")
     assert leads_in(sqlite_instance) == 0
     help_page = web.get("/under-18").get_data(as_text=True)
@@ -300,7 +300,7 @@ def test_when_our_side_is_down_the_words_stay_and_the_phone_comes_first(
         raise Unavailable
 
     monkeypatch.setattr(submission, "submit", down)
-    given = answers(web)
+    given = fill_in(web)
     answer = web.post("/", data=given)
     page = read(answer)
     assert answer.status_code == 503
@@ -316,11 +316,11 @@ def test_a_defect_of_ours_costs_nobody_their_words_and_tells_the_log_nothing(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError(NAME + PHONE + EMAIL)
+        raise RuntimeError(NAME + SHOWN + EMAIL)
 
     monkeypatch.setattr(submission, "submit", broken)
     with capture_logs() as logged:
-        answer = web.post("/", data=answers(web))
+        answer = web.post("/", data=fill_in(web))
     assert answer.status_code == 500
     assert_answers_preserved(read(answer))
     (event,) = logged
@@ -335,7 +335,7 @@ def test_a_defect_of_ours_costs_nobody_their_words_and_tells_the_log_nothing(
 def test_a_filled_trap_marks_and_keeps(
     web: FlaskClient, sqlite_instance: Instance, clock: MovableClock
 ) -> None:
-    given = answers(web, website="https://example.org")
+    given = fill_in(web, website="https://example.org")
     clock.move(minutes=1)
     assert web.post("/", data=given).status_code == 200
     assert lead_in(sqlite_instance).suspected is Suspicion.HONEYPOT
@@ -349,25 +349,25 @@ def test_faster_than_a_person_marks_and_keeps(
     seconds: int,
     marked: Suspicion | None,
 ) -> None:
-    given = answers(web)
+    given = fill_in(web)
     clock.move(seconds=seconds)
     assert web.post("/", data=given).status_code == 200
     assert lead_in(sqlite_instance).suspected is marked
 
 
 def test_mending_one_answer_fast_marks_nobody(web: FlaskClient, sqlite_instance: Instance) -> None:
-    page = read(web.post("/", data=answers(web, adult=None)))
-    web.post("/", data=answers(web, token=page.typed("token")))
+    page = read(web.post("/", data=fill_in(web, adult=None)))
+    web.post("/", data=fill_in(web, token=page.typed("token")))
     assert lead_in(sqlite_instance).suspected is None
 
 
 def test_a_crowd_from_one_place_is_marked_and_kept(
     web: FlaskClient, sqlite_instance: Instance, clock: MovableClock
 ) -> None:
-    token = answers(web)["token"]
+    token = fill_in(web)["token"]
     for _ in range(30):
         web.post("/", data={"token": token})
-    given = answers(web)
+    given = fill_in(web)
     clock.move(minutes=1)
     assert web.post("/", data=given).status_code == 200
     assert lead_in(sqlite_instance).suspected is Suspicion.TOO_FAST
@@ -376,11 +376,11 @@ def test_a_crowd_from_one_place_is_marked_and_kept(
 def test_after_a_flood_from_a_place_everybody_who_asks_from_there_is_kept(
     web: FlaskClient, sqlite_instance: Instance, clock: MovableClock
 ) -> None:
-    token = answers(web)["token"]
+    token = fill_in(web)["token"]
     for _ in range(500):
         assert web.post("/", data={"token": token}).status_code == 422
     for place in range(20):
-        given = answers(web, phone=f"(305) 555-01{place:02}")
+        given = fill_in(web, phone=f"(305) 555-01{place:02}")
         clock.move(seconds=10)
         assert web.post("/", data=given).status_code == 200
     assert len(every(sqlite_instance, Lead)) == 20
@@ -390,7 +390,7 @@ def test_the_answer_is_the_same_for_a_new_and_for_a_known_number(web: FlaskClien
     """Nobody learns by asking whether a number has asked before."""
 
     def shape() -> str:
-        words = web.post("/", data=answers(web)).get_data(as_text=True)
+        words = web.post("/", data=fill_in(web)).get_data(as_text=True)
         return re.sub(r"\b[0-9A-Z]{4}\b|(?<=value=\")[0-9A-Z]{16}", "-", words)
 
     assert shape() == shape()
@@ -431,5 +431,5 @@ def test_what_is_no_form_gets_the_form(web: FlaskClient, kind: str) -> None:
 
 
 def test_a_packed_body_is_not_unpacked(web: FlaskClient) -> None:
-    answer = web.post("/", data=answers(web), headers={"Content-Encoding": "gzip"})
+    answer = web.post("/", data=fill_in(web), headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 415

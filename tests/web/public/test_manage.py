@@ -18,9 +18,8 @@ from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome
 from intake.leads.submission import Submitted
 from intake.web.public import manage
-from tests.leads.acting import every, hire, note, now, show, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
-from tests.web.forms import Element, Page, answers, code_on, read
+from tests.client import Element, Page, code_on, fill_in, read
+from tests.factories import EMAIL, NAME, PHONE, ask, every, hire, note, now, show, take
 
 ACTS = ("/manage/stop", "/manage/drop", "/manage/windows", "/manage/contact", "/manage/erase")
 WITH_CODE = ("/manage", *ACTS, "/receipt", "/manage/copy")
@@ -348,7 +347,7 @@ def test_an_erased_request_leaves_a_page_and_a_dead_code(on_both: FlaskClient, i
 
 def test_the_whole_way_of_a_person(on_both: FlaskClient, read_it: Callable[[], object]) -> None:
     """Ask, save the receipt from the confirmation, look, erase; as the pages offer it."""
-    given = answers(on_both)
+    given = fill_in(on_both)
     read_it()
     code = code_on(read(on_both.post("/", data=given)))
     saved = on_both.post("/receipt", data={"code": code, "as": "text"})

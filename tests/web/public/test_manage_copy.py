@@ -13,10 +13,8 @@ from intake.leads.fields import CHOICES, CallLanguage
 from intake.leads.models import Lead, LeadKey, Outcome, SealedText
 from intake.security import crypto
 from intake.security.crypto import Place
-from tests.leads.acting import acts, details_of, hire, note, show, take
-from tests.leads.asking import EMAIL, NAME, PHONE, ask
-from tests.web.desks import Desk
-from tests.web.forms import read
+from tests.client import Desk, read
+from tests.factories import EMAIL, NAME, PHONE, acts, ask, details_of, hire, note, show, take
 
 ARTICLE = "Is Ketamine Addictive When Used for Depression?"
 FULL = (NAME, PHONE, EMAIL)

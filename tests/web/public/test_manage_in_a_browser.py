@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 from intake.instance import Instance
 from intake.leads.models import Lead
 from tests.browser import axe_violations
-from tests.leads.acting import every
-from tests.leads.asking import ask
+from tests.factories import ask, every
 
 Open = Callable[..., Page]
 

@@ -14,7 +14,7 @@ from intake.calling.regions import REGIONS, options_of
 from intake.core.paths import STATIC
 from intake.instance import Instance
 from intake.web.public.form import ZONE_KEYS, states, zones
-from tests.web.forms import Element, answers, read
+from tests.client import Element, fill_in, read
 
 PAGES = ["/", "/privacy", "/safety", "/card", "/under-18"]
 BOTH = [*PAGES, *(f"/es{path}" for path in PAGES)]
@@ -215,7 +215,7 @@ def test_a_foreign_host_is_not_ours(app: Flask) -> None:
 
 
 def test_every_hint_and_problem_is_tied_to_its_field(web: FlaskClient) -> None:
-    page = read(web.post("/", data={"token": answers(web)["token"], "channels": ["call", "text", "email"]}))
+    page = read(web.post("/", data={"token": fill_in(web)["token"], "channels": ["call", "text", "email"]}))
     known = {each.attributes["id"] for each in page.elements if "id" in each.attributes}
     tied = [each for each in page.elements if "aria-describedby" in each.attributes]
     assert {word for each in tied for word in each.attributes["aria-describedby"].split()} <= known
