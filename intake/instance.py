@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from intake.calling import hours as calling_hours
-from intake.conf import toml_schema
+from intake.conf import clinic as clinic_file
 from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
 from intake.conf.validators import DATABASE_LOCK
@@ -34,7 +34,7 @@ class Instance:
         """Read the configuration folder and create the engine. Raises SettingsError with every problem."""
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        clinic = toml_schema.load(folder / "clinic.toml", Clinic)
+        clinic = clinic_file.load(folder / "clinic.toml")
         keyring = Keyring.from_settings(settings)
         clock = clock or clock_ahead(settings.time_shift)
         return cls(
