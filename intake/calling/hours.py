@@ -8,9 +8,8 @@ clock.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, time
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -18,46 +17,11 @@ from babel.lists import format_list
 
 from intake.calling.regions import REGIONS
 from intake.conf import toml_schema
+from intake.conf.clinic import federal_holidays
 from intake.conf.toml_schema import Section, Span
 from intake.core.i18n import N_, translate
 
-MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
-_ONE_DAY = timedelta(days=1)
-
-
-def is_federal_holiday(day: date) -> bool:
-    """Return True for the holiday itself and for the weekday on which it is observed (5 U.S.C. 6103)."""
-    return day in _federal_holidays(day.year) or day in _federal_holidays((day + _ONE_DAY).year)
-
-
-@cache
-def _federal_holidays(year: int) -> frozenset[date]:
-    """Return the holidays of `year`. New Year's Day may be observed on the last day of the year before."""
-    days = {
-        date(year, 1, 1),
-        _nth(year, 1, MONDAY, 3),
-        _nth(year, 2, MONDAY, 3),
-        _nth(year, 6, MONDAY, 1) - 7 * _ONE_DAY,  # the last Monday of May
-        date(year, 6, 19),
-        date(year, 7, 4),
-        _nth(year, 9, MONDAY, 1),
-        _nth(year, 10, MONDAY, 2),
-        date(year, 11, 11),
-        _nth(year, 11, THURSDAY, 4),
-        date(year, 12, 25),
-    }
-    return frozenset(days | {_observed(day) for day in days})
-
-
-def _nth(year: int, month: int, weekday: int, n: int) -> date:
-    first = date(year, month, 1)
-    return first + _ONE_DAY * ((weekday - first.weekday()) % 7 + 7 * (n - 1))
-
-
-def _observed(day: date) -> date:
-    return day + {SATURDAY: -_ONE_DAY, SUNDAY: _ONE_DAY}.get(day.weekday(), 0 * _ONE_DAY)
-
-
+SATURDAY, SUNDAY = 5, 6
 LEGAL = toml_schema.hours_or("none")
 READ = toml_schema.one_of(("rule", "summary"))
 ON_HOLIDAYS = toml_schema.one_of(("none", "as usual"))
@@ -92,7 +56,7 @@ class Law(Section):
 
     def spans_on(self, day: date) -> tuple[Span, ...]:
         """Return the legal hours of one day, on the person's clock."""
-        if day in self.also_not_on or (self.holidays == "none" and is_federal_holiday(day)):
+        if day in self.also_not_on or (self.holidays == "none" and day in federal_holidays(day.year)):
             return ()
         return {SATURDAY: self.saturdays, SUNDAY: self.sundays}.get(day.weekday(), self.weekdays)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from enum import StrEnum
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,12 @@ import phonenumbers
 
 from intake.conf import toml_schema
 from intake.conf.toml_schema import Section, Span
-from intake.core.i18n import DEFAULT, LANGUAGES, N_
+from intake.core.i18n import DEFAULT, LANGUAGES, N_, translate
 
 ArticleDate = date  # an article has a `date` of its own
 PAIR = 2
 OPENING = toml_schema.hours_or("closed")
+ON_FEDERAL_HOLIDAYS = toml_schema.one_of(("closed", "as usual"))
 EARLIEST, LATEST = time(8), time(21)
 """Federal calling hours (47 CFR 64.1200(c)(1)), which no operator may widen."""
 
@@ -59,7 +61,7 @@ class Week(Section):
     saturday: Annotated[tuple[Span, ...], OPENING]
     sunday: Annotated[tuple[Span, ...], OPENING]
 
-    @property
+    @cached_property
     def days(self) -> tuple[tuple[Span, ...], ...]:
         """Monday to Sunday, in the order of `date.weekday()`."""
         workdays = (self.monday, self.tuesday, self.wednesday, self.thursday, self.friday)
@@ -72,9 +74,42 @@ class Week(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Holiday(Multilingual):
-    """A day on which the clinic is closed."""
+    """A day that has hours of its own; without `hours` the clinic is closed on it."""
 
     on: Annotated[date, toml_schema.DATE]
+    hours: Annotated[tuple[Span, ...], OPENING] = ()
+
+
+@cache
+def federal_holidays(year: int) -> dict[date, Holiday]:
+    """The federal holidays of a year, and the weekdays on which they are observed (5 U.S.C. 6103)."""
+    from holidays import country_holidays  # noqa: PLC0415  loads every country: 20 MB, half a second
+
+    found = {}
+    for day, full_name in country_holidays("US", years=year, expand=False).items():
+        name = full_name.removesuffix(" (observed)")
+        texts = {code: translate(_FEDERAL_HOLIDAYS.get(name, name), code) for code in LANGUAGES}
+        if name != full_name:
+            texts = {code: translate(OBSERVED, code, holiday=text) for code, text in texts.items()}
+        found[day] = Holiday(on=day, texts=texts)
+    return found
+
+
+OBSERVED = N_("%(holiday)s (observed)")
+_FEDERAL_HOLIDAYS = {
+    "New Year's Day": N_("New Year’s Day"),
+    "Martin Luther King Jr. Day": N_("Martin Luther King Jr. Day"),
+    "Washington's Birthday": N_("Presidents’ Day"),
+    "Memorial Day": N_("Memorial Day"),
+    "Juneteenth National Independence Day": N_("Juneteenth"),
+    "Independence Day": N_("Independence Day"),
+    "Labor Day": N_("Labor Day"),
+    "Columbus Day": N_("Columbus Day"),
+    "Veterans Day": N_("Veterans Day"),
+    "Thanksgiving Day": N_("Thanksgiving Day"),
+    "Christmas Day": N_("Christmas Day"),
+}
+"""By the name that the package `holidays` has for it: what our pages call it (message id)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +287,8 @@ class Clinic(Section):
     languages: tuple[Annotated[str, toml_schema.LANGUAGE], ...]
     leave_to: Annotated[str, toml_schema.HTTPS]
     hours: Week
-    holidays: tuple[Holiday, ...]
+    on_federal_holidays: Annotated[str, ON_FEDERAL_HOLIDAYS] = "closed"
+    holidays: tuple[Holiday, ...] = ()
     contact: Contact
     retention: Retention
     notices: Notices
@@ -262,13 +298,27 @@ class Clinic(Section):
     texts_reviewed: TextsReviewed
     embed: Embed
 
-    def open_on(self, day: date) -> tuple[Span, ...]:
-        """The opening hours of a day in the clinic's time zone; empty on a holiday."""
-        return () if self.holiday_on(day) else self.hours.days[day.weekday()]
+    @cached_property
+    def own_holidays(self) -> dict[date, Holiday]:
+        """The days with hours of their own that the file lists."""
+        return {each.on: each for each in self.holidays}
 
-    def holiday_on(self, day: date) -> Holiday | None:
-        """The holiday that closes the clinic on `day`, if there is one."""
-        return next((each for each in self.holidays if each.on == day), None)
+    def open_on(self, day: date) -> tuple[Span, ...]:
+        """The opening hours of a day in the clinic's time zone: its own, else none on a holiday."""
+        if own := self.own_holidays.get(day):
+            return own.hours
+        if self.on_federal_holidays == "closed" and day in federal_holidays(day.year):
+            return ()
+        return self.hours.days[day.weekday()]
+
+    def holidays_ahead(self, today: date) -> list[Holiday]:
+        """From `today` on, by date: the days that the file lists, and the federal holidays of a year."""
+        found: dict[date, Holiday] = {}
+        if self.on_federal_holidays == "closed":
+            federal = federal_holidays(today.year) | federal_holidays(today.year + 1)
+            found = {day: each for day, each in federal.items() if day < today + timedelta(days=365)}
+        found |= self.own_holidays
+        return [found[day] for day in sorted(found) if day >= today]
 
     @classmethod
     def modernise(cls, tables: dict[str, Any]) -> dict[str, Any]:
@@ -287,7 +337,7 @@ class Clinic(Section):
             yield "address", "must have at least one line: a page may not appear without it."
         if not self.languages or len(set(self.languages)) < len(self.languages):
             yield "languages", "must name each language your staff speak once."
-        if len({each.on for each in self.holidays}) < len(self.holidays):
+        if len(self.own_holidays) < len(self.holidays):
             yield "holidays", "has the same day twice."
         if len(self.articles) != PAIR or len({each.url for each in self.articles}) != PAIR:
             yield "articles", "must be exactly two different articles: one side alone is not shown."

@@ -23,7 +23,7 @@ ALL_DAY = (Span(time(0), time(23, 59)),)
 ALWAYS_OPEN = replace(
     CLINIC,
     hours=replace(CLINIC.hours, **dict.fromkeys(("monday", "tuesday", "wednesday"), ALL_DAY)),
-    holidays=(),
+    on_federal_holidays="as usual",
 )
 ALWAYS_OPEN = replace(
     ALWAYS_OPEN,

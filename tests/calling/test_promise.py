@@ -1,7 +1,7 @@
 """Promises: always within contactable time, never earlier than computed, and formatted in both languages."""
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from intake.calling.availability import Interval, union
 from intake.calling.hours import Window
 from intake.calling.promise import NoTimeWithin14Days, open_now, promise_for, promise_in_words
-from intake.conf.clinic import Channel
+from intake.conf.clinic import Channel, Holiday
 from intake.conf.toml_schema import Span
 from tests.calling.cast import ANY, CENTRAL, CLINIC, EASTERN, HOURS, at
 from tests.calling.test_availability import CLOCK_CHANGES, STARTS, people
@@ -104,7 +104,7 @@ def test_windows_in_which_nobody_works_are_put_right_by_the_person():
 
 
 def test_a_clinic_that_is_away_for_two_weeks_cannot_promise():
-    away = tuple(replace(CLINIC.holidays[0], on=at(f"2026-12-{n:02} 12:00").date()) for n in range(1, 31))
+    away = tuple(Holiday(on=date(2026, 12, n), texts={}) for n in range(1, 31))
     with pytest.raises(NoTimeWithin14Days):
         ask("2026-12-01 10:00", clinic=replace(CLINIC, holidays=away))
 
@@ -161,7 +161,7 @@ def test_a_pause_at_noon_is_in_the_opening_hours():
 def test_a_long_closure_is_given_with_its_date_or_not_at_all():
     def away(days: int):
         closed = (at("2026-12-01 12:00") + timedelta(days=n) for n in range(days))
-        return replace(CLINIC, holidays=tuple(replace(CLINIC.holidays[0], on=day.date()) for day in closed))
+        return replace(CLINIC, holidays=tuple(Holiday(on=day.date(), texts={}) for day in closed))
 
     now = at("2026-12-01 10:00")
     assert open_now(away(7), now, "en").sentence == "Opens Tuesday, December 8, at 9 am"

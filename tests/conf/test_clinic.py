@@ -1,12 +1,13 @@
 """The clinic's file: what it contains, and that every wrong key is reported with how to write it."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import date, time
 from pathlib import Path
 
 import pytest
 
-from intake.conf.clinic import Channel, Clinic, LifelineKeys, dialable_number, format_phone, load
+from intake.conf.clinic import Channel, Clinic, Holiday, LifelineKeys, dialable_number, format_phone, load
+from intake.conf.toml_schema import Span
 from intake.core.errors import SettingsError
 from intake.core.paths import CONFIG
 
@@ -63,6 +64,16 @@ def test_a_file_of_the_first_version_is_read_like_todays(clinic, tmp_path: Path)
     assert load(path) == clinic
 
 
+def test_a_file_that_lists_federal_holidays_itself_goes_on_being_read(tmp_path: Path):
+    """In 0.1 the file listed each of them; what it lists has its own name, and the rule goes on after it."""
+    listed = OWN_DAY.replace('hours = "closed"\n', "").replace("12-24", "12-25")
+    path = tmp_path / "clinic.toml"
+    path.write_text(SHIPPED.replace('on_federal_holidays = "closed"\n', "") + listed, encoding="utf-8")
+    clinic = load(path)
+    assert clinic.open_on(date(2026, 12, 25)) == clinic.open_on(date(2031, 12, 25)) == ()
+    assert clinic.holidays_ahead(date(2026, 12, 20))[0]["en"] == "Christmas Eve"
+
+
 def test_it_has_the_numbers_the_promises_rest_on(clinic):
     contact, kept = clinic.contact, clinic.retention
     assert (contact.response_minutes, contact.contacts_per_24h, contact.calls_per_day) == (120, 3, 1)
@@ -77,8 +88,18 @@ def test_it_opens_by_weekday_and_never_on_a_holiday(clinic):
     assert clinic.open_on(date(2026, 11, 18))[0].closes == time(18)
     assert clinic.open_on(date(2026, 11, 21))[0].closes == time(15)
     assert clinic.open_on(date(2026, 11, 26)) == ()
-    assert clinic.holiday_on(date(2026, 11, 26))["es"] == "Día de Acción de Gracias"
-    assert clinic.holiday_on(date(2026, 11, 27)) is None
+    assert clinic.holidays_ahead(date(2026, 11, 20))[0]["es"] == "Día de Acción de Gracias"
+    assert replace(clinic, on_federal_holidays="as usual").open_on(date(2026, 11, 26)) != ()
+
+
+def test_a_day_of_its_own_is_closed_or_has_hours_before_any_other_rule(clinic):
+    closed, working = date(2026, 11, 20), date(2026, 11, 26)
+    spans = (Span(time(10), time(12)),)
+    own = (Holiday(on=closed, texts={}), Holiday(on=working, texts={}, hours=spans))
+    changed = replace(clinic, holidays=own)
+    assert changed.open_on(closed) == ()
+    assert changed.open_on(working) == spans
+    assert changed.open_on(date(2026, 12, 25)) == ()
 
 
 def test_the_articles_are_a_pair_in_the_order_of_their_dates(clinic, tmp_path):
@@ -146,6 +167,14 @@ UNKNOWN = "is not a key we know here. Check its spelling, or take it out."
 TUESDAY = 'tuesday = "09:00-18:00"'
 FIRST_URL = SHIPPED.split('url = "')[1].split('"')[0]
 SECOND_URL = SHIPPED.split('url = "')[2].split('"')[0]
+EMPTY = "origins = []"
+OWN_DAY = """
+[[holidays]]
+on = 2026-12-24
+hours = "closed"
+en = "Christmas Eve"
+es = "Nochebuena"
+"""
 RECIPIENTS = 'recipients = ["intake@harborlane.example.org"]'
 
 BAD = [
@@ -229,10 +258,24 @@ BAD = [
     ("origins = []", 'origins = ["https://www.example.org/x"]', f"embed.origins.1: {ORIGIN}"),
     ("origins = []", 'origins = ["https://WWW.example.org"]', f"embed.origins.1: {ORIGIN}"),
     ("origins = []", 'origins = ["*"]', f"embed.origins.1: {ORIGIN}"),
-    ("on = 2026-01-19", "on = 2026-01-01", "holidays: has the same day twice."),
-    ("on = 2026-01-19", "", f"holidays.2.on: is missing: it {DATE}"),
-    ("on = 2026-01-19", "on = 2026-02-30", "is not written as TOML: "),
-    ("on = 2026-01-19", "on = ", "is not written as TOML: "),
+    (EMPTY, EMPTY + 2 * OWN_DAY, "holidays: has the same day twice."),
+    (
+        "origins = []",
+        EMPTY + OWN_DAY.replace("on = 2026-12-24", ""),
+        f"holidays.1.on: is missing: it {DATE}",
+    ),
+    (EMPTY, EMPTY + OWN_DAY.replace("12-24", "02-30"), "is not written as TOML: "),
+    (EMPTY, EMPTY + OWN_DAY.replace("2026-12-24", ""), "is not written as TOML: "),
+    (
+        "origins = []",
+        EMPTY + OWN_DAY.replace("closed", "shut"),
+        'holidays.1.hours: must be "closed", or hours',
+    ),
+    (
+        'on_federal_holidays = "closed"',
+        "on_federal_holidays = true",
+        "on_federal_holidays: must be one of closed",
+    ),
 ]
 
 

@@ -1,8 +1,5 @@
 """Views of the queue: its page and poll, the hand-over, search, stopping contact, opening hours."""
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from babel.dates import get_day_names
 from flask import Response, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,7 +10,6 @@ from intake.calling import promise
 from intake.calling.promise import open_until, opens_next
 from intake.casework import queue, search
 from intake.casework.queue import Page, QueueFilters
-from intake.conf.clinic import Holiday
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_, current_language
 from intake.leads import claims, reminders, suppression
@@ -175,7 +171,10 @@ def hours_page() -> ResponseReturnValue:
         today=formatting.day_of(now).weekday(),
         closes=open_until(clinic, now),
         opens=opens_next(clinic, now),
-        holidays=_coming_holidays(now),
+        holidays=[
+            (each, promise.spans_phrase(each.hours, current_language.get()))
+            for each in clinic.holidays_ahead(formatting.day_of(now))
+        ],
         opened=opened,
         now=now,
     )
@@ -187,10 +186,3 @@ def _week_hours() -> list[tuple[str, str]]:
     names = get_day_names(locale=language)
     days = enumerate(current_service().clinic.hours.days)
     return [(str(names[weekday]), promise.spans_phrase(hours, language)) for weekday, hours in days]
-
-
-def _coming_holidays(now: datetime) -> Sequence[Holiday]:
-    today = formatting.day_of(now)
-    return sorted(
-        (each for each in current_service().clinic.holidays if each.on >= today), key=lambda each: each.on
-    )
