@@ -8,6 +8,7 @@ because that is what the person read.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from intake.conf.clinic import Clinic
@@ -16,6 +17,7 @@ from intake.core.errors import SettingsError
 from intake.core.i18n import LANGUAGES, hour_phrase
 from intake.security.crypto import digest
 
+_PAGE_DIGEST_LENGTH = 16
 _NAME = re.compile(r"(?P<kind>[a-z]+)\.(?P<version>\d{1,4})\.(?P<language>[a-z]{2,3})\.txt")
 
 
@@ -34,12 +36,12 @@ class Statement:
     label: str
     help: str
 
-    @property
+    @cached_property
     def body(self) -> str:
         """The full text shown, label first."""
         return f"{self.label}\n\n{self.help}".strip()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The SHA-256 of the statement, in hex."""
         return digest_of(self.kind, self.version, self.language, self.body)
@@ -50,17 +52,24 @@ class Statements:
 
     def __init__(self, every: Iterable[Statement]) -> None:
         self.every = tuple(every)
-        self._newest: dict[tuple[str, Kind], Statement] = {}
-        for statement in sorted(self.every, key=lambda each: each.version):
-            self._newest[statement.language, statement.kind] = statement
+        newest = {
+            (each.language, each.kind): each for each in sorted(self.every, key=lambda each: each.version)
+        }
+        self._in_force: dict[str, Mapping[Kind, Statement]] = {}
+        self._page_digests: dict[str, str] = {}
+        for language in {each.language for each in self.every}:
+            shown = {kind: newest[language, kind] for kind in Kind}
+            lines = sorted(f"{kind} {each.digest}" for kind, each in shown.items())
+            self._in_force[language] = shown
+            self._page_digests[language] = digest("\n".join(lines))[:_PAGE_DIGEST_LENGTH]
 
     def in_force(self, language: str) -> Mapping[Kind, Statement]:
         """Return the newest statement of each kind in `language`."""
-        return {kind: self._newest[language, kind] for kind in Kind}
+        return self._in_force[language]
 
-    def digests(self, language: str) -> dict[str, str]:
-        """Return the digests in force by kind; a form carries them to tell which statements it showed."""
-        return {kind.value: each.digest for kind, each in self.in_force(language).items()}
+    def page_digest(self, language: str) -> str:
+        """A short digest of all statements in force, by which a form tells which statements it showed."""
+        return self._page_digests[language]
 
 
 def load(folder: Path, clinic: Clinic) -> Statements:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import phonenumbers
@@ -21,6 +22,7 @@ from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_
 from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, names_of_zone, options_of
 from intake.conf.clinic import Channel, Clinic
+from intake.consent.models import Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
 from intake.leads.fields import CHOICES, CallLanguage, PersonalField
@@ -190,6 +192,17 @@ class Request:
         answers = {name: getattr(self, name) for name in _ANSWERS}
         answers = {name: value for name, value in answers.items() if value or name in _ALWAYS_COUNTED}
         return {name: sorted(value) if name in MULTI_VALUED else value for name, value in answers.items()}
+
+    @cached_property
+    def consents(self) -> dict[Kind, State]:
+        """The answer to every statement that was shown; one that was not shown has none."""
+        given = {Kind.USE: True, Kind.ADULT: True}
+        given |= {Kind(channel.value): channel in self.channels for channel in Channel}
+        if Channel.CALL in self.channels:
+            given[Kind.VOICEMAIL] = self.voicemail
+        if self.tell_article:
+            given[Kind.ARTICLE] = True
+        return {kind: State.GIVEN if yes else State.REFUSED for kind, yes in given.items()}
 
     def __repr__(self) -> str:
         return "<Request, sealed>"

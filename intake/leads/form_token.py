@@ -23,7 +23,6 @@ from intake.security.crypto import Keyring
 PURPOSE = "form-token"
 MIN_FILL_SECONDS = 3
 """A form sent sooner was not read and filled in by a person."""
-_DIGEST_LENGTH = 16
 _MAX_LENGTH = 1024
 _CLOCK_SKEW = timedelta(minutes=5)
 
@@ -66,7 +65,7 @@ class StatementsChanged(TokenError):
 
 @dataclass(frozen=True)
 class FormToken:
-    """Content of a form token. `statements`: `statements_digest` of the page; `article`: its public number.
+    """Content of a form token. `statements`: their digest on the page; `article`: its public number.
 
     `follows`: hash of the used token whose request this one corrects. `redisplayed`: the form was shown
     again with its answers, so that the time taken to send it says nothing.
@@ -86,7 +85,7 @@ class FormToken:
 
     def with_statements(self, language: str, statements: Statements) -> Self:
         """A copy for the same page with the statements in force in `language`."""
-        return replace(self, language=language, statements=statements_digest(statements, language))
+        return replace(self, language=language, statements=statements.page_digest(language))
 
     def for_redisplay(self, **changes: Any) -> Self:
         """A copy, with `changes`, for the same page shown again."""
@@ -101,15 +100,9 @@ def new_token(
         nonce=crypto.token(),
         issued_at=now.replace(microsecond=0),
         language=language,
-        statements=statements_digest(statements, language),
+        statements=statements.page_digest(language),
         article=article,
     )
-
-
-def statements_digest(statements: Statements, language: str) -> str:
-    """A short digest of all statements that a page in `language` shows now."""
-    digests = sorted(statements.digests(language).items())
-    return crypto.digest("\n".join(f"{kind} {each}" for kind, each in digests))[:_DIGEST_LENGTH]
 
 
 def sign(token: FormToken, *, keyring: Keyring) -> str:
@@ -143,7 +136,7 @@ def validate(
     age = now - token.issued_at
     if age > timedelta(days=retention.submission_days) or age < -_CLOCK_SKEW:
         raise ExpiredToken(token)
-    if (token.language, token.statements) != (language, statements_digest(statements, language)):
+    if (token.language, token.statements) != (language, statements.page_digest(language)):
         raise StatementsChanged(token)
     return token
 

@@ -8,12 +8,11 @@ finds nothing, so that a form sent again never restores an erased person.
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import exists, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import exists, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from intake.act import Act
@@ -21,12 +20,10 @@ from intake.audit import Action, Actor
 from intake.calling import hours
 from intake.calling.availability import zones_of_number
 from intake.calling.promise import promise_for
-from intake.conf.clinic import Channel
 from intake.consent import service as consent
-from intake.consent.models import Kind, Method, State
+from intake.consent.models import Kind, Method
 from intake.core.errors import Refused
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import reminders
 from intake.leads.fields import FIELDS
 from intake.leads.form import Request
@@ -82,133 +79,104 @@ def submit(
     In the caller's transaction. Raises AlreadySent, Erased and RequestEnded (all 409), and Unprocessable on
     `windows` when no promise can be kept within two weeks.
     """
-    token_hash = act.keyring.blind_index("form-token", request.token.nonce)
-    mac = _content_mac(request, act.instance)
-    if not _take_token(act, token_hash, mac):
-        return _find_repeated(act, request, token_hash, mac)
-    lead = _store(act.by(actor or Actor.person()), request, method)
-    act.session.get_one(Submission, token_hash).lead_id = lead.id
-    _supersede(act, request.token.follows, lead)
+    keyring = act.keyring
+    code = keyring.code_for(request.token.nonce)
+    token_hash = keyring.blind_index("form-token", request.token.nonce)
+    content_mac = keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
+    if not _take_token(act, token_hash, content_mac):
+        return Submitted(_find_repeated(act, token_hash, content_mac), code, repeated=True)
+    lead = _store(act.by(actor or Actor.person()), request, method, code)
+    used = update(Submission).where(Submission.token_hash == token_hash)
+    act.session.execute(used.values(lead_id=lead.id))
+    if request.token.follows:
+        _supersede(act, request.token.follows, lead)
     act.session.flush()
-    return Submitted(lead, act.keyring.code_for(request.token.nonce), repeated=False)
+    return Submitted(lead, code, repeated=False)
 
 
-def _take_token(act: Act, token_hash: bytes, mac: bytes) -> bool:
+def _take_token(act: Act, token_hash: bytes, content_mac: bytes) -> bool:
     """Store the token as used; False if it was already. PostgreSQL waits here for a concurrent submission."""
-    if act.session.get(Submission, token_hash):
-        return False
-    try:
-        with act.session.begin_nested():
-            act.session.add(Submission(token_hash=token_hash, content_mac=mac, received_at=act.now))
-    except IntegrityError:
-        return False
-    return True
+    token = {"token_hash": token_hash, "content_mac": content_mac, "received_at": act.now}
+    taken = insert(Submission).values(token).on_conflict_do_nothing()  # SQLite understands it as well
+    return act.session.scalar(taken.returning(Submission.token_hash)) is not None
 
 
-def _find_repeated(act: Act, request: Request, token_hash: bytes, mac: bytes) -> Submitted:
+def _find_repeated(act: Act, token_hash: bytes, content_mac: bytes) -> Lead:
+    """The lead that this token stored before. Raises Erased, AlreadySent and RequestEnded."""
     earlier = act.session.get_one(Submission, token_hash)
     if earlier.lead_id is None:
         raise Erased
-    if not crypto.constant_time_equal(earlier.content_mac, mac):
+    if not crypto.constant_time_equal(earlier.content_mac, content_mac):
         raise AlreadySent(token_hash.hex())
     lead = act.session.get_one(Lead, earlier.lead_id)
     if lead.status is LeadStatus.CLOSED:
         raise RequestEnded
-    return Submitted(lead, act.keyring.code_for(request.token.nonce), repeated=True)
+    return lead
 
 
-def _content_mac(request: Request, instance: Instance) -> bytes:
-    """A keyed digest of the answers, to tell a repeated submission from a correction."""
-    return instance.keyring.mac("submission", json.dumps(request.canonical(), sort_keys=True).encode())
-
-
-def _store(act: Act, request: Request, method: Method) -> Lead:
-    lead_id, now = uuid.uuid4(), act.now
-    indexes = contact_indexes(request.phone, request.email, act.instance)
-    events = consent.record(
-        act.session,
+def _store(act: Act, request: Request, method: Method, code: str) -> Lead:
+    """Add the lead with its consents, its key, the notice to staff and the audit event."""
+    session, keyring, clinic, now = act.session, act.keyring, act.clinic, act.now
+    lead_id, key = uuid.uuid4(), crypto.new_key()
+    by_phone = keyring.blind_index("phone", request.phone) if request.phone else None
+    by_email = keyring.blind_index("email", request.email) if request.email else None
+    number_zones = zones_of_number(request.phone) if request.phone else ()
+    consents = consent.record(
+        session,
         lead_id=lead_id,
-        answers=consent_answers(request),
+        answers=request.consents,
         language=request.language,
         method=method,
         actor=act.actor,
         at=now,
-        keyring=act.keyring,
+        keyring=keyring,
         statements=act.statements,
-        contact_indexes=indexes,
+        contact_indexes={
+            **dict.fromkeys((Kind.CALL, Kind.TEXT, Kind.VOICEMAIL), by_phone),
+            Kind.EMAIL: by_email,
+        },
     )
-    lead = _create_lead(act, request, lead_id, events[Kind.USE].id, indexes)
-    outbox.enqueue(
-        act.session, Mail.NEW_LEAD, clinic_recipients=act.clinic.notices.recipients, at=now, lead_id=lead_id
+    promise_at = promise_for(
+        clinic,
+        act.hours,
+        channels=request.channels,
+        region=request.region,
+        time_zone=request.time_zone,
+        number_zones=number_zones,
+        windows=request.windows,
+        now=reminders.promise_counts_from(act),
     )
-    act.record(
-        Action.LEAD_SUBMITTED, about=lead_id, consents=consent.macs(events.values()), method=method.value
-    )
-    return lead
-
-
-def consent_answers(request: Request) -> dict[Kind, State]:
-    """The answer to every statement that was shown; one that was not shown has none."""
-    given = {Kind.USE: True, Kind.ADULT: True}
-    given |= {Kind(channel.value): channel in request.channels for channel in Channel}
-    if Channel.CALL in request.channels:
-        given[Kind.VOICEMAIL] = request.voicemail
-    if request.tell_article:
-        given[Kind.ARTICLE] = True
-    return {kind: State.GIVEN if yes else State.REFUSED for kind, yes in given.items()}
-
-
-def contact_indexes(phone: str | None, email: str | None, instance: Instance) -> Mapping[Kind, bytes | None]:
-    """The blind indexes of the number and the address, by the consent that covers them."""
-    by_phone = instance.keyring.blind_index("phone", phone) if phone else None
-    by_email = instance.keyring.blind_index("email", email) if email else None
-    return {Kind.CALL: by_phone, Kind.TEXT: by_phone, Kind.VOICEMAIL: by_phone, Kind.EMAIL: by_email}
-
-
-def _create_lead(
-    act: Act,
-    request: Request,
-    lead_id: uuid.UUID,
-    use_event_id: uuid.UUID,
-    indexes: Mapping[Kind, bytes | None],
-) -> Lead:
-    key, now = crypto.new_key(), act.now
-    number_zones = zones_of_number(request.phone) if request.phone else ()
     lead = Lead(
         id=lead_id,
-        reference=_new_reference(act.session),
-        code_hash=act.keyring.blind_index("code", act.keyring.code_for(request.token.nonce)),
+        reference=_new_reference(session),
+        code_hash=keyring.blind_index("code", code),
         language=request.language,
         region=request.region,
         time_zone=request.time_zone,
         number_zones=" ".join(number_zones),
         windows=hours.windows_to_text(request.windows),
         suspected=request.suspected,
-        promise_at=promise_for(
-            act.clinic,
-            act.hours,
-            channels=request.channels,
-            region=request.region,
-            time_zone=request.time_zone,
-            number_zones=number_zones,
-            windows=request.windows,
-            now=reminders.promise_counts_from(act),
-        ),
+        promise_at=promise_at,
         asked_at=now,
-        purge_after=now + timedelta(days=act.clinic.retention.open_days),
-        use_event_id=use_event_id,
-        phone_index=indexes[Kind.CALL],
-        email_index=indexes[Kind.EMAIL],
-        **seal_fields(request, key, lead_id),
+        purge_after=now + timedelta(days=clinic.retention.open_days),
+        use_event_id=consents[Kind.USE].id,
+        phone_index=by_phone,
+        email_index=by_email,
+        **_seal_fields(request, key, lead_id),
     )
-    act.session.add(lead)
-    act.session.flush()
-    wrapped = act.keyring.wrap(key, place=Place("lead_key", "wrapped", lead_id))
-    act.session.add(LeadKey(lead_id=lead_id, wrapped=wrapped))
+    session.add(lead)
+    session.flush()
+    wrapped = keyring.wrap(key, place=Place("lead_key", "wrapped", lead_id))
+    session.add(LeadKey(lead_id=lead_id, wrapped=wrapped))
+    outbox.enqueue(
+        session, Mail.NEW_LEAD, clinic_recipients=clinic.notices.recipients, at=now, lead_id=lead_id
+    )
+    macs = consent.macs(consents.values())
+    act.record(Action.LEAD_SUBMITTED, about=lead_id, consents=macs, method=method.value)
     return lead
 
 
-def seal_fields(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
+def _seal_fields(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
     """The personal values of a request, each sealed for its own column."""
     values = {each.name: getattr(request, each.answer) for each in FIELDS if each.answer}
     values["article"] = (request.article or UNKNOWN_ARTICLE) if request.tell_article else None
@@ -226,30 +194,23 @@ def _new_reference(session: Session) -> str:
             return reference
 
 
-def _supersede(act: Act, follows: str | None, lead: Lead) -> None:
-    """Close the lead that `lead` corrects, unless staff have attempted contact on it already."""
-    used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows or ""))
-    earlier = act.session.scalars(used.with_for_update()).first()
-    old = _newest_correction(act.session, earlier.lead_id) if earlier and earlier.lead_id else None
-    if not old or old.status is not LeadStatus.NEW or _attempted(act.session, old):
+def _supersede(act: Act, follows: str, lead: Lead) -> None:
+    """Close the lead that `lead` corrects, unless staff have attempted contact on it already.
+
+    The same form may be corrected more than once, so it is the newest correction that is closed.
+    """
+    session = act.session
+    used = select(Submission).where(Submission.token_hash == bytes.fromhex(follows))
+    earlier = session.scalars(used.with_for_update()).first()
+    old = session.get(Lead, earlier.lead_id) if earlier and earlier.lead_id else None
+    while old and (later := session.scalars(select(Lead).where(Lead.follows == old.id)).first()):
+        old = later
+    if not old or old.status is not LeadStatus.NEW:
         return
-    now = act.now
-    old.status, old.close_reason, old.closed_at = LeadStatus.CLOSED, CloseReason.SUPERSEDED, now
+    if session.scalar(select(exists().where(Attempt.lead_id == old.id, Attempt.undone_at.is_(None)))):
+        return
+    old.status, old.close_reason, old.closed_at = LeadStatus.CLOSED, CloseReason.SUPERSEDED, act.now
     old.claimed_by = old.claimed_until = None
-    old.purge_after = now
+    old.purge_after = act.now
     lead.follows = old.id
     act.by(Actor.person()).record(Action.LEAD_SUPERSEDED, about=old.id)
-
-
-def _newest_correction(session: Session, lead_id: uuid.UUID) -> Lead | None:
-    """The newest correction of a lead: the same form may be corrected more than once."""
-    lead = session.get(Lead, lead_id)
-    while lead and (later := session.scalars(select(Lead).where(Lead.follows == lead.id)).first()):
-        lead = later
-    return lead
-
-
-def _attempted(session: Session, lead: Lead) -> bool:
-    return bool(
-        session.scalar(select(exists().where(Attempt.lead_id == lead.id, Attempt.undone_at.is_(None))))
-    )

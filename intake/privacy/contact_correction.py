@@ -20,8 +20,8 @@ from intake.consent.models import Kind, Method, State
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import form, form_token, models
-from intake.leads.eligibility import CONTACT_KINDS, promise_for_lead
+from intake.leads import form, models
+from intake.leads.eligibility import CONTACT_KINDS
 from intake.leads.models import Lead, LeadKey
 from intake.leads.reveal import ContactUnreadable
 from intake.privacy import self_service
@@ -63,11 +63,6 @@ class Correction:
     statements: str
 
 
-def correction_statements(instance: Instance, language: str) -> str:
-    """The digest of the statements that a correction form in `language` shows now."""
-    return form_token.statements_digest(instance.statements, language)
-
-
 def correct(act: Act, *, code: str, correction: Correction) -> OpenedRequest:
     """Replace the number or address of the lead that `code` opens, and renew its consents and promise.
 
@@ -101,7 +96,7 @@ def _validate(correction: Correction, instance: Instance) -> str:
         problems[correction.kind] = [str(each) for each in wrong.messages]
     if not correction.channels or not set(correction.channels) <= set(_CHANNELS[correction.kind]):
         problems["channels"] = [form.CHANNELS]
-    elif correction.statements != correction_statements(instance, correction.language):
+    elif correction.statements != instance.statements.page_digest(correction.language):
         problems["channels"] = [STATEMENTS_CHANGED]
     if problems:
         raise Unprocessable(problems)

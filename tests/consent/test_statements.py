@@ -75,13 +75,14 @@ def test_a_newer_version_is_the_one_in_force(sqlite_instance: Instance, tmp_path
     found = statements.load(folder, sqlite_instance.clinic)
     assert found.in_force("en")[Kind.USE].body == "Yes, Harbor Lane Clinic may call me."
     assert found.in_force("es")[Kind.USE] == sqlite_instance.statements.in_force("es")[Kind.USE]
-    assert found.digests("en")["use"] != sqlite_instance.statements.digests("en")["use"]
+    assert found.page_digest("en") != sqlite_instance.statements.page_digest("en")
 
 
 def test_how_a_file_is_wrapped_does_not_change_its_digest(sqlite_instance: Instance, tmp_path: Path) -> None:
     words = (CONFIG / "consent" / "call.2.en.txt").read_text().replace(". ", ".\n")
     found = statements.load(folder_with(tmp_path, call__2__en__txt=words), sqlite_instance.clinic)
-    assert found.digests("en") == sqlite_instance.statements.digests("en")
+    assert found.in_force("en") == sqlite_instance.statements.in_force("en")
+    assert found.page_digest("en") == sqlite_instance.statements.page_digest("en")
 
 
 @pytest.mark.parametrize(

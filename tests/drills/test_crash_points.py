@@ -127,7 +127,7 @@ NEW_ADDRESS = Correction(
 
 
 def put_right(instance: Instance, asked: Submitted) -> None:
-    correction = replace(NEW_ADDRESS, statements=contact_correction.correction_statements(instance, "en"))
+    correction = replace(NEW_ADDRESS, statements=instance.statements.page_digest("en"))
     with_code(contact_correction.correct, correction=correction)(instance, asked)
 
 

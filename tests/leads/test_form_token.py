@@ -103,7 +103,7 @@ def test_other_words_are_seen(sqlite_instance: Instance, fresh: FormToken) -> No
 
 
 def test_the_digest_is_of_every_statement(sqlite_instance: Instance) -> None:
-    spoken = {form_token.statements_digest(sqlite_instance.statements, language) for language in ("en", "es")}
+    spoken = {sqlite_instance.statements.page_digest(language) for language in ("en", "es")}
     assert len(spoken) == 2
     assert all(len(each) == 16 for each in spoken)
 

@@ -11,6 +11,7 @@ from intake.act import Act
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
+from intake.consent.statements import Statements
 from intake.core.errors import Unprocessable
 from intake.instance import Instance
 from intake.leads import form
@@ -33,7 +34,7 @@ def corrected(instance: Instance, asked: Submitted, **changes) -> OpenedRequest:
         "channels": ["call"],
         "voicemail": False,
         "language": "en",
-        "statements": contact_correction.correction_statements(instance, "en"),
+        "statements": instance.statements.page_digest("en"),
         **changes,
     }
     with instance.database.transaction() as session:
@@ -194,9 +195,9 @@ def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:
     asked = ask(instance)
-    before = contact_correction.correction_statements(instance, "en")
-    calls = instance.statements._newest["en", Kind.CALL]
-    instance.statements._newest["en", Kind.CALL] = replace(calls, version=2, label="Other words")
+    before = instance.statements.page_digest("en")
+    newer = replace(instance.statements.in_force("en")[Kind.CALL], version=3, label="Other words")
+    instance = replace(instance, statements=Statements((*instance.statements.every, newer)))
     with pytest.raises(Unprocessable) as refused:
         corrected(instance, asked, statements=before)
     assert refused.value.problems == {"channels": (STATEMENTS_CHANGED,)}
@@ -208,9 +209,7 @@ def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> 
 
 def test_the_answer_is_kept_in_the_language_of_the_page(instance: Instance) -> None:
     asked = ask(instance)
-    corrected(
-        instance, asked, language="es", statements=contact_correction.correction_statements(instance, "es")
-    )
+    corrected(instance, asked, language="es", statements=instance.statements.page_digest("es"))
     with instance.database.reading() as session:
         assert consent.current(session, asked.lead.id)[Kind.CALL].language == "es"
 

@@ -282,7 +282,7 @@ def test_a_number_that_is_held_cannot_be_written_over(instance: Instance, office
     put(instance, asked.lead, officer)
     changed = Correction(
         kind="phone", value="(813) 555-0144", channels=["call"], voicemail=False, language="en",
-        statements=contact_correction.correction_statements(instance, "en"),
+        statements=instance.statements.page_digest("en"),
     )  # fmt: skip
     with pytest.raises(ContactOnHold), instance.database.transaction() as session:
         contact_correction.correct(Act(session, instance), code=asked.code, correction=changed)

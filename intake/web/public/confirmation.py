@@ -18,7 +18,6 @@ from intake.core import i18n
 from intake.core.i18n import N_
 from intake.leads.form import Request
 from intake.leads.submission import Submitted
-from intake.leads.submission import consent_answers as answers_to_statements
 from intake.web.context import current_service
 from intake.web.public import form
 from intake.web.templating import on_day
@@ -109,7 +108,7 @@ def _asked_at(confirmation: Confirmation, zone: str) -> str:
 
 def agreed_items(lead_request: Request) -> list[AgreedItem]:
     """Every statement that was shown with its answer, in the order of the page."""
-    states = answers_to_statements(lead_request)
+    states = lead_request.consents
     return [
         _agreed_item(kind, name, lead_request, given=states[kind] is State.GIVEN)
         for kind, name in NAMES.items()

@@ -281,7 +281,7 @@ def questions(
         "zones": zones(),
         "choices": CHOICES,
         "more": any(answers.value(name) or name in problems for name in CHOICES),
-        "statements": {kind.value: each for kind, each in instance.statements.in_force(language).items()},
+        "statements": instance.statements.in_force(language),
         "voicemail": voicemail_answers(instance, language),
     }
 

@@ -14,7 +14,7 @@ from intake.core import i18n
 from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import N_
 from intake.leads.models import LeadStatus
-from intake.privacy import contact_correction, data_export
+from intake.privacy import data_export
 from intake.privacy.self_service import OpenedRequest
 from intake.web.context import current_service
 from intake.web.public import form
@@ -80,9 +80,9 @@ def manage_page(
         place=f"{name_of(opened.lead.region, language)}, {i18n.gettext(names_of_zone(opened.zone).phrase)}",
         day_of=lambda moment: _date(moment, opened),
         grid=form.grid(instance.clinic, instance.clock()),
-        statements={kind.value: each for kind, each in instance.statements.in_force(language).items()},
+        statements=instance.statements.in_force(language),
         voicemail=form.voicemail_answers(instance, language),
-        mark=contact_correction.correction_statements(instance, language),
+        mark=instance.statements.page_digest(language),
     )
     return Response(rendered, status)
 
