@@ -14,7 +14,7 @@ from intake.consent.models import Method, State
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.leads import claims, eligibility, suppression
-from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct, mark_changed
+from intake.leads.claims import AlreadyClosed, ChangedMeanwhile, LeadAct
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, SuppressionReason
 
@@ -153,7 +153,7 @@ def _apply_outcome(
     lead = act.lead
     if attempt.outcome is Outcome.ASKED_TO_STOP:  # takes its locks before any lead is written
         suppression.stop(Act(act.session, act.instance, act.member.actor), lead, method=Method.STAFF)
-    mark_changed(lead)
+    lead.version += 1
     lead.first_contact_at = lead.first_contact_at or attempt.at
     if lead.claimed_by == act.member.id:
         lead.claimed_by = lead.claimed_until = None

@@ -16,7 +16,7 @@ from intake.casework.models import UndoState
 from intake.core.errors import NotAllowed, Refused
 from intake.core.i18n import N_
 from intake.leads import claims
-from intake.leads.claims import LeadAct, mark_changed
+from intake.leads.claims import LeadAct
 from intake.leads.models import Attempt, Lead, LeadStatus, Outcome
 
 UNDO_PERIOD = timedelta(minutes=5)
@@ -116,7 +116,7 @@ def _require_undoable(act: LeadAct, state: UndoState | None, act_id: uuid.UUID) 
 def _restore(act: LeadAct, state: UndoState, *, restore_claim: bool) -> None:
     lead, reason = act.lead, act.lead.close_reason
     reopened = lead.status is LeadStatus.CLOSED and state.status is not LeadStatus.CLOSED
-    mark_changed(lead)
+    lead.version += 1
     for column in (*_STATUS_COLUMNS, *(_CLAIM_COLUMNS if restore_claim and lead.claimed_by is None else ())):
         setattr(lead, column, getattr(state, column))
     state.undone_at = act.now

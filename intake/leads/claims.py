@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, select, update
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import flag_modified
 
 from intake.accounts.models import StaffMember
 from intake.accounts.permissions import Member, Permission, StaffAct, require
@@ -61,11 +60,6 @@ class LeadAct(StaffAct):
         closed_until = now + timedelta(days=self.clinic.retention.closed_days)
         lead.purge_after = min(lead.purge_after, closed_until)
         self.record(Action.LEAD_CLOSED, reason=reason)
-
-
-def mark_changed(lead: Lead) -> None:
-    """Let the next flush increase the version of the lead, so that forms of older pages are refused."""
-    flag_modified(lead, "windows")
 
 
 class ClaimedByAnother(Refused):

@@ -140,7 +140,11 @@ class SealedText(TypeDecorator[Sealed]):
 
 
 class Lead(Base):
-    """One request. The composite foreign key keeps promise C1: no lead without a given consent to use."""
+    """One request. The composite foreign key keeps promise C1: no lead without a given consent to use.
+
+    `version` grows with every change of the row, so that forms of older pages are refused and two acts at
+    once conflict. An act that changes only other tables for the lead adds one to it.
+    """
 
     __tablename__ = "lead"
     __table_args__ = (

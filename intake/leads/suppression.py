@@ -25,7 +25,7 @@ from intake.consent.models import Kind, Method, State
 from intake.core.errors import NotAllowed, NotFound, Refused
 from intake.core.i18n import N_
 from intake.leads import claims
-from intake.leads.claims import AlreadyClosed, LeadAct, mark_changed
+from intake.leads.claims import AlreadyClosed, LeadAct
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, SuppressionReason
 
 WITHDRAWABLE = tuple(kind for kind in Kind if kind is not Kind.ADULT)
@@ -216,7 +216,7 @@ def _lift(act: LeadAct, contacts: Sequence[SuppressedContact]) -> int:
         return 0
     for entry in entries:
         entry.lifted_at = act.now
-    mark_changed(act.lead)
+    act.lead.version += 1
     act.record(
         Action.SUPPRESSION_LIFTED,
         about=act.lead.id,

@@ -28,7 +28,6 @@ from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core.errors import NotFound, Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.leads import eligibility, form, models, reveal, suppression
-from intake.leads.claims import mark_changed
 from intake.leads.eligibility import CONTACT_KINDS, ContactStatus, promise_for_lead
 from intake.leads.fields import FIELDS, Shown, lines_of
 from intake.leads.models import CloseReason, ErasureReason, Lead, LeadStatus, LegalHold
@@ -207,6 +206,23 @@ def withdraw_channel(act: Act, *, code: str, channel: Channel) -> OpenedRequest:
         consents = consent.macs(withdrawn)
         record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
     return open_request(act, lead)
+
+
+def _withdraw_one(act: Act, lead: Lead, channel: Channel, status: ContactStatus) -> None:
+    kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
+    lead.version += 1
+    withdrawn = withdraw(act, lead, kinds)
+    if not models.load_legal_hold(act.session, lead.id):
+        _delete_unused_value(lead, channel, status)
+    consents = consent.macs(withdrawn)
+    record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
+
+
+def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) -> None:
+    if channel is Channel.EMAIL:
+        lead.email = None
+    elif not {*status.channels} & {*BY_PHONE} - {channel}:
+        lead.phone = None
 
 
 def withdraw(act: Act, lead: Lead, kinds: Iterable[Kind]) -> Collection[ConsentEvent]:
