@@ -67,52 +67,23 @@ class FlaskMailer:
     """Sends through the mail server. Brings its own Flask application, so that it works in any process."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._app = Flask("intake.outbox", static_folder=None)
-        self._app.config.from_mapping(_flask_mail_settings(settings))
-        self._mail = _VerifiedMail(self._app, settings)
+        self._mail = Mail(self._app)
+        self._tls = ssl.create_default_context()
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.smtp_ca_file:
+            self._tls.load_verify_locations(settings.smtp_ca_file)
 
     @contextmanager
     def batch(self) -> Iterator[Send]:
         """Send over one connection; after a failure the next message opens a new one."""
         with self._app.app_context():
-            connection = self._mail.connect()
+            connection = _Connection(self._mail, self._settings, self._tls)
             try:
                 yield connection.deliver
             finally:
                 connection.close()
-
-
-def _flask_mail_settings(settings: Settings) -> dict[str, Any]:
-    return {
-        "MAIL_SERVER": settings.smtp_host,
-        "MAIL_PORT": settings.smtp_port,
-        "MAIL_USERNAME": settings.smtp_username or None,
-        "MAIL_PASSWORD": settings.smtp_password or None,
-        "MAIL_USE_TLS": settings.smtp_tls is Tls.STARTTLS,
-        "MAIL_USE_SSL": settings.smtp_tls is Tls.IMPLICIT,
-        "MAIL_DEBUG": False,  # it would print the SMTP dialogue, with addresses
-        "MAIL_SUPPRESS_SEND": False,
-    }
-
-
-class _VerifiedMail(Mail):
-    """Flask-Mail with verified connections."""
-
-    def __init__(self, app: Flask, settings: Settings) -> None:
-        super().__init__(app)
-        self._settings = settings
-        self._tls = _tls_context(settings.smtp_ca_file)
-
-    def connect(self) -> "_Connection":
-        return _Connection(self, self._settings, self._tls)
-
-
-def _tls_context(ca_file: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
 
 
 class _Connection(Connection):

@@ -8,7 +8,7 @@ recognised.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -46,7 +46,8 @@ class RenderedMessage:
 def render(message: OutboxMessage, *, clinic: Clinic, settings: Settings, at: datetime) -> RenderedMessage:
     """Render the mail of an outbox row, dated `at`, as plain text. Raises RenderError."""
     try:
-        return _build(message, _content(message, clinic, settings), settings.mail_from, at)
+        context = {"desk": f"{settings.base_url}/desk", "articles": clinic.articles}
+        return _build(message, message.mail.value, context, settings.mail_from, at)
     except Exception as error:  # noqa: BLE001  one broken message must not stop the others
         raise RenderError(type(error).__name__) from None
 
@@ -58,22 +59,9 @@ def anchor_message(anchor: Anchor, *, recipient: str, settings: Settings, at: da
     """
     message = OutboxMessage(id=anchor.id, recipient=recipient)
     try:
-        return _build(message, _render_parts("anchor", {"anchor": anchor}), settings.mail_from, at)
+        return _build(message, "anchor", {"anchor": anchor}, settings.mail_from, at)
     except Exception as error:  # noqa: BLE001  reported by its class alone, like any other message
         raise RenderError(type(error).__name__) from None
-
-
-def _content(message: OutboxMessage, clinic: Clinic, settings: Settings) -> tuple[str, str]:
-    """Render subject and body; of the row only the kind of mail is used."""
-    context = {"desk": f"{settings.base_url}/desk", "articles": clinic.articles}
-    return _render_parts(message.mail.value, context)
-
-
-def _render_parts(folder: str, context: Mapping[str, object]) -> tuple[str, str]:
-    subject, body = (
-        _templates().get_template(f"{folder}/{part}.txt").render(context) for part in ("subject", "body")
-    )
-    return subject.strip(), body.strip() + "\n"
 
 
 @cache
@@ -85,46 +73,39 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["day"] = _day
+    environment.filters["day"] = lambda day: format_date(day, "long", locale=DEFAULT) if day else "undated"
     return environment
 
 
-def _day(published: date | None) -> str:
-    return format_date(published, "long", locale=DEFAULT) if published else "undated"
+def _build(
+    message: OutboxMessage, folder: str, context: Mapping[str, object], sender: str, at: datetime
+) -> RenderedMessage:
+    """Render the templates in `folder`. Of `message` only its id and its recipient are used.
 
-
-def _build(message: OutboxMessage, content: tuple[str, str], sender: str, at: datetime) -> RenderedMessage:
-    subject, body = content
-    mail = EmailMessage(policy=SMTP)
-    for name, value in {
-        "From": _address(sender),
-        "To": _address(message.recipient),
+    Raises ValueError for anything but a bare address, for a header that is not printable ASCII or has an
+    encoded word (RFC 2047), and for control characters in the body.
+    """
+    subject, body = (
+        _templates().get_template(f"{folder}/{part}.txt").render(context).strip()
+        for part in ("subject", "body")
+    )
+    headers = {
+        "From": sender,
+        "To": message.recipient,
         "Subject": subject,
         "Date": format_datetime(at),
         "Message-ID": f"<{message.id}@{sender.rpartition('@')[2]}>",
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
-    }.items():
-        mail[name] = _header(value)
-    mail.set_content(_body(body), cte="7bit" if body.isascii() else "quoted-printable")
+    }
+    if not (_ADDRESS.fullmatch(sender) and _ADDRESS.fullmatch(message.recipient)):
+        raise ValueError
+    mail = EmailMessage(policy=SMTP)
+    for name, value in headers.items():
+        if not _PRINTABLE.fullmatch(value) or "=?" in value:
+            raise ValueError
+        mail[name] = value
+    if _BODY_CONTROLS.search(body):
+        raise ValueError
+    mail.set_content(f"{body}\n", cte="7bit" if body.isascii() else "quoted-printable")
     return RenderedMessage(sender, message.recipient, mail.as_bytes(policy=_UNFOLDED))
-
-
-def _address(address: str) -> str:
-    """Return a bare address. Raises ValueError for display names, lists and line breaks."""
-    if not _ADDRESS.fullmatch(address):
-        raise ValueError
-    return address
-
-
-def _header(value: str) -> str:
-    """Return printable ASCII. Raises ValueError for line breaks and encoded words (RFC 2047)."""
-    if not _PRINTABLE.fullmatch(value) or "=?" in value:
-        raise ValueError
-    return value
-
-
-def _body(text: str) -> str:
-    if _BODY_CONTROLS.search(text):
-        raise ValueError
-    return text

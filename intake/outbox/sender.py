@@ -14,7 +14,7 @@ announces is on the desk by then.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -29,63 +29,14 @@ from intake.conf.clinic import Clinic
 from intake.conf.settings import Settings
 from intake.core.clock import Clock
 from intake.db.engine import Database
-from intake.outbox.mailer import TIMEOUTS_PER_MESSAGE, Mailer, NotSent, Send
+from intake.outbox.mailer import TIMEOUTS_PER_MESSAGE, Mailer, NotSent
 from intake.outbox.messages import RenderError, render
 from intake.outbox.models import Mail, MessageState, OutboxMessage
 
-BATCH_THRESHOLD = 10
-BATCH_WINDOW = timedelta(minutes=10)
-
-
-def batching_until(session: Session, message: OutboxMessage, *, at: datetime) -> datetime | None:
-    """Return until when notices to this recipient wait for one mail; None when this one may be sent now.
-
-    Mails are counted, not messages: all messages covered by one mail have the same `sent_at`.
-    """
-    if message.mail is not Mail.NEW_LEAD:
-        return None
-    mails, newest = session.execute(
-        select(func.count(distinct(OutboxMessage.sent_at)), func.max(OutboxMessage.sent_at)).where(
-            OutboxMessage.recipient == message.recipient,
-            OutboxMessage.mail == message.mail,
-            OutboxMessage.sent_at > at - BATCH_WINDOW,
-            OutboxMessage.sent_at <= at,
-        )
-    ).one()
-    return newest + BATCH_WINDOW if newest and mails >= BATCH_THRESHOLD else None
-
-
-def postpone(session: Session, message: OutboxMessage, *, at: datetime, until: datetime) -> None:
-    """Postpone this message, and all others of its kind due for its recipient, to `until`. Flushes."""
-    for each in (message, *_other_due_messages(session, message, at)):
-        each.due_at = until
-    session.flush()
-
-
-def covered_by(session: Session, message: OutboxMessage, *, at: datetime) -> Sequence[OutboxMessage]:
-    """Return the other messages that one mail covers; empty below the threshold."""
-    if message.mail is not Mail.NEW_LEAD:
-        return ()
-    due = _other_due_messages(session, message, at)
-    return due if len(due) >= BATCH_THRESHOLD else ()
-
-
-def _other_due_messages(session: Session, message: OutboxMessage, at: datetime) -> Sequence[OutboxMessage]:
-    """Return the other due messages of this kind and recipient, locked; skips rows locked elsewhere."""
-    return session.scalars(
-        select(OutboxMessage)
-        .where(
-            OutboxMessage.is_due(at),
-            OutboxMessage.mail == message.mail,
-            OutboxMessage.recipient == message.recipient,
-            OutboxMessage.id != message.id,
-        )
-        .with_for_update(skip_locked=True)
-    ).all()
-
-
 log = structlog.get_logger()
 
+BATCH_THRESHOLD = 10
+BATCH_WINDOW = timedelta(minutes=10)
 MIN_WAIT = timedelta(seconds=30)
 MAX_WAIT = timedelta(minutes=15)
 MAX_REFUSALS = 5
@@ -118,27 +69,6 @@ class DeliveryCounts:
         return self.sent + self.waiting + self.dead + self.lease_lost
 
 
-@dataclass(frozen=True)
-class MessageBatch:
-    """Leased messages that one mail covers; the first is the one sent."""
-
-    messages: Sequence[OutboxMessage]
-
-    @property
-    def first(self) -> OutboxMessage:
-        """The message that is sent."""
-        return self.messages[0]
-
-
-@dataclass(frozen=True)
-class DeliveryFailure:
-    """Why a mail was not sent. `permanent`: caused by the message itself, so that a retry will not help."""
-
-    code: str
-    permanent: bool
-    connection_lost: bool = False
-
-
 def deliver_due(
     database: Database,
     mailer: Mailer,
@@ -155,37 +85,90 @@ def deliver_due(
     current mail when `stop` is set. Raises Unavailable when the database is. A mail whose result could not be
     recorded is sent again after its lease, with the same Message-ID.
     """
+    with database.reading() as session:  # without the writer lock: an idle relay must not delay writers
+        if not session.scalar(select(exists().where(OutboxMessage.is_due(clock())))):
+            return DeliveryCounts()
     tally: Counter[Result] = Counter()
-    if not _any_due(database, clock()):
-        return DeliveryCounts()
     with mailer.batch() as send:
         for _ in range(limit):
-            batch = None if stop and stop.is_set() else _lease_batch(database, settings, clock())
-            if batch is None:
+            batch = [] if stop and stop.is_set() else _lease_batch(database, settings, clock())
+            if not batch:
                 break
-            failure = _send(send, batch.first, clinic, settings, clock())
-            tally[_record_result(database, batch, failure, clock())] += len(batch.messages)
+            failure = None
+            try:
+                send(render(batch[0], clinic=clinic, settings=settings, at=clock()))
+            except RenderError as error:
+                failure = NotSent(f"Unwritable {error}", refused=True)
+            except NotSent as error:
+                failure = error
+            tally[_record_result(database, batch, failure, clock())] += len(batch)
             if failure and failure.connection_lost:
                 break
     return DeliveryCounts(**{result.value: count for result, count in tally.items()})
 
 
-def _any_due(database: Database, at: datetime) -> bool:
-    """Return whether a message is due, without the writer lock: an idle relay must not delay writers."""
-    with database.reading() as session:
-        return bool(session.scalar(select(exists().where(OutboxMessage.is_due(at)))))
+def _lease_batch(database: Database, settings: Settings, at: datetime) -> Sequence[OutboxMessage]:
+    """Lease the next messages that one mail covers, and commit; the first is sent. Empty when none is due.
 
-
-def _lease_batch(database: Database, settings: Settings, at: datetime) -> MessageBatch | None:
-    """Lease the next messages to send with one mail, and commit; None when nothing is due."""
-    until = at + timedelta(seconds=lease_seconds(settings))
+    A lease is a new generation, so that only its holder may record the result.
+    """
     with database.transaction() as session:
-        while (message := _next(session, at)) is not None:
-            wait_until = batching_until(session, message, at=at)
+        while True:
+            message = session.scalars(
+                select(OutboxMessage)
+                .where(OutboxMessage.is_due(at))
+                .order_by(OutboxMessage.due_at, OutboxMessage.created_at, OutboxMessage.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            ).first()
+            if message is None:
+                return ()
+            wait_until = _batching_until(session, message, at)
             if wait_until is None:
-                return _lease(session, [message, *covered_by(session, message, at=at)], until)
-            postpone(session, message, at=at, until=wait_until)
-    return None
+                break
+            for each in (message, *_other_due_messages(session, message, at)):
+                each.due_at = wait_until
+            session.flush()
+        others = _other_due_messages(session, message, at) if message.mail is Mail.NEW_LEAD else ()
+        batch = [message, *(others if len(others) >= BATCH_THRESHOLD else ())]
+        for each in batch:
+            each.state = MessageState.SENDING
+            each.leased_until = at + timedelta(seconds=lease_seconds(settings))
+            each.attempts += 1
+            each.generation += 1
+        return batch
+
+
+def _batching_until(session: Session, message: OutboxMessage, at: datetime) -> datetime | None:
+    """Return until when notices to this recipient wait for one mail; None when this one may be sent now.
+
+    Mails are counted, not messages: all messages covered by one mail have the same `sent_at`.
+    """
+    if message.mail is not Mail.NEW_LEAD:
+        return None
+    mails, newest = session.execute(
+        select(func.count(distinct(OutboxMessage.sent_at)), func.max(OutboxMessage.sent_at)).where(
+            OutboxMessage.recipient == message.recipient,
+            OutboxMessage.mail == message.mail,
+            OutboxMessage.sent_at > at - BATCH_WINDOW,
+            OutboxMessage.sent_at <= at,
+        )
+    ).one()
+    return newest + BATCH_WINDOW if newest and mails >= BATCH_THRESHOLD else None
+
+
+def _other_due_messages(session: Session, message: OutboxMessage, at: datetime) -> Sequence[OutboxMessage]:
+    """Return the other due messages of this kind and recipient, locked; skips rows locked elsewhere."""
+    return session.scalars(
+        select(OutboxMessage)
+        .where(
+            OutboxMessage.is_due(at),
+            OutboxMessage.mail == message.mail,
+            OutboxMessage.recipient == message.recipient,
+            OutboxMessage.id != message.id,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
 
 
 def lease_seconds(settings: Settings) -> int:
@@ -193,100 +176,46 @@ def lease_seconds(settings: Settings) -> int:
     return settings.smtp_timeout * (TIMEOUTS_PER_MESSAGE + 1) + _MARGIN
 
 
-def _next(session: Session, at: datetime) -> OutboxMessage | None:
-    return session.scalars(
-        select(OutboxMessage)
-        .where(OutboxMessage.is_due(at))
-        .order_by(OutboxMessage.due_at, OutboxMessage.created_at, OutboxMessage.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-
-
-def _lease(session: Session, messages: Sequence[OutboxMessage], until: datetime) -> MessageBatch:
-    """Mark the messages as leased, each under a new generation; the rows are already locked."""
-    for message in messages:
-        message.state = MessageState.SENDING
-        message.leased_until = until
-        message.attempts += 1
-        message.generation += 1
-    session.flush()
-    return MessageBatch(messages)
-
-
-def _send(
-    send: Send, message: OutboxMessage, clinic: Clinic, settings: Settings, at: datetime
-) -> DeliveryFailure | None:
-    """Render and send one message. Returns the failure, or None."""
-    try:
-        send(render(message, clinic=clinic, settings=settings, at=at))
-    except RenderError as error:
-        return DeliveryFailure(f"Unwritable {error}", permanent=True)
-    except NotSent as failure:
-        return DeliveryFailure(
-            failure.code, permanent=failure.refused, connection_lost=failure.connection_lost
-        )
-    return None
-
-
 def _record_result(
-    database: Database, batch: MessageBatch, failure: DeliveryFailure | None, at: datetime
+    database: Database, batch: Sequence[OutboxMessage], failure: NotSent | None, at: datetime
 ) -> Result:
-    """Record the result for the messages whose lease is still ours."""
-    result, values = _sent_values(at) if failure is None else _failed_values(batch.first, failure, at)
+    """Record the result for the messages that still have the generation of our lease."""
+    first = batch[0]
+    if failure is None:
+        result = Result.SENT
+        values = {"state": MessageState.SENT, "sent_at": at, "last_error": None}
+    else:
+        dead = failure.refused and first.attempts >= MAX_REFUSALS
+        result = Result.DEAD if dead else Result.WAITING
+        state = MessageState.DEAD if dead else MessageState.WAITING
+        values = {"state": state, "due_at": at + _wait_after(first), "last_error": failure.code}
+    updated = 0
     with database.transaction() as session:
-        updated = [_mark(session, message, values) for message in batch.messages]
-    result = result if any(updated) else Result.LEASE_LOST
-    _log(batch, result, failure)
+        for message in batch:
+            ours = update(OutboxMessage).where(
+                OutboxMessage.id == message.id,
+                OutboxMessage.generation == message.generation,
+                OutboxMessage.state == MessageState.SENDING,
+            )
+            done = session.execute(ours.values(leased_until=None, **values))
+            updated += cast("CursorResult[Any]", done).rowcount
+    result = result if updated else Result.LEASE_LOST
+    log.log(
+        logging.INFO if result is Result.SENT else logging.WARNING,
+        "notice",
+        result=result.value,
+        kind=first.mail.value,
+        attempt=first.attempts,
+        count=len(batch),
+        error=failure.code if failure else "",
+    )
     return result
 
 
-def _sent_values(at: datetime) -> tuple[Result, dict[str, object]]:
-    return Result.SENT, {"state": MessageState.SENT, "sent_at": at, "last_error": None}
-
-
-def _failed_values(
-    message: OutboxMessage, failure: DeliveryFailure, at: datetime
-) -> tuple[Result, dict[str, object]]:
-    dead = failure.permanent and message.attempts >= MAX_REFUSALS
-    values: dict[str, object] = {
-        "state": MessageState.DEAD if dead else MessageState.WAITING,
-        "due_at": at + wait_after(message),
-        "last_error": failure.code,
-    }
-    return Result.DEAD if dead else Result.WAITING, values
-
-
-def wait_after(message: OutboxMessage) -> timedelta:
+def _wait_after(message: OutboxMessage) -> timedelta:
     """Return the back-off after this attempt: 30 seconds, doubling to 15 minutes, less up to a fifth.
 
     The reduction is derived from the message's id, so that a queue is not retried all at once.
     """
     doubled = 1 << min(message.attempts - 1, _DOUBLINGS)
     return min(MIN_WAIT * doubled, MAX_WAIT) * (1 - message.id.int % 1000 / 5000)
-
-
-def _mark(session: Session, message: OutboxMessage, values: Mapping[str, object]) -> bool:
-    """Update the message if it still has the generation of our lease. Returns whether it had."""
-    done = session.execute(
-        update(OutboxMessage)
-        .where(
-            OutboxMessage.id == message.id,
-            OutboxMessage.generation == message.generation,
-            OutboxMessage.state == MessageState.SENDING,
-        )
-        .values(leased_until=None, **values)
-    )
-    return cast("CursorResult[Any]", done).rowcount == 1
-
-
-def _log(batch: MessageBatch, result: Result, failure: DeliveryFailure | None) -> None:
-    log.log(
-        logging.INFO if result is Result.SENT else logging.WARNING,
-        "notice",
-        result=result.value,
-        kind=batch.first.mail.value,
-        attempt=batch.first.attempts,
-        count=len(batch.messages),
-        error=failure.code if failure else "",
-    )

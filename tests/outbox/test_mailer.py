@@ -130,9 +130,9 @@ def test_it_does_not_go_on_without_tls(settings, mail_server, message) -> None:
 
 def test_it_speaks_no_tls_older_than_1_2(settings, mail_server, authority) -> None:
     mailer = FlaskMailer(settings(mail_server(authority.issue()).port))
-    assert mailer._mail._tls.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert mailer._mail._tls.verify_mode is ssl.CERT_REQUIRED
-    assert mailer._mail._tls.check_hostname
+    assert mailer._tls.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert mailer._tls.verify_mode is ssl.CERT_REQUIRED
+    assert mailer._tls.check_hostname
 
 
 def test_it_is_freed_from_a_silent_server(settings, dripping_server, message) -> None:
