@@ -1,7 +1,6 @@
 """The standing cast: a clinic, its keys, both databases, a clock that can be moved, a browserless web."""
 
-import hashlib
-import itertools
+import gc
 import os
 import shutil
 import tempfile
@@ -65,6 +64,13 @@ credentials.DUMMY_HASH = credentials.HASHER.hash("nobody's password")
 properties.load_profile("ci")
 """Hypothesis as on a build machine, on every machine: no example has a deadline, and the examples are the
 same at every run. `--hypothesis-profile=default` goes looking for others."""
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays to the end: do not look through all of it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class MovableClock:
