@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from intake.conf.settings import Settings
 from intake.core import i18n, paths
 from intake.instance import Instance
 from intake.web import errors, templating
@@ -30,27 +29,10 @@ def create_app(instance: Instance) -> Flask:
     app = templating.Application(
         "intake", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC)
     )
+    settings = instance.settings
     app.extensions["intake"] = instance
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # its redirect would echo the requested port and scheme
-    _set_limits(app, instance.settings)
-    errors.init_app(app)
-    for language in i18n.LANGUAGES:
-        prefix = i18n.path_prefix(language)
-        suffix = f"_{language}" if prefix else ""
-        app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
-        app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
-    for blueprint in (login, invitation, desk, status):
-        app.register_blueprint(blueprint)
-    if instance.settings.development:
-        app.register_blueprint(dev)
-    templating.init_app(app)
-    errors.render_error_pages_ahead(app)
-    return app
-
-
-def _set_limits(app: Flask, settings: Settings) -> None:
-    """Limit the request body, the accepted host names, and the proxies whose headers are trusted."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["MAX_FORM_PARTS"] = MOST_PARTS
@@ -59,3 +41,16 @@ def _set_limits(app: Flask, settings: Settings) -> None:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    errors.init_app(app)
+    for language in i18n.LANGUAGES:
+        prefix = i18n.path_prefix(language)
+        suffix = f"_{language}" if prefix else ""
+        app.register_blueprint(public, url_prefix=prefix, name=f"public{suffix}")
+        app.register_blueprint(manage, url_prefix=prefix, name=f"manage{suffix}")
+    for blueprint in (login, invitation, desk, status):
+        app.register_blueprint(blueprint)
+    if settings.development:
+        app.register_blueprint(dev)
+    templating.init_app(app)
+    errors.render_error_pages_ahead(app)
+    return app

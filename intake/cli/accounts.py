@@ -15,7 +15,6 @@ from intake.act import Act
 from intake.cli.context import load_settings, open_instance
 from intake.core.clock import clock_ahead
 from intake.core.errors import Refused
-from intake.instance import Instance
 from intake.leads import claims
 
 _roles = click.option(
@@ -92,38 +91,28 @@ def _print_credentials(added: NewAccount, *, show_password: bool) -> None:
 @staff_command.command()
 def disable() -> None:
     """Close an account and end its sessions; what it did stays in the audit log."""
-    _change("disable", "The account is closed.")
+    email = click.prompt("Email address")
+    with open_instance() as instance, instance.database.transaction() as session:
+        act, member = Act(session, instance), service.by_email(session, email)
+        service.disable(act, staff_id=member.id)
+        claims.release_all_of_account(act, staff_id=member.id)
+    click.echo("The account is closed.")
 
 
 @staff_command.command()
 def enable() -> None:
     """Open a disabled account again."""
-    _change("enable", "The account is open.")
-
-
-def _change(verb: str, message: str) -> None:
     email = click.prompt("Email address")
     with open_instance() as instance, instance.database.transaction() as session:
-        member = service.by_email(session, email)
-        act = Act(session, instance)
-        if verb == "disable":
-            service.disable(act, staff_id=member.id)
-            claims.release_all_of_account(act, staff_id=member.id)
-        else:
-            service.enable(act, staff_id=member.id)
-    click.echo(message)
+        service.enable(Act(session, instance), staff_id=service.by_email(session, email).id)
+    click.echo("The account is open.")
 
 
 @staff_command.command("list")
 def list_accounts() -> None:
     """List the accounts with their roles."""
-    with open_instance() as instance:
-        _print_table(instance)
-
-
-def _print_table(instance: Instance) -> None:
     table = Table("address", "name", "roles", "since", "state", "codes left", box=None, pad_edge=False)
-    with instance.database.reading() as session:
+    with open_instance() as instance, instance.database.reading() as session:
         for each in service.list_accounts(session):
             roles = ", ".join(sorted(role.value for role in each.member.roles))
             state = "disabled" if each.disabled_at else "open"

@@ -10,12 +10,10 @@ from rich.table import Table
 
 from intake import audit
 from intake.act import Act
-from intake.app import create_app
-from intake.audit import Action, AuditEvent, Verification, export
+from intake.audit import Action, Verification, export
 from intake.audit.chain import load_anchors
 from intake.cli.context import open_instance
 from intake.consent import receipt
-from intake.consent.statements import Statement
 from intake.core.errors import Refused
 from intake.core.i18n import LANGUAGES
 from intake.instance import Instance
@@ -23,7 +21,6 @@ from intake.monitoring import integrity
 from intake.monitoring.checks import ago
 from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState
-from intake.web.desk.privacy import HTML, JSON, as_html
 from intake.web.headers import POLICIES
 
 _LONGEST_DETAILS = 60
@@ -48,31 +45,27 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 def verify(saved: Path | None, anchors: tuple[Path, ...]) -> None:
     """Check every event, the chain and the proof of consent; exit code 1 when something is wrong."""
     with open_instance(ready=saved is None) as instance:
-        found = read_saved(instance, saved, anchors) if saved else integrity.verify(instance, more=anchors)
+        found = _read_saved(instance, saved, anchors) if saved else integrity.verify(instance, more=anchors)
         now = instance.clock()
-    _print_verification(found, now)
-    if not found.intact:
-        raise Refused("The audit log does not hold: see what is listed above.")
-    click.echo("Nothing was changed, removed or moved.")
-
-
-def read_saved(instance: Instance, saved: Path, anchors: Sequence[Path]) -> Verification:
-    """Verify a log saved from the desk, with the anchors of further files besides its own."""
-    more = [each for path in anchors for each in load_anchors(path) or ()]
-    with saved.open(encoding="utf-8", errors="replace") as lines:
-        return export.verify(lines, keyring=instance.keyring, anchors=more)
-
-
-def _print_verification(found: Verification, now: datetime) -> None:
     click.echo(f"{found.events} events, {found.linked} linked, {found.unlinked} not linked yet.")
     if found.unlinked:
         click.echo(f"The oldest that is not linked has waited {ago(found.waiting(now))}.")
     click.echo(f"Head of the chain: {found.head or 'none yet'}")
     click.echo(f"Compared with {found.anchors} anchors.")
-    for each in found.notes:
-        click.echo(f"Note: {each}")
-    for each in found.problems:
-        click.echo(each)
+    for note in found.notes:
+        click.echo(f"Note: {note}")
+    for problem in found.problems:
+        click.echo(problem)
+    if not found.intact:
+        raise Refused("The audit log does not hold: see what is listed above.")
+    click.echo("Nothing was changed, removed or moved.")
+
+
+def _read_saved(instance: Instance, saved: Path, anchors: Sequence[Path]) -> Verification:
+    """Verify a log saved from the desk, with the anchors of further files besides its own."""
+    more = [each for path in anchors for each in load_anchors(path) or ()]
+    with saved.open(encoding="utf-8", errors="replace") as lines:
+        return export.verify(lines, keyring=instance.keyring, anchors=more)
 
 
 @audit_command.command()
@@ -82,10 +75,6 @@ def show(last: int) -> None:
     with open_instance() as instance, instance.database.transaction() as session:
         events = audit.newest_events(session, limit=last)
         Act(session, instance).record(Action.AUDIT_READ, count=len(events))
-    _print_table(events)
-
-
-def _print_table(events: Sequence[AuditEvent]) -> None:
     table = Table("when (UTC)", "who", "what", "about", "details", box=None, pad_edge=False)
     for each in events:
         table.add_row(
@@ -109,25 +98,16 @@ def show_statements(*, words: bool) -> None:
     """List the statements in force in each language with version and digest."""
     with open_instance(ready=False) as instance:
         for language in LANGUAGES:
-            statements = list(instance.statements.in_force(language).values())
-            _print_statements(statements, language)
+            table = Table("kind", "version", "SHA-256 of the words")
+            table.title, table.title_justify = f"In force: {language}", "left"
+            statements = instance.statements.in_force(language).values()
+            for each in statements:
+                table.add_row(each.kind.value, str(each.version), each.digest)
+            Console(width=100).print(table)
             if words:
-                _print_wording(statements)
-
-
-def _print_statements(statements: list[Statement], language: str) -> None:
-    table = Table(
-        "kind", "version", "SHA-256 of the words", title=f"In force: {language}", title_justify="left"
-    )
-    for each in statements:
-        table.add_row(each.kind.value, str(each.version), each.digest)
-    Console(width=100).print(table)
-
-
-def _print_wording(statements: list[Statement]) -> None:
-    for each in statements:
-        click.echo(f"\n[{each.kind.value}]\n{each.body}")
-    click.echo()
+                for each in statements:
+                    click.echo(f"\n[{each.kind.value}]\n{each.body}")
+                click.echo()
 
 
 @click.command("evidence")
@@ -139,7 +119,12 @@ def evidence_command(*, machine: bool, page: Path | None) -> None:
         report = compliance.gather(instance, policies=POLICIES)
         if page:
             _write_report(page, report, instance)
-        _note_saved(instance, HTML if page else JSON if machine else "")
+        with instance.database.transaction() as session:
+            act = Act(session, instance)
+            if page or machine:
+                act.record(Action.EVIDENCE_SAVED, kind="html" if page else "json")
+            else:
+                act.record(Action.EVIDENCE_READ)
     if machine:
         click.echo(compliance.as_json(report), nl=False)
     elif not page:
@@ -147,6 +132,9 @@ def evidence_command(*, machine: bool, page: Path | None) -> None:
 
 
 def _write_report(path: Path, report: ComplianceReport, instance: Instance) -> None:
+    from intake.app import create_app  # noqa: PLC0415  no other command of the log renders a page
+    from intake.web.desk.privacy import as_html  # noqa: PLC0415
+
     with create_app(instance).test_request_context("/"):
         page = as_html(report)
     try:
@@ -154,15 +142,6 @@ def _write_report(path: Path, report: ComplianceReport, instance: Instance) -> N
     except OSError as error:
         raise Refused(f"The report could not be written to {path}: {error.strerror}.") from None
     click.echo(f"Written to {path}.")
-
-
-def _note_saved(instance: Instance, kind: str) -> None:
-    with instance.database.transaction() as session:
-        act = Act(session, instance)
-        if kind:
-            act.record(Action.EVIDENCE_SAVED, kind=kind)
-        else:
-            act.record(Action.EVIDENCE_READ)
 
 
 def _print_report(report: ComplianceReport) -> None:
@@ -183,20 +162,18 @@ def _print_report(report: ComplianceReport) -> None:
 
 
 def _report_line(figure: Figure) -> str:
-    value = "not known" if figure.state is FigureState.NOT_KNOWN else _report_value(figure)
+    value = "none" if figure.value is None else str(figure.value)
+    if figure.state is FigureState.NOT_KNOWN:
+        value = "not known"
+    elif isinstance(figure.value, datetime):
+        value = _report_moment(figure.value)
+    elif isinstance(figure.value, bool):
+        value = "yes" if figure.value else "no"
     name = f"{figure.label} {figure.item}".strip()
     detail = f" ({figure.detail})" if figure.detail and figure.detail != value else ""
     at = f", as of {_report_moment(figure.at)}" if figure.at and figure.at != figure.value else ""
     mark = " [open]" if figure.state is FigureState.OPEN else ""
     return f"{name}: {value}{detail}{at}{mark}"
-
-
-def _report_value(figure: Figure) -> str:
-    if isinstance(figure.value, datetime):
-        return _report_moment(figure.value)
-    if isinstance(figure.value, bool):
-        return "yes" if figure.value else "no"
-    return "none" if figure.value is None else str(figure.value)
 
 
 def _report_moment(at: datetime) -> str:

@@ -1,6 +1,6 @@
-"""What every command needs: settings, logging, and an instance that is closed at the end."""
+"""What commands share: settings, logging, an instance that is closed at the end, a progress bar."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from intake import monitoring
@@ -32,3 +32,15 @@ def open_instance(*, ready: bool = True) -> Iterator[Instance]:
         yield instance
     finally:
         instance.database.close()
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error while the block runs; call it with how many of how many are done."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -79,7 +79,9 @@ def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, 
         path = file or (backup.newest(instance) if test else None)
         if path is None:
             raise Refused("Say which backup: FILE is missing, and INTAKE_BACKUP_DIR holds none to try out.")
-        newer = [*copies, *_ledger_copies(instance, path)]
+        # and the copies of the ledger in the data folder and beside the backup, where they exist
+        others = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
+        newer = [*copies, *(each for each in dict.fromkeys(others) if each.is_file())]
         if test:
             restored = backup.rehearse(instance, path, newer=newer)
         else:
@@ -88,17 +90,12 @@ def restore_command(*, file: Path | None, copies: tuple[Path, ...], test: bool, 
     click.echo("Tried out in memory: it can be brought back." if test else _NEXT)
 
 
-def _ledger_copies(instance: Instance, path: Path) -> list[Path]:
-    """The copies of the ledger in the data folder and beside the backup, where they exist."""
-    paths = [erasure_ledger.path_of(instance), path.absolute().parent / erasure_ledger.FILE]
-    return [each for each in dict.fromkeys(paths) if each.is_file()]
-
-
 def _print_outcome(path: Path, newer: Sequence[Path], restored: RestoreResult) -> None:
     replayed = restored.replayed
     click.echo(f"{path}: taken {restored.taken_at:%Y-%m-%d %H:%M} UTC by version {restored.version}.")
     click.echo(f"Ledger: the copy in it{''.join(f', {each}' for each in newer)}.")
-    click.echo(f"{_count(restored.leads, 'request')} kept, {replayed.erased} erased again.")
+    requests = "1 request" if restored.leads == 1 else f"{restored.leads} requests"
+    click.echo(f"{requests} kept, {replayed.erased} erased again.")
     click.echo(
         f"{replayed.stopped} put on the do-not-contact list again, "
         f"{replayed.withdrawn} permissions ended again."
@@ -111,7 +108,3 @@ def _print_outcome(path: Path, newer: Sequence[Path], restored: RestoreResult) -
         )
     for fault in restored.faults:
         click.echo(fault)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

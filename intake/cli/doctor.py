@@ -16,23 +16,12 @@ _STYLE = {State.GREEN: "green", State.AMBER: "yellow", State.RED: "bold red"}
 @click.command("doctor")
 def doctor_command() -> None:
     """Say what is wrong, by the name of the setting; exit code 1 when something is red."""
-    checks = _run_checks()
-    _print(checks)
-    if not monitoring.is_well(checks):
-        raise click.exceptions.Exit(1)
-
-
-def _run_checks() -> list[Check]:
-    """Every check, or one red check for each wrong setting when the settings cannot be loaded."""
     try:
         with open_instance(ready=False) as instance:
-            return monitoring.doctor(instance)
+            checks = monitoring.doctor(instance)
     except SettingsError as error:
-        return [Check("settings", State.RED, problem) for problem in error.problems]
-
-
-def _print(checks: list[Check]) -> None:
-    """Print the checks, the worst last: next to the prompt, where a small terminal shows it."""
+        checks = [Check("settings", State.RED, problem) for problem in error.problems]
+    # the worst last: next to the prompt, where a small terminal shows it
     table = Table("", "check", "what was found, and what to do", box=None, pad_edge=False)
     for check in sorted(checks, key=lambda each: list(State).index(each.state)):
         text = Text(check.sentence)
@@ -43,3 +32,5 @@ def _print(checks: list[Check]) -> None:
     reds = sum(check.state is State.RED for check in checks)
     ambers = sum(check.state is State.AMBER for check in checks)
     click.echo(f"\n{reds} red, {ambers} amber, {len(checks) - reds - ambers} green.")
+    if not monitoring.is_well(checks):
+        raise click.exceptions.Exit(1)

@@ -1,15 +1,11 @@
 """`intake keys`: generating secrets, and rotating the sealing key."""
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from intake.cli.context import open_instance
+from intake.cli.context import open_instance, progress
 from intake.conf.secrets import BACKUP_KEY, SECRETS, new_secret
 from intake.core.errors import Refused
-from intake.instance import Instance
 from intake.leads import key_rotation
-from intake.leads.key_rotation import RotationResult
 
 _SECRET_NAMES = (*SECRETS, BACKUP_KEY)
 
@@ -46,45 +42,30 @@ def rotate(*, check: bool, batch: int) -> None:
     Put the new key in front, restart every process, then run this. It may be stopped at any moment and
     run again. Nothing is moved with --check.
     """
+    rotated = None
     with open_instance() as instance:
-        rotated = None if check else _rotate(instance, batch)
+        if not check:
+            with progress("Moving") as on_progress:
+                rotated = key_rotation.rotate(instance, batch=batch, on_progress=on_progress)
         with instance.database.reading() as session:
             counts = key_rotation.count_rows_by_key(session, instance.keyring)
-    for key_id, rows in counts.items():
-        click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{_remark(key_id, instance)}")
-    if rotated:
-        _print_outcome(rotated)
-
-
-def _remark(key_id: str, instance: Instance) -> str:
     ids = instance.keyring.sealing_ids
-    if key_id not in ids:
-        return ", but INTAKE_SEALING_KEYS does not hold this key"
-    return " (new ones are wrapped with it)" if key_id == ids[0] else ""
-
-
-def _rotate(instance: Instance, batch: int) -> RotationResult:
-    columns = (TextColumn("Moving"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Moving", total=None)
-        return key_rotation.rotate(
-            instance,
-            batch=batch,
-            on_progress=lambda done, of: progress.update(task, completed=done, total=of),
-        )
-
-
-def _print_outcome(rotated: RotationResult) -> None:
+    for key_id, rows in counts.items():
+        remark = " (new ones are wrapped with it)" if key_id == ids[0] else ""
+        if key_id not in ids:
+            remark = ", but INTAKE_SEALING_KEYS does not hold this key"
+        click.echo(f"{key_id}: {'1 row' if rows == 1 else f'{rows} rows'}{remark}")
+    if not rotated:
+        return
     click.echo(f"{rotated.rewrapped} moved.")
     if rotated.undecryptable:
         raise Refused(
             f"{rotated.undecryptable} rows do not open with any key and were left alone: keep every key, and "
             "see “A lost key” in the documentation of operations."
         )
-    if rotated.unused:
-        click.echo(
-            f"Nothing stands on {', '.join(rotated.unused)} any more: it may now be removed from "
-            "INTAKE_SEALING_KEYS. Keep it as long as the oldest backup that was made with it."
-        )
-    else:
+    if not rotated.unused:
         raise Refused("Something still wraps with an old key: restart every process, then run this again.")
+    click.echo(
+        f"Nothing stands on {', '.join(rotated.unused)} any more: it may now be removed from "
+        "INTAKE_SEALING_KEYS. Keep it as long as the oldest backup that was made with it."
+    )

@@ -6,14 +6,13 @@ reserved for fiction (555-0100 to 555-0199), addresses are at example.org: no re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
+from rich.progress import track
 
 from intake.act import Act
-from intake.cli.context import open_instance
+from intake.cli.context import open_instance, progress
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
 from intake.core.i18n import DEFAULT, LANGUAGES, translate
@@ -21,7 +20,6 @@ from intake.instance import Instance
 from intake.leads import form, form_token
 from intake.leads.submission import submit
 from intake.privacy import retention
-from intake.privacy.retention import PurgeResult, RetentionPreview
 
 
 @click.group("leads")
@@ -34,42 +32,26 @@ def leads_command() -> None:
 def purge(*, dry_run: bool) -> None:
     """Erase for good every request whose time is over; the relay does it by itself every hour."""
     with open_instance() as instance:
-        if dry_run:
-            _print_preview(_preview(instance), instance)
+        if not dry_run:
+            with progress("Erasing") as on_progress:
+                purged = retention.purge(instance, on_progress=on_progress)
+            click.echo(f"{_counted(purged.count)} erased.")
+            if purged.failed:
+                raise Refused(
+                    f"Not erased, though due: {purged.failed}. Run `intake doctor`, then try again."
+                )
             return
-        purged = _purge(instance)
-    click.echo(f"{_counted(purged.count)} erased.")
-    if purged.failed:
-        raise Refused(f"Not erased, though due: {purged.failed}. Run `intake doctor`, then try again.")
-
-
-def _preview(instance: Instance) -> RetentionPreview:
-    with instance.database.reading() as session:
-        return retention.preview(session, until=instance.clock())
-
-
-def _print_preview(preview: RetentionPreview, instance: Instance) -> None:
-    """Print counts by reason; no personal data."""
+        with instance.database.reading() as session:
+            preview = retention.preview(session, until=instance.clock())
     click.echo(f"{_counted(preview.count)} due. Nothing was changed.")
-    days = {
-        "open_days": instance.clinic.retention.open_days,
-        "closed_days": instance.clinic.retention.closed_days,
-    }
+    kept_for = instance.clinic.retention
+    days = {"open_days": kept_for.open_days, "closed_days": kept_for.closed_days}
     for why, count in preview.due.items():
         click.echo(f"  {count} because {translate(why.sentence, DEFAULT, **days)}.")
     if preview.kept:
         click.echo(f"{_counted(preview.kept)} held back for a legal reason.")
     for reason, count in preview.held.items():
         click.echo(f"  {count} held: {translate(reason.sentence, DEFAULT)}.")
-
-
-def _purge(instance: Instance) -> PurgeResult:
-    columns = (TextColumn("Erasing"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Erasing", total=None)
-        return retention.purge(
-            instance, on_progress=lambda done, of: progress.update(task, completed=done, total=of)
-        )
 
 
 def _counted(number: int) -> str:
@@ -106,23 +88,17 @@ def demo_command(count: int) -> None:
         if not instance.settings.development:
             raise Refused("Made-up leads belong in development only: INTAKE_MODE is production here.")
         for number in track(range(count), description="Leads"):
-            _submit(_with_clock_at(instance, number, count), number)
+            _submit(instance, number, at=instance.clock() - SPAN * (count - 1 - number) / count)
     click.echo(f"{count} leads were added.")
 
 
-def _with_clock_at(instance: Instance, number: int, count: int) -> Instance:
-    """The instance with its clock at the time of lead `number` of `count`; the last one is submitted now."""
-    moment = instance.clock() - SPAN * (count - 1 - number) / count
-    return replace(instance, clock=lambda: moment)
-
-
-def _submit(instance: Instance, number: int) -> None:
-    now = instance.clock()
+def _submit(instance: Instance, number: int, *, at: datetime) -> None:
+    """Submit the form of made-up person `number` as if it were `at`."""
     language = tuple(LANGUAGES)[number % 3 == 2]  # noqa: PLR2004  every third in another
-    token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
-    request = form.read_form(form_data(number), token=token, clinic=instance.clinic, now=now)
+    token = form_token.new_token(language=language, statements=instance.statements, now=at - _FILL_TIME)
+    request = form.read_form(form_data(number), token=token, clinic=instance.clinic, now=at)
     with instance.database.transaction(use_reserve=False) as session:
-        submit(Act(session, instance), request)
+        submit(Act(session, replace(instance, clock=lambda: at)), request)
 
 
 def form_data(number: int) -> Mapping[str, Sequence[str]]:

@@ -11,7 +11,6 @@ from intake.act import Act
 from intake.audit import Action, Actor
 from intake.cli.context import open_instance
 from intake.core.errors import Refused
-from intake.instance import Instance
 from intake.outbox import Mail, OutboxMessage
 from intake.outbox.mailer import NotSent, open_mailer
 from intake.outbox.messages import render
@@ -25,30 +24,22 @@ def mail_command() -> None:
 @mail_command.command("test")
 def send_test() -> None:
     """Send the constant test mail to every recipient of notices, at once; exit code 1 when one fails."""
+    failures = []
     with open_instance() as instance:
-        failures = _send_to_all(instance)
+        recipients = instance.clinic.notices.recipients
+        with open_mailer(instance.settings).batch() as send:
+            for number, recipient in enumerate(recipients, 1):
+                message = OutboxMessage(id=uuid.uuid4(), mail=Mail.TEST, recipient=recipient)
+                at = instance.clock()
+                try:
+                    send(render(message, clinic=instance.clinic, settings=instance.settings, at=at))
+                    click.echo(f"Recipient {number} of {len(recipients)}: accepted.")
+                except NotSent as failure:
+                    failures.append(failure.code)
         with instance.database.transaction() as session:
-            Act(session, instance).record(
-                Action.MAIL_TESTED, count=len(instance.clinic.notices.recipients), hit=not failures
-            )
+            Act(session, instance).record(Action.MAIL_TESTED, count=len(recipients), hit=not failures)
     if failures:
         raise Refused(f"Not accepted ({', '.join(failures)}): look at INTAKE_SMTP_* and notices.recipients.")
-
-
-def _send_to_all(instance: Instance) -> list[str]:
-    """Send the test mail to each recipient; returns the error code of each one that was not accepted."""
-    failures = []
-    recipients = instance.clinic.notices.recipients
-    with open_mailer(instance.settings).batch() as send:
-        for number, recipient in enumerate(recipients, 1):
-            message = OutboxMessage(id=uuid.uuid4(), mail=Mail.TEST, recipient=recipient)
-            at = instance.clock()
-            try:
-                send(render(message, clinic=instance.clinic, settings=instance.settings, at=at))
-                click.echo(f"Recipient {number} of {len(recipients)}: accepted.")
-            except NotSent as failure:
-                failures.append(failure.code)
-    return failures
 
 
 @click.group("outbox")

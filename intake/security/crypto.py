@@ -201,8 +201,10 @@ def new_key() -> bytes:
 
 def seal(key: bytes, text: str, *, place: Place) -> Sealed:
     """`text` padded, encrypted under a lead's key and bound to `place`."""
-    nonce = secrets.token_bytes(_NONCE)
-    return Sealed(_VERSION + nonce + AESGCM(key).encrypt(nonce, _padded(text.encode()), place.bound()))
+    nonce, encoded = secrets.token_bytes(_NONCE), text.encode()
+    framed = len(encoded).to_bytes(2) + encoded
+    padded = framed + b"\x00" * (-len(framed) % _STEP)
+    return Sealed(_VERSION + nonce + AESGCM(key).encrypt(nonce, padded, place.bound()))
 
 
 def unseal(key: bytes, sealed: Sealed, *, place: Place) -> str:
@@ -215,11 +217,6 @@ def unseal(key: bytes, sealed: Sealed, *, place: Place) -> str:
     except (InvalidTag, ValueError):
         raise UnsealError from None
     return padded[2 : 2 + int.from_bytes(padded[:2])].decode()
-
-
-def _padded(text: bytes) -> bytes:
-    framed = len(text).to_bytes(2) + text
-    return framed + b"\x00" * (-len(framed) % _STEP)
 
 
 def encrypt_stream(key: bytes, plain: Iterable[bytes]) -> Iterator[bytes]:

@@ -93,8 +93,13 @@ class RateLimiter:
 
     def hit(self, limit: Limit, *subject: str) -> Verdict:
         """Count a hit of `subject`, and say whether it is within the limit. Never raises."""
+        rate = limit.item
         try:
-            return self._count(limit.item, self._name(limit, subject))
+            key = self._key_for(limit, subject)
+            count = self._counters.incr(key, rate.get_expiry())
+            if count <= rate.amount:
+                return Verdict(allowed=True)
+            return Verdict(allowed=False, retry_after=self._seconds_left(key), first=count == rate.amount + 1)
         except StorageError as failure:
             log.warning("throttle_failed", kind=limit.name, error=type(failure.storage_error).__name__)
             return Verdict(allowed=True)
@@ -102,34 +107,24 @@ class RateLimiter:
     def check(self, limit: Limit, *subject: str) -> Verdict:
         """Whether `subject` is still within the limit, without counting a hit. Never raises."""
         try:
-            rate = limit.item
-            key = rate.key_for(self._name(limit, subject))
-            if self._counters.get(key) < rate.amount:
+            key = self._key_for(limit, subject)
+            if self._counters.get(key) < limit.item.amount:
                 return Verdict(allowed=True)
             return Verdict(allowed=False, retry_after=self._seconds_left(key))
         except StorageError as failure:
             log.warning("throttle_failed", kind=limit.name, error=type(failure.storage_error).__name__)
             return Verdict(allowed=True)
 
-    def _count(self, rate: RateLimitItem, name: str) -> Verdict:
-        key = rate.key_for(name)
-        count = self._counters.incr(key, rate.get_expiry())
-        if count <= rate.amount:
-            return Verdict(allowed=True)
-        return Verdict(allowed=False, retry_after=self._seconds_left(key), first=count == rate.amount + 1)
+    def _key_for(self, limit: Limit, subject: tuple[str, ...]) -> str:
+        """The counter's name. Each part has its length in front, so that no two lists of them are alike."""
+        message = b""
+        for part in (limit.name, self._clock().date().isoformat(), *subject):
+            encoded = part.encode("utf-8", "replace")
+            message += len(encoded).to_bytes(4) + encoded
+        return limit.item.key_for(hmac.digest(self._key, message, "sha256").hex())
 
     def _seconds_left(self, key: str) -> int:
         return max(1, ceil(self._counters.get_expiry(key) - self._clock().timestamp()))
-
-    def _name(self, limit: Limit, subject: tuple[str, ...]) -> str:
-        parts = (limit.name, self._clock().date().isoformat(), *subject)
-        return hmac.digest(self._key, b"".join(map(_length_prefixed, parts)), "sha256").hex()
-
-
-def _length_prefixed(part: str) -> bytes:
-    """`part` with its length in front, so that different lists of parts never encode alike."""
-    encoded = part.encode("utf-8", "replace")
-    return len(encoded).to_bytes(4) + encoded
 
 
 def network(address: str | None) -> str:

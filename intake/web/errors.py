@@ -96,16 +96,10 @@ def log_defect(error: Exception) -> None:
 def error_page(status: int, sentence: str | None = None) -> Response:
     """The error page for `status` in the language of the path. `sentence` is a message id."""
     if status >= BROKEN:
-        return Response(
-            _prerendered_pages()[DOWN if status == DOWN else BROKEN, i18n.current_language.get()], status
-        )
+        pages: Mapping[tuple[int, str], bytes] = current_app.extensions[EXTENSION_KEY]
+        return Response(pages[DOWN if status == DOWN else BROKEN, i18n.current_language.get()], status)
     context = {"title": TITLES.get(status, TITLES[400]), "sentence": sentence or SENTENCES.get(status, "")}
     return Response(render_template("error.html", **context, ahead=False), status)
-
-
-def _prerendered_pages() -> Mapping[tuple[int, str], bytes]:
-    pages: Mapping[tuple[int, str], bytes] = current_app.extensions[EXTENSION_KEY]
-    return pages
 
 
 def render_error_pages_ahead(app: Flask) -> None:
@@ -127,20 +121,16 @@ def write_fallback_pages(app: Flask) -> dict[str, bytes]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, page in pages.items():
-            _write_atomically(folder / name, page)
+            # in one step, because a proxy may be reading it
+            unfinished = folder / f".{name}.{os.getpid()}"
+            try:
+                unfinished.write_bytes(page)
+                unfinished.replace(folder / name)
+            finally:
+                unfinished.unlink(missing_ok=True)
     except OSError as error:
         log.warning("pages_not_written", error=type(error).__name__)
     return pages
-
-
-def _write_atomically(file: Path, content: bytes) -> None:
-    """Replace `file` in one step, because a proxy may be reading it."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _render_error_pages(app: Flask, template: str) -> Iterator[tuple[tuple[int, str], bytes]]:

@@ -5,14 +5,14 @@ bad network. An intact form is parsed as it is; of a damaged one the readable fi
 `MAX_FIELDS` of `MAX_LENGTH` characters, together with the problem of each.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
@@ -53,84 +53,60 @@ class ParsedForm:
         return {name: values for name, values in self.fields.items() if name not in damaged}
 
 
-class _Field(NamedTuple):
-    name: str
-    value: str
-
-
 def parse_form() -> ParsedForm:
     """Parse the form of this request, damaged or not. Raises UnsupportedMediaType for other content."""
     uncompressed = request.headers.get("Content-Encoding", "identity") == "identity"
     if not uncompressed or request.mimetype not in (URLENCODED, MULTIPART):
         raise UnsupportedMediaType
     try:
-        undamaged_fields = _parse_intact()
+        body = request.get_data(cache=True)
+        (unquote_to_bytes(body) if request.mimetype == URLENCODED else body).decode()
+        intact = not request.files and (request.form or not body)
+    except UnicodeDecodeError:
+        intact = False
     except RequestEntityTooLarge:
         return _parse_damaged(too_large=True)
-    return _parse_damaged() if undamaged_fields is None else ParsedForm(undamaged_fields)
-
-
-def _parse_intact() -> dict[str, list[str]] | None:
-    """The fields of an intact form, else None. Raises RequestEntityTooLarge."""
-    body = request.get_data(cache=True)
-    try:
-        (unquote_to_bytes(body) if request.mimetype == URLENCODED else body).decode()
-    except UnicodeDecodeError:
-        return None
-    if request.files or (body and not request.form):
-        return None
-    return {name: list(values) for name, values in request.form.lists()}
+    if not intact:
+        return _parse_damaged()
+    return ParsedForm({name: list(values) for name, values in request.form.lists()})
 
 
 def _parse_damaged(*, too_large: bool = False) -> ParsedForm:
+    """The first `MAX_FIELDS` fields that can be read, with the problem of each damaged one."""
     request.max_content_length = MAX_BODY
     body = request.get_data(cache=True)
-    parts, has_file = (
-        _multipart_fields(body) if request.mimetype == MULTIPART else (_urlencoded_fields(body), False)
-    )
+    if request.mimetype == MULTIPART:
+        parts, has_file = _multipart_fields(body)
+    else:
+        text = "&".join(body.decode(errors="replace").split("&", MAX_FIELDS)[:MAX_FIELDS])
+        parts, has_file = parse_qsl(text, keep_blank_values=True, errors="replace"), False
     fields: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     for name, value in parts:
         fields.setdefault(name, []).append(value[:MAX_LENGTH].replace(REPLACEMENT, ""))
-        damaged = (
-            ANSWER_TOO_LONG if len(value) > MAX_LENGTH else CHARACTERS_LOST if REPLACEMENT in value else None
-        )
-        if damaged:
-            problems[name] = [damaged]
+        if len(value) > MAX_LENGTH:
+            problems[name] = [ANSWER_TOO_LONG]
+        elif REPLACEMENT in value:
+            problems[name] = [CHARACTERS_LOST]
     sentence = A_FILE if has_file else TOO_LONG if too_large else NOT_ALL
-    return ParsedForm(
-        fields, DamagedForm(problems, sentence, TOO_LARGE if too_large else Unprocessable.status)
-    )
+    status = TOO_LARGE if too_large else Unprocessable.status
+    return ParsedForm(fields, DamagedForm(problems, sentence, status))
 
 
-def _urlencoded_fields(body: bytes) -> list[_Field]:
-    """The first `MAX_FIELDS` fields of a URL-encoded body."""
-    text = "&".join(body.decode(errors="replace").split("&", MAX_FIELDS)[:MAX_FIELDS])
-    return [_Field(*each) for each in parse_qsl(text, keep_blank_values=True, errors="replace")]
-
-
-def _multipart_fields(body: bytes) -> tuple[list[_Field], bool]:
-    """The first `MAX_FIELDS` fields of a multipart body, and whether it had a file."""
+def _multipart_fields(body: bytes) -> tuple[list[tuple[str, str]], bool]:
+    """The fields of a multipart body up to where it can no longer be parsed, and whether it had a file."""
+    decoder = MultipartDecoder(request.mimetype_params.get("boundary", "").encode(), max_parts=MAX_FIELDS)
     read: list[tuple[str, bytearray]] = []
     has_file = False
-    for event in _multipart_events(body):
-        if isinstance(event, Field | File):
-            value = bytearray()
-            has_file = has_file or isinstance(event, File)
-        if isinstance(event, Field) and event.name:
-            read.append((event.name, value))
-        elif isinstance(event, Data):
-            value += event.data
-    return [_Field(name, value.decode(errors="replace")) for name, value in read], has_file
-
-
-def _multipart_events(body: bytes) -> Iterator[Event]:
-    """The events of a multipart body, up to where it can no longer be parsed."""
-    decoder = MultipartDecoder(request.mimetype_params.get("boundary", "").encode(), max_parts=MAX_FIELDS)
-    try:
+    with suppress(ValueError, RequestEntityTooLarge):  # an undecodable character is a ValueError too
         decoder.receive_data(body)
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
-            yield event
-    except (ValueError, RequestEntityTooLarge):  # an undecodable character is a ValueError too
-        return
+            if isinstance(event, Field | File):
+                value = bytearray()
+                has_file = has_file or isinstance(event, File)
+            if isinstance(event, Field) and event.name:
+                read.append((event.name, value))
+            elif isinstance(event, Data):
+                value += event.data
+    return [(name, value.decode(errors="replace")) for name, value in read], has_file

@@ -33,12 +33,21 @@ HEADERS = {
 
 
 def add_security_headers(response: Response) -> Response:
-    """Set the security and caching headers on a response; also on errors, files and redirects."""
+    """Set the security and caching headers on a response; also on errors, files and redirects.
+
+    `no-store` for pages; a year for a static file whose URL has the hash of its content.
+    """
     response.headers.update(headers_for(current_service().settings))
     if is_staff_page():
         response.headers["Content-Security-Policy"] = STAFF_POLICY
         response.headers["Referrer-Policy"] = "same-origin"
-    _cache_headers(response)
+    if request.endpoint == "static":
+        name = str((request.view_args or {}).get("filename"))
+        is_versioned = response.status_code < BAD_REQUEST and request.args.get("v") == content_hash(name)
+        one_year = f"public, max-age={int(YEAR.total_seconds())}, immutable"
+        response.headers["Cache-Control"] = one_year if is_versioned else "no-store"
+    else:
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -46,14 +55,3 @@ def headers_for(settings: Settings) -> dict[str, str]:
     """The headers of a public response; the web server also sets them on what it answers itself."""
     secure = {"Strict-Transport-Security": f"max-age={2 * int(YEAR.total_seconds())}"}
     return HEADERS | (secure if settings.secure else {})
-
-
-def _cache_headers(response: Response) -> None:
-    """`no-store` for pages; a year for a static file whose URL has the hash of its content."""
-    if request.endpoint != "static":
-        response.headers.setdefault("Cache-Control", "no-store")
-        return
-    name = str((request.view_args or {}).get("filename"))
-    is_versioned = response.status_code < BAD_REQUEST and request.args.get("v") == content_hash(name)
-    one_year = f"public, max-age={int(YEAR.total_seconds())}, immutable"
-    response.headers["Cache-Control"] = one_year if is_versioned else "no-store"

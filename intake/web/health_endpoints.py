@@ -40,20 +40,18 @@ def readyz() -> tuple[Response, int]:
 @status.get("/metrics")
 def metrics() -> Response:
     """The metrics in Prometheus format. Needs the metrics token (401); 404 where none is configured."""
-    _require_token(current_service().settings.metrics_token)
-    with current_service().database.reading() as session:
-        numbers = monitoring.metrics(session, at=current_service().clock())
-    registry = CollectorRegistry()
-    registry.register(_Collector(numbers, monitoring.run_checks(current_service())))
-    return _text_response(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
-
-
-def _require_token(token: str) -> None:
+    service = current_service()
+    token = service.settings.metrics_token
     if not token:
         raise NotFound
     sent = request.headers.get("Authorization", "")
     if not crypto.constant_time_equal(sent.encode(), f"Bearer {token}".encode()):
         raise NotSignedIn
+    with service.database.reading() as session:
+        numbers = monitoring.metrics(session, at=service.clock())
+    registry = CollectorRegistry()
+    registry.register(_Collector(numbers, monitoring.run_checks(service)))
+    return _text_response(generate_latest(registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _text_response(text: str, content_type: str = "text/plain; charset=utf-8") -> Response:
@@ -70,9 +68,9 @@ class _Collector:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every gauge."""
         numbers = self._numbers
-        yield _gauge("intake_outbox_waiting", "Messages on their way.", numbers.waiting)
-        yield _gauge("intake_outbox_dead", "Messages that were refused for good.", numbers.dead)
-        yield _gauge(
+        yield GaugeMetricFamily("intake_outbox_waiting", "Messages on their way.", numbers.waiting)
+        yield GaugeMetricFamily("intake_outbox_dead", "Messages that were refused for good.", numbers.dead)
+        yield GaugeMetricFamily(
             "intake_outbox_oldest_waiting_seconds",
             "Age of the oldest message on its way.",
             numbers.oldest_waiting_seconds,
@@ -81,10 +79,6 @@ class _Collector:
         yield _labelled("intake_round_age_seconds", "Since a round last ended.", "round", numbers.job_ages)
         states = {check.name: list(State).index(check.state) for check in self._found}
         yield _labelled("intake_check_state", "Checks: 0 green, 1 amber, 2 red.", "check", states)
-
-
-def _gauge(name: str, doc: str, value: int) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, doc, value=value)
 
 
 def _labelled(name: str, doc: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
