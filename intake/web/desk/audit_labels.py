@@ -1,13 +1,9 @@
 """Labels of audit actions, for the audit log and for the history of one lead."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from flask import g
-
 from intake.accounts.models import Role
-from intake.act import Act
 from intake.audit import Action, AuditEvent, service
 from intake.audit.models import ActorKind
 from intake.casework.lead_detail import LeadView
@@ -15,7 +11,6 @@ from intake.conf.clinic import Channel
 from intake.core.i18n import N_, gettext
 from intake.leads import history
 from intake.leads.models import CloseReason, HoldReason, Outcome, SuppressionReason
-from intake.web.context import current_service
 
 LABELS = {
     Action.ATTEMPT_LOGGED: N_("Outcome noted"),
@@ -90,6 +85,12 @@ SUPPRESSED = {
     SuppressionReason.WRONG_NUMBER: N_("it belongs to somebody else"),
     SuppressionReason.THIRD_PARTY: N_("somebody else asked"),
 }
+_REASONS: dict[str, dict[str, str]] = {
+    Action.LEAD_CLOSED: {each: each.sentence for each in CloseReason},
+    Action.SUPPRESSION_ADDED: {each: SUPPRESSED[each] for each in SuppressionReason},
+    **{action: {each: each.sentence for each in HoldReason} for action in HOLDS},
+}
+"""The message id of a stored reason, by action."""
 ACTORS = {
     ActorKind.PERSON: N_("the person"),
     ActorKind.STAFF: N_("staff"),
@@ -121,19 +122,8 @@ def details_sentence(action: str, details: Mapping[str, Any]) -> str:
         return f"{label(action)}: {gettext(Outcome(details['outcome']).sentence)}"
     if action == Action.LEAD_REVEALED and details.get("channel") in set(Channel):
         return gettext(REVEALED[Channel(details["channel"])])
-    reason = _reason(action, details.get("reason"))
+    reason = _REASONS.get(action, {}).get(details.get("reason", ""))
     return f"{label(action)}: {gettext(reason)}" if reason else label(action)
-
-
-def _reason(action: str, reason: str | None) -> str:
-    """The reason as a message id; empty where there is none."""
-    if action == Action.LEAD_CLOSED and reason in set(CloseReason):
-        return CloseReason(reason).sentence
-    if action == Action.SUPPRESSION_ADDED and reason in set(SuppressionReason):
-        return SUPPRESSED[SuppressionReason(reason)]
-    if action in HOLDS and reason in set(HoldReason):
-        return HoldReason(reason).sentence
-    return ""
 
 
 def last_step(view: LeadView) -> str:
@@ -156,15 +146,8 @@ def other_details(event: AuditEvent) -> str:
         return ""  # the log says the name beside what was done
     if "consents" in found:
         found["consents"] = len(found["consents"])
-    return ", ".join(f"{key} {_as_text(value)}" for key, value in found.items())
-
-
-def _as_text(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def record_view(
-    session: Any, action: Action, *, about: uuid.UUID | None = None, **details: str | int | bool
-) -> None:
-    """Record an action of the signed-in staff member, in the caller's transaction."""
-    Act(session, current_service(), g.member.actor).record(action, about=about, **details)
+    texts = {
+        key: " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in found.items()
+    }
+    return ", ".join(f"{key} {text}" for key, text in texts.items())

@@ -1,7 +1,7 @@
 """Views of the audit log: reading, filtering, verifying and exporting it."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -14,20 +14,18 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Permission
 from intake.accounts.service import AccountState, names_of
 from intake.audit import Action, Verification, chain, export, service
-from intake.audit.chain import Anchor
 from intake.audit.models import ActorKind
-from intake.audit.service import ChainReach, LogFilter, LogPage, PageStart
+from intake.audit.service import LogFilter, PageStart
 from intake.casework import search
 from intake.casework.search import TermKind
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import history
 from intake.leads.models import references_of
 from intake.monitoring import integrity
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service, staff_act
+from intake.web.context import current_service, staff_act, staff_read
 from intake.web.desk import audit_labels
 
 FILTER_KINDS = (ActorKind.PERSON, ActorKind.SYSTEM)
@@ -70,20 +68,19 @@ class LogQuery:
 
     def to_filter(self, staff: Sequence[AccountState]) -> LogFilter:
         """The filter of the audit service; a role stands for the staff who have it now."""
+        members: frozenset[uuid.UUID] | None = None
+        if self.who in set(Role):
+            members = frozenset(each.member.id for each in staff if Role(self.who) in each.member.roles)
+        elif member := _parse_id(self.who):
+            members = frozenset({member})
         return LogFilter(
             action=self.action,
             kind=ActorKind(self.who) if self.who in set(FILTER_KINDS) else None,
-            staff=self._staff(staff),
+            staff=members,
             since=_midnight(self.first) if self.first else None,
             until=_midnight(self.last + timedelta(days=1)) if self.last and self.last < date.max else None,
             about=self.about,
         )
-
-    def _staff(self, staff: Sequence[AccountState]) -> frozenset[uuid.UUID] | None:
-        if self.who in set(Role):
-            return frozenset(each.member.id for each in staff if Role(self.who) in each.member.roles)
-        member = _parse_id(self.who)
-        return frozenset({member}) if member else None
 
 
 def _parse_id(query: str) -> uuid.UUID | None:
@@ -109,17 +106,6 @@ def _midnight(day: date) -> datetime:
 REFERENCE_INCOMPLETE = N_("Type a whole reference, all of its letters and figures.")
 NOT_FOUND = N_("Nothing is kept under this reference. It may have been erased already.")
 NOTHING_TO_SAVE = N_("No event has its place in the chain yet. Try again in a minute.")
-
-
-@dataclass(frozen=True)
-class LogView:
-    """One page of the log with the names and references that it mentions."""
-
-    page: LogPage
-    reach: ChainReach
-    names: Mapping[uuid.UUID, str]
-    references: Mapping[uuid.UUID, str]
-    staff: Sequence[AccountState]
 
 
 @guards.permission_required(Permission.READ_AUDIT)
@@ -154,26 +140,33 @@ def log_of_reference() -> ResponseReturnValue:
 @require_recent_second_factor
 def save_log() -> ResponseReturnValue:
     """Download the log as a file that can be verified elsewhere; recorded before it is sent."""
-    with current_service().database.transaction() as session:
-        head = chain.take_anchor(session, keyring=current_service().keyring, at=current_service().clock())
+    with staff_act() as act:
+        head = chain.take_anchor(act.session, keyring=act.keyring, at=act.now)
         if head is None:
             raise Refused(NOTHING_TO_SAVE)
-        audit_labels.record_view(session, Action.AUDIT_EXPORTED, count=head.seq)
-    answer = Response(_stream(current_service(), head), mimetype="application/x-ndjson")
+        act.record(Action.AUDIT_EXPORTED, count=head.seq)
+    lines = export.export_lines(current_service().database, head)  # a stream, not to fill the memory
+    answer = Response((line.encode() for line in lines), mimetype="application/x-ndjson")
     answer.headers["Content-Disposition"] = f'attachment; filename="audit-{head.at:%Y-%m-%d}.jsonl"'
     return answer
 
 
-def _stream(instance: Instance, head: Anchor) -> Iterator[bytes]:
-    """The file as a stream, so that its size does not fill the memory."""
-    return (piece.encode() for piece in export.export_lines(instance.database, head))
-
-
 def _page(*, verified: Verification | None = None, problem: str = "") -> str:
-    filters = LogQuery.read(request.args)
-    read = _load(filters)
-    with current_service().database.transaction() as session:
-        audit_labels.record_view(session, Action.AUDIT_READ, about=filters.about, count=len(read.page.events))
+    filters, after = LogQuery.read(request.args), PageStart.read(request.args.get("after", ""))
+    with staff_read() as act:
+        staff = staff_service.list_accounts(act.session)
+        page = service.log_page(act.session, wanted=filters.to_filter(staff), after=after)
+        about = {event.about for event in page.events} | {filters.about}
+        whose = {each for event in page.events for each in (event.actor_id, history.colleague_id(event))}
+        read = {
+            "page": page,
+            "reach": service.chain_reach(act.session),
+            "names": names_of(act.session, {each for each in whose if each}),
+            "references": references_of(act.session, {each for each in about if each}),
+            "staff": staff,
+        }
+    with staff_act() as act:
+        act.record(Action.AUDIT_READ, about=filters.about, count=len(page.events))
     return render_template(
         "desk/log.html",
         read=read,
@@ -187,19 +180,3 @@ def _page(*, verified: Verification | None = None, problem: str = "") -> str:
         problem=problem,
         now=current_service().clock(),
     )
-
-
-def _load(filters: LogQuery) -> LogView:
-    with current_service().database.reading() as session:
-        staff = staff_service.list_accounts(session)
-        after = PageStart.read(request.args.get("after", ""))
-        page = service.log_page(session, wanted=filters.to_filter(staff), after=after)
-        about = {event.about for event in page.events} | {filters.about}
-        whose = {each for event in page.events for each in (event.actor_id, history.colleague_id(event))}
-        return LogView(
-            page=page,
-            reach=service.chain_reach(session),
-            names=names_of(session, {each for each in whose if each}),
-            references=references_of(session, {each for each in about if each}),
-            staff=staff,
-        )

@@ -192,17 +192,13 @@ def whereabouts(view: LeadView) -> str:
     )
 
 
-def _clock(lead: Lead) -> tuple[str, str]:
-    """The time zone to show times in and its name: the lead's if known, else the clinic's."""
-    if lead.time_zone or len(regions.zones_of(lead.region)) == 1:
-        return zones(lead)[0], gettext("their time")
-    return zone(), gettext(regions.names_of_zone(zone()).phrase)
-
-
 def banner(view: LeadView, channel: Channel) -> str:
     """The gate's verdict for one channel as a sentence."""
-    verdict = view.verdicts[channel]
-    on, clock = _clock(view.lead)
+    verdict, lead = view.verdicts[channel], view.lead
+    if lead.time_zone or len(regions.zones_of(lead.region)) == 1:
+        on, clock = zones(lead)[0], gettext("their time")
+    else:
+        on, clock = zone(), gettext(regions.names_of_zone(zone()).phrase)
     if verdict.allowed and verdict.until:
         return translate(MAY[channel], time=at(verdict.until, view.now, on), clock=clock)
     if not verdict.opens_at:

@@ -165,7 +165,10 @@ def reveal(lead_id: uuid.UUID) -> ResponseReturnValue:
 @on_lead_page
 def outcome(lead_id: uuid.UUID) -> str:
     """Record the outcome of an attempt. Idempotent by `attempt`; `hold` claims the lead first."""
-    attempt_id, version = parse_id("attempt"), parse_version(request.form.get("version", ""))
+    attempt_id, version = (
+        parse_id(request.form.get("attempt", "")),
+        parse_version(request.form.get("version", "")),
+    )
     chosen_outcome, channel = _choice(Outcome, "outcome"), _choice(Channel, "channel")
 
     with staff_act() as act:
@@ -219,17 +222,17 @@ def _choice(choices: type[_Choice], field: str) -> _Choice:
     return choices(value)
 
 
-def parse_id(field: str) -> uuid.UUID:
-    """The UUID in a field. Raises Unreadable."""
+def parse_id(text: str) -> uuid.UUID:
+    """The UUID in a field of a form. Raises Unreadable."""
     try:
-        return uuid.UUID(request.form.get(field, ""))
+        return uuid.UUID(text)
     except ValueError:
         raise Unreadable from None
 
 
 def _seen_version() -> uuid.UUID | None:
     """The newest act that the submitted page showed; None where the form has no such field."""
-    return parse_id("seen") if "seen" in request.form else None
+    return parse_id(request.form.get("seen", "")) if "seen" in request.form else None
 
 
 def parse_version(text: str) -> int:
@@ -261,7 +264,7 @@ def save_note(lead_id: uuid.UUID) -> str:
 @on_lead_page
 def undo_act(lead_id: uuid.UUID) -> str:
     """Undo the last act on a lead, within five minutes. Idempotent."""
-    act_id = parse_id("act")
+    act_id = parse_id(request.form.get("act", ""))
 
     with staff_act() as act:
         lead = queue.one(act, lead_id)

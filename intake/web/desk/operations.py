@@ -4,18 +4,17 @@ They show no personal data and no secret.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
 from babel.dates import format_timedelta
-from flask import g, make_response, render_template, url_for
+from flask import make_response, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from intake import __version__, monitoring, outbox
-from intake.accounts.permissions import Permission
+from intake.accounts.permissions import Permission, StaffAct
 from intake.backup.restore import RESTORED_MAIL
 from intake.conf.clinic import Notices
 from intake.conf.settings import PREFIX, Settings
@@ -26,7 +25,7 @@ from intake.jobs import scheduler
 from intake.monitoring import State
 from intake.outbox import Mail, OutboxMessage
 from intake.web.auth import guards
-from intake.web.context import current_service
+from intake.web.context import current_service, staff_act
 from intake.web.desk.layout import flash_message
 
 STATES = {State.RED: N_("now"), State.AMBER: N_("soon"), State.GREEN: N_("well")}
@@ -100,24 +99,16 @@ def setting_rows(settings: Settings) -> Iterator[SettingRow]:
     """Every setting in the order of `intake/conf/settings.py`, each as far as it may be shown."""
     for setting in fields(Settings):
         value = getattr(settings, setting.name)
+        shown_as = SettingSource.VALUE if Settings.may_be_shown(setting.name) else SettingSource.SET
+        if value in ("", None):
+            shown_as = SettingSource.NOT_SET
         yield SettingRow(
             name=f"{PREFIX}{setting.name.upper()}",
-            doc=_doc(setting.metadata),
-            shown_as=_shown_as(setting.name, value),
-            value=str(value) if _shown_as(setting.name, value) is SettingSource.VALUE else "",
+            doc=gettext(setting.metadata["help"]),
+            shown_as=shown_as,
+            value=str(value) if shown_as is SettingSource.VALUE else "",
             is_default=value == setting.default,
         )
-
-
-def _doc(metadata: Mapping[str, Any]) -> str:
-    words = metadata["help"]
-    return i18n.gettext(words)
-
-
-def _shown_as(name: str, value: object) -> SettingSource:
-    if value in ("", None):
-        return SettingSource.NOT_SET
-    return SettingSource.VALUE if Settings.may_be_shown(name) else SettingSource.SET
 
 
 MAILS = {
@@ -163,8 +154,8 @@ def _page(problem: str = "") -> str:
 def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
     """Resend one refused message. No second factor is asked for: every mail is a constant text."""
     try:
-        with current_service().database.transaction() as session:
-            _resend(session, message_id)
+        with staff_act() as act:
+            _resend(act, message_id)
     except NotFound:
         return _redirect_with("nothing_to_resend")
     except Refused as refused:
@@ -175,21 +166,15 @@ def send_again(message_id: uuid.UUID) -> ResponseReturnValue:
 @guards.permission_required(Permission.RUN_SERVICE)
 def send_all_again() -> ResponseReturnValue:
     """Resend every refused message."""
-    with current_service().database.transaction() as session:
-        dead = outbox.dead_letters(session)
+    with staff_act() as act:
+        dead = outbox.dead_letters(act.session)
         for each in dead:
-            _resend(session, each.id)
+            _resend(act, each.id)
     return _redirect_with("resent" if dead else "nothing_to_resend")
 
 
-def _resend(session: Any, message_id: uuid.UUID) -> None:
-    outbox.resend(
-        session,
-        message_id,
-        at=current_service().clock(),
-        keyring=current_service().keyring,
-        actor=g.member.actor,
-    )
+def _resend(act: StaffAct, message_id: uuid.UUID) -> None:
+    outbox.resend(act.session, message_id, at=act.now, keyring=act.keyring, actor=act.actor)
 
 
 def _redirect_with(message: str) -> ResponseReturnValue:

@@ -3,8 +3,7 @@
 The form is in the caller's language; the page around it is in the language of the browser.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Response, g, render_template, request
@@ -53,14 +52,14 @@ class PhoneSheet:
 @guards.permission_required(Permission.TAKE_REQUEST)
 def phone_page() -> ResponseReturnValue:
     """An empty form in the caller's language."""
-    with using_sheet_language(_supported_language(request.args.get("language"))):
+    with i18n.using_language(_supported_language(request.args.get("language"))):
         return _page(PhoneSheet(public_form.new_token().for_redisplay(), Answers()))
 
 
 def restore_sheet(saved_form: SavedForm) -> Response:
     """Restore the form after a new sign-in. Stores nothing."""
     answers = _answers(saved_form.fields)
-    with using_sheet_language(_supported_language(saved_form.value("language"))):
+    with i18n.using_language(_supported_language(saved_form.value("language"))):
         return _page(PhoneSheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
 
 
@@ -68,9 +67,7 @@ def restore_sheet(saved_form: SavedForm) -> Response:
 def take_request() -> ResponseReturnValue:
     """Store the caller's request, or show the form again with every answer."""
     answers = _answers(dict(request.form.lists()))
-    with using_sheet_language(
-        _supported_language(request.form.get("switch") or request.form.get("language"))
-    ):
+    with i18n.using_language(_supported_language(request.form.get("switch") or request.form.get("language"))):
         if "switch" in request.form:
             return _page(PhoneSheet(public_form.token_for(answers), answers))
         try:
@@ -83,16 +80,6 @@ def take_request() -> ResponseReturnValue:
 
 def _answers(fields: Mapping[str, Sequence[str]]) -> Answers:
     return Answers({name: list(values) for name, values in fields.items() if name not in CONTROL_FIELDS})
-
-
-@contextmanager
-def using_sheet_language(language: str) -> Iterator[None]:
-    """Use the caller's language for the block."""
-    before = i18n.current_language.set(language)
-    try:
-        yield
-    finally:
-        i18n.current_language.reset(before)
 
 
 def _supported_language(requested: str | None) -> str:

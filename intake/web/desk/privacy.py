@@ -2,12 +2,11 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import SequenceMatcher
 from enum import StrEnum
-from itertools import groupby
 
 from babel.dates import format_date
 from flask import Response, render_template, request, url_for
@@ -20,7 +19,6 @@ from intake.accounts.permissions import Permission
 from intake.accounts.service import names_of
 from intake.audit import Action, AuditEvent, service
 from intake.audit.service import MAX_VIEWS, PageStart
-from intake.calling.availability import local
 from intake.casework import queue
 from intake.conf.clinic import Channel
 from intake.core import i18n
@@ -36,7 +34,7 @@ from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, FigureState
 from intake.web.auth import guards
 from intake.web.auth.reauth import require_recent_second_factor
-from intake.web.context import current_service, staff_act
+from intake.web.context import current_service, staff_act, staff_read
 from intake.web.desk import audit_labels, formatting
 from intake.web.desk.layout import flash_message
 from intake.web.desk.lead import on_lead_page
@@ -101,15 +99,16 @@ class Disclosure:
 @guards.permission_required(Permission.READ_AUDIT)
 def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
     """Who opened a lead, when, and which values they were shown; also after its erasure."""
-    with current_service().database.reading() as session:
+    with staff_read() as act:
+        session = act.session
         events = service.views_of(session, lead_id)
         reference = references_of(session, {lead_id}).get(lead_id)
         if not reference and not service.events_about(session, lead_id, limit=1):
             raise NotFound
         names = names_of(session, {event.actor_id for event in events if event.actor_id})
         staff = staff_service.list_accounts(session)
-    with current_service().database.transaction() as session:
-        audit_labels.record_view(session, Action.AUDIT_READ, about=lead_id, count=len(events))
+    with staff_act() as act:
+        act.record(Action.AUDIT_READ, about=lead_id, count=len(events))
     return render_template(
         "desk/officer_looks.html",
         lead_id=lead_id,
@@ -118,42 +117,22 @@ def looks_page(lead_id: uuid.UUID) -> ResponseReturnValue:
         many=len(events) == MAX_VIEWS,
         disclosed=_disclosures(events),
         names=names,
-        roles={each.member.id: _ordered(each.member.roles) for each in staff},
-        fields=FIELD_LABELS,
-        field_of=_revealed_field,
+        roles={each.member.id: [role for role in Role if role in each.member.roles] for each in staff},
         again=is_repeated_reveal,
         acts=audit_labels,
         now=current_service().clock(),
     )
 
 
-def _ordered(roles: frozenset[Role]) -> list[Role]:
-    return [role for role in Role if role in roles]
-
-
-def _revealed_field(event: AuditEvent) -> str:
-    """The message id of what an event showed in full; empty when it showed nothing."""
-    channel = service.details_of(event).get("channel")
-    return FIELD_LABELS[Channel(channel)] if channel in set(Channel) else ""
-
-
 def _disclosures(events: Sequence[AuditEvent]) -> list[Disclosure]:
     """Who was shown what, by field and then by who saw it first."""
-    shown = [
-        each for each in events if each.actor_id and _revealed_field(each) and not is_repeated_reveal(each)
-    ]
-
-    def place(event: AuditEvent) -> tuple[str, str]:
-        return _revealed_field(event), str(event.actor_id)
-
-    found = [list(same) for _, same in groupby(sorted(shown, key=place), place)]
-    return sorted((_disclosure(same) for same in found), key=lambda each: (each.field, each.first))
-
-
-def _disclosure(same: Sequence[AuditEvent]) -> Disclosure:
-    moments = [event.at for event in same]
-    by = same[0].actor_id or uuid.UUID(int=0)
-    return Disclosure(_revealed_field(same[0]), by, min(moments), max(moments), len(same))
+    shown: dict[tuple[str, uuid.UUID], list[datetime]] = {}
+    for event in events:
+        channel = service.details_of(event).get("channel")
+        if event.actor_id and channel in set(Channel) and not is_repeated_reveal(event):
+            shown.setdefault((FIELD_LABELS[Channel(channel)], event.actor_id), []).append(event.at)
+    found = [Disclosure(*key, min(moments), max(moments), len(moments)) for key, moments in shown.items()]
+    return sorted(found, key=lambda each: (each.field, each.first, str(each.by)))
 
 
 @guards.permission_required(Permission.READ_AUDIT)
@@ -172,7 +151,11 @@ def statements_page() -> ResponseReturnValue:
 @guards.permission_required(Permission.READ_AUDIT)
 def stops_page() -> ResponseReturnValue:
     """The suppression list: when, why, by whom, whether lifted; no number or address."""
-    filters = _read_filters(request.args)
+    status, reason = request.args.get("standing", ""), request.args.get("reason", "")
+    filters: suppression.SuppressionFilter = {  # an unknown value counts as none
+        "status": SuppressionStatus(status) if status in set(SuppressionStatus) else None,
+        "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
+    }
     with current_service().database.reading() as session:
         found = suppression.suppression_page(
             session, after=PageStart.read(request.args.get("after", "")), **filters
@@ -194,15 +177,6 @@ def stops_page() -> ResponseReturnValue:
     )
 
 
-def _read_filters(query: Mapping[str, str]) -> suppression.SuppressionFilter:
-    """The filters in the URL; an unknown value counts as none."""
-    status, reason = query.get("standing", ""), query.get("reason", "")
-    return {
-        "status": SuppressionStatus(status) if status in set(SuppressionStatus) else None,
-        "reason": SuppressionReason(reason) if reason in set(SuppressionReason) else None,
-    }
-
-
 HTML, JSON = "html", "json"
 FIGURE_STATES = {
     FigureState.OPEN: N_("open"),
@@ -216,8 +190,8 @@ FIGURE_STATES = {
 def evidence_page() -> ResponseReturnValue:
     """The current evidence report; reading it is recorded."""
     report = compliance.gather(current_service(), policies=POLICIES)
-    with current_service().database.transaction() as session:
-        audit_labels.record_view(session, Action.EVIDENCE_READ)
+    with staff_act() as act:
+        act.record(Action.EVIDENCE_READ)
     return render_template("desk/evidence.html", **_context(report))
 
 
@@ -229,8 +203,8 @@ def save_evidence() -> ResponseReturnValue:
     with i18n.using_language(i18n.DEFAULT if kind == JSON else i18n.current_language.get()):
         report = compliance.gather(current_service(), policies=POLICIES)
         content = compliance.as_json(report) if kind == JSON else as_html(report)
-    with current_service().database.transaction() as session:
-        audit_labels.record_view(session, Action.EVIDENCE_SAVED, kind=kind)
+    with staff_act() as act:
+        act.record(Action.EVIDENCE_SAVED, kind=kind)
     answer = Response(content, mimetype="application/json" if kind == JSON else "text/html")
     answer.headers["Content-Disposition"] = f'attachment; filename="evidence-{report.at:%Y-%m-%d}.{kind}"'
     return answer
@@ -254,8 +228,7 @@ def _context(report: ComplianceReport) -> dict[str, object]:
 
 def moment_in_full(at: datetime) -> str:
     """A moment in full, on the clinic's clock: `November 18, 2026, 10 am`."""
-    there = local(at, current_service().clinic.time_zone).date()
-    day = format_date(there, "long", locale=i18n.current_language.get())
+    day = format_date(formatting.day_of(at), "long", locale=i18n.current_language.get())
     return f"{day}, {formatting.time_of_day(at)}"
 
 
@@ -293,11 +266,17 @@ def postpone_retention() -> ResponseReturnValue:
 @on_lead_page
 def hold_lead(lead_id: uuid.UUID) -> str:
     """Place or renew a legal hold on a lead."""
-    reason, day = _submitted_reason(), _submitted_day()
+    reason = request.form.get("reason", "")
+    if reason not in set(HoldReason):
+        raise Unreadable
+    try:
+        last_day = date.fromisoformat(request.form.get("last_day", ""))
+    except ValueError:
+        last_day = None
 
     with staff_act() as act:
         lead = queue.one(act, lead_id)
-        legal_holds.place_hold(act, lead, reason=reason, last_day=day)
+        legal_holds.place_hold(act, lead, reason=HoldReason(reason), last_day=last_day)
     return "hold_placed"
 
 
@@ -311,18 +290,3 @@ def release_hold(lead_id: uuid.UUID) -> ResponseReturnValue:
     if erased:
         return guards.redirect_to(url_for("desk.holds_page", message="hold_ended_and_erased"))
     return guards.redirect_to(url_for("desk.lead_page", lead_id=lead_id, message="hold_ended"))
-
-
-def _submitted_reason() -> HoldReason:
-    """The reason in the form. Raises Unreadable for another value."""
-    value = request.form.get("reason", "")
-    if value not in set(HoldReason):
-        raise Unreadable
-    return HoldReason(value)
-
-
-def _submitted_day() -> date | None:
-    try:
-        return date.fromisoformat(request.form.get("last_day", ""))
-    except ValueError:
-        return None

@@ -162,27 +162,23 @@ def stop_anyone() -> ResponseReturnValue:
 @guards.permission_required(Permission.SEE_HEALTH)
 def hours_page() -> ResponseReturnValue:
     """Opening hours of `clinic.toml`, coming holidays, and when the desk was last attended."""
-    now, clinic = current_service().clock(), current_service().clinic
+    now, clinic, language = current_service().clock(), current_service().clinic, current_language.get()
+    names = get_day_names(locale=language)
     with service_read() as act:
         opened = reminders.attendance(act)
     return render_template(
         "desk/hours.html",
-        week=_week_hours(),
+        week=[
+            (str(names[weekday]), promise.spans_phrase(spans, language))
+            for weekday, spans in enumerate(clinic.hours.days)
+        ],
         today=formatting.day_of(now).weekday(),
         closes=open_until(clinic, now),
         opens=opens_next(clinic, now),
         holidays=[
-            (each, promise.spans_phrase(each.hours, current_language.get()))
+            (each, promise.spans_phrase(each.hours, language))
             for each in clinic.holidays_ahead(formatting.day_of(now))
         ],
         opened=opened,
         now=now,
     )
-
-
-def _week_hours() -> list[tuple[str, str]]:
-    """Each weekday with its hours in words; empty when the clinic is closed."""
-    language = current_language.get()
-    names = get_day_names(locale=language)
-    days = enumerate(current_service().clinic.hours.days)
-    return [(str(names[weekday]), promise.spans_phrase(hours, language)) for weekday, hours in days]

@@ -1,7 +1,7 @@
 """The statistics page: charts with a table under each, and a CSV file with small counts masked."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, time, timedelta
 from io import StringIO
 from typing import Any
@@ -75,7 +75,7 @@ def _page(numbers: Statistics | None, typed: Mapping[str, str], problem: str = "
     return render_template(
         "desk/numbers.html",
         numbers=numbers,
-        drawn=_charts(numbers) if numbers and numbers.received else {},
+        drawn=charts_of(numbers) if numbers and numbers.received else {},
         typed=typed,
         problem=problem,
         choices=PERIOD_DAYS,
@@ -88,32 +88,24 @@ def _page(numbers: Statistics | None, typed: Mapping[str, str], problem: str = "
     )
 
 
-def _charts(numbers: Statistics) -> dict[str, Any]:
+def charts_of(numbers: Statistics) -> dict[str, Any]:
+    """The figures of the page, drawn."""
     return {
         "per_day": charts.columns(numbers.per_day),
         "waits": charts.curves(numbers.wait_times_by_week) if numbers.wait_times else None,
-        "promises": charts.bars(_promises(numbers), pale=NOT_SETTLED),
-        "endings": charts.bars(_endings(numbers), pale=NOT_SETTLED),
         "by_hour": charts.heat(numbers.by_hour),
-        "languages": charts.bars(_languages(numbers)),
-        "channels": charts.bars(_channels(numbers)),
+        **{name: charts.bars(counts, pale=NOT_SETTLED) for name, counts in named_counts(numbers).items()},
     }
 
 
-def _promises(numbers: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in numbers.promises.items()}
-
-
-def _endings(numbers: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in numbers.endings.items()}
-
-
-def _languages(numbers: Statistics) -> dict[str, int]:
-    return {i18n.language_name(each): count for each, count in numbers.languages.items()}
-
-
-def _channels(numbers: Statistics) -> dict[str, int]:
-    return {each.sentence: count for each, count in numbers.channels.items()}
+def named_counts(numbers: Statistics) -> dict[str, dict[str, int]]:
+    """The counts that have names, by figure and message id."""
+    return {
+        "languages": {i18n.language_name(each): count for each, count in numbers.languages.items()},
+        "channels": {each.sentence: count for each, count in numbers.channels.items()},
+        "endings": {each.sentence: count for each, count in numbers.endings.items()},
+        "promises": {each.sentence: count for each, count in numbers.promises.items()},
+    }
 
 
 def short(day: date) -> str:
@@ -148,45 +140,36 @@ def minutes(count: int) -> str:
 
 def rows(numbers: Statistics) -> list[tuple[str, str, str]]:
     """Figure, name and masked count, without a row of totals; no two figures share a sum of some cells."""
-    return [
-        (gettext("Figure"), gettext("Name"), gettext("Count")),
-        *_masked(N_("Requests per day"), {day.isoformat(): count for day, count in numbers.per_day.items()}),
-        *_masked(N_("Requests by hour of the day"), dict(_hours(numbers.per_hour))),
-        *_masked(N_("Language"), _languages(numbers)),
-        *_masked(N_("Ways of contact agreed to"), _channels(numbers)),
-        *_masked(N_("How it ended"), _endings(numbers)),
-        *_masked(N_("Promises"), _promises(numbers)),
-        *_waits(numbers),
-    ]
-
-
-def _hours(per_hour: Sequence[int]) -> Iterator[tuple[str, int]]:
-    return ((f"{at:02}:00", count) for at, count in enumerate(per_hour))
-
-
-def _masked(figure: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
-    for name, shown in zip(counts, masked_counts(list(counts.values())), strict=True):
-        yield gettext(figure), gettext(name), gettext(shown)
-
-
-def _waits(numbers: Statistics) -> Iterator[tuple[str, str, str]]:
-    """The waits; none when their count is small, because nothing may be computed from a masked count."""
-    if not numbers.wait_times or is_small(numbers.wait_times.count):
-        return
-    figure = gettext("Minutes to first contact while we were open")
-    for name, wait in (
-        (N_("Median"), numbers.wait_times.median),
-        (N_("9 of 10 within"), numbers.wait_times.ninth_decile),
-    ):
-        yield figure, gettext(name), str(-(-wait // timedelta(minutes=1)))
+    named = named_counts(numbers)
+    figures: dict[str, Mapping[str, int]] = {
+        N_("Requests per day"): {day.isoformat(): count for day, count in numbers.per_day.items()},
+        N_("Requests by hour of the day"): {
+            f"{at:02}:00": count for at, count in enumerate(numbers.per_hour)
+        },
+        N_("Language"): named["languages"],
+        N_("Ways of contact agreed to"): named["channels"],
+        N_("How it ended"): named["endings"],
+        N_("Promises"): named["promises"],
+    }
+    lines = [(gettext("Figure"), gettext("Name"), gettext("Count"))]
+    for figure, counts in figures.items():
+        for name, shown in zip(counts, masked_counts(list(counts.values())), strict=True):
+            lines.append((gettext(figure), gettext(name), gettext(shown)))
+    waits = numbers.wait_times
+    if waits and not is_small(waits.count):  # nothing may be computed from a masked count
+        figure = gettext("Minutes to first contact while we were open")
+        for name, wait in (
+            (gettext("Median"), waits.median),
+            (gettext("9 of 10 within"), waits.ninth_decile),
+        ):
+            lines.append((figure, name, str(-(-wait // timedelta(minutes=1)))))
+    return lines
 
 
 def as_csv(lines: Sequence[Sequence[str]]) -> str:
     """CSV (RFC 4180). A cell that a spreadsheet would evaluate as a formula is marked as text."""
     file = StringIO()
-    csv.writer(file).writerows([[_escape_formula(cell) for cell in line] for line in lines])
+    csv.writer(file).writerows(
+        [[f"'{cell}" if cell.startswith(_FORMULA_PREFIXES) else cell for cell in line] for line in lines]
+    )
     return file.getvalue()
-
-
-def _escape_formula(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_PREFIXES) else cell

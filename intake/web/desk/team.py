@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 from intake.accounts.permissions import Permission, StaffAct
 from intake.casework import assignment
 from intake.casework.assignment import AssignmentResult, Selection
-from intake.core.errors import Unprocessable, Unreadable
+from intake.core.errors import Unprocessable
 from intake.web.auth import guards
 from intake.web.context import staff_act, staff_read
 from intake.web.desk.layout import flash_message
-from intake.web.desk.lead import parse_version
+from intake.web.desk.lead import parse_id, parse_version
 
 shares_leads = guards.permission_required(Permission.SHARE_LEADS)
 _SEPARATOR = "~"
@@ -41,14 +41,14 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
 def share_out() -> ResponseReturnValue:
     """Assign the picked leads to the chosen staff members, evenly."""
     picks = [Selection(lead_id, version=parse_version(value)) for lead_id, value in _picked_rows()]
-    people = {_parse_id(each) for each in request.form.getlist("to")}
+    people = {parse_id(each) for each in request.form.getlist("to")}
     return _answer(lambda act: assignment.distribute(act, picks, to=people), "shared")
 
 
 @shares_leads
 def revoke_claim() -> ResponseReturnValue:
     """Revoke the picked claims; their owners are told at their next act."""
-    picks = [Selection(lead_id, holder=_parse_id(value)) for lead_id, value in _picked_rows()]
+    picks = [Selection(lead_id, holder=parse_id(value)) for lead_id, value in _picked_rows()]
     return _answer(lambda act: assignment.revoke(act, picks), "revoked")
 
 
@@ -65,11 +65,4 @@ def _answer(assign: Callable[[StaffAct], AssignmentResult], message: str) -> Res
 def _picked_rows() -> list[tuple[uuid.UUID, str]]:
     """Each picked lead with the version or claim owner of its row. Raises Unreadable."""
     parts = [each.partition(_SEPARATOR) for each in request.form.getlist("pick")]
-    return [(_parse_id(lead), value) for lead, _, value in parts]
-
-
-def _parse_id(message: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(message)
-    except ValueError:
-        raise Unreadable from None
+    return [(parse_id(lead), value) for lead, _, value in parts]
