@@ -5,9 +5,10 @@ revoked is told at their next act on that lead (`lead_detail.ClaimRevoked`).
 """
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -47,6 +48,11 @@ class AssignmentResult:
     done: int
     skipped: int
 
+    @classmethod
+    def of(cls, selections: Collection[Selection], *, done: int) -> Self:
+        """The result when `done` of the selected leads were changed; a lead picked twice counts once."""
+        return cls(done, len({each.lead_id for each in selections}) - done)
+
 
 @dataclass(frozen=True)
 class Colleague:
@@ -84,14 +90,14 @@ def distribute(
     if not selections:
         raise Unprocessable({"pick": [NOTHING_SELECTED]})
     assigned_counts = dict.fromkeys(_assignees(act.session, to), 0)
-
-    def assign(act: LeadAct, selection: Selection) -> None:
-        assignee = _assign_to_first_free(
-            act, sorted(assigned_counts, key=lambda each: assigned_counts[each]), selection.version
-        )
+    for lead, selection in _lock_selected(act, selections):
+        candidates = sorted(assigned_counts, key=lambda each: assigned_counts[each])
+        try:
+            assignee = _assign_to_first_free(LeadAct(act, lead), candidates, selection.version)
+        except Refused:
+            continue
         assigned_counts[assignee] += 1
-
-    return _apply_to_each(act, selections, assign)
+    return AssignmentResult.of(selections, done=sum(assigned_counts.values()))
 
 
 def _assign_to_first_free(act: LeadAct, candidates: Sequence[Member], version: int) -> Member:
@@ -113,12 +119,16 @@ def revoke(act: StaffAct, selections: Collection[Selection]) -> AssignmentResult
     if not selections:
         raise Unprocessable({"pick": [NOTHING_SELECTED]})
 
-    def revoke_one(act: LeadAct, selection: Selection) -> None:
+    done = 0
+    for lead, selection in _lock_selected(act, selections):
         if selection.holder in (None, act.member.id):
-            raise ChangedMeanwhile
-        claims.revoke(act, claimant=selection.holder)
-
-    return _apply_to_each(act, selections, revoke_one)
+            continue
+        try:
+            claims.revoke(LeadAct(act, lead), claimant=selection.holder)
+        except ChangedMeanwhile:
+            continue
+        done += 1
+    return AssignmentResult.of(selections, done=done)
 
 
 def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Member]:
@@ -133,27 +143,15 @@ def _assignees(session: Session, chosen: Collection[uuid.UUID]) -> Sequence[Memb
     return able
 
 
-def _apply_to_each(
-    act: StaffAct, selections: Collection[Selection], action: Callable[[LeadAct, Selection], None]
-) -> AssignmentResult:
-    """Do it to each selected lead, by promise; one that refuses is skipped.
-
-    Locks the selected leads and all with the same contact, in a fixed order.
-    """
+def _lock_selected(act: StaffAct, selections: Collection[Selection]) -> list[tuple[Lead, Selection]]:
+    """Return the selected leads by promise; locks them and all with the same contact, in a fixed order."""
     by_id = {selection.lead_id: selection for selection in selections}
     picked = act.session.scalars(select(Lead).where(Lead.id.in_(by_id))).all()
     same = or_(*(claims.same_contact(lead) for lead in picked)) if picked else Lead.id.in_(())
     locked = select(Lead).where(same).order_by(Lead.id).with_for_update(key_share=True)
     rows = act.session.scalars(locked.execution_options(populate_existing=True)).all()
-    done = 0
-    for lead in sorted(rows, key=lambda row: (row.promise_at, row.id)):
-        try:
-            if lead.id in by_id:
-                action(LeadAct(act, lead), by_id[lead.id])
-                done += 1
-        except Refused:
-            continue
-    return AssignmentResult(done, len(by_id) - done)
+    ordered = sorted(rows, key=lambda row: (row.promise_at, row.id))
+    return [(lead, by_id[lead.id]) for lead in ordered if lead.id in by_id]
 
 
 def team(act: StaffAct) -> Team:

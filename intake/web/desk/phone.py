@@ -4,7 +4,6 @@ The form is in the caller's language; the page around it is in the language of t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
@@ -39,28 +38,18 @@ PRESERVED_FIELDS = (
 """Fields that are restored after a new sign-in in the middle of a call."""
 
 
-@dataclass(frozen=True)
-class PhoneSheet:
-    """The form to render: its token, the answers so far, and the failure or notice to show."""
-
-    token: FormToken
-    answers: Answers
-    failure: IntakeError | None = None
-    notice: str = ""
-
-
 @guards.permission_required(Permission.TAKE_REQUEST)
 def phone_page() -> ResponseReturnValue:
     """An empty form in the caller's language."""
     with i18n.using_language(_supported_language(request.args.get("language"))):
-        return _page(PhoneSheet(public_form.new_token().for_redisplay(), Answers()))
+        return _page(public_form.new_token().for_redisplay(), Answers())
 
 
 def restore_sheet(saved_form: SavedForm) -> Response:
     """Restore the form after a new sign-in. Stores nothing."""
     answers = _answers(saved_form.fields)
     with i18n.using_language(_supported_language(saved_form.value("language"))):
-        return _page(PhoneSheet(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN))
+        return _page(public_form.token_for(answers), answers, notice=SIGNED_IN_AGAIN)
 
 
 @guards.permission_required(Permission.TAKE_REQUEST, preserve_fields=PRESERVED_FIELDS, restore=restore_sheet)
@@ -69,13 +58,13 @@ def take_request() -> ResponseReturnValue:
     answers = _answers(dict(request.form.lists()))
     with i18n.using_language(_supported_language(request.form.get("switch") or request.form.get("language"))):
         if "switch" in request.form:
-            return _page(PhoneSheet(public_form.token_for(answers), answers))
+            return _page(public_form.token_for(answers), answers)
         try:
             return _confirmation_page(*_store(answers))
         except IntakeError as failure:
             changed = isinstance(failure, StatementsChanged)
             shown = answers.without_consent() if changed else answers
-            return _page(PhoneSheet(public_form.next_token(answers, failure), shown, failure))
+            return _page(public_form.next_token(answers, failure), shown, failure)
 
 
 def _answers(fields: Mapping[str, Sequence[str]]) -> Answers:
@@ -103,12 +92,13 @@ def _store(answers: Answers) -> tuple[Request, Submitted]:
         return lead_request, submit(act, lead_request, **by)
 
 
-def _page(sheet: PhoneSheet) -> Response:
+def _page(
+    token: FormToken, answers: Answers, failure: IntakeError | None = None, notice: str = ""
+) -> Response:
     """Render the form in the caller's language inside the page in the browser's language."""
     caller = i18n.current_language.get()
-    failure = sheet.failure
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    context = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
+    context = public_form.questions(token, answers=answers, problems=problems)
     sheet_html = Markup(render_template("desk/_phone_sheet.html", page_of_these=public_path("/"), **context))  # noqa: S704  our own template
     guards.set_language_from_browser()
     page_html = render_template(
@@ -117,7 +107,7 @@ def _page(sheet: PhoneSheet) -> Response:
         token=context["token"],
         problems=problems,
         anchors=public_form.ANCHORS,
-        notice=failure.sentence if failure and not problems else sheet.notice,
+        notice=failure.sentence if failure and not problems else notice,
         caller=caller,
     )
     return Response(page_html, failure.status if failure else OK)
