@@ -90,7 +90,11 @@ def log(
     relied_on = contact_status.consents.get(CONTACT_KINDS[channel])
     attempt.consent_event_id = relied_on.id if relied_on else None
     act.record(Action.ATTEMPT_LOGGED, channel=channel, outcome=outcome)
-    _apply_outcome(act, attempt, contact_status, _appointment(act, outcome, booked_for))
+    appointment = booked_for if outcome in (Outcome.BOOKED, Outcome.THEY_CALLED_US) else None
+    in_time = appointment is not None and act.now < appointment < act.now + MAX_BOOKING_AHEAD
+    if not in_time and (appointment or outcome is Outcome.BOOKED):
+        raise Unprocessable({"booked_for": [NO_TIME]}, NO_TIME)
+    _apply_outcome(act, attempt, contact_status, appointment)
     undo.save_undo(act, snapshot, attempt)
     return attempt
 
@@ -133,17 +137,6 @@ def _check(act: LeadAct, attempt: Attempt, contact_status: ContactStatus, versio
         raise OutcomeNotPossible
     if attempt.outcome is Outcome.VOICEMAIL_LEFT and not contact_status.voicemail:
         raise NoVoicemail
-
-
-def _appointment(act: LeadAct, outcome: Outcome, booked_for: datetime | None) -> datetime | None:
-    """Return the time of the consultation: required when booked, optional when the person called us."""
-    if outcome is Outcome.THEY_CALLED_US and booked_for is None:
-        return None
-    if outcome not in (Outcome.BOOKED, Outcome.THEY_CALLED_US):
-        return None
-    if booked_for is None or not act.now < booked_for < act.now + MAX_BOOKING_AHEAD:
-        raise Unprocessable({"booked_for": [NO_TIME]}, NO_TIME)
-    return booked_for
 
 
 def _apply_outcome(
