@@ -61,14 +61,11 @@ _SPECIAL = {
 }
 
 
-def _languages() -> dict[str, Language]:
-    """English, whose sentences are the message ids, and every language that has a catalogue."""
-    translated = sorted(path.stem for path in LOCALES.glob("*.po"))
-    return {code: _SPECIAL.get(code, Language(code)) for code in (DEFAULT, *translated)}
-
-
-LANGUAGES: Mapping[str, Language] = _languages()
-"""The languages of the pages by code (ISO 639)."""
+LANGUAGES: Mapping[str, Language] = {
+    code: _SPECIAL.get(code, Language(code))
+    for code in (DEFAULT, *sorted(path.stem for path in LOCALES.glob("*.po")))
+}
+"""The languages of the pages by code (ISO 639): English, and every one that has a catalogue."""
 
 current_language: ContextVar[str] = ContextVar("language", default=DEFAULT)
 """The language of the current request, command or message."""

@@ -16,12 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    create_engine,
-    event,
-    make_url,
-    text,
-)
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
@@ -66,6 +61,8 @@ SQLITE_PRAGMAS = {
     "temp_store": 2,
     "busy_timeout": 5_000,
 }
+SQLITE_OPTIONS: dict[str, Any] = {"poolclass": QueuePool, "connect_args": {"timeout": 5}}
+POSTGRES_OPTIONS: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
 RESERVE_FILE = "reserve"
 """Name of the disk reserve, beside the SQLite file (see `DiskReserve`)."""
 
@@ -76,8 +73,11 @@ class Database:
     def __init__(self, url: str, *, lock: Path) -> None:
         self.sqlite = url.startswith("sqlite")
         self._writer_lock = WriterLock(lock)
-        self._reserve = _disk_reserve(url) if self.sqlite else None
-        self.engine = create_engine(url, **_engine_options(sqlite=self.sqlite))
+        file = make_url(url).database if self.sqlite else None
+        in_memory = file in (None, "", ":memory:")
+        self._reserve = None if in_memory else DiskReserve(Path(str(file)).with_name(RESERVE_FILE))
+        options = SQLITE_OPTIONS if self.sqlite else POSTGRES_OPTIONS
+        self.engine = create_engine(url, pool_size=16, max_overflow=48, **options)
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -102,7 +102,7 @@ class Database:
         """
         with (
             mapping_driver_errors(),
-            self._locked(),
+            self.pause_writers(),
             self._reserve.release_during() if self._reserve and use_reserve else nullcontext(),
             self._writers() as session,
         ):
@@ -112,17 +112,12 @@ class Database:
     def refill_reserve(self) -> None:
         """Allocate what is missing of the disk reserve. Does nothing on PostgreSQL, or when unavailable."""
         if self._reserve:
-            with suppress(Unavailable), self._locked():
+            with suppress(Unavailable), self.pause_writers():
                 self._reserve.refill()
 
     @contextmanager
     def pause_writers(self) -> Iterator[None]:
         """Hold SQLite's writer lock for the block, without a transaction. Raises Unavailable."""
-        with self._locked():
-            yield
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
         if not self.sqlite:
             yield
             return
@@ -139,22 +134,6 @@ class Database:
         self.engine.dispose()
 
 
-def _disk_reserve(url: str) -> DiskReserve | None:
-    file = make_url(url).database
-    return DiskReserve(Path(file).with_name(RESERVE_FILE)) if file and file != ":memory:" else None
-
-
-def _engine_options(*, sqlite: bool) -> dict[str, Any]:
-    if sqlite:
-        return {"poolclass": QueuePool, "pool_size": 16, "max_overflow": 48, "connect_args": {"timeout": 5}}
-    return {
-        "pool_pre_ping": True,
-        "pool_size": 16,
-        "max_overflow": 48,
-        "connect_args": {"connect_timeout": 5},
-    }
-
-
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun in _begin_sqlite
     for name, value in SQLITE_PRAGMAS.items():
@@ -164,13 +143,3 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Any) -> None:
     """Emit BEGIN explicitly: with sqlite3's own transaction handling two writers overwrite each other."""
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', '')}")
-
-
-def reachable(database: Database) -> bool:
-    """Whether the database answers a query."""
-    try:
-        with database.reading() as session:
-            session.execute(text("SELECT 1"))
-    except Unavailable:
-        return False
-    return True

@@ -20,7 +20,9 @@ def snapshot(database: Database, *, lock: Path) -> Iterator[Session]:
     that is erased later. Raises Unavailable.
     """
     if not database.sqlite:
-        with _repeatable(database) as session:
+        with database.reading() as session:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            session.connection(execution_options=options)  # every statement sees the state of the first one
             yield session
         return
     with in_memory(lock) as (copy, connection):
@@ -28,16 +30,6 @@ def snapshot(database: Database, *, lock: Path) -> Iterator[Session]:
             source.driver_connection.backup(connection)  # type: ignore[union-attr]
         with copy.reading() as session:
             yield session
-
-
-@contextmanager
-def _repeatable(database: Database) -> Iterator[Session]:
-    """A read-only REPEATABLE READ transaction: every statement sees the state of the first one."""
-    with database.reading() as session:
-        session.connection(
-            execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        )
-        yield session
 
 
 @contextmanager

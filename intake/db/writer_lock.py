@@ -68,22 +68,18 @@ class WriterLock:
         except OSError as failure:  # a read-only folder, a full disk, too many open files
             raise Unavailable from failure
         try:
-            while not _try_lock(descriptor):
-                if time.monotonic() > until:
-                    self.mark_stalled()
-                    raise Unavailable
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        self.mark_stalled()
+                        raise Unavailable from None
                 self._pause.wait(_POLL_INTERVAL)
             yield
         finally:
             os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class DiskReserve:
