@@ -56,27 +56,23 @@ def check_secrets(written: Mapping[str, str | None]) -> list[str]:
     problems: list[str] = []
     seen: dict[bytes, str] = {}
     for name, value in written.items():
-        for key in _parsed(name, value, problems):
+        setting = f"INTAKE_{name.upper()}"
+        if not value:
+            problems.append(f"{setting}: is missing. Set it, or {setting}_FILE with the path of a file.")
+            continue
+        try:
+            if name == "sealing_keys":
+                keys = list(parse_sealing_keys(value).values())
+            else:
+                keys = parse_app_keys(value) if name == "app_keys" else [parse_key(value)]
+        except ValueError as wrong:
+            problems.append(f"{setting}: {wrong}")
+            continue
+        for key in keys:
             if key in seen:
-                problems.append(
-                    f"INTAKE_{name.upper()}: repeats a key that INTAKE_{seen[key].upper()} holds."
-                )
-            seen.setdefault(key, name)
+                problems.append(f"{setting}: repeats a key that {seen[key]} holds.")
+            seen.setdefault(key, setting)
     return problems
-
-
-def _parsed(name: str, value: str | None, problems: list[str]) -> list[bytes]:
-    setting = f"INTAKE_{name.upper()}"
-    if not value:
-        problems.append(f"{setting}: is missing. Set it, or {setting}_FILE with the path of a file.")
-        return []
-    try:
-        if name == "sealing_keys":
-            return list(parse_sealing_keys(value).values())
-        return parse_app_keys(value) if name == "app_keys" else [parse_key(value)]
-    except ValueError as wrong:
-        problems.append(f"{setting}: {wrong}")
-        return []
 
 
 def new_secret(name: str, *, key_id: str = "k1") -> str:

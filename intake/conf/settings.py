@@ -171,12 +171,12 @@ def _unknown_names() -> list[str]:
     known = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
     known |= {f"{name}_FILE" for name in known}
     given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(FOR_TESTS)}
-    return [f"{name}: is not a setting.{_suggestion(name, known)}" for name in sorted(given - known)]
-
-
-def _suggestion(name: str, known: set[str]) -> str:
-    matches = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-    return f" Did you mean {matches[0]}?" if matches else ""
+    problems = []
+    for name in sorted(given - known):
+        similar = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+        suggestion = f" Did you mean {similar[0]}?" if similar else ""
+        problems.append(f"{name}: is not a setting.{suggestion}")
+    return problems
 
 
 def _read(problems: list[str]) -> dict[str, Any]:
@@ -197,15 +197,12 @@ def _toml(folder: Path, problems: list[str]) -> Mapping[str, object]:
     except (OSError, ValueError) as wrong:
         problems.append(f"intake.toml: cannot be read ({type(wrong).__name__}).")
         return {}
+    declared = {each.name for each in fields(Settings)}
     allowed = {each.name for each in fields(Settings) if each.repr and each.name != "config_dir"}
-    problems += [f"intake.toml: {key}: {_misplaced(key)}" for key in sorted(set(written) - allowed)]
+    for key in sorted(set(written) - allowed):
+        what_to_do = f"may not stand in a file that is copied around; set {PREFIX}{key.upper()}."
+        problems.append(f"intake.toml: {key}: {what_to_do if key in declared else 'is not a setting.'}")
     return {key: value for key, value in written.items() if key in allowed}
-
-
-def _misplaced(key: str) -> str:
-    if key in {each.name for each in fields(Settings)}:
-        return f"may not stand in a file that is copied around; set {PREFIX}{key.upper()}."
-    return "is not a setting."
 
 
 def _setting_value(
@@ -230,16 +227,12 @@ def _convert(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if kind is int:
-        return _whole_number(value)
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
+            raise ValueError
+        return int(value)
     if not isinstance(value, str | Path):
         raise TypeError
     return kind(value)
-
-
-def _whole_number(value: Any) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
-        raise ValueError
-    return int(value)
 
 
 def _expected(kind: Any) -> str:
@@ -251,35 +244,24 @@ def _expected(kind: Any) -> str:
 
 
 def _fill_defaults(values: dict[str, Any], problems: list[str]) -> None:
-    """Fill in defaults that depend on other settings."""
-    values["data_dir"] = (values["data_dir"] or default_data_dir()).expanduser().absolute()
-    values["database_url"] = _database_url(values["database_url"], values["data_dir"])
+    """Fill in defaults that depend on other settings; missing development keys are made once and stored."""
+    folder = values["data_dir"] = (values["data_dir"] or default_data_dir()).expanduser().absolute()
+    if values["database_url"]:
+        url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", values["database_url"])
+    else:  # a rule refuses a path that is not UTF-8
+        path = os.fsencode(folder / "intake.sqlite3").decode(errors="replace")
+        url = URL.create("sqlite", database=path).render_as_string(hide_password=False)
+    values["database_url"] = url
     if values["mode"] is Mode.DEVELOPMENT:
-        values["base_url"] = values["base_url"] or _local_address(values["host"], values["port"])
+        host = "localhost" if values["host"] in ALL_INTERFACES else values["host"]
+        name = f"[{host}]" if ":" in host else host
+        values["base_url"] = values["base_url"] or f"http://{name}:{values['port']}"
         values["mail_from"] = values["mail_from"] or "intake@example.org"
-        _make_secrets(values, problems)
+        try:
+            for secret in SECRETS:
+                values[secret] = values[secret] or development_secret(folder / "keys", secret)
+        except OSError:
+            problems.append(
+                f"{PREFIX}DATA_DIR: must be a folder that can be written, for the development keys."
+            )
     values["base_url"] = (values["base_url"] or "").rstrip("/")
-
-
-def _database_url(given: str | None, folder: Path) -> str:
-    if not given:
-        path = os.fsencode(folder / "intake.sqlite3").decode(
-            errors="replace"
-        )  # a rule refuses what is not UTF-8
-        return URL.create("sqlite", database=path).render_as_string(hide_password=False)
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", given)
-
-
-def _local_address(host: str, port: int) -> str:
-    if host in ALL_INTERFACES:
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _make_secrets(values: dict[str, Any], problems: list[str]) -> None:
-    """Generate missing development keys once, and store them in the data folder."""
-    try:
-        for name in SECRETS:
-            values[name] = values[name] or development_secret(values["data_dir"] / "keys", name)
-    except OSError:
-        problems.append(f"{PREFIX}DATA_DIR: must be a folder that can be written, for the development keys.")

@@ -69,14 +69,11 @@ def _paths(values: Mapping[str, Any]) -> Problems:
 def _folders(values: Mapping[str, Any]) -> Problems:
     if not os.access(values["config_dir"] / ".", os.F_OK):
         yield "CONFIG_DIR", "must be a folder that holds clinic.toml, calling_hours.toml and consent/."
-    if not _writable(values["data_dir"]) and not os.access(values["data_dir"] / DATABASE_LOCK, os.F_OK):
-        yield "DATA_DIR", "must be a folder that this account can write to or make."
-
-
-def _writable(folder: Path) -> bool:
-    """Whether `folder` is writable, or can be created in its nearest existing parent."""
+    folder = values["data_dir"]
     existing = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    if not writable and not os.access(folder / DATABASE_LOCK, os.F_OK):
+        yield "DATA_DIR", "must be a folder that this account can write to or make."
 
 
 def _anchors(values: Mapping[str, Any]) -> Problems:
@@ -111,30 +108,28 @@ def _origin_parts(url: str) -> SplitResult | None:
 
 
 def _mail(values: Mapping[str, Any]) -> Problems:
-    host = values["smtp_host"]
-    if _in_production(values) and not host:
+    if _in_production(values) and not values["smtp_host"]:
         yield "SMTP_HOST", "is missing: without it no notice reaches the staff."
     if not re.fullmatch(_BARE_ADDRESS, values["mail_from"]):
         yield "MAIL_FROM", "is missing, or is not a bare address like intake@example.org."
-    for which in ("smtp", "alarm_smtp"):
-        yield from _mail_server(values, which)
-
-
-def _mail_server(values: Mapping[str, Any], which: str) -> Problems:
-    host, name = values[f"{which}_host"], which.upper()
-    if values[f"{which}_tls"] == "none" and host and host not in LOOPBACK:
-        yield f"{name}_TLS", "may be none only when the mail server is this machine."
-    if values[f"{which}_ca_file"] and not os.access(values[f"{which}_ca_file"], os.R_OK):
-        yield f"{name}_CA_FILE", "must name a readable file."
-    account, password = bool(values[f"{which}_username"]), bool(values[f"{which}_password"])
-    if account and not password:
-        yield f"{name}_PASSWORD", f"is missing for the account that {name}_USERNAME names."
-    if password and not account:
-        yield f"{name}_USERNAME", f"is missing for the password that {name}_PASSWORD holds."
+    for server in ("smtp", "alarm_smtp"):
+        host, name = values[f"{server}_host"], server.upper()
+        if values[f"{server}_tls"] == "none" and host and host not in LOOPBACK:
+            yield f"{name}_TLS", "may be none only when the mail server is this machine."
+        if values[f"{server}_ca_file"] and not os.access(values[f"{server}_ca_file"], os.R_OK):
+            yield f"{name}_CA_FILE", "must name a readable file."
+        account, password = bool(values[f"{server}_username"]), bool(values[f"{server}_password"])
+        if account and not password:
+            yield f"{name}_PASSWORD", f"is missing for the account that {name}_USERNAME names."
+        if password and not account:
+            yield f"{name}_USERNAME", f"is missing for the password that {name}_PASSWORD holds."
 
 
 def _database(values: Mapping[str, Any]) -> Problems:
-    url = _parsed(values["database_url"])
+    try:
+        url = make_url(values["database_url"])
+    except (ArgumentError, ValueError):
+        url = None
     if not url or url.drivername not in ("sqlite", "postgresql+psycopg") or not url.database:
         yield "DATABASE_URL", "must be sqlite:////whole/path/file or postgresql://host/database."
     elif url.drivername == "sqlite" and not url.database.startswith("/"):
@@ -144,7 +139,7 @@ def _database(values: Mapping[str, Any]) -> Problems:
             "DATABASE_URL",
             "must name the SQLite file and nothing else; a ? in its path is written %3F, a % %25.",
         )
-    elif _in_production(values) and _is_unverified_remote(url):
+    elif url.drivername != "sqlite" and _in_production(values) and _is_unverified_remote(url):
         yield "DATABASE_URL", "must ask for sslmode=verify-full when PostgreSQL is elsewhere."
 
 
@@ -157,17 +152,8 @@ def _backups(values: Mapping[str, Any]) -> Problems:
         yield "BACKUP_KEY", "is missing for the backups that BACKUP_DIR asks for."
 
 
-def _parsed(url: str) -> URL | None:
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError):
-        return None
-
-
 def _is_unverified_remote(url: URL) -> bool:
     """True for PostgreSQL on another host without certificate verification (cf. 45 CFR 164.312(e))."""
-    if url.drivername == "sqlite":
-        return False
     hosts = url.normalized_query.get("host", ()) or (url.host or "",)
     local = all(host in ("", *LOOPBACK) or host.startswith("/") for host in hosts)
     return not local and url.normalized_query.get("sslmode") != ("verify-full",)
