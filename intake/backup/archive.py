@@ -83,7 +83,10 @@ def manifest(act: Act) -> Manifest:
 
     Raises RuntimeError for a table that would be missing from the backup.
     """
-    _require_known_tables(act.session)
+    existing = set(inspect(act.session.connection()).get_table_names()) - {"alembic_version"}
+    unknown = existing - EXCLUDED_TABLES - {table.name for table in tables()}
+    if unknown:  # a table that no model declares would be left out silently
+        raise RuntimeError(f"a backup would not hold {', '.join(sorted(unknown))}")
     end = act.session.scalars(select(ChainLink).order_by(ChainLink.seq.desc()).limit(1)).first()
     return Manifest(
         format=FORMAT,
@@ -95,14 +98,6 @@ def manifest(act: Act) -> Manifest:
         head=end.digest.hex() if end else "",
         index_key=index_key_fingerprint(act.keyring),
     )
-
-
-def _require_known_tables(session: Session) -> None:
-    """Raises RuntimeError for a table that no model declares: it would be left out silently."""
-    existing = set(inspect(session.connection()).get_table_names()) - {"alembic_version"}
-    unknown = existing - EXCLUDED_TABLES - {table.name for table in tables()}
-    if unknown:
-        raise RuntimeError(f"a backup would not hold {', '.join(sorted(unknown))}")
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -137,8 +132,10 @@ def _encode(value: Any) -> Any:
         return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if value is None or isinstance(value, int | str):
-        return value if not isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, int):
+        return value
     raise TypeError(f"a backup cannot hold a {type(value).__name__}")
 
 
@@ -184,12 +181,15 @@ def _parse_lines(chunks: Iterable[bytes]) -> Iterator[Any]:
 
 
 def _load(ours: Instance, values: Iterator[Any]) -> OpenedBackup:
-    manifest = _parse_manifest(next(values))
+    first = next(values)["manifest"]
+    if first["format"] != FORMAT or first["revision"] not in migrate.revisions():
+        raise Refused("The backup was made by a newer version: restore it with that one.")
+    manifest = Manifest(**first)
     migrate.upgrade(ours.database, to=manifest.revision)
-    opened, loader = OpenedBackup(ours, manifest), _TableLoader()
+    opened = OpenedBackup(ours, manifest)
     with ours.database.transaction() as session:
         session.connection().exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-        loader.open(session)
+        loader = _TableLoader(session)
         for value in values:
             if loader.ended:
                 raise ValueError
@@ -205,12 +205,10 @@ def _load(ours: Instance, values: Iterator[Any]) -> OpenedBackup:
 class _TableLoader:
     """Inserts rows into the tables of the version that took the backup, and counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         self.ended = False
         self.counts: dict[str, int] = {}
         self._rows: list[tuple[Any, ...]] = []
-
-    def open(self, session: Session) -> None:
         self._connection = session.connection()
         self._reflected = MetaData()
         self._reflected.reflect(self._connection)
@@ -218,10 +216,16 @@ class _TableLoader:
     def load(self, value: Any) -> None:
         """Process one line: a row, the header of the next table, or the end marker."""
         if isinstance(value, list):
-            self._rows.append(tuple(_decode(each) for each in value))
+            self._rows.append(
+                tuple(
+                    base64.b64decode(each[0], validate=True) if isinstance(each, list) else each
+                    for each in value
+                )
+            )
             self.counts[self._name] += 1
-        if isinstance(value, dict) or len(self._rows) == _ROWS_PER_INSERT:
-            self._flush()
+        if self._rows and (isinstance(value, dict) or len(self._rows) == _ROWS_PER_INSERT):
+            self._connection.exec_driver_sql(self._statement, self._rows)
+            self._rows = []
         if isinstance(value, dict) and "table" in value:
             self._start_table(value)
         elif isinstance(value, dict):
@@ -234,24 +238,6 @@ class _TableLoader:
         quoted = ", ".join(f'"{column}"' for column in columns)
         self._name, self.counts[table.name] = table.name, 0
         self._statement = f'INSERT INTO "{table.name}" ({quoted}) VALUES ({placeholders})'  # noqa: S608  reflected names
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._connection.exec_driver_sql(self._statement, self._rows)
-            self._rows = []
-
-
-def _parse_manifest(value: Any) -> Manifest:
-    if value["manifest"]["format"] != FORMAT:
-        raise Refused("The backup was made by a newer version: restore it with that one.")
-    manifest = Manifest(**value["manifest"])
-    if manifest.revision not in migrate.revisions():
-        raise Refused("The backup was made by a newer version: restore it with that one.")
-    return manifest
-
-
-def _decode(value: Any) -> Any:
-    return base64.b64decode(value[0], validate=True) if isinstance(value, list) else value
 
 
 def require_matching_keys(opened: OpenedBackup) -> None:

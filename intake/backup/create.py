@@ -2,12 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
 
 from intake.act import Act
 from intake.backup.archive import LOCK, backup_key, dump
@@ -78,27 +76,23 @@ def _target_path(instance: Instance, to: Path | None) -> Path:
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> int:
-    """Write to a temporary file, sync it, and rename it to `path`. Returns the number of bytes."""
+    """Write to a temporary file with mode 0600, sync it, rename it to `path`. Returns the number of bytes.
+
+    When it fails, the temporary file is deleted.
+    """
     part = path.with_name(f".{path.name}.part")
-    with _part_file(part) as file:
-        size = sum(file.write(chunk) for chunk in chunks)
-        file.flush()
-        os.fsync(file.fileno())
-        part.rename(path)
-    files.sync_folder(path.parent)
-    return size
-
-
-@contextmanager
-def _part_file(part: Path) -> Iterator[IO[bytes]]:
-    """A new file with mode 0600, deleted when the block fails."""
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         try:
-            yield file
+            size = sum(file.write(chunk) for chunk in chunks)
+            file.flush()
+            os.fsync(file.fileno())
+            part.rename(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+    files.sync_folder(path.parent)
+    return size
 
 
 def _prune(folder: Path, keep: int, instance: Instance) -> int:

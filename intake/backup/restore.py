@@ -11,13 +11,12 @@ long ago, so none of it is sent again by itself.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import insert, inspect, select, text, update
-from sqlalchemy.orm import Session
 
 from intake import outbox
 from intake.act import Act
@@ -55,8 +54,9 @@ def replay(act: Act, entries: Iterable[LedgerEntry]) -> ReplayResult:
     unique = list(dict.fromkeys(entries))
     stopped = sum(_stop(act, entry) for entry in unique if entry.stopped)
     for entry in unique:
-        if entry.lifted:
-            _lift(act.session, entry)
+        suppression = act.session.get(Suppression, entry.about) if entry.lifted else None
+        if suppression and suppression.lifted_at is None:
+            suppression.lifted_at = entry.at
     withdrawn = sum(_withdraw(act, entry) for entry in unique if entry.withdrew)
     erased = sum(_erase(act, entry) for entry in unique if entry.erased)
     unsent = _stop_unsent_mail(act)
@@ -75,30 +75,20 @@ def _stop(act: Act, entry: LedgerEntry) -> bool:
     return True
 
 
-def _lift(session: Session, entry: LedgerEntry) -> None:
-    suppression = session.get(Suppression, entry.about)
-    if suppression and suppression.lifted_at is None:
-        suppression.lifted_at = entry.at
-    session.flush()
-
-
 def _withdraw(act: Act, entry: LedgerEntry) -> bool:
+    """Withdraw the consent again, unless the backup itself holds this withdrawal."""
     lead = act.session.get(Lead, entry.about)
-    kind = entry.withdrew
-    if lead is None or kind is None or _already_withdrawn(act.session, entry):
+    if lead is None or entry.withdrew is None:
         return False
-    return erasure_ledger.reapply_withdrawal(act, lead, kind)
-
-
-def _already_withdrawn(session: Session, entry: LedgerEntry) -> bool:
-    """Whether the backup itself holds this withdrawal."""
     same = select(ConsentEvent.id).where(
         ConsentEvent.lead_id == entry.about,
         ConsentEvent.kind == entry.withdrew,
         ConsentEvent.state == State.WITHDRAWN,
         ConsentEvent.at >= entry.at,
     )
-    return session.scalars(same.limit(1)).first() is not None
+    if act.session.scalars(same.limit(1)).first() is not None:
+        return False
+    return erasure_ledger.reapply_withdrawal(act, lead, entry.withdrew)
 
 
 def _erase(act: Act, entry: LedgerEntry) -> bool:
@@ -161,7 +151,8 @@ def restore(
                 f"The backup does not hold what it should: {' '.join(restored.faults[:5])} Look at "
                 "INTAKE_CHAIN_KEY; if the key is right, restore it all the same with --despite-faults."
             )
-        _record_restore(opened, restored)
+        with opened.instance.database.transaction() as session:  # among the rows, so that no restore lacks it
+            Act(session, opened.instance).record(Action.BACKUP_RESTORED, count=restored.leads)
         migrate.upgrade(instance.database)
         _copy_rows(instance, opened.instance, restored)
     erasure_ledger.mirror(instance)
@@ -175,7 +166,9 @@ def rehearse(instance: Instance, path: Path, *, newer: Sequence[Path] = ()) -> R
         if restored.faults:
             raise Refused(f"The backup does not hold what it should: {' '.join(restored.faults[:5])}")
         with opened.instance.database.reading() as session:
-            _open_newest_lead(session, opened.instance)
+            newest = session.scalars(select(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
+            if newest:
+                reveal.mask_lead(Act(session, opened.instance), newest)  # raises when a field does not open
     return restored
 
 
@@ -197,20 +190,6 @@ def _ledger_entries(newer: Sequence[Path]) -> list[LedgerEntry]:
     return [entry for path in newer for entry in erasure_ledger.read(path)]
 
 
-def _open_newest_lead(session: Session, ours: Instance) -> None:
-    """Open the sealed fields of the newest lead, masked; raises when they do not open."""
-    lead = session.scalars(select(Lead).order_by(Lead.asked_at.desc()).limit(1)).first()
-    if lead:
-        reveal.mask_lead(Act(session, ours), lead)
-
-
-def _record_restore(opened: archive.OpenedBackup, restored: RestoreResult) -> None:
-    """Record the audit event among the rows to be written, so that no restore lacks it."""
-    ours = opened.instance
-    with ours.database.transaction() as session:
-        Act(session, ours).record(Action.BACKUP_RESTORED, count=restored.leads)
-
-
 def _require_empty(instance: Instance) -> None:
     """Raises Refused when any table of the database holds a row."""
     with instance.database.reading() as session:
@@ -228,11 +207,6 @@ def _copy_rows(instance: Instance, staged: Instance, restored: RestoreResult) ->
     with staged.database.reading() as source, instance.database.transaction() as target:
         for table in tables():
             rows = source.execute(select(table).execution_options(yield_per=_PAGE)).mappings()
-            for page in _pages(rows.partitions(_PAGE)):
-                target.execute(insert(table), page)
+            for page in rows.partitions(_PAGE):
+                target.execute(insert(table), [dict(row) for row in page])
         write_result(target, BackupAct.TAKEN, at=restored.taken_at)
-
-
-def _pages(partitions: Iterator[Sequence[object]]) -> Iterator[list[dict[str, object]]]:
-    for rows in partitions:
-        yield [dict(row) for row in rows]  # type: ignore[call-overload]

@@ -1,9 +1,9 @@
 """The backup jobs: one backup a day and one restore test a week, where INTAKE_BACKUP_DIR is set."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from intake.backup.create import newest, take
-from intake.backup.models import BackupAct, BackupRecord, last_result
+from intake.backup.models import BackupAct, last_result
 from intake.backup.restore import rehearse
 from intake.instance import Instance
 
@@ -34,13 +34,12 @@ def weekly_test(instance: Instance) -> int:
 
 
 def _due(instance: Instance, act: BackupAct, every: timedelta) -> bool:
+    """Whether `every` has passed; also when the stored time lies in the future (a wrong clock)."""
     with instance.database.reading() as session:
         row = last_result(session, act)
-    return row is None or _is_over(row, every, instance.clock())
-
-
-def _is_over(row: BackupRecord, every: timedelta, at: datetime) -> bool:
-    """Whether `every` has passed; also when the stored time lies in the future (a wrong clock)."""
+    if row is None:
+        return True
+    now = instance.clock()
     if row.last_error:
-        return not timedelta() <= at - row.tried_at < RETRY_AFTER
-    return row.succeeded_at is None or not timedelta() <= at - row.succeeded_at < every
+        return not timedelta() <= now - row.tried_at < RETRY_AFTER
+    return row.succeeded_at is None or not timedelta() <= now - row.succeeded_at < every
