@@ -44,7 +44,6 @@ _URGENT_CHECKS: tuple[Callable[[Act], Check], ...] = (
     monitoring_checks.relay, monitoring_checks.notices, monitoring_checks.dead_letters,
     response_time_checks.unopened, response_time_checks.canary,
 )  # fmt: skip
-_SLOW_CHECKS: tuple[Callable[[Instance], Check], ...] = (article_links.article_links,)
 DOCTOR_ONLY = (article_links.ARTICLES_CHECK,)
 """Names of the checks that only `doctor` runs, since they ask other sites."""
 _DATABASE_CHECKS: tuple[Callable[[Act], Check], ...] = (
@@ -77,23 +76,20 @@ def run_checks(instance: Instance) -> list[Check]:
     found = ready(instance)
     readable = is_well(found)
     found += [check(instance) for check in _ENVIRONMENT_CHECKS]
-    return [*found, *_check_database(instance)] if readable else found
-
-
-def _check_database(instance: Instance) -> list[Check]:
-    """The checks that read tables; a red check when they cannot be read after all."""
+    if not readable:
+        return found
     try:
         with instance.database.reading() as session:
             act = Act(session, instance)
-            found = [check(act) for check in _DATABASE_CHECKS]
-        return [*found, integrity.anchored(instance)]
+            found_in_tables = [check(act) for check in _DATABASE_CHECKS]
+        return [*found, *found_in_tables, integrity.anchored(instance)]
     except Unavailable as failure:
-        return [_database_down(failure)]
+        return [*found, _database_down(failure)]
 
 
 def doctor(instance: Instance) -> list[Check]:
-    """Every check, also the slow ones that ask other sites; too slow for a page."""
-    return [*run_checks(instance), *(check(instance) for check in _SLOW_CHECKS)]
+    """Every check, also the slow one that asks other sites; too slow for a page."""
+    return [*run_checks(instance), article_links.article_links(instance)]
 
 
 def is_well(found: Sequence[Check]) -> bool:

@@ -266,8 +266,11 @@ def _days(days: int) -> str:
 
 def backup_taken(act: Act) -> Check:
     """The last try of a backup succeeded, within 26 hours (red after 50)."""
+    if not act.settings.backup_key and act.settings.development:
+        return Check("backup", State.GREEN, gettext("Development: no backup is taken."))
     if not act.settings.backup_key:
-        return _no_backup_key(act.instance)
+        what_to_do = gettext("Set INTAKE_BACKUP_KEY and INTAKE_BACKUP_DIR.")
+        return Check("backup", State.AMBER, gettext("No backup is taken."), what_to_do)
     row = backup.last_result(act.session, BackupAct.TAKEN)
     if row is None:
         never = gettext("No backup was ever taken.")
@@ -296,13 +299,6 @@ def backup_tested(act: Act) -> Check:
     age = act.now - (row.succeeded_at or row.tried_at)
     sentence = translate("A backup was tried out %(age)s ago, and could be brought back.", age=ago(age))
     return _backup_age("restore test", sentence, age, (UNTESTED, TOO_LONG_UNTESTED), "intake restore --test")
-
-
-def _no_backup_key(instance: Instance) -> Check:
-    if instance.settings.development:
-        return Check("backup", State.GREEN, gettext("Development: no backup is taken."))
-    what_to_do = gettext("Set INTAKE_BACKUP_KEY and INTAKE_BACKUP_DIR.")
-    return Check("backup", State.AMBER, gettext("No backup is taken."), what_to_do)
 
 
 def _backup_age(

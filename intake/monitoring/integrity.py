@@ -8,7 +8,6 @@ from pathlib import Path
 from intake import audit
 from intake.act import Act
 from intake.audit import Action, Actor, Verification, chain
-from intake.audit.chain import Anchor
 from intake.audit.service import details_of
 from intake.consent import service as consent
 from intake.core.i18n import gettext, translate
@@ -95,16 +94,22 @@ def verified(act: Act) -> Check:
 
 def anchored(instance: Instance) -> Check:
     """The last anchor in INTAKE_ANCHOR_FILE matches the chain and is at most 2 days old (red after 7)."""
-    path = instance.settings.anchor_path
-    last = chain.last_anchor(path)
+    last, now = chain.last_anchor(instance.settings.anchor_path), instance.clock()
+    with instance.database.reading() as session:
+        since = None if last else audit.oldest_event_at(session)
+        holds = last is None or chain.anchor_matches(session, last, keyring=instance.keyring)
+    if last is None and (since is None or now - since <= ANCHOR_OLD):
+        first = gettext("The audit chain gets its first anchor within a day.")
+        return Check("anchors", State.GREEN, first)
     if last is None:
-        return _no_anchor(instance)
-    if not _anchor_holds(instance, last):
+        sentence = gettext("There is no anchor of the audit chain in the file for it.")
+        what_to_do = gettext("Start `intake relay`; look where INTAKE_ANCHOR_FILE points.")
+        return Check("anchors", State.AMBER, sentence, what_to_do)
+    if not holds:
         sentence = gettext("The audit chain does not hold what the last anchor says: it was cut or replaced.")
-        return Check(
-            "anchors", State.RED, sentence, gettext("Change nothing, and run `intake audit verify`.")
-        )
-    age = instance.clock() - last.at
+        what_to_do = gettext("Change nothing, and run `intake audit verify`.")
+        return Check("anchors", State.RED, sentence, what_to_do)
+    age = now - last.at
     if age > ANCHOR_OLD:
         state = State.RED if age > ANCHOR_TOO_OLD else State.AMBER
         what_to_do = gettext("Start `intake relay`, and look whether INTAKE_ANCHOR_FILE can be written.")
@@ -112,20 +117,3 @@ def anchored(instance: Instance) -> Check:
         return Check("anchors", state, sentence, what_to_do)
     sentence = gettext("The end of the audit chain is anchored outside the database.")
     return Check("anchors", State.GREEN, sentence)
-
-
-def _no_anchor(instance: Instance) -> Check:
-    """Green for a log younger than 2 days, which may have no anchor yet; amber for an older one."""
-    with instance.database.reading() as session:
-        since = audit.oldest_event_at(session)
-    if since is None or instance.clock() - since <= ANCHOR_OLD:
-        first = gettext("The audit chain gets its first anchor within a day.")
-        return Check("anchors", State.GREEN, first)
-    sentence = gettext("There is no anchor of the audit chain in the file for it.")
-    what_to_do = gettext("Start `intake relay`; look where INTAKE_ANCHOR_FILE points.")
-    return Check("anchors", State.AMBER, sentence, what_to_do)
-
-
-def _anchor_holds(instance: Instance, last: Anchor) -> bool:
-    with instance.database.reading() as session:
-        return chain.anchor_matches(session, last, keyring=instance.keyring)
