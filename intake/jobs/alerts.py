@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import IO, Self
+from typing import IO
 
 import structlog
 
@@ -43,20 +43,6 @@ class WatchState:
     checked_at: str | None = None
     red_since: str | None = None
     alerted_at: str | None = None
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Parse what `to_json` wrote. Raises ValueError, AttributeError or TypeError for anything else."""
-        stored = json.loads(text)
-        state = cls(stored.get("looked_at"), stored.get("red_since"), stored.get("told_at"))
-        for moment in filter(None, vars(state).values()):
-            datetime.fromisoformat(moment)
-        return state
-
-    def to_json(self) -> str:
-        """As stored in alarm.json, whose keys are those of earlier releases (docs/formats.md)."""
-        stored = {"looked_at": self.checked_at, "red_since": self.red_since, "told_at": self.alerted_at}
-        return json.dumps(stored)
 
 
 def run_watch(instance: Instance, stop: Event) -> Thread:
@@ -95,17 +81,14 @@ def check_once(instance: Instance, mailer: Mailer, state: WatchState | None = No
     state = state or WatchState()
     try:
         with _locked_file(instance.settings.data_dir / FILE) as file:
-            state, now = max(state, _read(file), key=_last_check), instance.clock()
+            state = max(state, _read(file), key=lambda each: each.checked_at or "")
+            now = instance.clock()
             if _since(state.checked_at, now) >= CHECK_INTERVAL / 2:
                 state = _check(instance, mailer, state, now)
                 _write(file, state)
     except Exception as failure:  # noqa: BLE001  the next check may succeed
-        _log_failure(failure)
+        log.warning("alarm_failed", error=type(failure).__name__)
     return state
-
-
-def _last_check(state: WatchState) -> str:
-    return state.checked_at or ""
 
 
 def _check(instance: Instance, mailer: Mailer, state: WatchState, now: datetime) -> WatchState:
@@ -136,23 +119,19 @@ def _since(moment: str | None, now: datetime) -> timedelta:
 
 def _send_to_all(instance: Instance, mailer: Mailer, mail: Mail) -> bool:
     """Send one constant mail to each second contact; True when at least one was accepted."""
-    accepted = [
-        _send(instance, mailer, mail, recipient) for recipient in instance.clinic.notices.second_contacts
-    ]
-    log.warning("alarm_told" if any(accepted) else "alarm_not_told", kind=mail.value)
-    return any(accepted)
-
-
-def _send(instance: Instance, mailer: Mailer, mail: Mail, recipient: str) -> bool:
-    row = OutboxMessage(id=uuid.uuid4(), mail=mail, recipient=recipient)
-    message = render(row, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
-    try:
-        with mailer.batch() as send:
-            send(message)
-    except NotSent as failure:
-        log.warning("alarm_failed", error=failure.code)
-        return False
-    return True
+    accepted = 0
+    for recipient in instance.clinic.notices.second_contacts:
+        row = OutboxMessage(id=uuid.uuid4(), mail=mail, recipient=recipient)
+        message = render(row, clinic=instance.clinic, settings=instance.settings, at=instance.clock())
+        try:
+            with mailer.batch() as send:
+                send(message)
+        except NotSent as failure:
+            log.warning("alarm_failed", error=failure.code)
+            continue
+        accepted += 1
+    log.warning("alarm_told" if accepted else "alarm_not_told", kind=mail.value)
+    return accepted > 0
 
 
 @contextmanager
@@ -165,28 +144,33 @@ def _locked_file(path: Path) -> Iterator[IO[str] | None]:
             file = stack.enter_context(path.open("r+", encoding="utf-8"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as failure:
-            _log_failure(failure)
+            log.warning("alarm_failed", error=type(failure).__name__)
         yield file
 
 
 def _read(file: IO[str] | None) -> WatchState:
+    """What `_write` wrote; an empty state for anything else."""
     try:
-        return WatchState.from_json((file and file.read()) or "{}")
+        stored = json.loads((file and file.read()) or "{}")
+        state = WatchState(stored.get("looked_at"), stored.get("red_since"), stored.get("told_at"))
+        for moment in filter(None, vars(state).values()):
+            datetime.fromisoformat(moment)
+        return state
     except (OSError, ValueError, TypeError, AttributeError):
         return WatchState()  # partly written at a power cut: start anew
 
 
 def _write(file: IO[str] | None, state: WatchState) -> None:
-    """Overwrite in place, then truncate, so that a full disk needs no new block."""
+    """Overwrite in place, then truncate, so that a full disk needs no new block.
+
+    The keys are those of earlier releases (docs/formats.md).
+    """
     if file is None:
         return
+    stored = {"looked_at": state.checked_at, "red_since": state.red_since, "told_at": state.alerted_at}
+    content = json.dumps(stored).encode()
     try:
-        content = state.to_json().encode()
         os.pwrite(file.fileno(), content, 0)
         os.ftruncate(file.fileno(), len(content))
     except OSError as failure:
-        _log_failure(failure)
-
-
-def _log_failure(failure: Exception) -> None:
-    log.warning("alarm_failed", error=type(failure).__name__)
+        log.warning("alarm_failed", error=type(failure).__name__)

@@ -4,6 +4,7 @@ A defect found here would otherwise be found by the person whose request is refu
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -42,22 +43,15 @@ def canary_submission(instance: Instance) -> int:
 
     Raises what a person would have met. Returns how many languages were tried.
     """
-    for language in LANGUAGES:
-        _submit_and_roll_back(instance, language)
-    return len(LANGUAGES)
-
-
-def _submit_and_roll_back(instance: Instance, language: str) -> None:
-    now = instance.clock()
-    token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
     answers = {**_ANSWERS, "region": [instance.clinic.region]}
-    request = form.read_form(answers, token=token, clinic=instance.clinic, now=now)
-    try:
-        with instance.database.transaction(use_reserve=False) as session:
+    for language in LANGUAGES:
+        now = instance.clock()
+        token = form_token.new_token(language=language, statements=instance.statements, now=now - _FILL_TIME)
+        request = form.read_form(answers, token=token, clinic=instance.clinic, now=now)
+        with suppress(_RolledBack), instance.database.transaction(use_reserve=False) as session:
             submit(Act(session, instance), request)
             raise _RolledBack
-    except _RolledBack:
-        return
+    return len(LANGUAGES)
 
 
 def daily_mail(instance: Instance) -> int:

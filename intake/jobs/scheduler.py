@@ -87,8 +87,7 @@ def status(session: Session) -> list[JobStatus]:
 
 
 def _status(job: Job, row: JobLease | None) -> JobStatus:
-    if row is None:
-        return JobStatus(job.name, job.every, None, None, None, description=job.description)
+    row = row or JobLease(name=job.name)
     return JobStatus(
         job.name,
         job.every,
@@ -114,20 +113,26 @@ def run(instance: Instance, stop: Event, *, mailer: Mailer | None = None) -> Non
         if result.error != last_error:
             log.warning("relay_in_trouble" if result.error else "relay_well_again", error=result.error)
         last_error, failures = result.error, failures + 1 if result.error else 0
-        stop.wait(_pause(result, failures))
-
-
-def _pause(result: JobResult, failures: int) -> float:
-    """Seconds until the next turn."""
-    if failures:
-        return float(min(1 << min(failures, 10), MAX_PAUSE))
-    return BUSY_PAUSE if result.count else IDLE_PAUSE
+        pause = BUSY_PAUSE if result.count else IDLE_PAUSE
+        stop.wait(min(1 << min(failures, 10), MAX_PAUSE) if failures else pause)
 
 
 def run_once(instance: Instance, mailer: Mailer, stop: Event) -> JobResult:
     """One turn of the loop. The jobs run also after a failed delivery, but not after a stop."""
     instance.database.refill_reserve()
-    delivered = _attempt(lambda: _deliver(instance, mailer, stop))
+    delivered = _attempt(
+        lambda: (
+            sender.deliver_due(
+                instance.database,
+                mailer,
+                clinic=instance.clinic,
+                settings=instance.settings,
+                clock=instance.clock,
+                limit=BATCH,
+                stop=stop,
+            ).total
+        )
+    )
     if stop.is_set():
         return delivered
     jobs = _attempt(lambda: _record_heartbeat(instance, delivered) + run_due(instance))
@@ -141,33 +146,16 @@ def _attempt(function: Callable[[], int]) -> JobResult:
         return JobResult(error=type(error).__name__)
 
 
-def _deliver(instance: Instance, mailer: Mailer, stop: Event) -> int:
-    return sender.deliver_due(
-        instance.database,
-        mailer,
-        clinic=instance.clinic,
-        settings=instance.settings,
-        clock=instance.clock,
-        limit=BATCH,
-        stop=stop,
-    ).total
-
-
 def run_due(instance: Instance, *, jobs: Sequence[Job] = JOBS) -> int:
     """Run every job that is due and that no other relay is running; returns the sum of their counts.
 
     A job that fails is logged with the class name of its exception, stores it in `last_error` and is due
     again after RETRY_AFTER; the others run all the same. Raises Unavailable when the database is.
     """
-    return sum(_run_job(instance, job) for job in _due(instance, jobs))
-
-
-def _due(instance: Instance, jobs: Sequence[Job]) -> list[Job]:
-    """The jobs that look due, read without the writer lock, since mostly none is."""
-    with instance.database.reading() as session:
+    with instance.database.reading() as session:  # without the writer lock, since mostly none is due
         rows = {row.name: row for row in session.scalars(select(JobLease))}
     at = instance.clock()
-    return [job for job in jobs if _is_due(job, rows.get(job.name), at)]
+    return sum(_run_job(instance, job) for job in jobs if _is_due(job, rows.get(job.name), at))
 
 
 def _is_due(job: Job, row: JobLease | None, at: datetime) -> bool:
@@ -184,7 +172,13 @@ def _run_job(instance: Instance, job: Job) -> int:
     result = _attempt(lambda: job.run(instance))
     if result.error:
         log.error("round_failed", name=job.name, error=result.error)
-    _release(instance, job, generation, result)
+    at = instance.clock()
+    wait = min(job.every, RETRY_AFTER) if result.error else job.every
+    with instance.database.transaction() as session:
+        row = session.get(JobLease, job.name, with_for_update=True)
+        if row and row.generation == generation:  # else another relay has taken the lease meanwhile
+            row.due_at, row.leased_until = at + wait, None
+            _store_result(row, result, at)
     return result.count
 
 
@@ -206,17 +200,6 @@ def _new_lease(session: Session, name: str, at: datetime) -> JobLease:
     row = JobLease(name=name, due_at=at, generation=0)
     session.add(row)
     return row
-
-
-def _release(instance: Instance, job: Job, generation: int, result: JobResult) -> None:
-    """Release the lease and store the result, unless another relay has taken the lease meanwhile."""
-    at = instance.clock()
-    wait = min(job.every, RETRY_AFTER) if result.error else job.every
-    with instance.database.transaction() as session:
-        row = session.get(JobLease, job.name, with_for_update=True)
-        if row and row.generation == generation:
-            row.due_at, row.leased_until = at + wait, None
-            _store_result(row, result, at)
 
 
 def _record_heartbeat(instance: Instance, delivered: JobResult) -> int:
