@@ -218,8 +218,13 @@ def _setting_value(
     try:
         return _convert(declared.type, value)
     except (ValueError, TypeError):
+        wanted = "must be text."
+        if declared.type is int:
+            wanted = "must be a whole number."
+        elif isinstance(declared.type, type) and issubclass(declared.type, StrEnum):
+            wanted = f"must be one of {', '.join(declared.type)}."
         source = PREFIX + name if given else f"intake.toml: {declared.name}"
-        problems.append(f"{source}: {_expected(declared.type)}")
+        problems.append(f"{source}: {wanted}")
         return declared.default
 
 
@@ -233,14 +238,6 @@ def _convert(kind: Any, value: Any) -> Any:
     if not isinstance(value, str | Path):
         raise TypeError
     return kind(value)
-
-
-def _expected(kind: Any) -> str:
-    if kind is int:
-        return "must be a whole number."
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return f"must be one of {', '.join(kind)}."
-    return "must be text."
 
 
 def _fill_defaults(values: dict[str, Any], problems: list[str]) -> None:

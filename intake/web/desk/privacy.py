@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import SequenceMatcher
@@ -59,23 +59,19 @@ class DiffPiece:
 
 def word_diff(before: str, after: str) -> list[DiffPiece]:
     """Word-by-word difference. The kept and added pieces, joined, are exactly `after`."""
-    old, new = _split(before), _split(after)
-    return list(_diff(old, new, SequenceMatcher(None, old, new, autojunk=False)))
-
-
-def _split(text: str) -> list[str]:
-    return re.findall(r"\S+\s*|^\s+", text)
-
-
-def _diff(old: list[str], new: list[str], matched: SequenceMatcher[str]) -> Iterator[DiffPiece]:
-    for what, from_old, to_old, from_new, to_new in matched.get_opcodes():
+    old, new = (re.findall(r"\S+\s*|^\s+", text) for text in (before, after))
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    pieces = []
+    for what, from_old, to_old, from_new, to_new in matcher.get_opcodes():
+        removed, added = "".join(old[from_old:to_old]), "".join(new[from_new:to_new])
         if what == "equal":
-            yield DiffPiece(DiffKind.KEPT, "".join(new[from_new:to_new]))
+            pieces.append(DiffPiece(DiffKind.KEPT, added))
             continue
-        if to_old > from_old:
-            yield DiffPiece(DiffKind.REMOVED, "".join(old[from_old:to_old]))
-        if to_new > from_new:
-            yield DiffPiece(DiffKind.ADDED, "".join(new[from_new:to_new]))
+        if removed:
+            pieces.append(DiffPiece(DiffKind.REMOVED, removed))
+        if added:
+            pieces.append(DiffPiece(DiffKind.ADDED, added))
+    return pieces
 
 
 FIELD_LABELS = {
