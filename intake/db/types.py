@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Dialect, LargeBinary, MetaData, Text, TypeDecorator
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeEngine
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -29,12 +28,8 @@ class Base(DeclarativeBase):
 class Identifier(TypeDecorator[uuid.UUID]):
     """A UUID, generated in Python so that a sealed value can be bound to its row before the insert."""
 
-    impl = Text
+    impl = Text().with_variant(postgresql.UUID(as_uuid=True), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        native = dialect.name == "postgresql"
-        return dialect.type_descriptor(postgresql.UUID(as_uuid=True) if native else Text())
 
     def bind_processor(self, dialect: Dialect) -> Any:
         if dialect.name == "postgresql":
@@ -53,12 +48,8 @@ class Instant(TypeDecorator[datetime]):
     Raises ValueError for a naive datetime.
     """
 
-    impl = Text
+    impl = Text().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        native = dialect.name == "postgresql"
-        return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True) if native else Text())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
