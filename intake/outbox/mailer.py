@@ -161,25 +161,17 @@ class _Connection(Connection):
 class _Client(smtplib.SMTP):
     """An SMTP client that registers with its connection before it connects."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _Connection, **arguments: Any) -> None:
         self._connection = connection
-        super().__init__(**connection.address())
+        super().__init__(**connection.address(), **arguments)
 
     def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         self._connection.attach(self)
         return super().connect(*args, **kwargs)
 
 
-class _TlsClient(smtplib.SMTP_SSL):
+class _TlsClient(_Client, smtplib.SMTP_SSL):
     """The same with implicit TLS."""
-
-    def __init__(self, connection: _Connection, *, context: ssl.SSLContext) -> None:
-        self._connection = connection
-        super().__init__(**connection.address(), context=context)
-
-    def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        self._connection.attach(self)
-        return super().connect(*args, **kwargs)
 
 
 class _Deadline:
