@@ -141,6 +141,11 @@ def path_prefix(language: str) -> str:
     return "" if language == DEFAULT else f"/{language}"
 
 
+def public_path(path: str, language: str | None = None) -> str:
+    """A public path in `language` (default: the language in use): `/privacy` or `/es/privacy`."""
+    return f"{path_prefix(language or current_language.get())}{path}"
+
+
 def language_of(path: str) -> str:
     """The language of a public path; its prefix decides, never a header."""
     first = path.split("/", 2)[1] if path.startswith("/") else ""

@@ -26,11 +26,6 @@ def set_language_from_path() -> None:
     i18n.current_language.set(i18n.language_of(request.path))
 
 
-def public_path(path: str, language: str | None = None) -> str:
-    """A public path in `language` (default: the language in use): `/privacy` or `/es/privacy`."""
-    return f"{i18n.path_prefix(language or i18n.current_language.get())}{path}"
-
-
 def other_languages() -> list[tuple[str, str]]:
     """The languages of the pages that this one is not in: code, and name in that language."""
     return [(code, i18n.own_name(code)) for code in i18n.LANGUAGES if code != i18n.current_language.get()]
@@ -39,9 +34,9 @@ def other_languages() -> list[tuple[str, str]]:
 def other_language_url(other: str) -> str:
     """The address of this very page in another language."""
     if not request.endpoint or request.blueprint in STAFF_BLUEPRINTS or request.endpoint == "static":
-        return public_path("/", other)
+        return i18n.public_path("/", other)
     prefix = i18n.path_prefix(i18n.language_of(request.path))
-    return public_path(request.path.removeprefix(prefix) or "/", other)
+    return i18n.public_path(request.path.removeprefix(prefix) or "/", other)
 
 
 def is_staff_page() -> bool:

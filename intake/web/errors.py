@@ -18,7 +18,7 @@ from intake.core import i18n
 from intake.core.errors import IntakeError, TooMany
 from intake.core.i18n import LANGUAGES, N_
 from intake.core.paths import STATIC
-from intake.web.context import public_path, set_language_from_path
+from intake.web.context import set_language_from_path
 from intake.web.headers import add_security_headers
 
 EXTENSION_KEY = "intake-pages"
@@ -138,5 +138,5 @@ def _render_error_pages(app: Flask, template: str) -> Iterator[tuple[tuple[int, 
     for status in (BROKEN, DOWN):
         for language in LANGUAGES:
             context = {"title": TITLES[status], "sentence": SENTENCES[status], "style": style}
-            with i18n.using_language(language), app.test_request_context(public_path("/")):
+            with i18n.using_language(language), app.test_request_context(i18n.public_path("/")):
                 yield (status, language), render_template(template, **context, ahead=True).encode()

@@ -17,7 +17,7 @@ from intake.conf.clinic import dialable_number, format_phone
 from intake.core import i18n
 from intake.core.paths import STATIC
 from intake.security import crypto
-from intake.web.context import current_service, other_language_url, other_languages, public_path
+from intake.web.context import current_service, other_language_url, other_languages
 
 YEAR = timedelta(days=365)
 _SHORT = 10
@@ -49,7 +49,7 @@ def init_app(app: Application) -> None:
     environment.add_extension("jinja2.ext.i18n")
     helpers = (
         asset,
-        public_path,
+        i18n.public_path,
         other_language_url,
         other_languages,
         languages,

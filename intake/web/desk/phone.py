@@ -21,7 +21,7 @@ from intake.leads.form_token import FormToken, StatementsChanged
 from intake.leads.submission import Submitted, submit
 from intake.web.auth import guards
 from intake.web.auth.saved_forms import SavedForm
-from intake.web.context import current_service, public_path, service_act
+from intake.web.context import current_service, service_act
 from intake.web.public import confirmation
 from intake.web.public import form as public_form
 from intake.web.public.form import Answers
@@ -98,8 +98,9 @@ def _page(
     """Render the form in the caller's language inside the page in the browser's language."""
     caller = i18n.current_language.get()
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    context = public_form.questions(token, answers=answers, problems=problems)
-    sheet_html = Markup(render_template("desk/_phone_sheet.html", page_of_these=public_path("/"), **context))  # noqa: S704  our own template
+    context = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
+    context["page_of_these"] = i18n.public_path("/")
+    sheet_html = Markup(render_template("desk/_phone_sheet.html", **context))  # noqa: S704  our own template
     guards.set_language_from_browser()
     page_html = render_template(
         "desk/phone.html",
