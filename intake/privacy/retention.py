@@ -83,7 +83,10 @@ def erase(act: Act, lead: Lead, *, reason: ErasureReason) -> Erasure | None:
         raise NotFound
     if asked:
         method = Method.STAFF if act.actor.staff_id else Method.MANAGE_PAGE
-        suppression.stop_locked(act, locked, indexes, method=method)
+        if suppression.indexes_of(lead) == indexes:
+            suppression.stop_locked(act, locked, indexes, method=method)
+        else:  # the number or address was corrected before the lock was held
+            suppression.stop(act, lead, method=method)
     hold = models.load_legal_hold(act.session, lead.id)
     if hold is None:
         erasure = Erasure(lead_id=lead.id, erased_at=act.now, reason=reason)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, update
 
 from intake import audit
 from intake.act import Act
@@ -23,6 +23,7 @@ from intake.jobs.schedule import Job
 from intake.leads import reveal
 from intake.leads.models import (
     Attempt,
+    CloseReason,
     Erasure,
     ErasureReason,
     Lead,
@@ -97,6 +98,19 @@ def test_whoever_asks_to_be_erased_is_not_contacted_again(instance: Instance) ->
     assert listed == {lead.phone_index, lead.email_index}
     with instance.database.reading() as session:
         assert session.get_one(Lead, beside.id).close_reason == "stopped"
+
+
+def test_a_number_that_was_corrected_just_before_is_not_contacted_again_either(instance: Instance) -> None:
+    """The lead was read before a correction of its number, and is locked after it."""
+    lead = ask(instance).lead
+    other = ask(instance, phone="+18135550144", email="other@example.org").lead
+    with instance.database.transaction() as session:
+        there = session.get_one(Lead, lead.id)
+        corrected = update(Lead).where(Lead.id == lead.id).values(phone_index=other.phone_index)
+        session.execute(corrected.execution_options(synchronize_session=False))
+        retention.erase(Act(session, instance, PERSON), there, reason=ErasureReason.ASKED)
+    assert {each.contact_index for each in every(instance, Suppression)} >= {other.phone_index}
+    assert [each.close_reason for each in every(instance, Lead)] == [CloseReason.STOPPED]
 
 
 def test_what_ends_by_itself_is_neither_withdrawn_nor_suppressed(instance: Instance) -> None:
