@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.cli.conftest import Service, free_port, processes_of  # noqa: E402  only from the checkout
 from tests.client import OURS, field  # noqa: E402
-from tests.drills.asking import TOKEN, answers, ask_once, sent  # noqa: E402
+from tests.drills.asking import TOKEN, ask_once, form_of, sent  # noqa: E402
 
 MINUTES = 5
 MAX_GROWTH = 1.2
@@ -52,7 +52,7 @@ Attack = Callable[[int], int]
 def flood(port: int) -> int:
     """A whole form, as a machine fills it."""
     token = TOKEN.search(sent(port, "GET").words)
-    return sent(port, "POST", form=answers(token[1] if token else "", CHANCE.randrange(100))).status
+    return sent(port, "POST", form=form_of(CHANCE.randrange(100), token[1] if token else "")).status
 
 
 def sends_nonsense(port: int) -> int:

@@ -31,6 +31,7 @@ from intake.accounts.dev_account import DevAccount  # noqa: E402
 from intake.cli.context import load_settings, open_instance  # noqa: E402
 from intake.cli.run import web_server_answers  # noqa: E402
 from tests.browser import FLAGS, MISSING, chromium  # noqa: E402
+from tests.browser import fill as fill_in  # noqa: E402
 
 PHONE, WIDE, DESK_SIZE = (390, 844), (1280, 800), (1100, 700)
 PATIENCE = 60
@@ -42,13 +43,15 @@ Step = Callable[[Page, str], None]
 def fill(page: Page, address: str, path: str = "/") -> None:
     """Answers somebody may give: a call or a text, weekday mornings, Georgia."""
     page.goto(address + path)
-    page.fill("#preferred_name", "Robin")
-    page.check("#by-call")
-    page.check("#by-text")
-    page.fill("#phone", "(404) 555-0119")
-    page.check("[value=weekday_morning]")
-    page.select_option("#region", "US-GA")
-    page.check("#adult")
+    fill_in(
+        page,
+        preferred_name="Robin",
+        channels=["call", "text"],
+        phone="(404) 555-0119",
+        windows=["weekday_morning"],
+        region="US-GA",
+        consent_use=None,
+    )
 
 
 def form(path: str) -> Step:

@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
+from tests.factories import answers
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -142,6 +144,23 @@ def serving(application: Any) -> Iterator[str]:
         thread.join()
         server.server_close()
         counted.end()
+
+
+def fill(page: Page, **changes: object) -> None:
+    """Type and tick good answers into the public form on `page`: a call at any time, and no more than asked.
+
+    `changes` are those of `tests.factories.answers`.
+    """
+    least = {"channels": ["call"], "email": None, "windows": ["any"], "website": None}
+    optional = dict.fromkeys(("voicemail", "time_zone", "asking_for", "call_language"))
+    for name, value in answers(None, **{**least, **optional, **changes}).items():
+        if name == "region":
+            page.select_option("#region", value)
+        elif name in ("preferred_name", "phone", "email"):
+            page.fill(f"#{name}", value)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                page.check(f'[name={name}][value="{each}"]')
 
 
 def signed_in(page: Page, url: str, token: str) -> Page:

@@ -16,7 +16,7 @@ from intake.act import Act
 from intake.app import create_app
 from intake.instance import Instance
 from intake.leads.models import Lead
-from tests.factories import EMAIL, NAME, PHONE, SHOWN, answers
+from tests.factories import EMAIL, NAME, PHONE, SHOWN, answers, given_aloud
 
 NOWHERE = uuid.UUID("00000000-0000-4000-8000-00000000dead")
 """The id of nothing."""
@@ -195,3 +195,10 @@ class Desk:
             "outcome": outcome,
         }
         return self.act(lead, "outcome", **{**sent, **words})
+
+    def take_down(self, language: str = "en", **changes: object) -> TestResponse:
+        """Go through the sheet for a request by phone and keep it; a change to None leaves an answer out."""
+        page = self.get(f"/desk/phone?language={language}").text
+        own = {name: field(page, name) for name in ("token", "csrf")}
+        data = given_aloud(**{**own, "language": language, **changes})
+        return self.web.post("/desk/phone", data=data, headers=OURS)

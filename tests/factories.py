@@ -37,7 +37,7 @@ CALL_ONLY = {**ANY, "channels": frozenset({Channel.CALL}), "email": None}
 EVERY_WAY = {**ANY, "channels": frozenset(Channel), "voicemail": True}
 
 
-def answers(token: str = "", **changes: object) -> dict[str, object]:
+def answers(token: str | None = None, **changes: object) -> dict[str, object]:
     """What somebody in Florida types and ticks on the public form; a change to None leaves a question out.
 
     Every request of the tests begins here, through whatever door it comes: a new question of the form is
@@ -60,6 +60,23 @@ def answers(token: str = "", **changes: object) -> dict[str, object]:
         "consent_use": "yes",
     }
     return {name: value for name, value in {**given, **changes}.items() if value is not None}
+
+
+def given_aloud(**changes: object) -> dict[str, object]:
+    """What somebody else says on the phone, as the staff member's sheet sends it."""
+    said = {
+        "preferred_name": "Rosalind Quill",
+        "channels": ["call", "text"],
+        "phone": "(305) 555-0166",
+        "windows": ["weekday_morning"],
+        "asking_for": "",
+        **dict.fromkeys(("email", "call_language", "website")),
+    }
+    return answers(**{**said, **changes})
+
+
+NEVER_BACK = ("Rosalind", "(305) 555-0166", "305-555-0166", "305 555 0166", "3055550166")
+"""Who was on the phone. Not four figures of the number alone: a random token or id may hold those."""
 
 
 def request_for(instance: Instance, **changes: object) -> Request:

@@ -11,7 +11,6 @@ from intake.accounts import service
 from intake.accounts.models import Role
 from intake.accounts.permissions import Member, StaffAct
 from intake.act import Act
-from intake.calling.hours import Window
 from intake.casework import assignment, lead_detail
 from intake.casework import outcomes as casework_outcomes
 from intake.casework.assignment import AssignmentResult, Selection
@@ -21,17 +20,12 @@ from intake.leads import claims, reminders
 from intake.leads.claims import ASSIGNMENT_DURATION, CLAIM_DURATION, ClaimedByAnother
 from intake.leads.models import Lead, Outcome
 from tests.conftest import MovableClock
-from tests.factories import acting, acts, ask, details_of, hire, note, now, show, take
+from tests.factories import acting, acts, ask, details_of, hire, note, now, show, somebody, take
 
 
 @pytest.fixture
 def sue(instance: Instance) -> Member:
     return hire(instance, "Sue Perez", Role.SUPERVISOR)
-
-
-def somebody(instance: Instance, place: int) -> Lead:
-    mail = f"somebody.{place}@example.org"
-    return ask(instance, phone=f"+13055550{100 + place}", email=mail, windows=frozenset({Window.ANY})).lead
 
 
 def free(lead: Lead) -> Selection:

@@ -10,7 +10,6 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member, StaffAct
 from intake.act import Act
 from intake.calling.gate import Refusal
-from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.casework.outcomes import NotAgreed, NoVoicemail, OutcomeNotPossible, PageAlreadyUsed
 from intake.conf.clinic import Channel
@@ -29,9 +28,8 @@ from intake.leads.models import (
     Suppression,
     SuppressionReason,
 )
-from tests.factories import acting, acts, ask, details_of, every, hire, note, now, take
+from tests.factories import ANY, CALL_ONLY, acting, acts, ask, details_of, every, hire, note, now, take
 
-CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, "windows": frozenset({Window.ANY})}
 NEVER_CLOSES = sorted(set(Outcome) - {*outcomes.CLOSE_REASON_BY_OUTCOME, Outcome.ASKED_TO_STOP})
 
 
@@ -204,7 +202,7 @@ def test_the_last_unanswered_call_closes_respectfully(instance: Instance, clock)
 
 
 def test_another_channel_with_tries_left_keeps_the_lead_open(instance: Instance, clock) -> None:
-    lead, ana = ask(instance, windows=frozenset({Window.ANY})).lead, hire(instance)
+    lead, ana = ask(instance, **ANY).lead, hire(instance)
     for _ in range(3):
         take(instance, lead, ana)
         note(instance, lead, ana, Outcome.NO_ANSWER)

@@ -19,10 +19,9 @@ from intake.consent.models import Kind, Method
 from intake.core.errors import NotAllowed, NotFound, Unprocessable
 from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Outcome, Suspicion
-from tests.factories import EMAIL, NAME, PHONE, acting, acts, ask, details_of, hire, note, now, take
+from tests.factories import ANY, EMAIL, NAME, PHONE, acting, acts, ask, details_of, hire, note, now, take
 
 OTHER = {"phone": "+13055550188", "email": "somebody.else@example.org"}
-ANY = {"windows": frozenset({Window.ANY})}
 
 
 def look(instance: Instance, member: Member, after: PageStart | None = None, **filters: object) -> Page:

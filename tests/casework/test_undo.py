@@ -13,7 +13,6 @@ from intake.accounts.permissions import Member, StaffAct
 from intake.act import Act
 from intake.audit import service
 from intake.calling.availability import Interval
-from intake.calling.hours import Window
 from intake.casework import outcomes, queue, undo
 from intake.casework.models import UndoState
 from intake.casework.undo import LeadChangedSince, UndoExpired
@@ -25,10 +24,8 @@ from intake.leads.claims import ChangedMeanwhile, ClaimedByAnother
 from intake.leads.models import Attempt, CloseReason, ErasureReason, Lead, LeadStatus, Outcome
 from intake.privacy import retention, self_service
 from intake.reports import periods
-from tests.factories import acting, acts, ask, details_of, every, hire, note, now, show, take
+from tests.factories import ANY, CALL_ONLY, acting, acts, ask, details_of, every, hire, note, now, show, take
 
-ANY = {"windows": frozenset({Window.ANY})}
-CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, **ANY}
 UNDOABLE = sorted(set(Outcome) - undo.IRREVERSIBLE)
 
 

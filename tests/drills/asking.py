@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from typing import NamedTuple, Self
 from urllib.parse import urlencode
 
+from tests.factories import answers
+
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 REFERENCE = re.compile(r'aria-labelledby="ref"><span>([^<]+)</span>')
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -30,21 +32,11 @@ def sent(port: int, method: str, path: str = "/", *, form: str = "") -> Answer:
     return Answer()
 
 
-def answers(token: str, number: int) -> str:
-    """What person number so-and-so types and ticks, as a browser sends it."""
-    return urlencode(
-        {
-            "preferred_name": f"Person {number}",
-            "channels": "call",
-            "phone": f"+1305555{100 + number % 100:04}",
-            "voicemail": "no",
-            "windows": "any",
-            "region": "US-FL",
-            "adult": "yes",
-            "consent_use": "yes",
-            "token": token,
-        }
-    )
+def form_of(number: int, token: str, **changes: object) -> str:
+    """What person number so-and-so types and ticks, as a browser sends it: a call, at any time."""
+    own = {"preferred_name": f"Person {number}", "phone": f"+1305555{100 + number % 100:04}"}
+    least = {"channels": "call", "email": None, "windows": "any"}
+    return urlencode(answers(token, **{**own, **least, **changes}), doseq=True)
 
 
 def reference_in(words: str) -> str:
@@ -62,7 +54,7 @@ def code_in(words: str) -> str:
 def ask_once(port: int, number: int, *, wanted: str = "reference") -> str:
     """Open the page, send it, and give the reference or the code; empty when it was not taken."""
     token = TOKEN.search(sent(port, "GET").words)
-    words = sent(port, "POST", form=answers(token[1], number)).words if token else ""
+    words = sent(port, "POST", form=form_of(number, token[1])).words if token else ""
     return reference_in(words) if wanted == "reference" else code_in(words)
 
 
@@ -105,7 +97,7 @@ class Crowd:
                 time.sleep(0.02)
                 continue
             number += self.PEOPLE
-            form = answers(token[1], number)
+            form = form_of(number, token[1])
             reference = reference_in(sent(self.port, "POST", form=form).words)
             if reference:
                 self.acknowledged.append(reference)

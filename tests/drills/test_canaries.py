@@ -36,10 +36,9 @@ from intake.outbox.mailer import open_mailer
 from tests.backup.conftest import BACKUP_KEY
 from tests.cli.conftest import Service, processes_of, until
 from tests.client import Desk, code_on, field, fill_in, read
-from tests.drills.asking import TOKEN, code_in, sent
+from tests.drills.asking import TOKEN, code_in, form_of, sent
 from tests.factories import every, hire
 from tests.smtp import HOST, Fault, mail_server
-from tests.web.desk.test_phone import GIVEN_ALOUD, send
 from tests.web.desk.test_slips import form, press
 
 __all__ = ["mail_server"]
@@ -142,8 +141,8 @@ class Walk:
         assert self.desk.note(lead, "no_answer").status_code == 303
         self.desk.post(f"/desk/leads/{lead.id}/outcome", **{**stale, "channel": "call", "outcome": "reached"})
         press(self.desk, lead, "undo", form(self.desk.lead(lead), "undo"))
-        assert send(self.desk, **{**GIVEN_ALOUD, "preferred_name": VOICE, "phone": CALLER}).status_code == 200
-        send(self.desk, preferred_name=VOICE, phone=f"{CALLER}99")
+        assert self.desk.take_down(preferred_name=VOICE, phone=CALLER).status_code == 200
+        self.desk.take_down(preferred_name=VOICE, phone=f"{CALLER}99")
         self.desk.post("/desk/stop", term=CALLER)
         self.desk.post("/desk/log/find", term=NAME)
         self.desk.get(f"/desk?show={NAME}")
@@ -335,11 +334,10 @@ def test_no_process_says_who_asked(make_service: Callable[..., Service]) -> None
     service.start("run")
     service.wait_until_up()
     token = TOKEN.search(sent(service.port, "GET").words)[1]
-    typed = f"preferred_name={NAME}&channels=call&phone=3055550171&windows=any&region=US-FL"
-    typed += "&adult=yes&consent_use=yes"
-    code = code_in(sent(service.port, "POST", form=f"{typed}&token={quote(token)}").words)
+    typed = form_of(1, token, preferred_name=NAME, phone=PHONE)
+    code = code_in(sent(service.port, "POST", form=typed).words)
     assert code
-    sent(service.port, "POST", form=f"{typed}&region=&token={quote(token)}")
+    sent(service.port, "POST", form=f"{typed}&region=")
     sent(service.port, "POST", "/manage", form=f"code={code}")
     sent(service.port, "GET", f"/{NAME}?{NAME}")
     until(lambda: list(service.folder.glob("mail/new/*")), "staff were told")

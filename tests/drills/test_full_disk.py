@@ -15,7 +15,7 @@ from intake.db.engine import RESERVE_FILE, Database
 from intake.db.writer_lock import RESERVE_SIZE, RESERVE_THRESHOLD, DiskReserve
 from intake.leads.models import Lead
 from tests.cli.conftest import Service, processes_of, until
-from tests.drills.asking import TOKEN, answers, ask_once, sent
+from tests.drills.asking import TOKEN, ask_once, form_of, sent
 from tests.drills.checking import check, references_in
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -67,7 +67,7 @@ def limit(service: Service, most: tuple[int, int]) -> None:
 def refused_honestly(service: Service, person: int) -> None:
     """503, the phone and the crisis line on the page, and every word that was typed."""
     token = TOKEN.search(sent(service.port, "GET").words)
-    answer = sent(service.port, "POST", form=answers(token[1], person))
+    answer = sent(service.port, "POST", form=form_of(person, token[1]))
     assert answer.status == 503
     assert PHONE in answer.words
     assert CRISIS in answer.words

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from intake.conf import secrets
 from intake.leads.models import CloseReason, Lead, LeadStatus
 from tests.cli.conftest import Service
-from tests.drills.asking import TOKEN, Answer, answers, reference_in, sent
+from tests.drills.asking import TOKEN, Answer, form_of, reference_in, sent
 from tests.drills.checking import check, database_of
 from tests.drills.test_kill import kill
 
 AT_ONCE = 20
-CORRECTED = ("phone=%2B13055550100", "phone=%2B13055550177")
+CORRECTED = {"phone": "(305) 555-0177"}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -62,7 +62,7 @@ def leads_of(service: Service) -> list[Lead]:
 
 
 def test_twenty_who_send_one_page_have_one_request(doubled: Service) -> None:
-    form = answers(page(doubled), 0)
+    form = form_of(0, page(doubled))
     found = all_at_once(doubled.port, [form] * AT_ONCE)
     assert {answer.status for answer in found} == {HTTPStatus.OK}
     references = {reference_in(answer.words) for answer in found}
@@ -73,15 +73,14 @@ def test_twenty_who_send_one_page_have_one_request(doubled: Service) -> None:
 
 def test_a_correction_with_the_same_page_is_not_lost(doubled: Service) -> None:
     """Ten send one number and ten another; whoever came second is asked, sends again, and is heard."""
-    form = answers(page(doubled), 0)
-    other = form.replace(*CORRECTED)
-    found = all_at_once(doubled.port, [form, other] * (AT_ONCE // 2))
+    token = page(doubled)
+    forms = [form_of(0, token), form_of(0, token, **CORRECTED)]
+    found = all_at_once(doubled.port, forms * (AT_ONCE // 2))
     assert {answer.status for answer in found} == {HTTPStatus.OK, HTTPStatus.CONFLICT}
     asked = [answer for answer in found if answer.status == HTTPStatus.CONFLICT]
     assert len({reference_in(answer.words) for answer in found} - {""}) == 1
-    second = other if "3055550177" in asked[0].words else form
-    old_token = TOKEN.search(f'name="token" value="{form.rpartition("token=")[2]}"')[1]
-    again = [second.replace(old_token, TOKEN.search(answer.words)[1]) for answer in asked]
+    second = CORRECTED if CORRECTED["phone"] in asked[0].words else {}
+    again = [form_of(0, TOKEN.search(answer.words)[1], **second) for answer in asked]
     assert {answer.status for answer in all_at_once(doubled.port, again)} == {HTTPStatus.OK}
     kill(doubled)
     leads = leads_of(doubled)
@@ -93,7 +92,7 @@ def test_a_correction_with_the_same_page_is_not_lost(doubled: Service) -> None:
 
 @pytest.mark.parametrize("doubled", ["sqlite"], indirect=True)
 def test_a_page_from_before_a_restart_and_new_keys_goes_through(doubled: Service) -> None:
-    form = answers(page(doubled), 0)
+    form = form_of(0, page(doubled))
     kill(doubled)
     old = (doubled.folder / "keys" / "app_keys").read_text()
     doubled.environment["INTAKE_APP_KEYS"] = f"{secrets.new_secret('app_keys')},{old}"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from tests.cli.conftest import Service, processes_of, until
-from tests.drills.asking import TOKEN, Crowd, answers, ask_once, sent
+from tests.drills.asking import TOKEN, Crowd, ask_once, form_of, sent
 from tests.drills.checking import check
 from tests.postgres import Booted
 
@@ -61,12 +61,12 @@ def test_the_next_person_notices_nothing(running: Service, own_postgres: Booted)
 def test_while_it_is_away_the_refusal_is_honest(running: Service, own_postgres: Booted) -> None:
     token = TOKEN.search(sent(running.port, "GET").words)
     own_postgres.halt()
-    refused = sent(running.port, "POST", form=answers(token[1], 1))
+    refused = sent(running.port, "POST", form=form_of(1, token[1]))
     assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
     for words in ("(305) 555-0142", "988", 'value="Person 1"'):
         assert words in refused.words
     assert sent(running.port, "GET").status == HTTPStatus.OK
     assert sent(running.port, "GET", "/readyz").status == HTTPStatus.SERVICE_UNAVAILABLE
     own_postgres.begin()
-    again = sent(running.port, "POST", form=answers(token[1], 1))
+    again = sent(running.port, "POST", form=form_of(1, token[1]))
     assert 'aria-labelledby="ref"' in again.words

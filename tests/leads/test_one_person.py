@@ -7,16 +7,13 @@ import pytest
 from intake.accounts.permissions import StaffAct
 from intake.act import Act
 from intake.calling.gate import Refusal
-from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads import claims, eligibility, reveal
 from intake.leads.claims import ClaimedByAnother
 from intake.leads.models import Lead, Outcome
-from tests.factories import ask, hire
-
-ANY = {"windows": frozenset({Window.ANY})}
+from tests.factories import ANY, ask, hire
 
 
 def test_a_colleague_who_holds_the_other_request_holds_this_one_too(instance: Instance) -> None:

@@ -10,7 +10,6 @@ from intake.accounts.permissions import Member, StaffAct
 from intake.act import Act
 from intake.audit import Actor
 from intake.calling.gate import Refusal
-from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.consent.models import Method
 from intake.core.errors import NotAllowed, Refused
@@ -19,11 +18,24 @@ from intake.leads import eligibility, reveal, suppression
 from intake.leads.claims import AlreadyClosed, ClaimedByAnother
 from intake.leads.models import CloseReason, Lead, Outcome, Suppression, SuppressionReason
 from intake.leads.reveal import GateShut
-from tests.factories import EMAIL, PHONE, acting, acts, ask, details_of, every, hire, note, now, show, take
+from tests.factories import (
+    ANY,
+    EMAIL,
+    PHONE,
+    acting,
+    acts,
+    ask,
+    details_of,
+    every,
+    hire,
+    note,
+    now,
+    show,
+    take,
+)
 
 PERSON = Actor.person()
 LIFTED = "suppression.lifted"
-ANY = {"windows": frozenset({Window.ANY})}
 ONLY_CALLS = {"channels": frozenset({Channel.CALL}), **ANY}
 GRAVE = [SuppressionReason.WRONG_NUMBER, SuppressionReason.THIRD_PARTY]
 

@@ -11,7 +11,6 @@ from intake.accounts.models import Role
 from intake.accounts.permissions import Member, StaffAct
 from intake.act import Act
 from intake.audit import Actor
-from intake.calling.hours import Window
 from intake.casework import outcomes
 from intake.conf.clinic import Channel
 from intake.consent.models import Method
@@ -24,9 +23,8 @@ from intake.privacy import retention
 from intake.reports import statistics
 from intake.reports.periods import Ending, PromiseResult
 from intake.reports.statistics import Period, Statistics, WaitTimes
-from tests.factories import acting, ask, hire, note, now, request_for, take
+from tests.factories import ANY, acting, ask, hire, note, now, request_for, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 FRIDAY_FIVE = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 """5 pm Eastern: an hour before the clinic closes; on Saturday it opens at 9."""
 PERIOD = Period(date(2026, 11, 16), date(2026, 11, 22))

@@ -40,7 +40,7 @@ from intake.privacy import erasure_ledger
 from intake.security.crypto import _MAGIC as BACKUP_MARK
 from intake.security.crypto import _VERSION as SEALED_VERSION
 from intake.security.crypto import Keyring, Place, key_fingerprint
-from tests.client import Desk, read
+from tests.client import Desk, fill_in, read
 from tests.conftest import settings_for
 from tests.factories import ask, hire
 
@@ -262,21 +262,8 @@ def test_form_fields_stay(sqlite_instance: Instance) -> None:
 def test_a_form_with_the_promised_fields_alone_is_taken(sqlite_instance: Instance) -> None:
     """No further field has become necessary."""
     web = create_app(sqlite_instance).test_client()
-    typed = {
-        "token": read(web.get("/")).typed("token"),
-        "preferred_name": "Alex",
-        "channels": ["call", "email"],
-        "phone": "305-555-0101",
-        "email": "alex@example.org",
-        "voicemail": "no",
-        "windows": ["any"],
-        "region": "US-FL",
-        "time_zone": "America/New_York",
-        "adult": "yes",
-        "consent_use": "yes",
-        "tell_article": "yes",
-        **{name: next(iter(choice.words)) for name, choice in CHOICES.items()},
-    }
+    asked = {name: next(iter(choice.words)) for name, choice in CHOICES.items()}
+    typed = fill_in(web, website=None, tell_article="yes", **asked)
     assert set(typed) == written("Form fields")["/"]
     assert "code-words" in web.post("/", data=typed).text
 

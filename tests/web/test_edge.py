@@ -13,13 +13,12 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from intake.app import LARGEST_BODY, create_app
-from intake.calling.hours import Window
 from intake.core.errors import IntakeError, TooMany, Unavailable
 from intake.db.types import Base
 from intake.instance import Instance
 from intake.web.auth.guards import guarded_routes
 from tests.conftest import MovableClock
-from tests.factories import ask
+from tests.factories import ANY, ask
 from tests.web.test_headers import EVERYWHERE
 from tests.web.test_route_walk import ALL, Somebody, address, routes
 
@@ -164,7 +163,7 @@ def mutations(app: Flask) -> list[str]:
 def test_a_click_from_elsewhere_changes_nothing(app: Flask, sqlite_instance: Instance) -> None:
     """With the right token and the right cookie, but from another place."""
     anybody = Somebody(app, sqlite_instance, ALL)
-    ask(sqlite_instance, windows=frozenset({Window.ANY}))
+    ask(sqlite_instance, **ANY)
     before = rows(sqlite_instance)
     assert len(mutations(app)) > 30
     for path in mutations(app):
@@ -198,7 +197,7 @@ def test_looking_changes_nothing(
     app: Flask, somebody: Somebody, sqlite_instance: Instance, clock: MovableClock
 ) -> None:
     """Each page twice, also as a mail scanner or a browser that looks ahead would."""
-    ask(sqlite_instance, windows=frozenset({Window.ANY}))
+    ask(sqlite_instance, **ANY)
     before = rows(sqlite_instance, *BY_A_POLL)
     for method, path in every_route(app):
         if method == "GET":

@@ -33,8 +33,18 @@ from intake.privacy import legal_holds
 from tests.browser import LOOKS, PATIENCE, axe_violations, serving, signed_in
 from tests.client import NOWHERE
 from tests.conftest import MovableClock, settings_for
-from tests.factories import Person, acting, add_account, ask, hire, note, now, show, take
-from tests.web.desk.test_phone import GIVEN_ALOUD
+from tests.factories import (
+    Person,
+    acting,
+    add_account,
+    given_aloud,
+    hire,
+    note,
+    now,
+    show,
+    somebody,
+    take,
+)
 
 pytestmark = pytest.mark.xdist_group("every page of the desk")
 SIZES = [(390, False, None), (390, True, LOOKS), (1280, False, LOOKS), (1280, True, None)]
@@ -121,13 +131,13 @@ def busy(instance: Instance, clock: MovableClock, ana: Member) -> dict[str, Lead
     """One lead for each state a page can be in."""
     ben = hire(instance, "Ben Ochoa")
     hire(instance, "Sue Perez", Role.SUPERVISOR)
-    leads = {"late": somebody(instance, 1)}
+    leads = {"late": in_any_way(instance, 1)}
     clock.move(minutes=150)
     names = ("free", "mine", "theirs", "closed", "stopped", "kept", "booked", "tried", "fetched", "noted")
     for place, name in enumerate(names, start=2):
-        leads[name] = somebody(instance, place, language="es" if place % 2 else "en")
-    leads["check"] = somebody(instance, 20, suspected=Suspicion.TOO_FAST)
-    leads["later"] = somebody(instance, 21, windows=frozenset({Window.SATURDAY_MORNING}))
+        leads[name] = in_any_way(instance, place, language="es" if place % 2 else "en")
+    leads["check"] = in_any_way(instance, 20, suspected=Suspicion.TOO_FAST)
+    leads["later"] = in_any_way(instance, 21, windows=frozenset({Window.SATURDAY_MORNING}))
     show(instance, leads["mine"], ana)
     for name in ("theirs", "closed", "stopped", "booked", "tried"):
         take(instance, leads[name], ben)
@@ -149,20 +159,19 @@ def busy(instance: Instance, clock: MovableClock, ana: Member) -> dict[str, Lead
     return leads
 
 
-def somebody(instance: Instance, place: int, **more: Any) -> Lead:
-    asked = {"channels": frozenset(Channel), "windows": frozenset({Window.ANY}), **more}
-    mail = f"somebody.{place}@example.org"
-    return ask(instance, phone=f"+13055550{100 + place}", email=mail, **asked).lead
+def in_any_way(instance: Instance, place: int, **more: Any) -> Lead:
+    """One more person, who may be contacted in every way."""
+    return somebody(instance, place, **{"channels": frozenset(Channel), **more})
 
 
 def asked_again(instance: Instance, clock: MovableClock) -> Lead:
     """Stopped first, then here again."""
-    somebody(instance, 30)
+    in_any_way(instance, 30)
     eva = hire(instance, "Eva Roy")
     with instance.database.transaction() as session:
         suppression.stop_contact(Act(session, instance, eva.actor), kind="phone", value="+13055550130")
     clock.move(minutes=2)
-    return somebody(instance, 30)
+    return in_any_way(instance, 30)
 
 
 # --- what is looked at --------------------------------------------------------------------------------------
@@ -194,7 +203,7 @@ def booked_without_a_time(eyes: Eyes) -> None:
 
 
 def undo_on_offer(eyes: Eyes) -> None:
-    lead = somebody(eyes.instance, 40)
+    lead = in_any_way(eyes.instance, 40)
     take(eyes.instance, lead, eyes.ana)
     note(eyes.instance, lead, eyes.ana, Outcome.NO_ANSWER)
     eyes.leads["undoable"] = lead
@@ -218,7 +227,7 @@ def found(eyes: Eyes) -> None:
 
 
 def phone_kept(eyes: Eyes) -> None:
-    eyes.send("/desk/phone", at="/desk/phone?language=en", language="en", **GIVEN_ALOUD)
+    eyes.send("/desk/phone", at="/desk/phone?language=en", language="en", **given_aloud())
 
 
 def phone_problems(eyes: Eyes) -> None:
@@ -226,7 +235,7 @@ def phone_problems(eyes: Eyes) -> None:
         "/desk/phone",
         at="/desk/phone?language=es",
         language="es",
-        **{**GIVEN_ALOUD, "phone": "1", "region": ""},
+        **given_aloud(phone="1", region=""),
     )
 
 

@@ -15,18 +15,12 @@ from intake.calling.hours import Window
 from intake.casework import queue
 from intake.casework.queue import Handover, HandoverKind
 from intake.instance import Instance
-from intake.leads.models import Lead, Outcome
+from intake.leads.models import Outcome
 from tests.client import CANARIES, OURS, Desk, words
 from tests.conftest import MovableClock
-from tests.factories import ask, details_of, hire, note, now, take
+from tests.factories import ANY, ask, details_of, hire, note, now, somebody, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 EMPTY = "Nothing is left to hand over."
-
-
-def somebody(instance: Instance, place: int, **more: object) -> Lead:
-    mail = f"somebody.{place}@example.org"
-    return ask(instance, phone=f"+13055550{100 + place}", email=mail, **{**ANY, **more}).lead
 
 
 def look(instance: Instance, member: Member) -> Handover:

@@ -13,15 +13,13 @@ from intake.accounts.models import Role, StaffMember
 from intake.act import Act
 from intake.app import create_app
 from intake.audit.service import PageStart
-from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt
 from intake.privacy import self_service
 from tests.client import NOWHERE, OURS, Desk, field, words
-from tests.factories import PHONE, ask, every, hire, now, take
+from tests.factories import ANY, PHONE, ask, every, hire, now, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 SCRIPT = '"><script>alert(1)</script>'
 HOSTILE = {
     "script": SCRIPT,

@@ -11,9 +11,8 @@ from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, Outcome, Suspicion
-from tests.factories import ask, every, hire, note, now, take
+from tests.factories import ANY, ask, every, hire, note, now, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 EVERY = frozenset(Channel)
 
 

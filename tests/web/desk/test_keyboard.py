@@ -7,15 +7,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from intake.app import create_app
-from intake.calling.hours import Window
-from intake.conf.clinic import Channel
 from intake.core.paths import STATIC, TEMPLATES
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
 from intake.web.desk.lead_actions import OUTCOME_ORDER
 from tests.browser import serving, signed_in
 from tests.client import Desk, token_of, words
-from tests.factories import ask, every, hire, now, take
+from tests.factories import CALL_ONLY, EVERY_WAY, ask, every, hire, now, take
 
 KEYS = {
     **{outcome: str(place) for place, outcome in enumerate(OUTCOME_ORDER, 1)},
@@ -27,14 +25,12 @@ CLOSED = {
     Outcome.WRONG_NUMBER: CloseReason.WRONG_NUMBER,
     Outcome.ASKED_TO_STOP: CloseReason.STOPPED,
 }
-EVERY = {"channels": frozenset(Channel), "voicemail": True, "windows": frozenset({Window.ANY})}
-CALL_ONLY = {"channels": frozenset({Channel.CALL}), "email": None, "windows": frozenset({Window.ANY})}
 
 
 @pytest.fixture
 def open_lead(sqlite_instance: Instance, page_at: Callable[..., Page]) -> Iterator[Callable[[], Page]]:
     """The page of a lead that Ana holds, in a browser."""
-    ana, lead = hire(sqlite_instance), ask(sqlite_instance, **EVERY).lead
+    ana, lead = hire(sqlite_instance), ask(sqlite_instance, **EVERY_WAY).lead
     take(sqlite_instance, lead, ana)
     with serving(create_app(sqlite_instance)) as url:
 
@@ -72,7 +68,7 @@ def test_every_outcome_by_its_key_pressed_twice(
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 def test_every_outcome_by_its_button(instance: Instance, database_url, outcome: Outcome) -> None:
-    lead, desk = ask(instance, **EVERY).lead, Desk(instance, hire(instance))
+    lead, desk = ask(instance, **EVERY_WAY).lead, Desk(instance, hire(instance))
     desk.act(lead, "claim")
     channel = "email" if outcome is Outcome.MESSAGE_SENT else "call"
     time = {"booked_for": "2026-11-23T09:30"} if outcome is Outcome.BOOKED else {}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 
 from intake.accounts.models import Role
-from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import Kind, Method
@@ -14,9 +13,8 @@ from intake.instance import Instance
 from intake.leads.fields import CallLanguage
 from intake.leads.models import Suspicion
 from tests.client import CANARIES, NOWHERE, Desk, words
-from tests.factories import EMAIL, NAME, SHOWN, acts, ask, hire, show
+from tests.factories import ANY, EMAIL, NAME, SHOWN, acts, ask, hire, show
 
-ANY = {"windows": frozenset({Window.ANY})}
 SUNDAY = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
 
 

@@ -6,15 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from intake.audit import AuditEvent
-from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, LeadStatus, Outcome
 from intake.web.desk.lead_actions import OUTCOME_ORDER
 from tests.client import CANARIES, NOWHERE, Desk, field, words
-from tests.factories import SHOWN, ask, every, hire, note, now, take
-
-ANY = {"windows": frozenset({Window.ANY})}
+from tests.factories import ANY, SHOWN, ask, every, hire, note, now, take
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from intake.leads.models import Lead, Outcome
 from tests.browser import axe_violations
 from tests.client import CANARIES, Desk, words
 from tests.conftest import MovableClock
-from tests.factories import ask, details_of, hire, note, now, take
+from tests.factories import details_of, hire, note, now, somebody, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 LATER = {"windows": frozenset({Window.SATURDAY_MORNING})}
 NEWS = ".news [role=status]"
 POLL = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -37,12 +36,6 @@ def _polls_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ben(staffed: Instance) -> Member:
     return hire(staffed, "Ben Ochoa")
-
-
-def somebody(instance: Instance, place: int, **more: object) -> Lead:
-    """One more person, with a number and an address of their own."""
-    mail = f"somebody.{place}@example.org"
-    return ask(instance, phone=f"+13055550{100 + place}", email=mail, **{**ANY, **more}).lead
 
 
 def row(page: Page, lead: Lead) -> Locator:

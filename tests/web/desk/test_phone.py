@@ -12,22 +12,8 @@ from intake.instance import Instance
 from intake.leads.models import Lead, Submission
 from intake.outbox import OutboxMessage
 from tests.client import OURS, Desk, field, words
-from tests.factories import acts, every, hire
+from tests.factories import NEVER_BACK, acts, every, given_aloud, hire
 
-GIVEN_ALOUD = {
-    "preferred_name": "Rosalind Quill",
-    "channels": ["call", "text"],
-    "voicemail": "no",
-    "phone": "(305) 555-0166",
-    "windows": ["weekday_morning"],
-    "region": "US-FL",
-    "time_zone": "America/New_York",
-    "asking_for": "",
-    "adult": "yes",
-    "consent_use": "yes",
-}
-NEVER_BACK = ("Rosalind", "(305) 555-0166", "305-555-0166", "305 555 0166", "3055550166")
-"""Who was on the phone. Not four figures of the number alone: a random token or id may hold those."""
 CODE = re.compile(r'aria-labelledby="code">(.*?)</output>', re.DOTALL)
 
 
@@ -36,23 +22,9 @@ def desk(instance: Instance) -> Desk:
     return Desk(instance, hire(instance))
 
 
-def send(desk: Desk, spoken: str = "en", **changes: object):
-    """Go through the sheet and keep it; `None` leaves an answer out."""
-    page = desk.get(f"/desk/phone?language={spoken}").text
-    sent = {
-        "token": field(page, "token"),
-        "csrf": field(page, "csrf"),
-        "language": spoken,
-        **GIVEN_ALOUD,
-        **changes,
-    }
-    data = {name: value for name, value in sent.items() if value is not None}
-    return desk.web.post("/desk/phone", data=data, headers=OURS)
-
-
 @pytest.mark.parametrize("spoken", ["en", "es"])
 def test_it_is_kept_as_given_by_voice_by_whoever_took_it(desk: Desk, instance: Instance, spoken: str) -> None:
-    assert send(desk, spoken).status_code == 200
+    assert desk.take_down(spoken).status_code == 200
     (lead,) = every(instance, Lead)
     answers = {event.kind: event for event in every(instance, ConsentEvent)}
     assert {event.method for event in answers.values()} == {Method.PHONE_VERBAL}
@@ -78,7 +50,7 @@ def test_the_words_around_them_stay_in_the_language_of_the_browser(desk: Desk) -
 
 
 def test_the_answer_says_what_to_read_out_and_nothing_about_them(desk: Desk, instance: Instance) -> None:
-    page = send(desk).text
+    page = desk.take_down().text
     (lead,) = every(instance, Lead)
     code = re.sub(r"<[^>]+>|\s", "", CODE.search(page)[1])
     assert lead.reference in words(page).replace(" ", "")
@@ -89,7 +61,7 @@ def test_the_answer_says_what_to_read_out_and_nothing_about_them(desk: Desk, ins
 
 def test_a_press_repeated_keeps_one_request(desk: Desk, instance: Instance) -> None:
     page = desk.get("/desk/phone").text
-    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **GIVEN_ALOUD}
+    data = given_aloud(token=field(page, "token"), csrf=field(page, "csrf"), language="en")
     first, second = (desk.web.post("/desk/phone", data=data, headers=OURS) for _ in range(2))
     assert CODE.search(first.text)[1] == CODE.search(second.text)[1]
     assert len(every(instance, Lead)) == 1
@@ -99,7 +71,7 @@ def test_a_press_repeated_keeps_one_request(desk: Desk, instance: Instance) -> N
     ("missing", "text"), [("adult", "18 or older"), ("consent_use", "let us use what you typed")]
 )
 def test_without_the_word_nothing_is_kept_and_nothing_is_lost(desk, instance, missing, text) -> None:
-    answer = send(desk, **{missing: None})
+    answer = desk.take_down(**{missing: None})
     assert answer.status_code == 422
     assert text in words(answer.text)
     assert 'value="Rosalind Quill"' in answer.text
@@ -108,19 +80,19 @@ def test_without_the_word_nothing_is_kept_and_nothing_is_lost(desk, instance, mi
 
 
 def test_changing_the_language_keeps_the_words_and_keeps_nothing_else(desk: Desk, instance: Instance) -> None:
-    answer = send(desk, switch="es", email=None)
+    answer = desk.take_down(switch="es", email=None)
     assert answer.status_code == 200
     assert 'name="language" value="es"' in answer.text
     assert 'value="Rosalind Quill"' in answer.text
     assert every(instance, Lead) == []
-    data = {"token": field(answer.text, "token"), "csrf": desk.csrf(), "language": "es", **GIVEN_ALOUD}
+    data = given_aloud(token=field(answer.text, "token"), csrf=desk.csrf(), language="es")
     assert desk.web.post("/desk/phone", data=data, headers=OURS).status_code == 200
     assert every(instance, Lead)[0].language == "es"
 
 
 def test_other_words_under_the_same_sheet_are_a_correction(desk: Desk, instance: Instance) -> None:
     page = desk.get("/desk/phone").text
-    data = {"token": field(page, "token"), "csrf": field(page, "csrf"), "language": "en", **GIVEN_ALOUD}
+    data = given_aloud(token=field(page, "token"), csrf=field(page, "csrf"), language="en")
     desk.web.post("/desk/phone", data=data, headers=OURS)
     changed = desk.web.post("/desk/phone", data={**data, "phone": "(305) 555-0167"}, headers=OURS)
     assert changed.status_code == 409
@@ -131,7 +103,7 @@ def test_other_words_under_the_same_sheet_are_a_correction(desk: Desk, instance:
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 10_000, "\x00"])
 def test_a_sheet_that_is_not_ours_comes_back_with_every_word(desk: Desk, instance: Instance, token) -> None:
-    answer = send(desk, token=token)
+    answer = desk.take_down(token=token)
     assert answer.status_code == 422
     assert 'value="Rosalind Quill"' in answer.text
     assert every(instance, Lead) == []
@@ -147,7 +119,7 @@ def test_a_role_without_the_permission_is_turned_away(instance: Instance) -> Non
 
 
 def test_the_receipt_says_that_it_was_given_by_phone(desk: Desk, instance: Instance) -> None:
-    page = send(desk).text
+    page = desk.take_down().text
     code = re.sub(r"<[^>]+>|\s", "", CODE.search(page)[1])
     answer = desk.web.post("/receipt", data={"code": code, "as": "json"})
     assert "phone_verbal" in answer.text

@@ -13,9 +13,8 @@ from intake.instance import Instance
 from intake.leads.models import CloseReason, Lead, LeadStatus, Suppression, Suspicion
 from intake.web.auth import guards
 from tests.client import CANARIES, NOWHERE, OURS, Desk, words
-from tests.factories import NAME, PHONE, ask, details_of, every, hire, now, take
+from tests.factories import ANY, NAME, PHONE, ask, details_of, every, hire, now, take
 
-ANY = {"windows": frozenset({Window.ANY})}
 PATHS = ("/desk", "/desk/stop", "/desk/log")
 
 

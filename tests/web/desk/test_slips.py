@@ -13,18 +13,29 @@ from intake.accounts import sessions
 from intake.accounts.models import Role, StaffRole
 from intake.act import Act
 from intake.app import create_app
-from intake.calling.hours import Window
 from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.leads.models import Attempt, CloseReason, Lead, LeadStatus, Outcome, Suppression
 from intake.privacy import self_service
 from intake.web.auth import saved_forms
 from tests.client import OURS, Desk, field, words
-from tests.factories import PASSWORD, PHONE, Person, acts, add_account, ask, every, hire, now, take
-from tests.web.desk.test_phone import GIVEN_ALOUD, NEVER_BACK
+from tests.factories import (
+    ANY,
+    EVERY_WAY,
+    NEVER_BACK,
+    PASSWORD,
+    PHONE,
+    Person,
+    acts,
+    add_account,
+    ask,
+    every,
+    given_aloud,
+    hire,
+    now,
+    take,
+)
 
-ANY = {"windows": frozenset({Window.ANY})}
-EVERY = {"channels": frozenset(Channel), "voicemail": True, **ANY}
 on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
@@ -132,7 +143,7 @@ def test_an_undo_of_what_is_erased_answers_like_any_request_that_is_not_there(de
 
 
 def test_what_cannot_be_undone_says_so_before(desk: Desk) -> None:
-    lead = ask(desk.instance, **EVERY).lead
+    lead = ask(desk.instance, **EVERY_WAY).lead
     desk.act(lead, "claim")
     text = words(desk.lead(lead))
     assert "Closes, and the number is never called again. Cannot be undone" in text
@@ -182,7 +193,7 @@ def test_a_stale_page_shows_who_did_what_and_one_press_goes_on(
 
 
 def test_going_back_keeps_what_was_chosen_and_notes_nothing(desk: Desk, clock) -> None:
-    lead = ask(desk.instance, **EVERY).lead
+    lead = ask(desk.instance, **EVERY_WAY).lead
     desk.act(lead, "claim")
     open_page = stale(desk, lead)
     clock.move(minutes=1)
@@ -204,7 +215,7 @@ def test_going_back_keeps_what_was_chosen_and_notes_nothing(desk: Desk, clock) -
 def test_what_the_person_changed_makes_a_page_stale_too(
     desk: Desk, changed: str, sentence: str, clock
 ) -> None:
-    asked = ask(desk.instance, **EVERY)
+    asked = ask(desk.instance, **EVERY_WAY)
     desk.act(asked.lead, "claim")
     open_page = stale(desk, asked.lead)
     clock.move(minutes=1)
@@ -370,7 +381,7 @@ def test_a_sheet_half_read_aloud_comes_back_after_signing_in(
 ) -> None:
     page = maria.web.get("/desk/phone?language=es").text
     end(maria, clock)
-    text = {**GIVEN_ALOUD, "language": "es", "token": field(page, "token"), "csrf": field(page, "csrf")}
+    text = given_aloud(language="es", token=field(page, "token"), csrf=field(page, "csrf"))
     ended = maria.web.post("/desk/phone", data=text, headers=OURS)
     assert ended.status_code == 401
     assert not [each for each in NEVER_BACK if each in ended.text]

@@ -10,16 +10,13 @@ from playwright.sync_api import Page
 
 from intake.accounts.models import Role
 from intake.app import create_app
-from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Outcome
 from intake.reports.statistics import NOT_A_PERIOD
 from intake.web.desk.statistics import as_csv
 from tests.browser import axe_violations, serving, signed_in
 from tests.client import CANARIES, OURS, Desk, token_of, words
-from tests.factories import acts, ask, details_of, hire, note
-
-ANY = {"windows": frozenset({Window.ANY})}
+from tests.factories import ANY, acts, ask, details_of, hire, note
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ import pytest
 
 from intake.accounts.models import Role
 from intake.act import Act
-from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads import suppression
 from intake.leads.models import Lead, Outcome, SuppressionReason
 from tests.client import CANARIES, Desk, words
-from tests.factories import SHOWN, acts, ask, hire, note
+from tests.factories import ANY, SHOWN, acts, ask, hire, note
 
-ANY = {"windows": frozenset({Window.ANY})}
 AGAIN = (
     "They asked us to stop on November 18, 2026, and asked again on November 20, 2026."
     " Allow contact on this new request?"

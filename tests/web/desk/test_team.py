@@ -7,12 +7,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from intake.accounts.models import Role
-from intake.calling.hours import Window
 from intake.instance import Instance
 from intake.leads.models import Lead, Outcome
 from tests.client import CANARIES, Desk, field, words
 from tests.conftest import MovableClock
-from tests.factories import acts, ask, details_of, hire, now, take
+from tests.factories import acts, details_of, hire, now, somebody, take
 
 
 @pytest.fixture
@@ -23,11 +22,6 @@ def sue(sqlite_instance: Instance) -> Desk:
 @pytest.fixture
 def ana(sqlite_instance: Instance) -> Desk:
     return Desk(sqlite_instance, hire(sqlite_instance))
-
-
-def somebody(instance: Instance, place: int) -> Lead:
-    mail = f"somebody.{place}@example.org"
-    return ask(instance, phone=f"+13055550{100 + place}", email=mail, windows=frozenset({Window.ANY})).lead
 
 
 def picks(page: str) -> list[str]:

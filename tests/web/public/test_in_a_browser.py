@@ -5,23 +5,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import axe_violations
+from tests.browser import axe_violations, fill
+from tests.factories import NAME, SHOWN
 
 Open = Callable[..., Page]
-NAME = "Zaraida"
+CALL_OR_TEXT = {"channels": ["call", "text"]}
 ELSEWHERE = "https://www.weather.gov/"
-
-
-def fill(page: Page) -> None:
-    """Good answers: call and text, weekday mornings, Florida, Eastern."""
-    page.fill("#preferred_name", NAME)
-    page.check("#by-call")
-    page.check("#by-text")
-    page.fill("#phone", "305 555 0123")
-    page.check("[value=weekday_morning]")
-    page.select_option("#region", "US-FL")
-    page.check("#adult")
-    page.check("#consent_use")
 
 
 def send(page: Page) -> None:
@@ -51,14 +40,14 @@ def test_it_reads_well_empty_wrong_and_kept(
     page.on("console", lambda message: text.append(message.text))
     page.goto(address + path)
     look(page)
-    fill(page)
+    fill(page, **CALL_OR_TEXT, windows=["weekday_morning"])
     page.uncheck("#consent_use")
     page.fill("#phone", "12")
     send(page)
     expect(page.locator(".problems")).to_be_focused()
     look(page)
     page.check("#consent_use")
-    page.fill("#phone", "305 555 0123")
+    page.fill("#phone", SHOWN)
     send(page)
     expect(page.locator(".token")).to_have_count(2)
     look(page)
@@ -106,11 +95,11 @@ def test_the_enter_key_asks_and_does_not_change_the_language(page_at: Open, addr
 def test_the_language_changes_without_a_script_and_keeps_every_word(page_at: Open, address: str) -> None:
     page = page_at(320, javascript=False)
     page.goto(address)
-    fill(page)
+    fill(page, **CALL_OR_TEXT)
     page.locator("header").get_by_role("button", name="Español").click()
     expect(page.locator("html")).to_have_attribute("lang", "es")
     expect(page.locator("#preferred_name")).to_have_value(NAME)
-    expect(page.locator("#phone")).to_have_value("305 555 0123")
+    expect(page.locator("#phone")).to_have_value(SHOWN)
     expect(page.locator("#by-text")).to_be_checked()
     expect(page.locator("#region")).to_have_value("US-FL")
     expect(page.locator(".problems")).to_have_count(0)
