@@ -241,7 +241,7 @@ def read_form(
         time_zone=_time_zone(found["region"], found["time_zone"]),
         tell_article=bool(found["tell_article"]),
         language=token.language,
-        article=_article_title(clinic, token) if found["tell_article"] else None,
+        article=article_title(token.article, clinic) if found["tell_article"] else None,
         token=token,
         suspected=_suspected(answers, token, now, over_limit=over_limit),
         **{name: _chosen(each, found[name]) for name, each in CHOICES.items()},
@@ -283,15 +283,9 @@ def _time_zone(region: str, zone: str) -> str | None:
     return own.get(zone) or by_name.get(ZONE_NAMES.get(zone, ""))
 
 
-def _article_title(clinic: Clinic, token: FormToken) -> str | None:
-    position = article_position(token.article, clinic)
-    return clinic.articles[position].title if position is not None else None
-
-
-def article_position(number: str | None, clinic: Clinic) -> int | None:
-    """Index in `clinic.articles` of the article with this public number ("1", "2"); None for any other."""
-    numbers = [str(position + 1) for position in range(len(clinic.articles))]
-    return numbers.index(number) if number in numbers else None
+def article_title(number: str | None, clinic: Clinic) -> str | None:
+    """The title of the article with this public number ("1", "2"); None for any other."""
+    return {str(n): article.title for n, article in enumerate(clinic.articles, 1)}.get(number or "")
 
 
 def _suspected(

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from intake.calling.regions import zones_of
 from intake.conf.clinic import Channel
 from intake.consent.models import Kind, State
 from intake.core.i18n import N_
@@ -214,6 +215,11 @@ class Lead(Base):
     call_language: Mapped[Sealed | None] = mapped_column(SealedText)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy reads it per class
+
+    @property
+    def zone(self) -> str:
+        """The time zone in which the person is shown times: their own, or the first of their region."""
+        return self.time_zone or zones_of(self.region)[0]
 
 
 def is_waiting() -> ColumnElement[bool]:

@@ -20,7 +20,6 @@ from intake.act import Act
 from intake.audit import Action, Actor, AuditEvent
 from intake.calling import hours
 from intake.calling.hours import Window
-from intake.calling.regions import zones_of
 from intake.casework.search import Term, TermKind, read_contact
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
@@ -95,8 +94,8 @@ class OpenedRequest:
 
     @property
     def zone(self) -> str:
-        """The time zone in which the person is shown times: the lead's, or the first of its region."""
-        return self.lead.time_zone or zones_of(self.lead.region)[0]
+        """The time zone in which the person is shown times."""
+        return self.lead.zone
 
     @property
     def changeable(self) -> bool:

@@ -16,7 +16,7 @@ from intake.core.errors import Unprocessable
 from intake.core.paths import CONFIG
 from intake.leads import form
 from intake.leads.fields import CallLanguage
-from intake.leads.form import NOT_ASKED, ONE_ANSWER, Request, article_position, read_form
+from intake.leads.form import NOT_ASKED, ONE_ANSWER, Request, article_title, read_form
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
 
@@ -331,7 +331,7 @@ def test_the_article_is_kept_only_with_its_tick(number: str | None, ticked: bool
 
 @pytest.mark.parametrize("number", ["0", "3", "-1", "01", "one", "", None])
 def test_an_article_goes_by_its_number_in_the_pair(number: str | None) -> None:
-    assert article_position(number, CLINIC) is None
+    assert article_title(number, CLINIC) is None
 
 
 def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:

@@ -15,7 +15,6 @@ from intake.core import i18n
 from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import LANGUAGES, N_
 from intake.leads import form as leads_form
-from intake.leads import form_token
 from intake.leads.form import Request
 from intake.leads.form_token import FormToken, StatementsChanged
 from intake.leads.submission import Submitted, submit
@@ -77,16 +76,10 @@ def _supported_language(requested: str | None) -> str:
 
 def _store(answers: Answers) -> tuple[Request, Submitted]:
     """Store the request in one transaction, as given orally to the signed-in member. Raises IntakeError."""
-    instance, now = current_service(), current_service().clock()
-    token = form_token.validate(
-        answers.value(leads_form.TOKEN),
-        language=i18n.current_language.get(),
-        statements=instance.statements,
-        keyring=instance.keyring,
-        retention=instance.clinic.retention,
-        now=now,
+    instance, token = current_service(), public_form.validate_token(answers)
+    lead_request = leads_form.read_form(
+        answers.given, token=token, clinic=instance.clinic, now=instance.clock()
     )
-    lead_request = leads_form.read_form(answers.given, token=token, clinic=instance.clinic, now=now)
     with service_act(use_reserve=False) as act:
         by = {"method": Method.PHONE_VERBAL, "actor": g.member.actor}
         return lead_request, submit(act, lead_request, **by)
@@ -116,13 +109,12 @@ def _page(
 
 def _confirmation_page(lead_request: Request, submitted: Submitted) -> str:
     """The confirmation to read out: the promise, the reference, and the code."""
-    stored = confirmation.Confirmation.from_submitted(submitted)
-    promise = confirmation.promise(lead_request, stored)
+    promise = confirmation.promise(submitted.lead, lead_request.channels)
     guards.set_language_from_browser()
     return render_template(
         "desk/phone_kept.html",
         promise=promise,
-        stored=stored,
         lead=submitted.lead,
+        code=submitted.code,
         caller=lead_request.language,
     )

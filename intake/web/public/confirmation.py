@@ -1,22 +1,22 @@
 """The confirmation of a stored request, without a name, number or address on it."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from flask import render_template
 
 from intake.calling import hours
-from intake.calling import promise as calling_promise
 from intake.calling.availability import local
-from intake.calling.promise import promise_in_words
-from intake.calling.regions import names_of_zone, zones_of
+from intake.calling.promise import clock_phrase, promise_in_words
+from intake.calling.regions import names_of_zone
 from intake.conf.clinic import Channel
 from intake.consent.models import Kind, State
 from intake.consent.receipt import NAMES
 from intake.core import i18n
 from intake.core.i18n import N_
 from intake.leads.form import Request
+from intake.leads.models import Lead
 from intake.leads.submission import Submitted
 from intake.web.context import current_service
 from intake.web.public import form
@@ -35,22 +35,6 @@ REFUSED = {
 IN_TOUCH = N_("A person will be in touch with you %(promise)s.")
 
 
-@dataclass(frozen=True)
-class Confirmation:
-    """What the page shows of the lead; read while the transaction was open."""
-
-    reference: str
-    code: str
-    promise_at: datetime
-    asked_at: datetime
-
-    @classmethod
-    def from_submitted(cls, submitted: Submitted) -> Self:
-        """From a lead stored now, or when the same form was submitted before."""
-        lead = submitted.lead
-        return cls(lead.reference, submitted.code, lead.promise_at, lead.asked_at)
-
-
 class AgreedItem(NamedTuple):
     """One consent: the statement agreed to, quoted, or what a "no" means (a message id, as `name` is)."""
 
@@ -60,68 +44,57 @@ class AgreedItem(NamedTuple):
     quoted: bool
 
 
-def page(lead_request: Request, confirmation: Confirmation) -> str:
+def page(lead_request: Request, submitted: Submitted) -> str:
     """Render the confirmation. It never repeats a name, number or address."""
-    instance, language = current_service(), i18n.current_language.get()
+    lead, language = submitted.lead, lead_request.language
+    asked_at = i18n.translate(
+        N_("On %(day)s, at %(time)s %(zone)s."), **moment_in_words(lead.asked_at, lead.zone)
+    )
     return render_template(
         "public/confirmation.html",
-        reference=confirmation.reference,
-        code=confirmation.code,
-        promise=promise(lead_request, confirmation),
+        reference=lead.reference,
+        code=submitted.code,
+        promise=promise(lead, lead_request.channels),
         times=hours.windows_in_words(lead_request.windows, language),
         any_time=hours.Window.ANY in lead_request.windows,
         channels=lead_request.channels,
         voicemail=lead_request.voicemail,
         agreed=agreed_items(lead_request),
-        asked_at=_asked_at(confirmation, _zone(lead_request)),
-        calls_from=instance.clinic.calls_from,
+        asked_at=asked_at,
         ahead=False,
     )
 
 
-def promise(lead_request: Request, confirmation: Confirmation) -> str:
+def promise(lead: Lead, channels: Collection[Channel]) -> str:
     """By when staff will be in touch, as a sentence in the time zone of the person who asked."""
-    zone = _zone(lead_request)
-    when = promise_in_words(
-        confirmation.promise_at,
-        now=current_service().clock(),
-        zone=zone,
-        language=i18n.current_language.get(),
-    )
-    only = next(iter(lead_request.channels)) if len(lead_request.channels) == 1 else None
-    return i18n.translate(PROMISES[only] if only else IN_TOUCH, promise=when)
+    language, now = i18n.current_language.get(), current_service().clock()
+    sentence = PROMISES[next(iter(channels))] if len(channels) == 1 else IN_TOUCH
+    when = promise_in_words(lead.promise_at, now=now, zone=lead.zone, language=language)
+    return i18n.translate(sentence, promise=when)
 
 
-def _zone(lead_request: Request) -> str:
-    return lead_request.time_zone or zones_of(lead_request.region)[0]
-
-
-def _asked_at(confirmation: Confirmation, zone: str) -> str:
-    local_time, language = local(confirmation.asked_at, zone), i18n.current_language.get()
-    return i18n.translate(
-        N_("On %(day)s, at %(time)s %(zone)s."),
-        day=on_day(local_time.date()),
-        time=calling_promise.clock_phrase(local_time, language),
-        zone=i18n.gettext(names_of_zone(zone).bracket),
-    )
+def moment_in_words(moment: datetime, zone: str) -> dict[str, str]:
+    """The day, the time and the name of the zone, for a sentence that has a place for each."""
+    local_time = local(moment, zone)
+    return {
+        "day": on_day(local_time.date()),
+        "time": clock_phrase(local_time, i18n.current_language.get()),
+        "zone": i18n.gettext(names_of_zone(zone).bracket),
+    }
 
 
 def agreed_items(lead_request: Request) -> list[AgreedItem]:
     """Every statement that was shown with its answer, in the order of the page."""
-    states = lead_request.consents
-    return [
-        _agreed_item(kind, name, lead_request, given=states[kind] is State.GIVEN)
-        for kind, name in NAMES.items()
-        if kind in states
-    ]
-
-
-def _agreed_item(kind: Kind, name: str, lead_request: Request, *, given: bool) -> AgreedItem:
-    if kind is Kind.VOICEMAIL:
-        answers = form.voicemail_answers(current_service(), lead_request.language)
-        return AgreedItem(name, given, answers["yes" if given else "no"], quoted=True)
-    if not given:
-        return AgreedItem(name, given, REFUSED[kind], quoted=False)
-    return AgreedItem(
-        name, given, current_service().statements.in_force(lead_request.language)[kind].label, quoted=True
-    )
+    instance, language = current_service(), lead_request.language
+    statements, voicemail = instance.statements.in_force(language), form.voicemail_answers(instance, language)
+    agreed = []
+    for kind, name in NAMES.items():
+        if kind not in lead_request.consents:
+            continue
+        given = lead_request.consents[kind] is State.GIVEN
+        if kind is Kind.VOICEMAIL:
+            text = voicemail["yes" if given else "no"]
+        else:
+            text = statements[kind].label if given else REFUSED[kind]
+        agreed.append(AgreedItem(name, given, text, quoted=given or kind is Kind.VOICEMAIL))
+    return agreed

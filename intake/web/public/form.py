@@ -26,7 +26,7 @@ from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.leads import form_token, reminders
 from intake.leads.fields import CHOICES
-from intake.leads.form import article_position
+from intake.leads.form import article_title
 from intake.leads.form_token import ExpiredToken, FormToken, InvalidToken, StatementsChanged
 from intake.leads.submission import AlreadySent, Erased, RequestEnded
 from intake.web.context import current_service, service_read
@@ -64,15 +64,8 @@ class ZoneOption(NamedTuple):
     name: str
 
 
-class WeekLabel(NamedTuple):
-    """A row or column of the week; `name` is a message id."""
-
-    key: str
-    name: str
-
-
 class DayPart(NamedTuple):
-    """A part of the day with its hours on a 12-hour clock."""
+    """A part of the day (`name` is a message id) with its hours on a 12-hour clock."""
 
     key: str
     name: str
@@ -82,23 +75,25 @@ class DayPart(NamedTuple):
 
 @dataclass(frozen=True)
 class TimesGrid:
-    """The table of safe times. `closed`: the windows in which the clinic can call in no time zone."""
+    """The table of safe times: names of days by key, parts of the day, and where it says "closed".
 
-    days: tuple[WeekLabel, ...]
-    parts: tuple[DayPart, ...]
+    `closed`: the windows in which the clinic can call in no time zone.
+    """
+
+    days: Mapping[str, str]
+    parts: Sequence[DayPart]
     closed: frozenset[str]
 
 
 @cache
 def states(language: str) -> tuple[StateOption, ...]:
     """All states and territories by their name in this language."""
-    found = (StateOption(code, name_of(code, language), _zone_keys(code)) for code in REGIONS)
+    found = []
+    for code in REGIONS:
+        zone_names = {option.name for option in options_of(code)}
+        zone_keys = "".join(key for name, key in ZONE_KEYS.items() if name in zone_names)
+        found.append(StateOption(code, name_of(code, language), zone_keys))
     return tuple(sorted(found, key=lambda state: _without_accents(state.name)))
-
-
-def _zone_keys(code: str) -> str:
-    zone_keys = {ZONE_KEYS[option.name] for option in options_of(code)}
-    return "".join(key for key in ZONE_KEYS.values() if key in zone_keys)
 
 
 def _without_accents(name: str) -> str:
@@ -122,21 +117,13 @@ def zones() -> tuple[ZoneOption, ...]:
 
 def grid(clinic: Clinic, now: datetime) -> TimesGrid:
     """The table of safe times for this week."""
-    days = tuple(WeekLabel(key, name) for key, name in DAYS.items())
+    parts = [
+        DayPart(key, name, span.opens.hour % _HALF or _HALF, span.closes.hour % _HALF or _HALF)
+        for key, name in PARTS.items()
+        if (span := Window(f"weekday_{key}").span)
+    ]
     monday = now.date() - DAY * now.weekday()
-    return TimesGrid(days, _day_parts(), _closed_windows(clinic.time_zone, clinic.hours, monday))
-
-
-def _day_parts() -> tuple[DayPart, ...]:
-    spans = {key: span for key in PARTS if (span := Window(f"weekday_{key}").span)}
-    return tuple(
-        DayPart(key, PARTS[key], _clock_hour(span.opens), _clock_hour(span.closes))
-        for key, span in spans.items()
-    )
-
-
-def _clock_hour(at: time) -> int:
-    return at.hour % _HALF or _HALF
+    return TimesGrid(DAYS, parts, _closed_windows(clinic.time_zone, clinic.hours, monday))
 
 
 @lru_cache(maxsize=8)
@@ -169,30 +156,20 @@ class DeskAvailability(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True)
-class _CachedAvailability:
-    """The last answer and when it was read."""
-
-    availability: DeskAvailability
-    at: datetime
-
-
 def desk_availability() -> DeskAvailability:
     """Whether staff look after requests now, read once a minute and process. DOWN without a database."""
-    now, cached = current_service().clock(), current_app.extensions.get(_EXTENSION_KEY)
-    if cached is None or not cached.at <= now < cached.at + CACHE_FOR:
-        cached = _CachedAvailability(_query_availability(), now)
-        current_app.extensions[_EXTENSION_KEY] = cached
-    return DeskAvailability(cached.availability)
-
-
-def _query_availability() -> DeskAvailability:
+    now = current_service().clock()
+    known: tuple[DeskAvailability, datetime] | None = current_app.extensions.get(_EXTENSION_KEY)
+    if known and known[1] <= now < known[1] + CACHE_FOR:
+        return known[0]
     try:
         with service_read() as act:
             unattended = reminders.is_unattended(act)
+        found = DeskAvailability.UNATTENDED if unattended else DeskAvailability.ATTENDED
     except Unavailable:
-        return DeskAvailability.DOWN
-    return DeskAvailability.UNATTENDED if unattended else DeskAvailability.ATTENDED
+        found = DeskAvailability.DOWN
+    current_app.extensions[_EXTENSION_KEY] = found, now
+    return found
 
 
 OK, BROKEN = 200, 500
@@ -275,7 +252,7 @@ def questions(
         "token": form_token.sign(token, keyring=instance.keyring),
         "answers": answers,
         "problems": problems,
-        "article": article_title(token, instance),
+        "article": article_title(token.article, instance.clinic),
         "grid": grid(instance.clinic, instance.clock()),
         "states": states(language),
         "zones": zones(),
@@ -291,12 +268,6 @@ def voicemail_answers(instance: Instance, language: str) -> dict[str, str]:
     prefix = i18n.translate(YES_PREFIX, language)
     no, _, yes = instance.statements.in_force(language)[Kind.VOICEMAIL].help.partition(f" {prefix} ")
     return {"no": no, "yes": f"{prefix} {yes}"}
-
-
-def article_title(token: FormToken, instance: Instance) -> str | None:
-    """The title of the article this page was opened from, where the link names it."""
-    place = article_position(token.article, instance.clinic)
-    return None if place is None else instance.clinic.articles[place].title
 
 
 def promise_before(instance: Instance, now: datetime, availability: DeskAvailability) -> str | None:
@@ -326,9 +297,22 @@ def promise_before(instance: Instance, now: datetime, availability: DeskAvailabi
 def new_token(article: str | None = None) -> FormToken:
     """A form token for a new page. An unknown article counts as none."""
     instance, language = current_service(), i18n.current_language.get()
-    known = article if article_position(article, instance.clinic) is not None else None
+    known = article if article_title(article, instance.clinic) else None
     return form_token.new_token(
         language=language, statements=instance.statements, now=instance.clock(), article=known
+    )
+
+
+def validate_token(answers: Answers) -> FormToken:
+    """The token of a form that was submitted in the language in use. Raises TokenError."""
+    instance = current_service()
+    return form_token.validate(
+        answers.value("token"),
+        language=i18n.current_language.get(),
+        statements=instance.statements,
+        keyring=instance.keyring,
+        retention=instance.clinic.retention,
+        now=instance.clock(),
     )
 
 
@@ -345,11 +329,6 @@ def form_with_problems(answers: Answers, failure: IntakeError) -> Response:
         status=failure.status,
         complete=not isinstance(failure, DamagedForm),
     )
-
-
-def switch_language(answers: Answers) -> Response:
-    """Render the same answers in the language of the path; nothing is stored or checked."""
-    return page(token_for(answers), answers=answers)
 
 
 def token_for(answers: Answers) -> FormToken:

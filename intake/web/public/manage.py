@@ -7,13 +7,13 @@ equally long whatever was found, so that its duration tells nothing.
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, sleep
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
-from intake.act import Act
 from intake.conf.clinic import Channel
 from intake.consent.receipt import Receipt
 from intake.core import i18n
@@ -26,21 +26,11 @@ from intake.privacy.self_service import OpenedRequest, RequestNotFound
 from intake.security.rate_limits import MANAGE_CODE, STOP_REQUEST, Verdict, network
 from intake.web.context import current_service, service_act, service_read
 from intake.web.form_parsing import TOO_LARGE, parse_form
-from intake.web.public import manage_forms
 from intake.web.public.form import Answers
+from intake.web.public.manage_forms import manage_page, mark_fields
 
 STEP = 0.25
 """Seconds. A padded response is sent at the next whole step after its start; all work fits into one."""
-
-
-def start_padding() -> float:
-    """The start of a padded response, in seconds of the monotonic clock."""
-    return monotonic()
-
-
-def pad_response_time(started_at: float) -> None:
-    """Wait for the next whole step since `began`. Call it after the transaction has ended."""
-    sleep(STEP - (monotonic() - started_at) % STEP)
 
 
 TOO_MANY_TRIES = N_(
@@ -65,8 +55,8 @@ CORRECTED = {
 
 manage = Blueprint("manage", __name__)
 
-Operation = Callable[[Act, str], OpenedRequest]
-"""What is done in a transaction with the private code."""
+Operation = Callable[..., OpenedRequest]
+"""An act of the person: called with the act context and `code`, in one transaction."""
 
 
 @manage.get("/manage")
@@ -80,20 +70,13 @@ def page(_act: str = "") -> ResponseReturnValue:
 @manage.post("/manage")
 def show() -> ResponseReturnValue:
     """Show the stored request, masked."""
-    return _perform(
-        _read_answers(),
-        lambda act, code: self_service.view_request(act, code=code),
-    )
+    return _perform(_read_answers(), self_service.view_request)
 
 
 @manage.post("/manage/stop")
 def stop() -> ResponseReturnValue:
     """End all contact."""
-    return _perform(
-        _read_answers(),
-        lambda act, code: self_service.stop(act, code=code),
-        STOPPED,
-    )
+    return _perform(_read_answers(), self_service.stop, STOPPED)
 
 
 @manage.post("/manage/drop")
@@ -102,25 +85,17 @@ def drop() -> ResponseReturnValue:
     answers = _read_answers()
     channel = next((each for each in Channel if each.value == answers.value("channel")), None)
     if channel is None:
-        return show()
-    done = CHANNEL_WITHDRAWN[channel]
-    return _perform(
-        answers,
-        lambda act, code: self_service.withdraw_channel(act, code=code, channel=channel),
-        lambda opened: STOPPED if opened.stopped else done,
-    )
+        return _perform(answers, self_service.view_request)
+    withdraw = partial(self_service.withdraw_channel, channel=channel)
+    return _perform(answers, withdraw, CHANNEL_WITHDRAWN[channel])
 
 
 @manage.post("/manage/windows")
 def windows() -> ResponseReturnValue:
     """Change the safe times."""
     answers = _read_answers()
-    selected = answers.given.get("windows", ())
-    return _perform(
-        answers,
-        lambda act, code: self_service.change_windows(act, code=code, chosen=selected),
-        NEW_TIMES,
-    )
+    change = partial(self_service.change_windows, chosen=answers.given.get("windows", ()))
+    return _perform(answers, change, NEW_TIMES)
 
 
 @manage.post("/manage/contact")
@@ -136,24 +111,17 @@ def contact() -> ResponseReturnValue:
         language=i18n.current_language.get(),
         statements=answers.value("shown"),
     )
-    return _perform(
-        answers,
-        lambda act, code: contact_correction.correct(act, code=code, correction=correction),
-        CORRECTED[kind],
-    )
+    return _perform(answers, partial(contact_correction.correct, correction=correction), CORRECTED[kind])
 
 
 @manage.post("/manage/erase")
 def erase() -> ResponseReturnValue:
     """Erase the request permanently, or once its legal hold ends."""
-    return _with_code(_read_answers(), _erase)
-
-
-def _erase(code: str) -> ResponseReturnValue:
+    code = _read_code(_read_answers())
     with service_act() as act:
         still_held = self_service.erase(act, code=code)
     if still_held:
-        return manage_forms.manage_page(still_held, code=code, message=ERASURE_POSTPONED)
+        return manage_page(still_held, code=code, message=ERASURE_POSTPONED)
     return render_template("public/manage_gone.html")
 
 
@@ -161,42 +129,32 @@ def _erase(code: str) -> ResponseReturnValue:
 def receipt() -> ResponseReturnValue:
     """Download the receipt."""
     answers = _read_answers()
-    file_format = ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
-    return _with_code(answers, lambda code: _save_receipt(code, file_format))
-
-
-def _save_receipt(code: str, file_format: ReceiptFormat) -> ResponseReturnValue:
+    code = _read_code(answers)
     with service_act() as act:
-        return _file_response(data_export.save_receipt(act, code=code, file_format=file_format))
+        saved = data_export.save_receipt(act, code=code, file_format=_file_format(answers))
+    return _file_response(saved)
 
 
 @manage.post("/manage/copy")
 def copy() -> ResponseReturnValue:
-    """Download the data export."""
+    """Download the data export. A number that is not theirs counts as a wrong code, against guessing."""
     answers = _read_answers()
-    return _with_code(answers, lambda code: _save_copy(code, answers))
-
-
-def _save_copy(code: str, answers: Answers) -> ResponseReturnValue:
-    """The data export. A number that is not the request's counts as a wrong code, against guessing."""
-    file_format = ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
+    code, address = _read_code(answers), answers.value("address")
     try:
         with service_act() as act:
-            return _file_response(
-                data_export.save_data_export(
-                    act,
-                    code=code,
-                    file_format=file_format,
-                    address=answers.value("address"),
-                )
+            saved = data_export.save_data_export(
+                act, code=code, file_format=_file_format(answers), address=address
             )
     except RequestNotFound:
         raise
     except (Unprocessable, Refused) as failure:
         current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
-        return manage_forms.manage_page_with_problems(
-            _current_request(code), code=code, answers=answers, failure=failure
-        )
+        return _page_with_problems(code, answers, failure)
+    return _file_response(saved)
+
+
+def _file_format(answers: Answers) -> ReceiptFormat:
+    return ReceiptFormat.JSON if answers.value("as") == ReceiptFormat.JSON else ReceiptFormat.TEXT
 
 
 def _file_response(saved: Receipt) -> Response:
@@ -209,18 +167,16 @@ def _file_response(saved: Receipt) -> Response:
 def without_code() -> ResponseReturnValue:
     """Stop contact by reference and number or address. The same response for every input.
 
-    A match writes and a miss does not, so the response time is padded (ADR 0010).
+    A match writes and a miss does not, so the response time is padded after the transaction (ADR 0010).
     """
-    started_at, answers = start_padding(), _read_answers()
+    started_at, answers = monotonic(), _read_answers()
     _enforce_rate_limit(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
     with service_act() as act:
         self_service.stop_by_reference(
-            act,
-            reference=answers.value("reference"),
-            address=answers.value("address"),
+            act, reference=answers.value("reference"), address=answers.value("address")
         )
     page = render_template("public/manage_stopped.html")
-    pad_response_time(started_at)
+    sleep(STEP - (monotonic() - started_at) % STEP)
     return page
 
 
@@ -238,56 +194,58 @@ def _read_answers() -> Answers:
     return Answers(parsed.undamaged_fields)
 
 
-def _perform(
-    answers: Answers, operation: Operation, message: str | Callable[[OpenedRequest], str] = ""
-) -> ResponseReturnValue:
+def _read_code(answers: Answers) -> str:
+    """The submitted private code; empty if there is none or more than one. Raises TooMany.
+
+    Only wrong codes count against the rate limit, so that using a code locks nobody out; they count by
+    network, so that the right code still works from any other.
+    """
+    _enforce_rate_limit(current_service().throttle.check(MANAGE_CODE, network(request.remote_addr)))
+    codes = answers.given.get("code", ())
+    return codes[0] if len(codes) == 1 else ""
+
+
+@manage.errorhandler(RequestNotFound)
+def handle_wrong_code(failure: RequestNotFound) -> ResponseReturnValue:
+    """The empty page (422), the same for every wrong code, which is counted."""
+    current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
+    return render_template("public/manage.html", problems=failure.problems), failure.status
+
+
+def _perform(answers: Answers, operation: Operation, message: str = "") -> ResponseReturnValue:
     """Call `operation` in one transaction and show the request; on a failure show the page again as typed.
 
     An act from a page that another window has made stale is done all the same, and the page says so.
     Submitting the same page twice changes nothing and does not count as another window.
     """
-
-    def respond(code: str) -> ResponseReturnValue:
-        try:
-            with service_act() as act:
-                seen, before = answers.value("seen"), manage_forms.mark_fields(_open_request(act, code))
-                opened = operation(act, code)
-        except RequestNotFound:
-            raise
-        except (Unprocessable, Refused) as failure:
-            return manage_forms.manage_page_with_problems(
-                _current_request(code), code=code, answers=answers, failure=failure
-            )
-        done = message(opened) if callable(message) else message
-        elsewhere = bool(seen) and before not in (seen, manage_forms.mark_fields(opened))
-        return manage_forms.manage_page(opened, code=code, message=done, elsewhere=elsewhere)
-
-    return _with_code(answers, respond)
-
-
-def _current_request(code: str) -> OpenedRequest:
-    with service_read() as act:
-        return _open_request(act, code)
-
-
-def _open_request(act: Act, code: str) -> OpenedRequest:
-    return self_service.open_request(act, self_service.find_by_code(act, code))
-
-
-def _with_code(answers: Answers, respond: Callable[[str], ResponseReturnValue]) -> ResponseReturnValue:
-    """Call `respond` with the code, or show the empty page (422), the same for every wrong code.
-
-    Only wrong codes count against the rate limit, so that using a code locks nobody out; they count by
-    network, so that the right code still works from any other. Raises TooMany.
-    """
-    client_network = network(request.remote_addr)
-    _enforce_rate_limit(current_service().throttle.check(MANAGE_CODE, client_network))
-    codes = answers.given.get("code", ())
+    code, seen = _read_code(answers), answers.value("seen")
     try:
-        return respond(codes[0] if len(codes) == 1 else "")
-    except RequestNotFound as failure:
-        current_service().throttle.hit(MANAGE_CODE, client_network)
-        return render_template("public/manage.html", problems=failure.problems), failure.status
+        with service_act() as act:
+            before = mark_fields(self_service.open_request(act, self_service.find_by_code(act, code)))
+            opened = operation(act, code=code)
+    except RequestNotFound:
+        raise
+    except (Unprocessable, Refused) as failure:
+        return _page_with_problems(code, answers, failure)
+    if message and opened.stopped:  # also when the last channel was withdrawn
+        message = STOPPED
+    elsewhere = bool(seen) and before not in (seen, mark_fields(opened))
+    return manage_page(opened, code=code, message=message, elsewhere=elsewhere)
+
+
+def _page_with_problems(code: str, answers: Answers, failure: Unprocessable | Refused) -> ResponseReturnValue:
+    """The request as it is stored, with what was typed and what to correct."""
+    with service_read() as act:
+        opened = self_service.open_request(act, self_service.find_by_code(act, code))
+    problems = failure.problems if isinstance(failure, Unprocessable) else {}
+    return manage_page(
+        opened,
+        code=code,
+        notice="" if problems else failure.sentence,
+        answers=answers,
+        problems=problems,
+        status=failure.status,
+    )
 
 
 def _enforce_rate_limit(verdict: Verdict) -> None:

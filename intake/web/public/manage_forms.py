@@ -6,19 +6,18 @@ from datetime import datetime
 from babel.lists import format_list
 from flask import Response, render_template
 
-from intake.calling import hours, promise
+from intake.calling import hours
 from intake.calling.availability import local
 from intake.calling.promise import promise_in_words
 from intake.calling.regions import name_of, names_of_zone
 from intake.core import i18n
-from intake.core.errors import IntakeError, Unprocessable
 from intake.core.i18n import N_
 from intake.leads.models import LeadStatus
 from intake.privacy import data_export
 from intake.privacy.self_service import OpenedRequest
 from intake.web.context import current_service
-from intake.web.public import form
-from intake.web.public.confirmation import IN_TOUCH, PROMISES
+from intake.web.public import confirmation, form
+from intake.web.public.confirmation import moment_in_words
 from intake.web.public.form import Answers
 from intake.web.templating import on_day
 
@@ -37,6 +36,7 @@ TRIED = N_("We have tried to reach you. You can also call us.")
 PROMISE_BROKEN = N_(
     "We said that we would be in touch %(promise)s, and we were not. We are sorry. Please call us."
 )
+ASKED = N_("Asked on %(day)s, at %(time)s %(zone)s.")
 BOOKED = N_("You have a consultation on %(day)s, at %(time)s %(zone)s.")
 NOT_OPENED = N_("Nobody on our staff has opened it yet.")
 OPENED_BY = N_("On our staff, it was opened by: %(roles)s.")
@@ -75,7 +75,7 @@ def manage_page(
         status=_status_sentence(opened),
         held=i18n.translate(LEGAL_HOLD, day=_date(opened.hold.until, opened)) if opened.hold else "",
         opened_by=_opened_by(opened),
-        asked=_asked_at(opened.lead.asked_at, opened),
+        asked=i18n.translate(ASKED, **moment_in_words(opened.lead.asked_at, opened.zone)),
         times=hours.windows_in_words(opened.windows, language),
         place=f"{name_of(opened.lead.region, language)}, {i18n.gettext(names_of_zone(opened.zone).phrase)}",
         day_of=lambda moment: _date(moment, opened),
@@ -94,38 +94,22 @@ def mark_fields(opened: OpenedRequest) -> str:
     return current_service().keyring.blind_index("manage page", repr(values)).hex()
 
 
-def manage_page_with_problems(
-    opened: OpenedRequest, *, code: str, answers: Answers, failure: IntakeError
-) -> Response:
-    """Render the page with what was typed and what to correct."""
-    problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    return manage_page(
-        opened,
-        code=code,
-        notice="" if problems else failure.sentence,
-        answers=answers,
-        problems=problems,
-        status=failure.status,
-    )
-
-
 def _status_sentence(opened: OpenedRequest) -> str:
     """The status of the request in one sentence."""
-    lead, now, language = opened.lead, current_service().clock(), i18n.current_language.get()
+    lead, now = opened.lead, current_service().clock()
     if opened.stopped:
         waits = opened.hold and opened.hold.erase_asked_at
         return i18n.translate(ERASURE_WAITS if waits else STOPPED, day=_date(opened.kept_until, opened))
     if not opened.changeable:
         return i18n.gettext(CLOSED)
     if lead.status is LeadStatus.BOOKED and lead.booked_for:
-        return i18n.translate(BOOKED, **_date_and_time(lead.booked_for, opened))
+        return i18n.translate(BOOKED, **moment_in_words(lead.booked_for, opened.zone))
     if lead.status is not LeadStatus.NEW:
         return i18n.gettext(TRIED)
-    when = promise_in_words(lead.promise_at, now=now, zone=opened.zone, language=language)
-    if lead.promise_at <= now:
-        return i18n.translate(PROMISE_BROKEN, promise=when)
-    channels = opened.contact_status.channels
-    return i18n.translate(PROMISES[channels[0]] if len(channels) == 1 else IN_TOUCH, promise=when)
+    if lead.promise_at > now:
+        return confirmation.promise(lead, opened.contact_status.channels)
+    when = promise_in_words(lead.promise_at, now=now, zone=opened.zone, language=i18n.current_language.get())
+    return i18n.translate(PROMISE_BROKEN, promise=when)
 
 
 def _opened_by(opened: OpenedRequest) -> str:
@@ -135,18 +119,5 @@ def _opened_by(opened: OpenedRequest) -> str:
     return i18n.translate(OPENED_BY, roles=format_list(roles, locale=i18n.current_language.get()))
 
 
-def _asked_at(moment: datetime, opened: OpenedRequest) -> str:
-    return i18n.translate(N_("Asked on %(day)s, at %(time)s %(zone)s."), **_date_and_time(moment, opened))
-
-
 def _date(moment: datetime, opened: OpenedRequest) -> str:
     return on_day(local(moment, opened.zone).date())
-
-
-def _date_and_time(moment: datetime, opened: OpenedRequest) -> dict[str, str]:
-    local_time = local(moment, opened.zone)
-    return {
-        "day": _date(moment, opened),
-        "time": promise.clock_phrase(local_time, i18n.current_language.get()),
-        "zone": i18n.gettext(names_of_zone(opened.zone).bracket),
-    }

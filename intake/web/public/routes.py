@@ -4,11 +4,10 @@ from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import UnsupportedMediaType
 
-from intake.core import i18n
 from intake.core.errors import IntakeError
 from intake.core.i18n import N_
-from intake.leads import form as leads_form
-from intake.leads import form_token, submission
+from intake.leads import submission
+from intake.leads.form import read_form
 from intake.security.rate_limits import PUBLIC_FORM, network
 from intake.web import errors
 from intake.web.context import current_service, service_act
@@ -40,7 +39,7 @@ def send() -> ResponseReturnValue:
         return public_form.page(public_form.new_token(), notice=NOT_A_FORM, status=NOT_FORM)
     answers = Answers(parsed.fields)
     if SWITCH in answers.given:
-        return public_form.switch_language(answers)
+        return public_form.page(public_form.token_for(answers), answers=answers)
     if parsed.failure:
         return public_form.form_with_problems(answers, parsed.failure)
     try:
@@ -53,27 +52,22 @@ def send() -> ResponseReturnValue:
 
 
 def store_request(answers: Answers) -> ResponseReturnValue:
-    """Store the request in one transaction and render the confirmation. Raises IntakeError."""
-    instance, now = current_service(), current_service().clock()
-    token = form_token.validate(
-        answers.value(leads_form.TOKEN),
-        language=i18n.current_language.get(),
-        statements=instance.statements,
-        keyring=instance.keyring,
-        retention=instance.clinic.retention,
-        now=now,
-    )
-    lead_request = leads_form.read_form(
-        answers.given, token=token, clinic=instance.clinic, now=now, over_limit=is_crowded()
+    """Store the request in one transaction and render the confirmation. Raises IntakeError.
+
+    A network over its rate limit is not refused: its request is marked as suspected.
+    """
+    instance, token = current_service(), public_form.validate_token(answers)
+    verdict = instance.throttle.hit(PUBLIC_FORM, network(request.remote_addr))
+    lead_request = read_form(
+        answers.given,
+        token=token,
+        clinic=instance.clinic,
+        now=instance.clock(),
+        over_limit=not verdict.allowed,
     )
     with service_act(use_reserve=False) as act:
-        stored = confirmation.Confirmation.from_submitted(submission.submit(act, lead_request))
-    return confirmation.page(lead_request, stored)
-
-
-def is_crowded() -> bool:
-    """Whether this network is over its rate limit. It only marks a request as suspected."""
-    return not current_service().throttle.hit(PUBLIC_FORM, network(request.remote_addr)).allowed
+        submitted = submission.submit(act, lead_request)
+    return confirmation.page(lead_request, submitted)
 
 
 @public.get("/privacy")
