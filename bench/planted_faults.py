@@ -127,7 +127,7 @@ FAULTS = (
     Fault(
         "the gate ignores the do-not-contact list",
         "intake/calling/gate.py",
-        "        Refusal.SUPPRESSED: facts.suppressed,\n",
+        "        Refusal.SUPPRESSED: channel in facts.suppressed,\n",
         "",
         "tests/calling/test_gate.py",
     ),

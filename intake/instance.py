@@ -6,6 +6,7 @@ from typing import Self
 from intake.calling import hours as calling_hours
 from intake.conf import clinic as clinic_file
 from intake.conf.clinic import Clinic
+from intake.conf.secrets import parse_app_keys, parse_key, parse_sealing_keys
 from intake.conf.settings import Settings
 from intake.conf.validators import DATABASE_LOCK
 from intake.consent import statements as consent_statements
@@ -35,7 +36,7 @@ class Instance:
         folder = settings.config_dir
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         clinic = clinic_file.load(folder / "clinic.toml")
-        keyring = Keyring.from_settings(settings)
+        keyring = load_keyring(settings)
         clock = clock or clock_ahead(settings.time_shift)
         return cls(
             settings=settings,
@@ -47,3 +48,13 @@ class Instance:
             throttle=RateLimiter(settings.data_dir / "throttle.sqlite3", keyring=keyring, clock=clock),
             clock=clock,
         )
+
+
+def load_keyring(settings: Settings) -> Keyring:
+    """The keyring of `settings`, whose keys were checked when they were loaded."""
+    return Keyring(
+        sealing=parse_sealing_keys(settings.sealing_keys),
+        index=parse_key(settings.index_key),
+        chain=parse_key(settings.chain_key),
+        app=parse_app_keys(settings.app_keys),
+    )

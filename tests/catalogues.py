@@ -5,7 +5,7 @@ from functools import cache
 from babel.messages.catalog import Catalog, Message
 
 from bench.messages import extracted, read
-from intake.core.paths import LOCALES
+from intake.core.i18n import LOCALES
 
 Sentence = str | tuple[str, ...]
 

@@ -24,14 +24,23 @@ from intake.audit import Action
 from intake.backup import archive
 from intake.backup.archive import tables
 from intake.backup.models import BackupAct, recording, write_result
-from intake.consent.models import ConsentEvent, State
+from intake.consent import service as consent
+from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.core.errors import Refused
 from intake.db import migrate
 from intake.instance import Instance
-from intake.leads import reveal
-from intake.leads.models import Erasure, Lead, LeadStatus, Suppression, SuppressionReason
+from intake.leads import eligibility, reveal, suppression
+from intake.leads.models import (
+    CloseReason,
+    Erasure,
+    ErasureReason,
+    Lead,
+    LeadStatus,
+    Suppression,
+    SuppressionReason,
+)
 from intake.outbox import Mail, MessageState, OutboxMessage
-from intake.privacy import erasure_ledger
+from intake.privacy import erasure_ledger, retention
 from intake.privacy.erasure_ledger import LedgerEntry
 
 RESTORED_MAIL = "Restored"
@@ -50,7 +59,10 @@ class ReplayResult:
 
 
 def replay(act: Act, entries: Iterable[LedgerEntry]) -> ReplayResult:
-    """Apply the ledger entries that the database does not know yet. Idempotent."""
+    """Apply the ledger entries that the database does not know yet. Idempotent.
+
+    Each act is repeated with the time of the restore; an erasure keeps its own.
+    """
     unique = list(dict.fromkeys(entries))
     stopped = sum(_stop(act, entry) for entry in unique if entry.stopped)
     for entry in unique:
@@ -71,12 +83,19 @@ def _stop(act: Act, entry: LedgerEntry) -> bool:
     act.session.add(Suppression(id=entry.about, contact_index=index, reason=reason, at=entry.at))
     act.session.flush()
     if reason is SuppressionReason.ASKED:
-        erasure_ledger.reapply_stop(act, index)
+        for lead in suppression.lock_leads_with_contact(act.session, [index], None):
+            if lead.close_reason is not CloseReason.STOPPED:
+                suppression.stop_lead(act, lead, method=Method.STAFF)
+        act.session.flush()
     return True
 
 
 def _withdraw(act: Act, entry: LedgerEntry) -> bool:
-    """Withdraw the consent again, unless the backup itself holds this withdrawal."""
+    """Withdraw the consent again, unless the backup itself holds this withdrawal.
+
+    A number or address that no channel may use now is deleted. A withdrawn consent to use of the details
+    stops all contact. False if there was nothing to withdraw.
+    """
     lead = act.session.get(Lead, entry.about)
     if lead is None or entry.withdrew is None:
         return False
@@ -88,11 +107,34 @@ def _withdraw(act: Act, entry: LedgerEntry) -> bool:
     )
     if act.session.scalars(same.limit(1)).first() is not None:
         return False
-    return erasure_ledger.reapply_withdrawal(act, lead, entry.withdrew)
+    if entry.withdrew is Kind.USE:
+        suppression.stop_lead(act, lead, method=Method.STAFF)
+        return True
+    withdrawn = consent.withdraw(
+        act.session,
+        lead_id=lead.id,
+        kinds=[entry.withdrew],
+        method=Method.MANAGE_PAGE,
+        actor=act.actor,
+        at=act.now,
+        keyring=act.keyring,
+    )
+    retention.delete_unusable_contact(lead, eligibility.contact_status(act.session, lead).channels)
+    if withdrawn:
+        act.record(
+            Action.CONSENT_WITHDRAWN,
+            about=lead.id,
+            method=Method.MANAGE_PAGE.value,
+            consents=consent.macs(withdrawn.values()),
+        )
+    return bool(withdrawn)
 
 
 def _erase(act: Act, entry: LedgerEntry) -> bool:
-    """Erase the lead again; one that is not in the backup only gets its row in `erasure`."""
+    """Erase the lead again; one that is not in the backup only gets its row in `erasure`.
+
+    If the person had asked for it, contact is stopped and suppressed too.
+    """
     if not entry.erased or act.session.get(Erasure, entry.about) is not None:
         return False
     erasure = Erasure(lead_id=entry.about, erased_at=entry.at, reason=entry.erased)
@@ -101,7 +143,13 @@ def _erase(act: Act, entry: LedgerEntry) -> bool:
         act.session.add(erasure)
         act.session.flush()
         return False
-    erasure_ledger.reapply_erasure(act, lead, erasure)
+    if erasure.reason is ErasureReason.ASKED:
+        indexes = suppression.indexes_of(lead)
+        known = select(Suppression.contact_index).where(Suppression.contact_index.in_(indexes))
+        missing = set(indexes) - set(act.session.scalars(known))
+        suppression.suppress(act, [*missing], reason=SuppressionReason.ASKED)
+        suppression.stop_lead(act, lead, method=Method.STAFF)
+    retention.delete_permanently(act, lead, erasure)
     return True
 
 

@@ -10,6 +10,7 @@ from datetime import time
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from babel import Locale
@@ -17,12 +18,11 @@ from babel.dates import format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from intake.core.paths import LOCALES
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT = "en"
+LOCALES = Path(__file__).resolve().parents[1] / "locales"
 
 
 class HourWords(NamedTuple):

@@ -10,7 +10,6 @@ ROOT = _PACKAGE if (_PACKAGE / "templates").is_dir() else _PACKAGE.parent
 TEMPLATES = ROOT / "templates"
 MIGRATIONS = ROOT / "migrations"
 CONFIG = ROOT / "config"
-LOCALES = _PACKAGE / "locales"
 STATIC = _PACKAGE / "static"
 
 IN_CHECKOUT = ROOT != _PACKAGE

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, exists, select
 
-from intake import audit, backup, outbox
+from intake import audit, outbox
 from intake.accounts import sessions
 from intake.act import Act
 from intake.audit import Actor, chain
 from intake.audit.chain import Anchor
+from intake.backup import schedule as backups
 from intake.core.i18n import N_
 from intake.instance import Instance
 from intake.jobs import canary
@@ -176,8 +177,8 @@ JOBS = (
         erasure_ledger.mirror,
         N_("Copies the ledger of what was erased to a file outside the database."),
     ),
-    Job("backup", timedelta(minutes=15), backup.daily, N_("Takes one backup a day.")),
+    Job("backup", timedelta(minutes=15), backups.daily, N_("Takes one backup a day.")),
     Job(
-        "backup_test", timedelta(hours=1), backup.weekly_test, N_("Tries out the newest backup once a week.")
+        "backup_test", timedelta(hours=1), backups.weekly_test, N_("Tries out the newest backup once a week.")
     ),
 )

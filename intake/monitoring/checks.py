@@ -16,13 +16,13 @@ from enum import StrEnum
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from intake import audit, backup, outbox
+from intake import audit, outbox
 from intake.accounts.models import StaffMember
 from intake.act import Act
 from intake.audit import Action
 from intake.audit.models import AuditEvent
 from intake.audit.service import details_of
-from intake.backup import BackupAct
+from intake.backup.models import BackupAct, last_result
 from intake.conf.secrets import BACKUP_KEY, parse_key
 from intake.core.i18n import gettext, ngettext, translate
 from intake.db.engine import SQLITE_PRAGMAS
@@ -271,7 +271,7 @@ def backup_taken(act: Act) -> Check:
     if not act.settings.backup_key:
         what_to_do = gettext("Set INTAKE_BACKUP_KEY and INTAKE_BACKUP_DIR.")
         return Check("backup", State.AMBER, gettext("No backup is taken."), what_to_do)
-    row = backup.last_result(act.session, BackupAct.TAKEN)
+    row = last_result(act.session, BackupAct.TAKEN)
     if row is None:
         never = gettext("No backup was ever taken.")
         return Check("backup", State.AMBER, never, gettext("Run `intake backup`."))
@@ -285,8 +285,8 @@ def backup_taken(act: Act) -> Check:
 
 def backup_tested(act: Act) -> Check:
     """The last restore test succeeded, within 15 days (red after 35)."""
-    first = backup.last_result(act.session, BackupAct.TAKEN)
-    row = backup.last_result(act.session, BackupAct.TESTED)
+    first = last_result(act.session, BackupAct.TAKEN)
+    row = last_result(act.session, BackupAct.TESTED)
     if not act.settings.backup_key or first is None:
         return Check("restore test", State.GREEN, gettext("There is nothing to try out yet."))
     if row is None:

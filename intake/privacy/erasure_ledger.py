@@ -3,8 +3,7 @@
 One line for each erased lead, each entry of the suppression list, each lifted entry, and each consent that
 was withdrawn on a lead that still exists: time, id, what happened. It holds no personal data: the id of an
 erased lead identifies no one, and the list holds keyed hashes. `mirror` copies new lines from the database;
-the `reapply_…` functions repeat an act on a lead that the restore brought back, with the time of the restore
-(an erasure keeps its own).
+`backup.restore` repeats what they say.
 """
 
 import uuid
@@ -16,15 +15,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from intake.act import Act
-from intake.audit import Action
-from intake.consent import service as consent
-from intake.consent.models import ConsentEvent, Kind, Method, State
+from intake.consent.models import ConsentEvent, Kind, State
 from intake.core import files
 from intake.instance import Instance
-from intake.leads import eligibility, suppression
-from intake.leads.models import CloseReason, Erasure, ErasureReason, Lead, Suppression, SuppressionReason
-from intake.privacy import retention
+from intake.leads.models import Erasure, ErasureReason, Lead, Suppression, SuppressionReason
 
 FILE = "erasures.log"
 _INDEX_BYTES = 32
@@ -130,55 +124,3 @@ def _parse_line(line: str) -> LedgerEntry | None:
         return entry if known and entry.at.tzinfo else None
     except ValueError:
         return None
-
-
-def reapply_stop(act: Act, index: bytes) -> int:
-    """Stop contact with every restored lead with this blind index. Returns how many were stopped."""
-    leads = [
-        lead
-        for lead in suppression.lock_leads_with_contact(act.session, [index], None)
-        if lead.close_reason is not CloseReason.STOPPED
-    ]
-    for lead in leads:
-        suppression.stop_lead(act, lead, method=Method.STAFF)
-    act.session.flush()
-    return len(leads)
-
-
-def reapply_withdrawal(act: Act, lead: Lead, kind: Kind) -> bool:
-    """Withdraw one consent of a restored lead, and delete a number or address that no channel may use now.
-
-    A withdrawn consent to use of the details stops all contact. False if there was nothing to withdraw.
-    """
-    if kind is Kind.USE:
-        suppression.stop_lead(act, lead, method=Method.STAFF)
-        return True
-    withdrawn = consent.withdraw(
-        act.session,
-        lead_id=lead.id,
-        kinds=[kind],
-        method=Method.MANAGE_PAGE,
-        actor=act.actor,
-        at=act.now,
-        keyring=act.keyring,
-    )
-    retention.delete_unusable_contact(lead, eligibility.contact_status(act.session, lead).channels)
-    if withdrawn:
-        act.record(
-            Action.CONSENT_WITHDRAWN,
-            about=lead.id,
-            method=Method.MANAGE_PAGE.value,
-            consents=consent.macs(withdrawn.values()),
-        )
-    return bool(withdrawn)
-
-
-def reapply_erasure(act: Act, lead: Lead, erasure: Erasure) -> None:
-    """Erase a restored lead again. If the person had asked for it, contact is stopped and suppressed too."""
-    if erasure.reason is ErasureReason.ASKED:
-        indexes = suppression.indexes_of(lead)
-        known = select(Suppression.contact_index).where(Suppression.contact_index.in_(indexes))
-        missing = set(indexes) - set(act.session.scalars(known))
-        suppression.suppress(act, [*missing], reason=SuppressionReason.ASKED)
-        suppression.stop_lead(act, lead, method=Method.STAFF)
-    retention.delete_permanently(act, lead, erasure)

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from intake import __version__, audit, backup, monitoring, outbox
+from intake import __version__, audit, monitoring, outbox
 from intake.accounts import credentials, invitations
 from intake.accounts.models import Passkey, RecoveryCode, StaffMember
 from intake.act import Act
 from intake.audit import Action, chain
 from intake.audit.service import details_of
-from intake.backup import BackupAct
+from intake.backup.models import BackupAct, last_result
 from intake.conf.settings import PREFIX
 from intake.core.i18n import N_, gettext, language_name, translate
 from intake.instance import Instance
@@ -231,7 +231,7 @@ def backup_figures(act: Act) -> list[Figure]:
         ("backups.last_taken", BackupAct.TAKEN, "backup"),
         ("backups.last_tested", BackupAct.TESTED, "restore test"),
     ):
-        row = backup.last_result(act.session, kind)
+        row = last_result(act.session, kind)
         shown = moment(name, row.succeeded_at if row else None, FigureState.GOOD, check=check)
         failed = gettext("The last try failed.") if row and row.last_error else shown.detail
         found.append(replace(shown, detail=failed))

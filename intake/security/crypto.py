@@ -17,15 +17,14 @@ import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from intake.conf.secrets import LENGTH, parse_app_keys, parse_key, parse_sealing_keys
-from intake.conf.settings import Settings
+from intake.conf.secrets import LENGTH
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -97,16 +96,6 @@ class Keyring:
         self._index = index
         self._chain = chain
         self._app = tuple(app)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """The keyring of `settings`, whose keys were checked when they were loaded."""
-        return cls(
-            sealing=parse_sealing_keys(settings.sealing_keys),
-            index=parse_key(settings.index_key),
-            chain=parse_key(settings.chain_key),
-            app=parse_app_keys(settings.app_keys),
-        )
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._sealing)}>"

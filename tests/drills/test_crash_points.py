@@ -20,7 +20,7 @@ from sqlalchemy import event, func, select
 from intake import audit
 from intake.act import Act
 from intake.db.engine import Database
-from intake.instance import Instance
+from intake.instance import Instance, load_keyring
 from intake.jobs.schedule import link
 from intake.leads import key_rotation
 from intake.leads.form import Request
@@ -30,7 +30,6 @@ from intake.outbox import MessageState, OutboxMessage, sender
 from intake.outbox.mailer import MaildirMailer
 from intake.privacy import contact_correction, retention, self_service
 from intake.privacy.contact_correction import Correction
-from intake.security.crypto import Keyring
 from tests.cli.test_keys import BOTH
 from tests.conftest import MovableClock
 from tests.drills.checking import check_whole
@@ -142,7 +141,7 @@ def was_put_right(instance: Instance, asked: Submitted) -> bool:
 
 
 def with_a_new_key(instance: Instance) -> Instance:
-    return replace(instance, keyring=Keyring.from_settings(replace(instance.settings, sealing_keys=BOTH)))
+    return replace(instance, keyring=load_keyring(replace(instance.settings, sealing_keys=BOTH)))
 
 
 def rotate(instance: Instance, _: Submitted) -> None:

@@ -21,13 +21,12 @@ from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets as conf_secrets
 from intake.conf.clinic import Review, TextsReviewed
 from intake.core.errors import Refused
-from intake.instance import Instance
+from intake.instance import Instance, load_keyring
 from intake.jobs import scheduler
 from intake.monitoring import State, checks
 from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.outbox.models import JobLease
-from intake.security.crypto import Keyring
 from tests.factories import EMAIL, NAME, PHONE, ask
 
 TOKEN = "a-token-for-tests-only"
@@ -273,7 +272,7 @@ def test_a_clock_that_was_set_back_is_red(instance: Instance, clock) -> None:
 def with_other_keys(instance: Instance, *names: str) -> Instance:
     """The same instance with fresh keys for `names`."""
     changed = replace(instance.settings, **{name: conf_secrets.new_secret(name) for name in names})
-    return replace(instance, keyring=Keyring.from_settings(changed))
+    return replace(instance, keyring=load_keyring(changed))
 
 
 def test_keys_of_another_instance_are_noticed(instance: Instance) -> None:

@@ -19,7 +19,7 @@ from intake.backup import BackupAct
 from intake.backup.models import recording
 from intake.conf import secrets
 from intake.core.i18n import using_language
-from intake.instance import Instance
+from intake.instance import Instance, load_keyring
 from intake.jobs import schedule, scheduler
 from intake.leads.models import Lead
 from intake.monitoring import State, checks, integrity
@@ -27,7 +27,6 @@ from intake.outbox import Mail, MessageState
 from intake.outbox.mailer import open_mailer
 from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState, foreign_origins
-from intake.security.crypto import Keyring
 from intake.web.headers import POLICIES
 from tests.factories import EMAIL, NAME, PHONE, add_account, ask, details_of, hire
 
@@ -282,7 +281,7 @@ def test_a_key_is_as_old_as_its_first_day_in_use(living: Instance, clock) -> Non
         sealing_keys=f"{newer},{living.settings.sealing_keys}",
         backup_key=secrets.new_secret("backup_key"),
     )
-    changed = replace(living, settings=settings, keyring=Keyring.from_settings(settings))
+    changed = replace(living, settings=settings, keyring=load_keyring(settings))
     assert figure(changed, "keys.in_use_since", "INTAKE_SEALING_KEYS k2").state is FigureState.NOT_KNOWN
     assert checks.note_new_keys(changed) == 2
     assert checks.note_new_keys(changed) == 0
