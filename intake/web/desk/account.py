@@ -19,14 +19,6 @@ from intake.web.auth.reauth import require_recent_second_factor
 from intake.web.context import current_service, service_act
 from intake.web.desk.layout import flash_message, seconds_left
 
-BROWSERS = {
-    Browser.CHROME: "Chrome",
-    Browser.EDGE: "Edge",
-    Browser.FIREFOX: "Firefox",
-    Browser.SAFARI: "Safari",
-}
-
-
 own_account = guards.permission_required(Permission.OWN_ACCOUNT)
 JSON = "application/json"
 
@@ -61,8 +53,8 @@ def _page(problems: Mapping[str, Sequence[str]] | None = None, status: int = 200
     return make_response(page, status)
 
 
-def _browser(family: str) -> str:
-    return BROWSERS.get(family) or gettext("Another browser")  # type: ignore[call-overload]
+def _browser(family: Browser) -> str:
+    return gettext("Another browser") if family is Browser.OTHER else family.value.capitalize()
 
 
 @own_account
