@@ -91,16 +91,12 @@ class CallingHours(Section):
         for code, law in self.states.items():
             if code not in REGIONS:
                 yield "states", f"{code} is not the code of a state or territory."
-            if any(
-                not _within(span, self.federal.hours)
-                for day in (law.weekdays, law.saturdays, law.sundays)
-                for span in day
+            spans = (*law.weekdays, *law.saturdays, *law.sundays)
+            if not all(
+                any(each.opens <= span.opens and span.closes <= each.closes for each in self.federal.hours)
+                for span in spans
             ):
                 yield "states", f"{code} is wider than the federal hours."
-
-
-def _within(span: Span, hours: tuple[Span, ...]) -> bool:
-    return any(each.opens <= span.opens and span.closes <= each.closes for each in hours)
 
 
 def load(path: Path) -> CallingHours:

@@ -6,7 +6,7 @@ one.
 """
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -326,40 +326,33 @@ def handover(act: StaffAct) -> Handover:
     consultations on the clinic's clock. Only reads. Raises NotAllowed without the permission.
     """
     require(act.member, Permission.LIST_LEADS)
-    now = act.now
+    now, zone = act.now, act.clinic.time_zone
+    today = whole_day(zone, local(now, zone).date())
+    claimed, new = is_claimed(now), select(Lead).where(Lead.status == LeadStatus.NEW)
+    opened = Lead.opened_at.is_not(None), Lead.first_contact_at.is_(None), Lead.closed_at.is_(None)
+    booked = Lead.booked_for >= today.start, Lead.booked_for < today.end, Lead.status == LeadStatus.BOOKED
+    soonest = Lead.promise_at, Lead.id
+    wanted = {
+        HandoverKind.CLAIMED: select(Lead).where(claimed).order_by(Lead.claimed_until),
+        # by a claim or a reveal that ended without an outcome
+        HandoverKind.OPENED: select(Lead).where(*opened, not_(claimed)).order_by(Lead.opened_at, Lead.id),
+        HandoverKind.BROKEN: new.where(Lead.promise_at <= now).order_by(*soonest),
+        HandoverKind.DUE: new.where(Lead.promise_at > now, Lead.promise_at <= now + HANDOVER_AHEAD).order_by(
+            *soonest
+        ),
+        HandoverKind.TODAY: select(Lead).where(*booked).order_by(Lead.booked_for),
+    }
     found = {
         kind: act.session.scalars(statement.limit(HANDOVER_LIMIT + 1)).all()
-        for kind, statement in _handover_query(now, act.clinic.time_zone)
+        for kind, statement in wanted.items()
     }
     shown = {kind: leads[:HANDOVER_LIMIT] for kind, leads in found.items()}
-    leads = {lead for each in shown.values() for lead in each}
-    rows = load_rows(act, leads)
+    rows = load_rows(act, {lead for each in shown.values() for lead in each})
     return Handover(
         rows={kind: [rows[lead.id] for lead in each] for kind, each in shown.items()},
         more=frozenset(kind for kind, each in found.items() if len(each) > HANDOVER_LIMIT),
         mine=sum(lead.claimed_by == act.member.id for lead in found[HandoverKind.CLAIMED]),
         now=now,
-    )
-
-
-def _handover_query(now: datetime, zone: str) -> Iterator[tuple[HandoverKind, Select[Lead]]]:
-    new = select(Lead).where(Lead.status == LeadStatus.NEW).order_by(Lead.promise_at, Lead.id)
-    today = whole_day(zone, local(now, zone).date())
-    yield HandoverKind.CLAIMED, select(Lead).where(is_claimed(now)).order_by(Lead.claimed_until)
-    yield (  # by a claim or a reveal that ended without an outcome
-        HandoverKind.OPENED,
-        select(Lead)
-        .where(Lead.opened_at.is_not(None), Lead.first_contact_at.is_(None), Lead.closed_at.is_(None))
-        .where(not_(is_claimed(now)))
-        .order_by(Lead.opened_at, Lead.id),
-    )
-    yield HandoverKind.BROKEN, new.where(Lead.promise_at <= now)
-    yield HandoverKind.DUE, new.where(Lead.promise_at > now, Lead.promise_at <= now + HANDOVER_AHEAD)
-    yield (
-        HandoverKind.TODAY,
-        select(Lead)
-        .where(Lead.booked_for >= today.start, Lead.booked_for < today.end, Lead.status == LeadStatus.BOOKED)
-        .order_by(Lead.booked_for),
     )
 
 

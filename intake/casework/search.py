@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from marshmallow import ValidationError
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from intake.accounts.permissions import Permission, StaffAct, require
 from intake.audit import Action
 from intake.casework.queue import QueueRow, load_rows
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import form
 from intake.leads.models import Lead
 from intake.leads.submission import REFERENCE_BYTES
@@ -60,19 +59,15 @@ def find(act: StaffAct, *, term: str) -> SearchResult:
     """
     require(act.member, Permission.FIND_LEAD)
     parsed = read_term(term)
-    wanted = (
-        select(Lead).where(_matching(parsed, act.instance)).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
-    )
+    if parsed.kind is TermKind.REFERENCE:
+        matching = Lead.reference == parsed.value
+    else:
+        column = Lead.phone_index if parsed.kind is TermKind.PHONE else Lead.email_index
+        matching = column == act.keyring.blind_index(parsed.kind.value, parsed.value)
+    wanted = select(Lead).where(matching).order_by(Lead.asked_at.desc()).limit(MAX_RESULTS)
     rows = list(load_rows(act, act.session.scalars(wanted).all()).values())
     act.record(Action.LEADS_SEARCHED, kind=parsed.kind.value, hit=bool(rows))
     return SearchResult(parsed.kind, rows)
-
-
-def _matching(term: Term, instance: Instance) -> ColumnElement[bool]:
-    if term.kind is TermKind.REFERENCE:
-        return Lead.reference == term.value
-    index = instance.keyring.blind_index(term.kind.value, term.value)
-    return (Lead.phone_index if term.kind is TermKind.PHONE else Lead.email_index) == index
 
 
 def read_term(text: str) -> Term:
