@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import SequenceMatcher
@@ -60,8 +60,8 @@ class DiffPiece:
 def word_diff(before: str, after: str) -> list[DiffPiece]:
     """Word-by-word difference. The kept and added pieces, joined, are exactly `after`."""
     old, new = (re.findall(r"\S+\s*|^\s+", text) for text in (before, after))
+    pieces: list[DiffPiece] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    pieces = []
     for what, from_old, to_old, from_new, to_new in matcher.get_opcodes():
         removed, added = "".join(old[from_old:to_old]), "".join(new[from_new:to_new])
         if what == "equal":
