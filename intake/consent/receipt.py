@@ -16,7 +16,7 @@ from textwrap import fill, wrap
 from typing import Any
 
 from intake.conf.clinic import Channel, Clinic, format_phone
-from intake.consent.models import ConsentEvent, Kind, State
+from intake.consent.models import Kind, State
 from intake.consent.service import AnsweredStatement
 from intake.core.i18n import N_, path_prefix, translate
 from intake.security import crypto
@@ -111,20 +111,6 @@ def _signature(secret: bytes, signed_bytes: bytes) -> str:
     return hmac.digest(secret, FORMAT.encode() + b"\n" + signed_bytes, "sha256").hex()
 
 
-def signed_text(text: str, issuer: Issuer) -> Receipt:
-    """Return `text` with its signature as the last line."""
-    body = text.strip()
-    content = f"{body}\n{FORMAT} {issuer.sign(body.encode())}\n"
-    return Receipt("receipt.txt", "text/plain; charset=utf-8", content.encode())
-
-
-def signed_record(record: Mapping[str, Any], issuer: Issuer) -> Receipt:
-    """Return `record` as JSON with its signature as one more key."""
-    signature = {"algorithm": ALGORITHM, "value": issuer.sign(canonical(record))}
-    text = json.dumps({**record, "signature": signature}, indent=2, ensure_ascii=False)
-    return Receipt("receipt.json", "application/json", text.encode() + b"\n")
-
-
 def canonical(record: Mapping[str, Any]) -> bytes:
     """Return the bytes of a record that are signed; independent of whitespace and the order of keys."""
     return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
@@ -194,20 +180,25 @@ _RIGHTS = (
 
 
 def receipt_record(data: ReceiptData, issuer: Issuer) -> Receipt:
-    """Return the receipt as signed JSON: one consent record per answer, without the private code."""
-    return signed_record(
-        {
-            "schema_version": SCHEMA,
-            "receipt_id": str(uuid.uuid4()),
-            "created": issuer.at.isoformat(),
-            "consents": [_consent(each, data, issuer) for each in data.answers],
-        },
-        issuer,
-    )
+    """Return the receipt as JSON: one consent record per answer, without the private code.
+
+    The signature is one more key.
+    """
+    record = {
+        "schema_version": SCHEMA,
+        "receipt_id": str(uuid.uuid4()),
+        "created": issuer.at.isoformat(),
+        "consents": [_consent(each, data, issuer) for each in data.answers],
+    }
+    signature = {"algorithm": ALGORITHM, "value": issuer.sign(canonical(record))}
+    text = json.dumps({**record, "signature": signature}, indent=2, ensure_ascii=False)
+    return Receipt("receipt.json", "application/json", text.encode() + b"\n")
 
 
 def _consent(each: AnsweredStatement, data: ReceiptData, issuer: Issuer) -> dict[str, Any]:
-    event, statement = each.event, each.statement
+    event, statement, is_given = each.event, each.statement, each.event.state is State.GIVEN
+    expired = is_given and data.expires_at <= issuer.at
+    lasts_for = max(0, (data.expires_at - event.at).days) if is_given else 0
     return {
         "record_id": str(event.id),
         "data_subject": data.reference,
@@ -227,7 +218,12 @@ def _consent(each: AnsweredStatement, data: ReceiptData, issuer: Issuer) -> dict
             "name": translate(NAMES[event.kind], data.language),
         },
         "personal_data": _personal_data(event.kind, data),
-        "storage_conditions": _storage(data, issuer),
+        "storage_conditions": {
+            "place": issuer.clinic.region,
+            "duration": f"P{issuer.clinic.retention.open_days}D",
+            "until": data.purge_after.isoformat(),
+            "protection": "dpv:EncryptionAtRest",
+        },
         "controller": _controller(data.language, issuer),
         "recipients": [each[data.language] for each in issuer.clinic.privacy.processors] or ["none"],
         "consent_change": {
@@ -239,9 +235,9 @@ def _consent(each: AnsweredStatement, data: ReceiptData, issuer: Issuer) -> dict
         "jurisdiction": sorted({issuer.clinic.region, data.region}),
         "rights": [translate(right, data.language) for right in _RIGHTS],
         "consent_type": "dpv:ExplicitlyExpressedConsent",
-        "consent_status": _status(event, data.expires_at, issuer.at),
+        "consent_status": EXPIRED if expired else STATUS[event.state],
         "event_time": event.at.isoformat(),
-        "event_duration": _duration(event, data.expires_at),
+        "event_duration": f"P{lasts_for}D",
         "expressed_by": {"entity": "dpv:DataSubject", "method": event.method.value},
     }  # fmt: skip
 
@@ -257,15 +253,6 @@ def _personal_data(kind: Kind, data: ReceiptData) -> list[dict[str, Any]]:
     if kind in (Kind.USE, Kind.ARTICLE):
         categories.append({"type": "pd:Health", "sensitive": True, "inferred": True})
     return categories
-
-
-def _storage(data: ReceiptData, issuer: Issuer) -> dict[str, str]:
-    return {
-        "place": issuer.clinic.region,
-        "duration": f"P{issuer.clinic.retention.open_days}D",
-        "until": data.purge_after.isoformat(),
-        "protection": "dpv:EncryptionAtRest",
-    }
 
 
 def _controller(language: str, issuer: Issuer) -> dict[str, Any]:
@@ -284,17 +271,6 @@ def _controller(language: str, issuer: Issuer) -> dict[str, Any]:
     }
 
 
-def _status(event: ConsentEvent, expires_at: datetime, at: datetime) -> str:
-    return EXPIRED if event.state is State.GIVEN and expires_at <= at else STATUS[event.state]
-
-
-def _duration(event: ConsentEvent, expires_at: datetime) -> str:
-    """Return the duration of the answer in ISO 8601: of consent until it expires, of others none."""
-    if event.state is not State.GIVEN:
-        return "P0D"
-    return f"P{max(0, (expires_at - event.at).days)}D"
-
-
 WIDTH = 76
 _CHANGE = N_(
     "Open %(address)s and type the code, or call %(phone)s and say your reference. You do not need to give "
@@ -306,8 +282,17 @@ _KEEP = N_("We keep your request until %(day)s, or until you erase it.")
 
 def receipt_text(data: ReceiptData, issuer: Issuer) -> Receipt:
     """Return the receipt as text in the language of the request; its last line is the signature."""
-    parts = [*_header(data, issuer), *_request_details(data), *_answers(data, issuer), *_footer(data, issuer)]
-    return signed_text("\n\n".join(parts), issuer)
+    answers = [_answer(data, each, issuer) for each in data.answers]
+    parts = [
+        *_header(data, issuer),
+        *_request_details(data),
+        _heading(data, N_("What you agreed to")),
+        *answers,
+        *_footer(data, issuer),
+    ]
+    body = "\n\n".join(parts).strip()
+    content = f"{body}\n{FORMAT} {issuer.sign(body.encode())}\n"
+    return Receipt("receipt.txt", "text/plain; charset=utf-8", content.encode())
 
 
 def _paragraph(data: ReceiptData, msgid: str, **values: object) -> str:
@@ -345,12 +330,6 @@ def _request_details(data: ReceiptData) -> Iterator[str]:
         data, N_("Names, numbers and addresses are partly hidden here, in case others see this file.")
     )
     yield _paragraph(data, _KEEP, day=data.kept_until)
-
-
-def _answers(data: ReceiptData, issuer: Issuer) -> Iterator[str]:
-    yield _heading(data, N_("What you agreed to"))
-    for each in data.answers:
-        yield _answer(data, each, issuer)
 
 
 def _answer(data: ReceiptData, each: AnsweredStatement, issuer: Issuer) -> str:

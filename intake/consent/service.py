@@ -219,7 +219,9 @@ def verify_proof(session: Session, *, keyring: Keyring) -> list[str]:
     problems: list[str] = []
     try:
         problems += _unmatched_events(session)
-        problems += _changed_events(session, keyring)
+        for event in session.scalars(select(ConsentEvent).execution_options(yield_per=1000)):
+            if not constant_time_equal(event.mac, keyring.mac("consent-event", canonical(event))):
+                problems.append(f"consent event {event.id} was changed.")
         problems += _statement_problems(session)
     except UNREADABLE as error:  # a value that no longer is of its type
         reraise_database_failure(error)
@@ -227,35 +229,22 @@ def verify_proof(session: Session, *, keyring: Keyring) -> list[str]:
     return problems
 
 
-def _changed_events(session: Session, keyring: Keyring) -> Iterator[str]:
-    for event in session.scalars(select(ConsentEvent).execution_options(yield_per=1000)):
-        if not constant_time_equal(event.mac, keyring.mac("consent-event", canonical(event))):
-            yield f"consent event {event.id} was changed."
-
-
 def _unmatched_events(session: Session) -> Iterator[str]:
     """Compare the table with the audit log: each event must be in both."""
     rows = session.execute(select(ConsentEvent.id, ConsentEvent.mac))
     stored = [(row.id, row.mac.hex()) for row in rows]
-    problems, logged = _logged_macs(session)
-    yield from problems
+    logged: dict[str, uuid.UUID] = {}  # the id of the audit event, by the MAC that it carries
+    carrying = select(AuditEvent.id, AuditEvent.details).where(AuditEvent.details.contains('"consents"'))
+    for event, details in session.execute(carrying):
+        try:
+            logged |= {str(mac): event for mac in json.loads(details)["consents"]}
+        except (ValueError, TypeError, KeyError):
+            yield f"audit event {event} does not say which consent events it carries."
     yield from (f"consent event {row} stands in no audit event." for row, mac in stored if mac not in logged)
-    missing = Counter(event for mac, event in logged.items() if mac not in {mac for _, mac in stored})
+    macs_kept = {mac for _, mac in stored}
+    missing = Counter(event for mac, event in logged.items() if mac not in macs_kept)
     for event, count in missing.items():
         yield f"{count} consent events that audit event {event} carries are missing."
-
-
-def _logged_macs(session: Session) -> tuple[list[str], Mapping[str, uuid.UUID]]:
-    """Return problems of the log's details, and the id of the audit event by the MAC that it carries."""
-    problems: list[str] = []
-    found: dict[str, uuid.UUID] = {}
-    statement = select(AuditEvent.id, AuditEvent.details).where(AuditEvent.details.contains('"consents"'))
-    for event, details in session.execute(statement):
-        try:
-            found |= {str(mac): event for mac in json.loads(details)["consents"]}
-        except (ValueError, TypeError, KeyError):
-            problems.append(f"audit event {event} does not say which consent events it carries.")
-    return problems, found
 
 
 def _statement_problems(session: Session) -> Iterator[str]:
@@ -265,16 +254,11 @@ def _statement_problems(session: Session) -> Iterator[str]:
     stored = set()
     for statement in session.scalars(select(ConsentStatement)):
         stored.add(statement.digest)
-        yield from _check_statement(statement, answered.get(statement.digest, set()))
+        digest = digest_of(statement.kind, statement.version, statement.language, statement.body)
+        if digest != statement.digest:
+            yield f"statement {statement.digest} was changed."
+        elif statement.digest not in answered:
+            yield f"statement {statement.digest} stands there without any answer to it."
+        elif statement.first_shown_at not in answered[statement.digest]:
+            yield f"statement {statement.digest}: when it was first answered was changed."
     yield from (f"statement {digest} is missing." for digest in sorted(set(answered) - stored))
-
-
-def _check_statement(statement: ConsentStatement, answered: set[datetime]) -> Iterator[str]:
-    """Check that the digest is that of the text, and that it was stored at the moment of an answer."""
-    digest = digest_of(statement.kind, statement.version, statement.language, statement.body)
-    if digest != statement.digest:
-        yield f"statement {statement.digest} was changed."
-    elif not answered:
-        yield f"statement {statement.digest} stands there without any answer to it."
-    elif statement.first_shown_at not in answered:
-        yield f"statement {statement.digest}: when it was first answered was changed."

@@ -5,7 +5,7 @@ A claim ends by itself after `CLAIM_DURATION`, when it is released or revoked, a
 """
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, func, literal, or_, select, update
@@ -123,11 +123,7 @@ def acquire(act: LeadAct) -> None:
     or address are one person: a colleague's claim on another of them counts. Sets `opened_at` at the first
     claim. Raises ClaimedByAnother, AlreadyClosed.
     """
-    elsewhere = claimed_elsewhere(act)
-    if elsewhere:
-        raise ClaimedByAnother(
-            act.session.get_one(StaffMember, elsewhere.claimed_by).name, _claim_end(elsewhere)
-        )
+    _refuse_claim_of(act, claimed_elsewhere(act))
     claimable = update(Lead).where(
         Lead.id == act.lead.id, Lead.status != LeadStatus.CLOSED, _claimable_by(act.member, act.now)
     )
@@ -151,11 +147,7 @@ def assign(act: LeadAct, to: Member, *, version: int) -> None:
     One conditional UPDATE decides, as in `acquire`: no colleague loses a claim by it. Raises
     ClaimedByAnother, and ChangedMeanwhile unless the lead still has `version` and is waiting and unclaimed.
     """
-    elsewhere = claimed_elsewhere(LeadAct(StaffAct.of(act, to), act.lead))
-    if elsewhere:
-        raise ClaimedByAnother(
-            act.session.get_one(StaffMember, elsewhere.claimed_by).name, _claim_end(elsewhere)
-        )
+    _refuse_claim_of(act, claimed_elsewhere(LeadAct(StaffAct.of(act, to), act.lead)))
     unclaimed = or_(Lead.claimed_by.is_(None), Lead.claimed_until <= act.now)
     unchanged = Lead.id == act.lead.id, Lead.version == version, is_waiting(), Lead.purge_after > act.now
     assignment = update(Lead).where(*unchanged, unclaimed)
@@ -183,10 +175,8 @@ def claimed_elsewhere(act: LeadAct) -> Lead | None:
     """Another lead of the person that a colleague has claimed, or None. Locks all leads of the person."""
     locked = select(Lead).where(same_contact(act.lead)).order_by(Lead.id).with_for_update(key_share=True)
     others = act.session.scalars(locked.execution_options(populate_existing=True)).all()
-    claimed = (
-        each for each in others if each.id != act.lead.id and not _is_claimable(each, act.member, act.now)
-    )
-    return next(claimed, None)
+    claimed = (each for each in others if not _is_claimable(each, act.member, act.now))
+    return next((each for each in claimed if each.id != act.lead.id), None)
 
 
 def same_contact(lead: Lead) -> ColumnElement[bool]:
@@ -199,11 +189,7 @@ def same_contact(lead: Lead) -> ColumnElement[bool]:
 
 
 def _is_claimable(lead: Lead, member: Member, now: datetime) -> bool:
-    return lead.claimed_by in (None, member.id) or _claim_end(lead) <= now
-
-
-def _claim_end(lead: Lead) -> datetime:
-    return lead.claimed_until or datetime.min.replace(tzinfo=UTC)
+    return lead.claimed_by in (None, member.id) or lead.claimed_until is None or lead.claimed_until <= now
 
 
 def _update_if(session: Session, lead: Lead, statement: Update) -> bool:
@@ -219,9 +205,15 @@ def _claimable_by(member: Member, now: datetime) -> ColumnElement[bool]:
 
 def refuse_if_claimed(act: LeadAct) -> None:
     """Raise ClaimedByAnother when a colleague has an unexpired claim on the lead."""
-    lead = act.lead
-    if not _is_claimable(lead, act.member, act.now):
-        raise ClaimedByAnother(act.session.get_one(StaffMember, lead.claimed_by).name, _claim_end(lead))
+    if not _is_claimable(act.lead, act.member, act.now):
+        _refuse_claim_of(act, act.lead)
+
+
+def _refuse_claim_of(act: LeadAct, claimed: Lead | None) -> None:
+    if claimed and claimed.claimed_until:
+        raise ClaimedByAnother(
+            act.session.get_one(StaffMember, claimed.claimed_by).name, claimed.claimed_until
+        )
 
 
 def require_claim(act: LeadAct) -> None:

@@ -4,7 +4,6 @@ A field that is not declared here is refused (promise P2). Every error message s
 none says that something is wrong. Names, numbers and addresses have a validator of their own (`clean_…`).
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_short_number
 
 from intake.calling.hours import Window
@@ -25,7 +24,7 @@ from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.leads.fields import CHOICES, CallLanguage, PersonalField
+from intake.leads.fields import CHOICES, CallLanguage
 from intake.leads.form_token import FormToken
 from intake.leads.models import AskingFor, Suspicion
 
@@ -46,17 +45,27 @@ EMAIL = N_("Type your email address, like name@example.org.")
 _NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = "\u200c\u200d"
-_STACKED_MARKS = re.compile("m{5}")
-"""More combining marks (see `_marks`) on one letter than any language writes."""
+_MARKS_ON_A_LETTER = 4
+"""No language writes more combining marks than these on one letter."""
 _REPLACEMENT_CHARACTER = "\ufffd"
 """What a decoder puts in place of bytes that are no UTF-8."""
 
 
 def clean_name(value: object) -> str:
-    """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type."""
-    found = _without_invisible(unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else ""
-    if not all(map(_is_allowed_in_name, found)) or _STACKED_MARKS.search(_marks(found)):
-        raise ValidationError(NAME_ONE_LINE)
+    """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type.
+
+    Format characters (Cf) are left out, except joiners, which some scripts need.
+    """
+    typed = unicodedata.normalize("NFC", value) if isinstance(value, str) else ""
+    kept = _BIDI_CONTROLS | set(_JOINERS)
+    found = "".join(each for each in typed if unicodedata.category(each) != "Cf" or each in kept).strip()
+    marks = 0
+    for each in found:
+        category = unicodedata.category(each)
+        marks = marks + 1 if category == "Mn" else 0
+        refused = each in _BIDI_CONTROLS or each == _REPLACEMENT_CHARACTER or category in _NOT_FOR_NAMES
+        if refused or marks > _MARKS_ON_A_LETTER:
+            raise ValidationError(NAME_ONE_LINE)
     if not any(map(str.isalnum, found)):
         raise ValidationError(NAME)
     if len(found) > LONGEST_NAME:
@@ -64,63 +73,31 @@ def clean_name(value: object) -> str:
     return found
 
 
-def _without_invisible(text: str) -> str:
-    """`text` without format characters (Cf) except joiners, which some scripts need, and bidi controls."""
-    return "".join(
-        each
-        for each in text
-        if unicodedata.category(each) != "Cf" or each in _JOINERS or each in _BIDI_CONTROLS
-    )
-
-
-def _marks(text: str) -> str:
-    """`m` for each combining mark of `text`, a space for every other character."""
-    return "".join("m" if unicodedata.category(each) == "Mn" else " " for each in text)
-
-
-def _is_allowed_in_name(character: str) -> bool:
-    if character in _BIDI_CONTROLS or character == _REPLACEMENT_CHARACTER:
-        return False
-    return unicodedata.category(character) not in _NOT_FOR_NAMES
-
-
 def clean_phone(value: object) -> str:
     """A phone number in E.164. Raises ValidationError with what to type.
 
-    A possible number is enough; whether it is assigned is not checked.
+    A possible number is enough, one with a valid length and its area code; whether it is assigned is not
+    checked.
     """
     typed = unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else ""
     if not 0 < len(typed) <= LONGEST_PHONE:
         raise ValidationError(PHONE)
-    number = _parse_phone(typed)
-    if number.extension:
-        raise ValidationError(PHONE_EXTENSION)
-    if _is_short(typed, number):
-        raise ValidationError(PHONE_SHORT)
-    if any(map(str.isalpha, typed)) or not _is_possible(number):
-        raise ValidationError(PHONE)
-    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-
-
-def _parse_phone(typed: str) -> PhoneNumber:
     try:
-        return phonenumbers.parse(typed, COUNTRY)
+        number = phonenumbers.parse(typed, COUNTRY)
     except NumberParseException:
         raise ValidationError(PHONE) from None
-
-
-def _is_short(typed: str, number: PhoneNumber) -> bool:
-    """Whether it is a short number like 911 or 988, rather than a number without its area code."""
-    if len(str(number.national_number)) <= SHORT_NUMBER_DIGITS or connects_to_emergency_number(
-        typed, COUNTRY
-    ):
-        return True
-    return _is_possible(number) and bool(is_valid_short_number(number))
-
-
-def _is_possible(number: PhoneNumber) -> bool:
-    """Whether the number has a valid length with its area code; local-only numbers are not possible."""
-    return bool(phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE)
+    if number.extension:
+        raise ValidationError(PHONE_EXTENSION)
+    # a short number like 911 or 988 is told from a number without its area code
+    is_possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    has_few_digits = len(str(number.national_number)) <= SHORT_NUMBER_DIGITS
+    if has_few_digits or connects_to_emergency_number(typed, COUNTRY):
+        raise ValidationError(PHONE_SHORT)
+    if is_possible and is_valid_short_number(number):
+        raise ValidationError(PHONE_SHORT)
+    if any(map(str.isalpha, typed)) or not is_possible:
+        raise ValidationError(PHONE)
+    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
 
 
 def clean_email(value: object) -> str:
@@ -230,6 +207,15 @@ def read_form(
     suspected. Raises Unprocessable with the messages by field, in the order of the page.
     """
     found = _load({key: list(values) for key, values in answers.items() if key not in (TOKEN, HONEYPOT)})
+    chosen: dict[str, Any] = {
+        name: next((word for word in each.words if word == found[name]), None)
+        for name, each in CHOICES.items()
+    }
+    suspected = None
+    if any(answers.get(HONEYPOT, ())):
+        suspected = Suspicion.HONEYPOT
+    elif over_limit or token.too_fast(now):
+        suspected = Suspicion.TOO_FAST
     return Request(
         preferred_name=found["preferred_name"],
         channels=found["channels"],
@@ -243,14 +229,9 @@ def read_form(
         language=token.language,
         article=article_title(token.article, clinic) if found["tell_article"] else None,
         token=token,
-        suspected=_suspected(answers, token, now, over_limit=over_limit),
-        **{name: _chosen(each, found[name]) for name, each in CHOICES.items()},
+        suspected=suspected,
+        **chosen,
     )
-
-
-def _chosen(choice: PersonalField, value: str) -> Any:
-    """The word of the closed list; None for no answer."""
-    return next((word for word in choice.words if word == value), None)
 
 
 def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -272,7 +253,7 @@ def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
 
 def _ordered_messages(messages: Mapping[str, Any]) -> dict[str, list[str]]:
     """Messages by field in the order of the page. The name of an unknown field is not echoed."""
-    known = {name: list(messages[name]) for name in _Form.field_names() if name in messages}
+    known = {name: list(messages[name]) for name in _Form().fields if name in messages}
     return known if len(known) == len(messages) else {**known, WHOLE_FORM: [NOT_ASKED]}
 
 
@@ -286,14 +267,6 @@ def _time_zone(region: str, zone: str) -> str | None:
 def article_title(number: str | None, clinic: Clinic) -> str | None:
     """The title of the article with this public number ("1", "2"); None for any other."""
     return {str(n): article.title for n, article in enumerate(clinic.articles, 1)}.get(number or "")
-
-
-def _suspected(
-    answers: Mapping[str, Sequence[str]], token: FormToken, now: datetime, *, over_limit: bool
-) -> Suspicion | None:
-    if any(answers.get(HONEYPOT, ())):
-        return Suspicion.HONEYPOT
-    return Suspicion.TOO_FAST if over_limit or token.too_fast(now) else None
 
 
 def _field(deserialize: Callable[[Any], Any], message: str, **options: Any) -> Any:
@@ -310,10 +283,6 @@ def _one_of(values: Collection[str], message: str, **options: Any) -> Any:
         return value
 
     return _field(deserialize, message, **options)
-
-
-def _optional_choice(name: str) -> Any:
-    return _one_of(("", *CHOICES[name].words), CHOICE, load_default="")
 
 
 def _some_of(kind: type[StrEnum], message: str) -> Any:
@@ -345,16 +314,11 @@ class _Form(Schema):
     windows = _some_of(Window, WINDOWS)
     region = _one_of(REGIONS, REGION)
     time_zone = _one_of(("", *ZONE_NAMES), TIME_ZONE, load_default="")
-    asking_for = _optional_choice("asking_for")
-    call_language = _optional_choice("call_language")
+    asking_for = _one_of(("", *CHOICES["asking_for"].words), CHOICE, load_default="")
+    call_language = _one_of(("", *CHOICES["call_language"].words), CHOICE, load_default="")
     adult = _one_of((YES,), ADULT)
     consent_use = _one_of((YES,), CONSENT_USE)
     tell_article = _one_of(("", YES), TELL_ARTICLE, load_default="")
-
-    @classmethod
-    def field_names(cls) -> tuple[str, ...]:
-        """The names of the fields in the order of the page."""
-        return tuple(cls._declared_fields)
 
     @pre_load
     def drop_unticked(self, answers: dict[str, Any], **_: Any) -> dict[str, Any]:

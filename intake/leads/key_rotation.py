@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Column, CursorResult, Select, func, select, update
+from sqlalchemy import Column, CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from intake.accounts import models as staff
@@ -67,22 +67,26 @@ def count_rows_by_key(session: Session, keyring: Keyring) -> Mapping[str, int]:
     counts = dict.fromkeys(keyring.sealing_ids, 0)
     for cell in wrapped_columns():
         for key_id in keyring.sealing_ids:
-            counts[key_id] += _count(session, select(func.count()).where(_is_wrapped_under(cell, key_id)))
-        for wrapped in session.scalars(_under_unknown_keys(cell, keyring.sealing_ids)):
+            counted = select(func.count()).where(_is_wrapped_under(cell, key_id))
+            counts[key_id] += session.scalar(counted) or 0
+        others = (~_is_wrapped_under(cell, key_id) for key_id in keyring.sealing_ids)
+        for wrapped in session.scalars(select(cell.column).where(*others)):
             counts[wrapping_id(wrapped)] = counts.get(wrapping_id(wrapped), 0) + 1
     return counts
 
 
 def count_undecryptable(session: Session, keyring: Keyring) -> tuple[int, int]:
     """How many secrets cannot be unwrapped with these keys, and how many there are. Reads every row."""
-    readable = [
-        _can_unwrap(keyring, wrapped, cell.place(row_id))
-        for cell in wrapped_columns()
-        for row_id, wrapped in session.execute(
-            select(cell.primary_key, cell.column).execution_options(yield_per=BATCH)
-        )
-    ]
-    return readable.count(False), len(readable)
+    undecryptable = total = 0
+    for cell in wrapped_columns():
+        rows = select(cell.primary_key, cell.column).execution_options(yield_per=BATCH)
+        for row_id, wrapped in session.execute(rows):
+            total += 1
+            try:
+                keyring.unwrap(wrapped, place=cell.place(row_id))
+            except UnsealError:
+                undecryptable += 1
+    return undecryptable, total
 
 
 def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | None = None) -> RotationResult:
@@ -93,7 +97,9 @@ def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | No
     """
     with instance.database.reading() as session:
         counts = count_rows_by_key(session, instance.keyring)
-        _check_keys(counts, _retired(session), instance.keyring.sealing_ids)
+        begun = select(AuditEvent).where(AuditEvent.action == Action.KEYS_ROTATION_BEGUN.value)
+        retired = {key_id for event in session.scalars(begun) for key_id in details_of(event).get("from", ())}
+        _check_keys(counts, retired, instance.keyring.sealing_ids)
     newest, *older = instance.keyring.sealing_ids
     total, rewrapped, undecryptable = sum(counts.values()) - counts[newest], 0, 0
     if total:
@@ -110,6 +116,7 @@ def rotate(instance: Instance, *, batch: int = BATCH, on_progress: Progress | No
 
 
 def _check_keys(counts: Mapping[str, int], retired: set[str], ids: Sequence[str]) -> None:
+    """Raise Refused for keys in a wrong order or missing. `retired`: replaced by an earlier rotation."""
     newest, *older = ids
     missing = sorted(set(counts) - {*ids, UNREADABLE})
     if missing:
@@ -134,12 +141,6 @@ def _check_keys(counts: Mapping[str, int], retired: set[str], ids: Sequence[str]
         )
 
 
-def _retired(session: Session) -> set[str]:
-    """The key ids that an earlier rotation has replaced."""
-    begun = select(AuditEvent).where(AuditEvent.action == Action.KEYS_ROTATION_BEGUN.value)
-    return {key_id for event in session.scalars(begun) for key_id in details_of(event).get("from", ())}
-
-
 def _record(instance: Instance, action: Action, **details: Any) -> None:
     with instance.database.transaction() as session:
         Act(session, instance).record(action, **details)
@@ -147,11 +148,15 @@ def _record(instance: Instance, action: Action, **details: Any) -> None:
 
 def _rotate_batches(instance: Instance, batch: int) -> Iterator[tuple[int, int]]:
     """Rewrap what is not under the newest key; yields for each batch how many rows were and could not be."""
+    newest = instance.keyring.sealing_ids[0]
     for cell in wrapped_columns():
         after: uuid.UUID | None = None
         while True:
             with instance.database.transaction() as session:
-                rows = session.execute(_rows_to_rotate(cell, instance.keyring, after).limit(batch)).all()
+                waiting = select(cell.primary_key, cell.column).where(~_is_wrapped_under(cell, newest))
+                if after:
+                    waiting = waiting.where(cell.primary_key > after)
+                rows = session.execute(waiting.order_by(cell.primary_key).limit(batch)).all()
                 results = [
                     _rewrap(session, cell, row_id, wrapped, instance.keyring) for row_id, wrapped in rows
                 ]
@@ -159,17 +164,6 @@ def _rotate_batches(instance: Instance, batch: int) -> Iterator[tuple[int, int]]
                 break
             after = rows[-1][0]
             yield results.count(True), results.count(None)
-
-
-def _rows_to_rotate(
-    cell: WrappedColumn, keyring: Keyring, after: uuid.UUID | None
-) -> Select[uuid.UUID, bytes]:
-    wanted = (
-        select(cell.primary_key, cell.column)
-        .where(~_is_wrapped_under(cell, keyring.sealing_ids[0]))
-        .order_by(cell.primary_key)
-    )
-    return wanted.where(cell.primary_key > after) if after else wanted
 
 
 def _rewrap(
@@ -188,19 +182,3 @@ def _rewrap(
 def _is_wrapped_under(cell: WrappedColumn, key_id: str) -> Any:
     start = wrapped_prefix(key_id)
     return func.substr(cell.column, 1, len(start), type_=WrappedSecret) == start
-
-
-def _under_unknown_keys(cell: WrappedColumn, ids: Sequence[str]) -> Select[Any]:
-    return select(cell.column).where(*(~_is_wrapped_under(cell, key_id) for key_id in ids))
-
-
-def _count(session: Session, counted: Select[Any]) -> int:
-    return session.scalar(counted) or 0
-
-
-def _can_unwrap(keyring: Keyring, wrapped: bytes, place: Place) -> bool:
-    try:
-        keyring.unwrap(wrapped, place=place)
-    except UnsealError:
-        return False
-    return True

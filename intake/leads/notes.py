@@ -46,7 +46,7 @@ def open_note(act: Act, lead: Lead) -> str:
     if lead.note is None:
         return ""
     try:
-        return crypto.unseal(_key(act, lead), lead.note, place=_place(lead))
+        return crypto.unseal(_key(act, lead), lead.note, place=Place("lead", "note", lead.id))
     except UnsealError:
         return ""
 
@@ -72,7 +72,8 @@ def save_note(act: StaffAct, lead: Lead, typed: str, *, seen: str) -> None:
         return
     if not crypto.constant_time_equal(seen.encode(), note_mac(lead, instance=act.instance).encode()):
         raise NoteChanged
-    lead.note = crypto.seal(_key(act, lead), text, place=_place(lead)) if text else None
+    place = Place("lead", "note", lead.id)
+    lead.note = crypto.seal(_key(act, lead), text, place=place) if text else None
     act.record(Action.LEAD_NOTED)
     act.session.flush()
 
@@ -82,7 +83,3 @@ def _key(act: Act, lead: Lead) -> bytes:
     if row is None:
         raise NotFound
     return act.keyring.unwrap(row.wrapped, place=Place("lead_key", "wrapped", lead.id))
-
-
-def _place(lead: Lead) -> Place:
-    return Place("lead", "note", lead.id)

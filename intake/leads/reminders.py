@@ -5,12 +5,11 @@ the night is not overdue in the morning. Whether staff used the desk during open
 read from the audit log.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from intake import audit, outbox
 from intake.accounts.models import StaffSession
@@ -19,7 +18,6 @@ from intake.audit import AuditEvent
 from intake.audit.models import ActorKind
 from intake.calling.availability import Interval, spans_in_zone
 from intake.calling.promise import NoTimeWithin14Days, open_until
-from intake.conf.clinic import Clinic
 from intake.instance import Instance
 from intake.leads.eligibility import promise_for_lead
 from intake.leads.models import Lead, LeadStatus
@@ -38,55 +36,40 @@ def remind(instance: Instance) -> int:
     Returns how many leads are overdue.
     """
     with instance.database.transaction() as session:
-        waiting = count_unopened(Act(session, instance))
-        if waiting and not _reminded_recently(session, instance.clock()) and closes_at(instance):
-            outbox.enqueue(
-                session,
-                Mail.UNOPENED,
-                clinic_recipients=instance.clinic.notices.second_contacts,
-                at=instance.clock(),
-            )
+        act = Act(session, instance)
+        waiting, now = count_unopened(act), act.now
+        if waiting and closes_at(instance):
+            mails = select(func.max(OutboxMessage.created_at)).where(OutboxMessage.mail == Mail.UNOPENED)
+            last = session.scalar(mails)
+            if last is None or not now - REMIND_EVERY < last <= now:
+                contacts = instance.clinic.notices.second_contacts
+                outbox.enqueue(session, Mail.UNOPENED, clinic_recipients=contacts, at=now)
     return waiting
 
 
 def count_unopened(act: Act) -> int:
-    """How many leads are overdue: not opened within `reminder_minutes` of contactable time. At most 500."""
-    return sum(1 for _ in _overdue(act))
+    """How many leads are overdue: not opened within `reminder_minutes` of contactable time. At most 500.
 
-
-def _overdue(act: Act) -> Iterator[Lead]:
-    threshold = timedelta(minutes=act.clinic.notices.reminder_minutes)
-    now, clinic = act.now, _with_reminder_minutes(act.clinic)
+    That is computed like a promise; for a person who cannot be contacted at all, the promise itself counts.
+    """
+    now, clinic = act.now, act.clinic
+    threshold = timedelta(minutes=clinic.notices.reminder_minutes)
+    contact = replace(clinic.contact, response_minutes=clinic.notices.reminder_minutes)
+    reminding = replace(clinic, contact=contact)
     waiting = select(Lead).where(
         Lead.status == LeadStatus.NEW,
         Lead.opened_at.is_(None),
         Lead.asked_at <= now - threshold,
         Lead.purge_after > now,
     )
+    overdue = 0
     for lead in act.session.scalars(waiting.order_by(Lead.asked_at).limit(_MAX_LEADS)):
-        if _open_by(act, lead, clinic) <= now:
-            yield lead
-
-
-def _with_reminder_minutes(clinic: Clinic) -> Clinic:
-    """A copy of `clinic` with `reminder_minutes` as its `response_minutes`."""
-    contact = replace(clinic.contact, response_minutes=clinic.notices.reminder_minutes)
-    return replace(clinic, contact=contact)
-
-
-def _open_by(act: Act, lead: Lead, clinic: Clinic) -> datetime:
-    """By when staff should have opened the lead; by the promise if the person cannot be contacted at all."""
-    try:
-        return promise_for_lead(act, lead, since=lead.asked_at, clinic=clinic)
-    except NoTimeWithin14Days:
-        return lead.promise_at
-
-
-def _reminded_recently(session: Session, now: datetime) -> bool:
-    last = session.scalar(
-        select(func.max(OutboxMessage.created_at)).where(OutboxMessage.mail == Mail.UNOPENED)
-    )
-    return last is not None and now - REMIND_EVERY < last <= now
+        try:
+            open_by = promise_for_lead(act, lead, since=lead.asked_at, clinic=reminding)
+        except NoTimeWithin14Days:
+            open_by = lead.promise_at
+        overdue += open_by <= now
+    return overdue
 
 
 def closes_at(instance: Instance) -> datetime | None:
@@ -131,12 +114,9 @@ def attendance(act: Act) -> Sequence[OpenHours]:
     if began is None:
         return []
     during = Interval(max(began, now - ATTENDANCE_PERIOD), now)
-    opened = spans_in_zone(act.clinic.time_zone, during, act.clinic.open_on)
-    return [OpenHours(each, _first_staff_event(act.session, each)) for each in reversed(opened)]
-
-
-def _first_staff_event(session: Session, hours: Interval) -> datetime | None:
-    within = AuditEvent.at >= hours.start, AuditEvent.at <= hours.end
-    return session.scalar(
-        select(func.min(AuditEvent.at)).where(*within, AuditEvent.actor_kind == ActorKind.STAFF)
-    )
+    found = []
+    for hours in reversed(spans_in_zone(act.clinic.time_zone, during, act.clinic.open_on)):
+        within = AuditEvent.at >= hours.start, AuditEvent.at <= hours.end
+        by_staff = select(func.min(AuditEvent.at)).where(*within, AuditEvent.actor_kind == ActorKind.STAFF)
+        found.append(OpenHours(hours, act.session.scalar(by_staff)))
+    return found

@@ -20,7 +20,6 @@ from intake.calling.gate import Verdict
 from intake.conf.clinic import Channel
 from intake.core.errors import Refused
 from intake.core.i18n import N_
-from intake.instance import Instance
 from intake.leads import claims, eligibility
 from intake.leads.claims import LeadAct
 from intake.leads.eligibility import ContactStatus
@@ -111,13 +110,24 @@ def mask_lead(act: Act, lead: Lead, *, shown: Sequence[PersonalField] = AT_DESK)
 
     `shown`: the fields to open; one without a mask stays sealed.
     """
-    return _mask(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), shown, act.instance)
+    return mask_leads(act, [lead], shown=shown)[lead.id]
 
 
-def mask_leads(act: Act, leads: Sequence[Lead]) -> dict[uuid.UUID, MaskedContact]:
+def mask_leads(
+    act: Act, leads: Sequence[Lead], *, shown: Sequence[PersonalField] = IN_LISTS
+) -> dict[uuid.UUID, MaskedContact]:
     """The masked contact details of many leads by id, with one statement for their keys."""
+    masks = {each.name: each.mask for each in shown if each.mask}
     wrapped = _wrapped_keys(act.session, [lead.id for lead in leads])
-    return {lead.id: _mask(lead, wrapped.get(lead.id), IN_LISTS, act.instance) for lead in leads}
+    found = {}
+    for lead in leads:
+        try:
+            values = _unseal(act, lead, wrapped.get(lead.id), masks)
+        except UnsealError:
+            values = {}
+        masked = {"name": mask_name("")} | {name: masks[name](value) for name, value in values.items()}
+        found[lead.id] = MaskedContact(masked, initial(values.get("name", "")))
+    return found
 
 
 def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, bytes]:
@@ -125,26 +135,14 @@ def _wrapped_keys(session: Session, lead_ids: Iterable[uuid.UUID]) -> dict[uuid.
     return dict(session.execute(keys).all())
 
 
-def _mask(
-    lead: Lead, wrapped: bytes | None, shown: Iterable[PersonalField], instance: Instance
-) -> MaskedContact:
-    masks = {each.name: each.mask for each in shown if each.mask}
-    try:
-        values = _unseal(_key(lead, wrapped, instance), lead, masks)
-    except UnsealError:
-        return MaskedContact({"name": mask_name("")})
-    masked = {name: masks[name](value) for name, value in values.items()}
-    return MaskedContact({"name": mask_name("")} | masked, initial(values.get("name", "")))
+def _unseal(act: Act, lead: Lead, wrapped: bytes | None, columns: Iterable[str]) -> dict[str, str]:
+    """The values of these columns in full; a column without a value is left out. Raises UnsealError.
 
-
-def _key(lead: Lead, wrapped: bytes | None, instance: Instance) -> bytes:
+    `wrapped`: the wrapped key of the lead; None if it is destroyed.
+    """
     if wrapped is None:
         raise UnsealError
-    return instance.keyring.unwrap(wrapped, place=Place("lead_key", "wrapped", lead.id))
-
-
-def _unseal(key: bytes, lead: Lead, columns: Iterable[str]) -> dict[str, str]:
-    """The values of these columns in full; a column without a value is left out."""
+    key = act.keyring.unwrap(wrapped, place=Place("lead_key", "wrapped", lead.id))
     sealed: dict[str, Sealed | None] = {column: getattr(lead, column) for column in columns}
     return {
         column: crypto.unseal(key, value, place=Place("lead", column, lead.id))
@@ -158,9 +156,13 @@ def own_details(act: Act, lead: Lead) -> dict[str, str]:
 
     Raises ContactUnreadable.
     """
+    return _open(act, lead, [each.name for each in FIELDS])
+
+
+def _open(act: Act, lead: Lead, columns: Iterable[str]) -> dict[str, str]:
+    wrapped = _wrapped_keys(act.session, [lead.id]).get(lead.id)
     try:
-        key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
-        return _unseal(key, lead, [each.name for each in FIELDS])
+        return _unseal(act, lead, wrapped, columns)
     except UnsealError:
         raise ContactUnreadable from None
 
@@ -234,11 +236,7 @@ def _record_and_open(
     act.session.flush()
     channel = Channel(details["channel"])
     contact = "email" if channel is Channel.EMAIL else "phone"
-    try:
-        key = _key(lead, _wrapped_keys(act.session, [lead.id]).get(lead.id), act.instance)
-        values = _unseal(key, lead, [contact, *(each.name for each in fields_of(Shown.REVEAL))])
-    except UnsealError:
-        raise ContactUnreadable from None
+    values = _open(act, lead, [contact, *(each.name for each in fields_of(Shown.REVEAL))])
     value = values.pop(contact, None)
     if not value or not lead.claimed_until:
         raise ContactUnreadable

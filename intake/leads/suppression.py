@@ -16,7 +16,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from intake import outbox
-from intake.accounts.permissions import Member, Permission, StaffAct, may, require
+from intake.accounts.permissions import Permission, StaffAct, may, require
 from intake.act import Act
 from intake.audit import Action
 from intake.audit.service import PageStart
@@ -197,32 +197,21 @@ def lift(act: StaffAct, lead: Lead) -> int:
     if lead.status is LeadStatus.CLOSED:
         raise AlreadyClosed
     claims.refuse_if_claimed(act)
-    return _lift(act, _liftable(_suppressed_contacts(act.session, lead), act.member))
-
-
-def _liftable(contacts: Sequence[SuppressedContact], member: Member) -> list[SuppressedContact]:
+    contacts = _suppressed_contacts(act.session, lead)
     asked_again = [each for each in contacts if each.asked_again]
     if contacts and not asked_again:
         raise Refused(NOT_ASKED_AGAIN)
-    allowed = [each for each in asked_again if may(member, each.required_permission)]
+    allowed = [each for each in asked_again if may(act.member, each.required_permission)]
     if asked_again and not allowed:
         raise NotAllowed(asked_again[0].refusal)
-    return allowed
-
-
-def _lift(act: LeadAct, contacts: Sequence[SuppressedContact]) -> int:
-    entries = [entry for each in contacts for entry in each.entries]
+    entries = [entry for each in allowed for entry in each.entries]
     if not entries:
         return 0
     for entry in entries:
         entry.lifted_at = act.now
-    act.lead.version += 1
-    act.record(
-        Action.SUPPRESSION_LIFTED,
-        about=act.lead.id,
-        reason=SuppressedContact(entries, act.now).reason.value,
-        count=len(entries),
-    )
+    lead.version += 1
+    reason = SuppressedContact(entries, act.now).reason.value
+    act.record(Action.SUPPRESSION_LIFTED, about=lead.id, reason=reason, count=len(entries))
     act.session.flush()
     return len(entries)
 
@@ -235,23 +224,20 @@ def suppressions_asked_again(session: Session, lead: Lead) -> list[SuppressedCon
 
 
 def _suppressed_contacts(session: Session, lead: Lead) -> list[SuppressedContact]:
-    given_at = _consented_at(session, lead)
+    """The number and the address, as far as they are suppressed and the lead consented to their use.
+
+    Of several channels with one number the earliest consent counts.
+    """
+    current = consent.current(session, lead.id)
+    given_at: dict[bytes, datetime] = {}
+    for index in indexes_of(lead):
+        answers = [current[kind] for kind in _CHANNEL_KINDS if kind in current]
+        given = [each.at for each in answers if each.state is State.GIVEN and each.contact_index == index]
+        if given:
+            given_at[index] = min(given)
     entries = _entries(session, given_at)
     by_index = {index: [each for each in entries if each.contact_index == index] for index in given_at}
     return [SuppressedContact(by_index[index], at) for index, at in given_at.items() if by_index[index]]
-
-
-def _consented_at(session: Session, lead: Lead) -> dict[bytes, datetime]:
-    """When consent was given, by blind index; the earliest of several channels."""
-    current = consent.current(session, lead.id)
-    given = [
-        current[kind] for kind in _CHANNEL_KINDS if kind in current and current[kind].state is State.GIVEN
-    ]
-    return {
-        index: min(each.at for each in given if each.contact_index == index)
-        for index in indexes_of(lead)
-        if any(each.contact_index == index for each in given)
-    }
 
 
 class SuppressionStatus(StrEnum):
