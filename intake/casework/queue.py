@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from math import inf
 from typing import Self, TypeVar
 
@@ -185,10 +186,11 @@ class Page:
         """Whether counting stopped at the limit."""
         return self.total >= COUNT_LIMIT
 
-    def of(self, group: Group) -> list[QueueRow]:
-        """Return the rows of one group; those without an attempt come first."""
-        rows = [row for row in self.rows if row.group == group]
-        return sorted(rows, key=lambda row: row.lead.status is not LeadStatus.NEW)
+    @cached_property
+    def groups(self) -> Mapping[Group, Sequence[QueueRow]]:
+        """The rows by group; those without an attempt come first."""
+        new_first = sorted(self.rows, key=lambda row: row.lead.status is not LeadStatus.NEW)
+        return {group: [row for row in new_first if row.group is group] for group in Group}
 
 
 def page(

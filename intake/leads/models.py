@@ -136,8 +136,8 @@ class SealedText(TypeDecorator[Sealed]):
     def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
         return value.box if value else None
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Sealed | None:
-        return Sealed(bytes(value)) if value is not None else None
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return lambda box: None if box is None else Sealed(bytes(box))
 
 
 class Lead(Base):

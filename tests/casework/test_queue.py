@@ -45,10 +45,10 @@ def test_broken_promises_come_first_then_who_may_be_called_then_who_opens_later(
     soon = ask(instance, **ANY).lead
     later = ask(instance, windows=frozenset({Window.SATURDAY_MORNING})).lead
     page = look(instance, ana)
-    assert [row.lead.id for row in page.of(Group.BROKEN)] == [late.id]
-    assert [row.lead.id for row in page.of(Group.NOW)] == [soon.id]
-    assert [row.lead.id for row in page.of(Group.LATER)] == [later.id]
-    assert page.of(Group.LATER)[0].verdict.opens_at == datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+    assert [row.lead.id for row in page.groups[Group.BROKEN]] == [late.id]
+    assert [row.lead.id for row in page.groups[Group.NOW]] == [soon.id]
+    assert [row.lead.id for row in page.groups[Group.LATER]] == [later.id]
+    assert page.groups[Group.LATER][0].verdict.opens_at == datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 
 
 def test_the_first_try_keeps_the_promise(instance: Instance, clock) -> None:
