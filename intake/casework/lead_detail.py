@@ -126,25 +126,21 @@ def lead_view(
     """
     lead, session, member, now = queue.one(act, lead_id), act.session, act.member, act.now
     events = service.events_about(session, lead.id)
-    contact_status = (
-        just_revealed.contact_status if just_revealed else eligibility.contact_status(session, lead)
-    )
+    decided_on = just_revealed.contact_status if just_revealed else None
+    contact_status = decided_on or eligibility.contact_status(session, lead)
     shown = [] if masked else reveal.record_reveal(act, lead, contact_status, events, exclude=just_revealed)
     if just_revealed:
         shown.append(just_revealed)
     if not shown:
         act.record(Action.LEAD_VIEWED, about=lead.id)
     history = lead_history.build_history(events, lead, now=now)
-    staff_ids = {staff_id for each in history for staff_id in (each.by, each.colleague_id)} | {
-        lead.claimed_by
-    }
-    names = names_of(session, {each for each in staff_ids if each})
+    mentioned = {staff_id for each in history for staff_id in (each.by, each.colleague_id)}
+    names = names_of(session, {each for each in (*mentioned, lead.claimed_by) if each})
     revocation = lead_history.last_revocation(events, member.id)
     closed = lead.status is LeadStatus.CLOSED
     mine = claims.is_claimed_by(lead, member=member, now=now)
-    holder = None
-    if lead.claimed_by and lead.claimed_until and lead.claimed_until > now and not mine:
-        holder = names.get(lead.claimed_by)
+    by_colleague = lead.claimed_until is not None and lead.claimed_until > now and not mine
+    holder = names.get(lead.claimed_by) if lead.claimed_by and by_colleague else None
     may_note = Permission.LOG_OUTCOME in member.permissions
     undo_state = session.get(UndoState, lead.id) if may_note else None
     masked_contact = reveal.mask_lead(act, lead)
