@@ -158,7 +158,8 @@ class ContactTimes:
         self._found: dict[object, dict[Condition, Intervals]] = {}
 
     @cached_property
-    def _opening(self) -> Intervals:
+    def opening(self) -> Intervals:
+        """When the clinic is open."""
         return spans_in_zone(self.clinic.time_zone, self.during, self.clinic.open_on)
 
     def contactable(self, channel: Channel, **person: Unpack[Whereabouts]) -> Intervals:
@@ -189,7 +190,7 @@ class ContactTimes:
                 Condition.WINDOWS: [self.during]
                 if Window.ANY in windows
                 else self._in_zones(zones, safe.__getitem__),
-                Condition.OPENING: self._opening,
+                Condition.OPENING: self.opening,
             }
         skipped = _NOT_FOR_EMAIL if channel is Channel.EMAIL else ()
         return {each: times for each, times in self._found[key].items() if each not in skipped}

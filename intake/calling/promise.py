@@ -24,7 +24,6 @@ from intake.calling.availability import (
     spans_in_zone,
     union,
 )
-from intake.calling.hours import CallingHours
 from intake.calling.regions import names_of_zone
 from intake.conf.clinic import Channel, Clinic
 from intake.conf.toml_schema import Span
@@ -113,19 +112,14 @@ class OpeningStatus:
 
 
 def promise_for(
-    clinic: Clinic,
-    hours: CallingHours,
-    *,
-    channels: Collection[Channel],
-    now: datetime,
-    **person: Unpack[Whereabouts],
+    times: ContactTimes, *, channels: Collection[Channel], **person: Unpack[Whereabouts]
 ) -> datetime:
     """Return the UTC moment, rounded up to a minute, when `response_minutes` of contactable time have passed.
 
-    Time counts when at least one of `channels` may be used. Raises NoTimeWithin14Days (422, `windows`).
+    Time counts from the start of `times`, when at least one of `channels` may be used. Raises
+    NoTimeWithin14Days (422, `windows`).
     """
-    times = ContactTimes(clinic, hours, now)
-    needed = timedelta(minutes=clinic.contact.response_minutes)
+    needed = timedelta(minutes=times.clinic.contact.response_minutes)
     for each in union(*(times.contactable(channel, **person) for channel in channels)):
         if each.length >= needed:
             exact = each.start + needed

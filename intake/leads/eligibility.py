@@ -179,12 +179,10 @@ def promise_for_lead(act: Act, lead: Lead, *, since: datetime, clinic: Clinic | 
     That is `response_minutes` of contactable time after `since`. Raises NoTimeWithin14Days.
     """
     return promise_for(
-        clinic or act.clinic,
-        act.hours,
+        ContactTimes(clinic or act.clinic, act.hours, since),
         channels=contact_status(act.session, lead).channels,
         region=lead.region,
         time_zone=lead.time_zone,
         number_zones=tuple(lead.number_zones.split()),
         windows=hours.windows_from_text(lead.windows),
-        now=since,
     )

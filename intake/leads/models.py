@@ -133,8 +133,8 @@ class SealedText(TypeDecorator[Sealed]):
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
-        return value.box if value else None
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return lambda sealed: None if sealed is None else sealed.box
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         return lambda box: None if box is None else Sealed(bytes(box))

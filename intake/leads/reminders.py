@@ -16,8 +16,8 @@ from intake.accounts.models import StaffSession
 from intake.act import Act
 from intake.audit import AuditEvent
 from intake.audit.models import ActorKind
-from intake.calling.availability import Interval, spans_in_zone
-from intake.calling.promise import NoTimeWithin14Days, open_until
+from intake.calling.availability import ContactTimes, Interval, interval_at, spans_in_zone
+from intake.calling.promise import NoTimeWithin14Days
 from intake.instance import Instance
 from intake.leads.eligibility import promise_for_lead
 from intake.leads.models import Lead, LeadStatus
@@ -38,7 +38,7 @@ def remind(instance: Instance) -> int:
     with instance.database.transaction() as session:
         act = Act(session, instance)
         waiting, now = count_unopened(act), act.now
-        if waiting and closes_at(instance):
+        if waiting and closes_at(act):
             mails = select(func.max(OutboxMessage.created_at)).where(OutboxMessage.mail == Mail.UNOPENED)
             last = session.scalar(mails)
             if last is None or not now - REMIND_EVERY < last <= now:
@@ -72,9 +72,10 @@ def count_unopened(act: Act) -> int:
     return overdue
 
 
-def closes_at(instance: Instance) -> datetime | None:
+def closes_at(act: Act) -> datetime | None:
     """When the clinic closes today; None while it is closed."""
-    return open_until(instance.clinic, instance.clock())
+    current = interval_at(act.contact_times.opening, act.now)
+    return current.end if current else None
 
 
 def is_unattended(act: Act) -> bool:
@@ -82,7 +83,7 @@ def is_unattended(act: Act) -> bool:
 
     The public page must not promise contact then.
     """
-    if not closes_at(act.instance):
+    if not closes_at(act):
         return False
     last_seen = act.session.scalar(select(func.max(StaffSession.seen_at)))
     threshold = timedelta(minutes=act.clinic.notices.reminder_minutes)
@@ -91,10 +92,14 @@ def is_unattended(act: Act) -> bool:
     return bool(count_unopened(act))
 
 
-def promise_counts_from(act: Act) -> datetime:
-    """From when the promise of a new lead counts: now, or the next opening while the desk is unattended."""
-    now = act.now
-    return (closes_at(act.instance) or now) if is_unattended(act) else now
+def promise_times(act: Act) -> ContactTimes:
+    """When contact counts for the promise of a new lead.
+
+    That is from now on; while the desk is unattended it is from the next opening on.
+    """
+    if not is_unattended(act):
+        return act.contact_times
+    return ContactTimes(act.clinic, act.hours, closes_at(act) or act.now)
 
 
 @dataclass(frozen=True)

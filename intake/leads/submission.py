@@ -137,14 +137,12 @@ def _store(act: Act, request: Request, method: Method, code: str) -> Lead:
         },
     )
     promise_at = promise_for(
-        clinic,
-        act.hours,
+        reminders.promise_times(act),
         channels=request.channels,
         region=request.region,
         time_zone=request.time_zone,
         number_zones=number_zones,
         windows=request.windows,
-        now=reminders.promise_counts_from(act),
     )
     lead = Lead(
         id=lead_id,

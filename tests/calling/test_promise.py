@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from intake.calling.availability import Interval, union
+from intake.calling.availability import ContactTimes, Interval, union
 from intake.calling.hours import Window
 from intake.calling.promise import NoTimeWithin14Days, open_now, promise_for, promise_in_words
 from intake.conf.clinic import Channel, Holiday
@@ -25,7 +25,7 @@ def times(person, channels, now):
 
 def promised(person, channels, now):
     try:
-        return promise_for(CLINIC, HOURS, **person, channels=channels, now=now)
+        return promise_for(ContactTimes(CLINIC, HOURS, now), **person, channels=channels)
     except NoTimeWithin14Days:
         return None
 
@@ -63,9 +63,8 @@ def test_one_more_channel_never_makes_it_later(person, channels, now, another):
 
 
 def ask(now: str, *, windows=ANY, region="US-FL", zone=EASTERN, channels=(Channel.CALL,), clinic=CLINIC):
-    return promise_for(
-        clinic, HOURS, channels=channels, region=region, time_zone=zone, windows=windows, now=at(now)
-    )
+    times = ContactTimes(clinic, HOURS, at(now))
+    return promise_for(times, channels=channels, region=region, time_zone=zone, windows=windows)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from flask import Response, current_app, render_template
 
-from intake.calling.availability import DAY, Interval, intersection, spans_in_zone
+from intake.calling.availability import DAY, ContactTimes, Interval, intersection, spans_in_zone
 from intake.calling.hours import Window, spans_on
-from intake.calling.promise import NoTimeWithin14Days, promise_for, promise_in_words
+from intake.calling.promise import NoTimeWithin14Days, open_until, promise_for, promise_in_words
 from intake.calling.regions import REGIONS, name_of, options_of, zones_of
 from intake.conf.clinic import Channel, Clinic, Week
 from intake.consent.models import Kind
@@ -278,16 +278,14 @@ def promise_before(instance: Instance, now: datetime, availability: DeskAvailabi
     clinic = instance.clinic
     if availability is DeskAvailability.DOWN:
         return None
-    start = reminders.closes_at(instance) if availability is DeskAvailability.UNATTENDED else None
+    start = open_until(clinic, now) if availability is DeskAvailability.UNATTENDED else None
     try:
         promise = promise_for(
-            clinic,
-            instance.hours,
+            ContactTimes(clinic, instance.hours, start or now),
             channels={Channel.CALL},
             region=clinic.region,
             time_zone=clinic.time_zone,
             windows={Window.ANY},
-            now=start or now,
         )
     except NoTimeWithin14Days:
         return None
