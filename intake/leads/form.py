@@ -45,7 +45,7 @@ EMAIL = N_("Type your email address, like name@example.org.")
 _NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = "\u200c\u200d"
-_MARKS_ON_A_LETTER = 4
+_MAX_STACKED_MARKS = 4
 """No language writes more combining marks than these on one letter."""
 _REPLACEMENT_CHARACTER = "\ufffd"
 """What a decoder puts in place of bytes that are no UTF-8."""
@@ -64,7 +64,7 @@ def clean_name(value: object) -> str:
         category = unicodedata.category(each)
         marks = marks + 1 if category == "Mn" else 0
         refused = each in _BIDI_CONTROLS or each == _REPLACEMENT_CHARACTER or category in _NOT_FOR_NAMES
-        if refused or marks > _MARKS_ON_A_LETTER:
+        if refused or marks > _MAX_STACKED_MARKS:
             raise ValidationError(NAME_ONE_LINE)
     if not any(map(str.isalnum, found)):
         raise ValidationError(NAME)

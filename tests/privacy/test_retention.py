@@ -38,7 +38,8 @@ from intake.outbox.models import JobLease
 from intake.privacy import erasure_ledger, retention
 from intake.privacy.erasure_ledger import LedgerEntry
 from intake.privacy.retention import DueReason, PurgeResult
-from intake.security.crypto import UnsealError
+from intake.security import crypto
+from intake.security.crypto import Place, UnsealError
 from tests.factories import EMAIL, NAME, PHONE, ask, details_of, every, hire, note, request_for, take
 
 PERSON, SYSTEM = Actor.person(), Actor.system()
@@ -177,8 +178,11 @@ def test_what_was_erased_opens_with_no_key_that_is_left(instance: Instance) -> N
         assert wrapped == []
         assert reveal.mask_lead(Act(session, instance), lead).phone is None
     other = ask(instance).lead
-    with instance.database.reading() as session, pytest.raises(UnsealError):
-        reveal._unseal(reveal._key(other, session.get(LeadKey, other.id).wrapped, instance), lead, ["phone"])
+    with instance.database.reading() as session:
+        wrapped = session.get(LeadKey, other.id).wrapped
+    key = instance.keyring.unwrap(wrapped, place=Place("lead_key", "wrapped", other.id))
+    with pytest.raises(UnsealError):
+        crypto.unseal(key, lead.phone, place=Place("lead", "phone", lead.id))
 
 
 def test_of_two_who_erase_at_once_one_learns_that_it_is_gone(instance: Instance) -> None:
