@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Any
 
 import pyotp
@@ -19,10 +20,12 @@ from intake.calling.hours import Window
 from intake.casework import outcomes, queue
 from intake.conf.clinic import Channel
 from intake.instance import Instance
+from intake.jobs import scheduler
 from intake.leads import claims, form, form_token, reveal
 from intake.leads.form import Request
 from intake.leads.models import Attempt, Lead, Outcome
 from intake.leads.submission import Submitted, submit
+from intake.outbox.mailer import open_mailer
 from intake.security.crypto import Place
 
 # --- who asks ----------------------------------------------------------------------------------------------
@@ -226,3 +229,8 @@ def details_of(instance: Instance, action: str) -> list[str]:
 def within(instance: Instance) -> Session:
     """A read-only session for functions that need one."""
     return instance.database._sessions()
+
+
+def relay_turn(instance: Instance) -> None:
+    """What a living relay does once: send what is due, run the jobs that are due."""
+    scheduler.run_once(instance, open_mailer(instance.settings), Event())

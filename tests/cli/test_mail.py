@@ -2,17 +2,16 @@
 
 import re
 from pathlib import Path
-from threading import Event
 
 from sqlalchemy import text
 
 from intake import outbox
 from intake.cli.leads import form_data
 from intake.instance import Instance
-from intake.jobs import schedule, scheduler
+from intake.jobs import schedule
 from intake.outbox import Mail, MessageState
-from intake.outbox.mailer import open_mailer
 from tests.cli.conftest import config_of_today
+from tests.factories import relay_turn
 
 CONTACT = re.compile(r"\+?1?[ (-]*\d{3}[) -]*555[ -]*0[01]\d\d|[a-z]+\.\d+@example\.org")
 
@@ -133,6 +132,6 @@ def test_doctor_lists_every_wrong_setting_without_a_value(command, monkeypatch) 
 def test_doctor_is_well_when_everything_is(command, opened: Instance, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INTAKE_CONFIG_DIR", str(config_of_today(tmp_path)))
     command("staff", "add", typed="ada@example.org\nAda\n")
-    scheduler.run_once(opened, open_mailer(opened.settings), Event())
+    relay_turn(opened)
     result = command("doctor")
     assert (result.exit_code, "0 red" in result.output) == (0, True)

@@ -12,10 +12,9 @@ from intake.accounts.dev_account import DevAccount
 from intake.act import Act
 from intake.app import create_app
 from intake.instance import Instance
-from intake.jobs import scheduler
-from intake.outbox.mailer import open_mailer
 from intake.server.wsgi import serve
 from intake.web.errors import write_fallback_pages
+from tests.factories import relay_turn
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Served:
 
     def relay(self) -> None:
         """One turn of the relay: deliver what is due, make the rounds that are due."""
-        scheduler.run_once(self.instance, open_mailer(self.instance.settings), threading.Event())
+        relay_turn(self.instance)
 
     def code(self) -> str:
         """The six digits that the authenticator app shows now."""

@@ -5,7 +5,6 @@ import os
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
-from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -21,13 +20,12 @@ from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets as conf_secrets
 from intake.conf.clinic import Review, TextsReviewed
 from intake.core.errors import Refused
-from intake.instance import Instance, load_keyring
-from intake.jobs import scheduler
+from intake.instance import Instance
 from intake.monitoring import State, checks
 from intake.outbox import Mail, MessageState
-from intake.outbox.mailer import open_mailer
 from intake.outbox.models import JobLease
-from tests.factories import EMAIL, NAME, PHONE, ask
+from intake.security.crypto import Keyring
+from tests.factories import EMAIL, NAME, PHONE, ask, relay_turn
 
 TOKEN = "a-token-for-tests-only"
 LIMITS_OF_AGE = [(90, State.GREEN), (91, State.AMBER), (180, State.AMBER), (181, State.RED)]
@@ -45,11 +43,6 @@ def states(instance: Instance) -> dict[str, State]:
 def one(instance: Instance, look) -> monitoring.Check:
     with instance.database.reading() as session:
         return look(Act(session, instance))
-
-
-def relay_turn(instance: Instance) -> None:
-    """What a living relay does once."""
-    scheduler.run_once(instance, open_mailer(instance.settings), Event())
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from threading import Event
 
 import pytest
 from sqlalchemy import text, update
@@ -19,16 +18,15 @@ from intake.backup import BackupAct
 from intake.backup.models import recording
 from intake.conf import secrets
 from intake.core.i18n import using_language
-from intake.instance import Instance, load_keyring
-from intake.jobs import schedule, scheduler
+from intake.instance import Instance
+from intake.jobs import schedule
 from intake.leads.models import Lead
 from intake.monitoring import State, checks, integrity
 from intake.outbox import Mail, MessageState
-from intake.outbox.mailer import open_mailer
 from intake.reports import compliance
 from intake.reports.compliance import ComplianceReport, Figure, FigureState, foreign_origins
 from intake.web.headers import POLICIES
-from tests.factories import EMAIL, NAME, PHONE, add_account, ask, details_of, hire
+from tests.factories import EMAIL, NAME, PHONE, add_account, ask, details_of, hire, relay_turn
 
 
 def made(instance: Instance) -> ComplianceReport:
@@ -39,17 +37,13 @@ def figure(instance: Instance, name: str, item: str = "") -> Figure:
     return next(each for each in made(instance).figures() if (each.name, each.item) == (name, item))
 
 
-def turn(instance: Instance) -> None:
-    scheduler.run_once(instance, open_mailer(instance.settings), Event())
-
-
 @pytest.fixture
 def living(instance: Instance) -> Instance:
     """An instance with somebody who can sign in, a relay, and one request."""
     hire(instance, "Ana Ruiz", *Role)
     ask(instance)
-    turn(instance)
-    turn(instance)
+    relay_turn(instance)
+    relay_turn(instance)
     return instance
 
 
@@ -194,7 +188,7 @@ def test_second_factors_are_counted_among_those_who_can_sign_in(instance: Instan
 def test_a_verification_is_shown_with_its_date_and_its_end(sqlite_instance: Instance, clock) -> None:
     living, when = sqlite_instance, clock()
     ask(living)
-    turn(living)
+    relay_turn(living)
     clock.move(hours=5)
     held = figure(living, "audit.verified")
     assert (held.value, held.at, held.state) == (True, when, FigureState.GOOD)

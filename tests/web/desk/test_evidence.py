@@ -17,8 +17,7 @@ from intake.web.desk.privacy import as_html
 from intake.web.headers import POLICIES
 from tests.browser import axe_violations
 from tests.client import CANARIES, Desk, field, words
-from tests.factories import ask, details_of, hire
-from tests.web.desk.test_operations import turn
+from tests.factories import ask, details_of, hire, relay_turn
 
 PATH = "/desk/evidence"
 ONCE = ["Ott", "Pia", "pia@example.org"]
@@ -89,7 +88,7 @@ def test_the_file_needs_nothing_beside_it(officer: Reader) -> None:
 
 
 def test_page_and_file_tell_the_same(officer: Reader) -> None:
-    turn(officer.instance)
+    relay_turn(officer.instance)
     at_the_desk = report_in(officer.get(PATH).text)
     in_the_file = words(officer.post("/desk/evidence/save", kind="html").text)
     for each in compliance.gather(officer.instance, policies=POLICIES).figures():
@@ -99,7 +98,7 @@ def test_page_and_file_tell_the_same(officer: Reader) -> None:
 
 def test_nobody_stands_in_it(officer: Reader) -> None:
     lead = ask(officer.instance).lead
-    turn(officer.instance)
+    relay_turn(officer.instance)
     for page in (report_in(officer.get(PATH).text), officer.post("/desk/evidence/save", kind="json").text):
         assert [each for each in (*CANARIES, *ONCE, lead.reference, str(lead.id)) if each in page] == []
 

@@ -8,8 +8,7 @@ from intake.instance import Instance
 from intake.outbox import Mail, MessageState
 from intake.web.desk.flash import WARNINGS
 from tests.client import Desk
-from tests.factories import ask, hire
-from tests.monitoring.test_checks import relay_turn
+from tests.factories import ask, hire, relay_turn
 
 PATHS = ("/desk", "/desk/stop", "/desk/log")
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
-from threading import Event
 
 import pytest
 from playwright.sync_api import Page
@@ -21,7 +20,7 @@ from intake.outbox.mailer import open_mailer
 from intake.web.desk.operations import MAILS, SettingSource, setting_rows
 from tests.browser import axe_violations
 from tests.client import CANARIES, NOWHERE, OURS, Desk, field, words
-from tests.factories import ask, details_of, every, hire
+from tests.factories import ask, details_of, every, hire, relay_turn
 from tests.smtp import HOST, Fault, mail_server
 
 __all__ = ["mail_server"]
@@ -42,11 +41,6 @@ def room(sqlite_instance: Instance) -> Room:
     return Room(sqlite_instance, hire(sqlite_instance, "Ada Kern", Role.ADMIN))
 
 
-def turn(instance: Instance) -> None:
-    """What a living relay does once."""
-    scheduler.run_once(instance, open_mailer(instance.settings), Event())
-
-
 def refused(instance: Instance, *recipients: str, mail: Mail = Mail.NEW_LEAD) -> list[OutboxMessage]:
     """Messages that were given up."""
     with instance.database.transaction() as session:
@@ -65,7 +59,7 @@ def steady(text: str) -> str:
 
 
 def test_the_page_and_the_command_find_the_same(room: Room) -> None:
-    turn(room.instance)
+    relay_turn(room.instance)
     text = steady(words(room.get("/desk/service").text))
     command = monitoring.doctor(room.instance)
     for check in command:
@@ -194,14 +188,14 @@ def test_before_the_first_round_everything_is_yet_to_come(room: Room) -> None:
 
 
 def test_a_round_says_when_it_was_made_and_when_it_is_next(room: Room) -> None:
-    turn(room.instance)
+    relay_turn(room.instance)
     text = words(room.get("/desk/service/rounds").text)
     assert "Erases the requests whose time is over. retention 1 hour 10 am 10 am 11 am" in text
     assert "Sends the mail that is due. notices 15 seconds 10 am 10 am whenever mail is due" in text
 
 
 def test_a_round_that_failed_says_with_what_and_keeps_its_last_good_end(room: Room, monkeypatch) -> None:
-    turn(room.instance)
+    relay_turn(room.instance)
     room.instance.clock.move(hours=1)
 
     def fail(_: Instance) -> int:
@@ -296,7 +290,7 @@ def test_what_may_be_shown_is_shown(room: Room) -> None:
 
 
 def test_they_speak_both_languages(room: Room) -> None:
-    turn(room.instance)
+    relay_turn(room.instance)
     for path, text in zip(
         PAGES,
         (
@@ -328,7 +322,7 @@ def test_whoever_looks_after_the_service_gets_from_page_to_page(room: Room) -> N
 def test_the_pages_read_well(
     page_at: Callable[..., Page], address: str, room: Room, width: int, locale: str, *, dark: bool
 ) -> None:
-    turn(room.instance)
+    relay_turn(room.instance)
     refused(room.instance, *room.instance.clinic.notices.recipients, "long.address@example.org")
     page = page_at(width, dark=dark, locale=locale)
     token = room.web.get_cookie("intake").value
