@@ -56,6 +56,8 @@ SECRETS = {name: secrets.new_secret(name) for name in secrets.SECRETS}
 writer_lock.TIMEOUT = rate_limits._LOCK_TIMEOUT = 120.0
 """Seconds to wait for a turn at the database and at the counters. A busy machine is no fault of the code,
 and a hundred threads at once may need longer on it than anybody at a door would wait."""
+LONG = {"drills", "cli"}
+"""Folders in which one test takes seconds."""
 SHIPPED_HASHING = credentials.HASHER, credentials.DUMMY_HASH
 """Argon2id as it is outside of the tests. In them it does the least work it can: what is tested is what we
 do with it."""
@@ -64,6 +66,17 @@ credentials.DUMMY_HASH = credentials.HASHER.hash("nobody's password")
 properties.load_profile("ci")
 """Hypothesis as on a build machine, on every machine: no example has a deadline, and the examples are the
 same at every run. `--hypothesis-profile=default` goes looking for others."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some test waits for a process, a browser or a database at any time."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that at the end of a run no worker is waited for."""
+    items.sort(key=lambda item: not LONG.intersection(item.path.parts))
 
 
 def pytest_collection_finish() -> None:

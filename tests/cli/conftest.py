@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
@@ -19,12 +19,15 @@ from urllib.request import urlopen
 import pytest
 import structlog
 from click.testing import CliRunner, Result
+from sqlalchemy import Select, select
 
 from intake.cli import intake
 from intake.conf.settings import load
 from intake.core.clock import now
 from intake.core.paths import CONFIG
+from intake.db.engine import Database
 from intake.instance import Instance
+from intake.outbox.models import JobLease
 from intake.server.supervisor import SIGNALS
 from tests.conftest import SECRETS
 
@@ -213,6 +216,16 @@ class Service:
             check=False,
         )
 
+    def open_database(self) -> Database:
+        """Its database, whether it runs or not; to be closed again."""
+        sqlite = f"sqlite:///{self.folder / 'intake.sqlite3'}"
+        return Database(self.environment.get("INTAKE_DATABASE_URL", sqlite), lock=self.folder / "lock")
+
+    def rows(self, statement: Select[tuple[object]]) -> list[object]:
+        """What stands in its database, without a command to start for it."""
+        with closing(self.open_database()) as database, database.reading() as session:
+            return list(session.scalars(statement))
+
     @property
     def words(self) -> str:
         """Everything said so far."""
@@ -240,6 +253,11 @@ class Service:
     def wait_until_up(self) -> None:
         """Wait until the web server answers."""
         until(lambda: self.get("/healthz") == (200, "ok"), "the web server answered", lambda: self.words)
+
+    def wait_for_relay(self) -> None:
+        """Wait until the relay has done something."""
+        worked = select(JobLease.name).where(JobLease.ended_at.is_not(None))
+        until(lambda: self.rows(worked), "the relay was at work", lambda: self.words)
 
     def wait_until_gone(self) -> None:
         """Wait until no process of this instance lives and its port is free."""

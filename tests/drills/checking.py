@@ -12,8 +12,6 @@ from intake.audit import Action, AuditEvent
 from intake.conf.secrets import SECRETS
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
-from intake.db.engine import Database
-from intake.instance import load_keyring
 from intake.leads.models import Erasure, Lead, LeadKey, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.security.crypto import Keyring
@@ -21,24 +19,17 @@ from tests.cli.conftest import Service
 from tests.conftest import settings_for
 
 
-def database_of(service: Service) -> Database:
-    """The database of a service that has ended."""
-    sqlite = f"sqlite:///{service.folder / 'intake.sqlite3'}"
-    url = service.environment.get("INTAKE_DATABASE_URL", sqlite)
-    return Database(url, lock=service.folder / "lock")
-
-
 def references_in(service: Service) -> list[str]:
     """Every request there is."""
-    with closing(database_of(service)) as database, database.reading() as session:
+    with closing(service.open_database()) as database, database.reading() as session:
         return list(session.scalars(select(Lead.reference)))
 
 
 def check(service: Service, references: Iterable[str], *, erased: int = 0) -> None:
     """Exactly these requests are there, each whole; so many others were erased."""
     written = {name: (service.folder / "keys" / name).read_text() for name in SECRETS}
-    keyring = load_keyring(settings_for(service.folder, "sqlite://", **written))
-    with closing(database_of(service)) as database, database.reading() as session:
+    keyring = Keyring.from_settings(settings_for(service.folder, "sqlite://", **written))
+    with closing(service.open_database()) as database, database.reading() as session:
         assert sorted(session.scalars(select(Lead.reference))) == sorted(references)
         check_whole(session, keyring, erased=erased)
         if database.sqlite:

@@ -12,7 +12,7 @@ from intake.conf import secrets
 from intake.leads.models import CloseReason, Lead, LeadStatus
 from tests.cli.conftest import Service
 from tests.drills.asking import TOKEN, Answer, form_of, reference_in, sent
-from tests.drills.checking import check, database_of
+from tests.drills.checking import check
 from tests.drills.test_kill import kill
 
 AT_ONCE = 20
@@ -57,7 +57,7 @@ def all_at_once(port: int, forms: Sequence[str]) -> list[Answer]:
 
 
 def leads_of(service: Service) -> list[Lead]:
-    with closing(database_of(service)) as database, database.reading() as session:
+    with closing(service.open_database()) as database, database.reading() as session:
         return list(session.scalars(select(Lead)))
 
 

@@ -32,7 +32,7 @@ def running(own_postgres: Booted, make_service: Callable[..., Service]) -> Servi
     service = make_service(INTAKE_DATABASE_URL=own_postgres.url_for("drill"))
     service.start("run")
     service.wait_until_up()
-    until(lambda: "last seen" in service.run("doctor").stdout, "the relay was at work, too")
+    service.wait_for_relay()
     return service
 
 

@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from intake.server import supervisor
-from intake.server.supervisor import Child, keep_running
+from intake.server.supervisor import Child, keep_running, stop_on_signals
 from tests.cli.conftest import until
 
 SLEEPER = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -164,3 +165,21 @@ def test_a_stopped_child_is_not_asked_twice(make_child) -> None:
     child.ask_to_stop()
     child.finish(time.monotonic())
     assert not child.running
+
+
+@pytest.fixture
+def _signals_afterwards_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in supervisor.SIGNALS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests were started with `nohup`
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals_afterwards_as_before")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_of_three_signals_asks_to_stop(number: int) -> None:
+    stop = stop_on_signals()
+    assert not stop.is_set()
+    signal.raise_signal(number)
+    assert stop.is_set()
