@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
+from intake.leads.fields import CHOICES
 from tests.factories import answers
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -152,7 +153,7 @@ def fill(page: Page, **changes: object) -> None:
     `changes` are those of `tests.factories.answers`.
     """
     least = {"channels": ["call"], "email": None, "windows": ["any"], "website": None}
-    optional = dict.fromkeys(("voicemail", "time_zone", "asking_for", "call_language"))
+    optional = dict.fromkeys(("voicemail", "time_zone", *CHOICES))
     for name, value in answers(None, **{**least, **optional, **changes}).items():
         if name == "region":
             page.select_option("#region", value)

@@ -22,6 +22,7 @@ from intake.conf.clinic import Channel
 from intake.instance import Instance
 from intake.jobs import scheduler
 from intake.leads import claims, form, form_token, reveal
+from intake.leads.fields import CHOICES
 from intake.leads.form import Request
 from intake.leads.models import Attempt, Lead, Outcome
 from intake.leads.submission import Submitted, submit
@@ -57,8 +58,7 @@ def answers(token: str | None = None, **changes: object) -> dict[str, object]:
         "windows": ["weekday_morning", "saturday_morning"],
         "region": "US-FL",
         "time_zone": "America/New_York",
-        "asking_for": "self",
-        "call_language": "es",
+        **{name: next(iter(each.words)) for name, each in CHOICES.items()},
         "adult": "yes",
         "consent_use": "yes",
     }
@@ -72,8 +72,8 @@ def given_aloud(**changes: object) -> dict[str, object]:
         "channels": ["call", "text"],
         "phone": "(305) 555-0166",
         "windows": ["weekday_morning"],
-        "asking_for": "",
-        **dict.fromkeys(("email", "call_language", "website")),
+        **dict.fromkeys(CHOICES, ""),
+        **dict.fromkeys(("email", "website")),
     }
     return answers(**{**said, **changes})
 
@@ -86,10 +86,11 @@ def request_for(instance: Instance, **changes: object) -> Request:
     """Such answers on a fresh page, read: on weekday mornings alone, in the language of the page."""
     now, language = instance.clock(), changes.get("language", "en")
     token = form_token.new_token(language=language, statements=instance.statements, now=now)
-    typed = answers(windows=["weekday_morning"], call_language="")
+    typed = answers(**{"windows": ["weekday_morning"], **dict.fromkeys(CHOICES, ""), "asking_for": "self"})
     listed = {name: value if isinstance(value, list) else [value] for name, value in typed.items()}
     read = form.read_form(listed, token=token, clinic=instance.clinic, now=now)
-    return replace(read, **{"suspected": None, **changes})
+    choices = {**read.choices, **{name: changes.pop(name) for name in [*changes] if name in CHOICES}}
+    return replace(read, **{"suspected": None, "choices": choices, **changes})
 
 
 def ask(instance: Instance, **changes: object) -> Submitted:

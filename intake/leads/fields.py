@@ -85,8 +85,8 @@ class PersonalField:
     """One sealed column of `Lead`.
 
     `name`: the column, and the key in the data export. `label`: message id. `mask`: what may show without a
-    reveal; None if only whether there is a value. `answer`: the attribute of a `Request` to seal; None if
-    the form does not ask. `words`: the values of a closed list, each with a message id. `without`: what
+    reveal; None if only whether there is a value. `answer`: the attribute of a `Request` to seal. `words`: a
+    closed list of values, each with a message id; the form then asks for it, optional. `without`: what
     stands for no value (message id); empty if the line is left out then. `category`: its type in the
     vocabulary of W3C's DPV, where the receipt has it.
     """
@@ -143,7 +143,6 @@ FIELDS = (
         label=N_("Who you ask for"),
         mask=None,
         shown=frozenset({Shown.REVEAL, Shown.PERSON_PAGE}),
-        answer="asking_for",
         words={
             AskingFor.SELF: N_("For yourself"),
             AskingFor.OTHER: N_("For somebody else"),
@@ -156,7 +155,6 @@ FIELDS = (
         label=N_("Best language for the call"),
         mask=unmasked,
         shown=frozenset({Shown.LEAD_PAGE, Shown.PERSON_PAGE, Shown.RECEIPT}),
-        answer="call_language",
         words={each: each.sentence for each in CallLanguage},
         without=N_("The language of the page"),
         category="pd:Language",

@@ -24,9 +24,9 @@ from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.leads.fields import CHOICES, CallLanguage
+from intake.leads.fields import CHOICES
 from intake.leads.form_token import FormToken
-from intake.leads.models import AskingFor, Suspicion
+from intake.leads.models import Suspicion
 
 COUNTRY = "US"
 """The region of a phone number without a country code: the form only asks for states of the USA."""
@@ -141,7 +141,8 @@ class Request:
     """A validated and normalised submission: phone in E.164, email in lower case.
 
     `article`: title of the article the person came from; None if not ticked or unknown to the page.
-    `time_zone`: None where the state has only one, or without an answer.
+    `time_zone`: None where the state has only one, or without an answer. `choices`: the answered ones of the
+    optional questions with a closed list (`fields.CHOICES`), by name.
     """
 
     preferred_name: str
@@ -152,8 +153,7 @@ class Request:
     windows: frozenset[Window]
     region: str
     time_zone: str | None
-    asking_for: AskingFor | None
-    call_language: CallLanguage | None = None
+    choices: Mapping[str, str]
     tell_article: bool
     language: str
     article: str | None
@@ -166,7 +166,7 @@ class Request:
         A question that came later counts only if it is answered: a form that was sent before there was such
         a question is still the same when it comes again.
         """
-        answers = {name: getattr(self, name) for name in _ANSWERS}
+        answers = {name: getattr(self, name) for name in _ANSWERS} | dict.fromkeys(CHOICES) | {**self.choices}
         answers = {name: value for name, value in answers.items() if value or name in _ALWAYS_COUNTED}
         return {name: sorted(value) if name in MULTI_VALUED else value for name, value in answers.items()}
 
@@ -185,7 +185,8 @@ class Request:
         return "<Request, sealed>"
 
 
-_ANSWERS = tuple(name for name in Request.__dataclass_fields__ if name not in ("token", "suspected"))
+_NO_ANSWERS = ("choices", "token", "suspected")
+_ANSWERS = tuple(name for name in Request.__dataclass_fields__ if name not in _NO_ANSWERS)
 _ALWAYS_COUNTED = {
     *("preferred_name", "channels", "phone", "email", "voicemail", "windows", "region", "time_zone"),
     *("asking_for", "tell_article", "language", "article"),
@@ -207,10 +208,6 @@ def read_form(
     suspected. Raises Unprocessable with the messages by field, in the order of the page.
     """
     found = _load({key: list(values) for key, values in answers.items() if key not in (TOKEN, HONEYPOT)})
-    chosen: dict[str, Any] = {
-        name: next((word for word in each.words if word == found[name]), None)
-        for name, each in CHOICES.items()
-    }
     suspected = None
     if any(answers.get(HONEYPOT, ())):
         suspected = Suspicion.HONEYPOT
@@ -225,12 +222,12 @@ def read_form(
         windows=found["windows"],
         region=found["region"],
         time_zone=_time_zone(found["region"], found["time_zone"]),
+        choices={name: found[name] for name in CHOICES if found[name]},
         tell_article=bool(found["tell_article"]),
         language=token.language,
         article=article_title(token.article, clinic) if found["tell_article"] else None,
         token=token,
         suspected=suspected,
-        **chosen,
     )
 
 
@@ -298,8 +295,14 @@ def _some_of(kind: type[StrEnum], message: str) -> Any:
     return _field(deserialize, message)
 
 
-class _Form(Schema):
-    """The fields in the order of the page."""
+_Choices = Schema.from_dict(
+    {name: _one_of(("", *each.words), CHOICE, load_default="") for name, each in CHOICES.items()}
+)
+"""The optional questions with a closed list, as they are declared."""
+
+
+class _Form(_Choices):  # type: ignore[misc, valid-type]  # marshmallow makes it
+    """The other fields in the order of the page."""
 
     class Meta:
         unknown = RAISE
@@ -314,8 +317,6 @@ class _Form(Schema):
     windows = _some_of(Window, WINDOWS)
     region = _one_of(REGIONS, REGION)
     time_zone = _one_of(("", *ZONE_NAMES), TIME_ZONE, load_default="")
-    asking_for = _one_of(("", *CHOICES["asking_for"].words), CHOICE, load_default="")
-    call_language = _one_of(("", *CHOICES["call_language"].words), CHOICE, load_default="")
     adult = _one_of((YES,), ADULT)
     consent_use = _one_of((YES,), CONSENT_USE)
     tell_article = _one_of(("", YES), TELL_ARTICLE, load_default="")

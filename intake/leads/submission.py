@@ -177,6 +177,7 @@ def _store(act: Act, request: Request, method: Method, code: str) -> Lead:
 def _seal_fields(request: Request, key: bytes, lead_id: uuid.UUID) -> dict[str, Sealed | None]:
     """The personal values of a request, each sealed for its own column."""
     values = {each.name: getattr(request, each.answer) for each in FIELDS if each.answer}
+    values |= request.choices
     values["article"] = (request.article or UNKNOWN_ARTICLE) if request.tell_article else None
     return {
         column: crypto.seal(key, value, place=Place("lead", column, lead_id)) if value else None

@@ -16,6 +16,7 @@ from intake.calling.regions import names_of_zone
 from intake.conf.clinic import dialable_number, format_phone
 from intake.core import i18n
 from intake.core.paths import STATIC
+from intake.leads.fields import CHOICES
 from intake.security import crypto
 from intake.web.context import current_service, other_language_url, other_languages
 
@@ -66,6 +67,7 @@ def init_app(app: Application) -> None:
     )
     environment.globals.update({each.__name__: each for each in helpers})
     environment.globals["clinic"] = app.extensions["intake"].clinic
+    environment.globals["optional_questions"] = tuple(CHOICES.values())
     for language in i18n.LANGUAGES:
         environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)
         app.environments[language] = environment.overlay()

@@ -15,10 +15,10 @@ from intake.conf.clinic import Channel, Clinic
 from intake.core.errors import Unprocessable
 from intake.core.paths import CONFIG
 from intake.leads import form
-from intake.leads.fields import CallLanguage
+from intake.leads.fields import CHOICES
 from intake.leads.form import NOT_ASKED, ONE_ANSWER, Request, article_title, read_form
 from intake.leads.form_token import FormToken
-from intake.leads.models import AskingFor, Suspicion
+from intake.leads.models import Suspicion
 
 NOW = datetime(2026, 11, 18, 15, tzinfo=UTC)
 CLINIC = toml_schema.load(CONFIG / "clinic.toml", Clinic)
@@ -57,7 +57,7 @@ def test_a_whole_request_is_read() -> None:
     found = read()
     assert (found.preferred_name, found.phone, found.email) == ("Sam", "+13055550199", "sam@example.org")
     assert found.channels == {Channel.CALL, Channel.TEXT, Channel.EMAIL}
-    assert (found.voicemail, found.tell_article, found.asking_for) == (True, False, None)
+    assert (found.voicemail, found.tell_article, found.choices) == (True, False, {})
     assert (found.windows, found.region, found.time_zone) == ({Window.WEEKDAY_MORNING}, "US-GA", None)
     assert (found.language, found.token, found.suspected) == ("en", TOKEN, None)
 
@@ -248,21 +248,11 @@ def test_an_unknown_zone_is_asked_for_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("", None),
-        ("self", AskingFor.SELF),
-        ("other", AskingFor.OTHER),
-        ("professional", AskingFor.PROFESSIONAL),
-    ],
+    ("question", "word"), [(name, word) for name, each in CHOICES.items() for word in each.words]
 )
-def test_for_whom_is_optional(sent: str, kept: AskingFor | None) -> None:
-    assert read_with(asking_for=[sent]).asking_for is kept
-
-
-@pytest.mark.parametrize(("sent", "kept"), [("", None), *((each.value, each) for each in CallLanguage)])
-def test_the_language_of_the_call_is_optional(sent: str, kept: CallLanguage | None) -> None:
-    assert read_with(call_language=[sent]).call_language is kept
+def test_an_optional_question_takes_each_of_its_words_or_none(question: str, word: str) -> None:
+    assert read_with(**{question: [word]}).choices == {question: word}
+    assert read_with(**{question: [""]}).choices == read_with().choices == {}
 
 
 def test_a_question_that_came_later_changes_no_earlier_digest() -> None:
@@ -338,14 +328,14 @@ def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
     again = FormToken("other", NOW, "en", "other", redisplayed=True)
     same = {**ANSWERS, "phone": ["(305) 555-0199"], "website": ["x"], "channels": ["email", "text", "call"]}
     assert read(same, again).canonical() == read().canonical()
-    answers = {each.name for each in fields(Request)} - {"token", "suspected"}
-    assert set(read_with(call_language=["es"]).canonical()) == answers
+    answers = {each.name for each in fields(Request)} - {"token", "suspected", "choices"} | {*CHOICES}
+    chosen = {name: [next(iter(each.words))] for name, each in CHOICES.items()}
+    assert set(read_with(**chosen).canonical()) == answers
     for change in (
         {"preferred_name": ["Sal"]},
         {"windows": ["any"]},
         {"voicemail": ["no"]},
-        {"asking_for": ["self"]},
-        {"call_language": ["es"]},
+        *({name: [word]} for name, each in CHOICES.items() for word in each.words),
     ):
         assert read_with(**change).canonical() != read().canonical()
 
@@ -354,7 +344,7 @@ def test_what_tells_a_repeat_from_a_correction_are_the_answers_alone() -> None:
 @given(
     st.dictionaries(
         st.one_of(
-            st.sampled_from([*ANSWERS, "time_zone", "asking_for", "call_language", "tell_article"]),
+            st.sampled_from([*ANSWERS, "time_zone", *CHOICES, "tell_article"]),
             st.text(max_size=8),
         ),
         st.lists(

@@ -13,6 +13,7 @@ from intake.app import create_app
 from intake.calling.regions import REGIONS, options_of
 from intake.core.paths import STATIC
 from intake.instance import Instance
+from intake.leads.fields import CHOICES
 from intake.web.public.form import ZONE_KEYS, states, zones
 from tests.client import Element, fill_in, read
 
@@ -27,7 +28,7 @@ FIRST_VIEW = 14 * 1024
 
 ASKED = {
     "token", "website", "preferred_name", "channels", "voicemail", "phone", "email", "windows", "region",
-    "time_zone", "asking_for", "call_language", "adult", "consent_use", "tell_article",
+    "time_zone", *CHOICES, "adult", "consent_use", "tell_article",
 }  # fmt: skip
 
 
