@@ -206,34 +206,12 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def make_sqlite_url(_sqlite_template: Path, tmp_path: Path) -> Callable[[], str]:
-    """Makes one fresh, migrated SQLite file after the other."""
-
-    def make() -> str:
-        return f"sqlite:///{shutil.copyfile(_sqlite_template, tmp_path / f'{uuid.uuid4().hex}.sqlite3')}"
-
-    return make
-
-
-@pytest.fixture
-def make_postgres_url(postgres, _postgres_template: str) -> Iterator[Callable[[], str]]:
-    """Makes one fresh, migrated PostgreSQL database after the other; all are dropped afterwards."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"test_{uuid.uuid4().hex}")
-        postgres.create_from(_postgres_template, made[-1])
-        return postgres.url_for(made[-1])
-
-    yield make
-    for name in made:
-        postgres.drop(name)
-
-
-@pytest.fixture
-def postgres_url(make_postgres_url: Callable[[], str]) -> str:
-    """A fresh, migrated PostgreSQL database."""
-    return make_postgres_url()
+def postgres_url(postgres, _postgres_template: str) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database; dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.create_from(_postgres_template, name)
+    yield postgres.url_for(name)
+    postgres.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

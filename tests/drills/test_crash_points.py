@@ -7,11 +7,9 @@ come true exactly once.
 
 import itertools
 import os
-import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -36,8 +34,6 @@ from tests.drills.checking import check_whole
 from tests.factories import ask, every, request_for
 
 DIED, FAILED = 9, 70
-POINTS_IN_ONE = 10
-"""Deaths that one database lives through: each adds requests, and every look is at all of them."""
 NUMBERS = itertools.count()
 
 
@@ -213,31 +209,10 @@ def _strike(database: Database, point: int) -> None:
         event.listen(database.engine, moment, passed)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def make_small(request: pytest.FixtureRequest, make_instance, tmp_path: Path) -> Callable[[], Instance]:
-    """Makes instances in which two people have asked, each in a folder and a database of its own."""
-    make_url = request.getfixturevalue(f"make_{request.param}_url")
-
-    def make() -> Instance:
-        folder = tmp_path / uuid.uuid4().hex
-        folder.mkdir()
-        instance = make_instance(make_url(), data_dir=folder)
-        for _ in range(2):
-            somebody(instance)
-        return instance
-
-    return make
-
-
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
-def test_it_may_die_at_any_point(
-    act: CrashAct, make_small: Callable[[], Instance], clock: MovableClock
-) -> None:
+def test_it_may_die_at_any_point(act: CrashAct, instance: Instance, clock: MovableClock) -> None:
     points, died = 0, True
     while died:
-        if points % POINTS_IN_ONE == 0:
-            instance = make_small()
-            act.do(instance, act.prepare(instance))  # the first time may ask for less than any later one
         subject = act.prepare(instance)
         died = dies(instance, act, subject, points)
         check_tables(instance)
