@@ -29,12 +29,12 @@ from intake.cli import intake, run
 from intake.conf.secrets import SECRETS
 from intake.conf.settings import PREFIX, Settings
 from intake.consent.receipt import FORMAT as RECEIPT_FORMAT
-from intake.db.types import Base, EnumText, WrappedSecret
+from intake.db.types import Base, EnumText
 from intake.instance import Instance
 from intake.jobs import alerts
 from intake.jobs.scheduler import DELIVERY, JOBS
 from intake.leads.fields import CHOICES
-from intake.leads.models import Outcome, SealedText
+from intake.leads.models import Outcome
 from intake.outbox import mailer
 from intake.privacy import erasure_ledger
 from intake.security.crypto import _MAGIC as BACKUP_MARK
@@ -101,18 +101,11 @@ def vocabularies() -> Named:
 
 def purposes() -> Named:
     """What each key is used for: the words in the code at the places where a key is asked for one."""
-    bound = {
-        f"{table.name}.{column.name}"
-        for table in Base.metadata.sorted_tables
-        for column in table.columns
-        if isinstance(column.type, SealedText | WrappedSecret)
-    }
     found: dict[str, set[str]] = {
         "chain_key": set(),
         "index_key": {"index:v1:phone", "index:v1:email", "code:v1"},
         "app_keys": set(),
         "backup_key": set(),
-        "sealing_keys and the keys of leads": bound,
     }
     for name, words in asked_for():
         found[ASKED[name][0]].add(f"index:v1:{words}" if name == "blind_index" else words)
