@@ -15,6 +15,7 @@ from intake.consent.statements import Statements
 from intake.core.errors import Unavailable
 from intake.instance import Instance
 from intake.leads import submission
+from intake.leads.fields import CHOICES
 from intake.leads.models import CloseReason, Lead, Suspicion
 from tests.client import Page, code_on, fill_in, read
 from tests.conftest import MovableClock
@@ -30,8 +31,9 @@ def assert_answers_preserved(page: Page) -> None:
     assert page.typed("email") == EMAIL
     assert page.ticked("channels") == {"call", "email"}
     assert page.ticked("windows") == {"weekday_morning", "saturday_morning"}
-    assert page.ticked("asking_for") == {"self"}
-    assert page.ticked("call_language") == {"es"}
+    assert {name: page.ticked(name) for name in CHOICES} == {
+        name: {next(iter(each.words))} for name, each in CHOICES.items()
+    }
     assert page.ticked("time_zone") == {"America/New_York"}
     assert page.chosen == "US-FL"
 
