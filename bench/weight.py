@@ -75,8 +75,8 @@ def weigh(act: Callable[[], Any], instance: Instance) -> Weight:
     """Count while `act` runs."""
     found = Weight()
 
-    def count(*_: Any) -> None:
-        found.statements += 1
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found.statements += not statement.startswith(("BEGIN", "COMMIT"))
 
     event.listen(instance.database.engine, "before_cursor_execute", count)
     sys.setprofile(found.profile)

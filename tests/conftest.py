@@ -70,8 +70,8 @@ same at every run. `--hypothesis-profile=default` goes looking for others."""
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: some test waits for a process, a browser or a database at any time."""
-    return (os.cpu_count() or 1) + 1
+    """Twice as many as there are cores: at any time half of the tests wait for a process, a browser, a database."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

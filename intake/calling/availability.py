@@ -95,6 +95,12 @@ def spans_in_zone(zone: str, during: Interval, spans_on: Callable[[date], Iterab
     return intersection(found, [during])
 
 
+def opening_hours(clinic: Clinic, during: Interval) -> Intervals:
+    """Return the parts of `during` in which the clinic is open."""
+    first, last = (moment.astimezone(ZoneInfo(clinic.time_zone)).date() for moment in during)
+    return spans_in_zone(clinic.time_zone, during, clinic.open_days(first, last).__getitem__)
+
+
 @lru_cache(maxsize=16_384)
 def _span_instants(zone: str, day: date, span: Span) -> Interval:
     """Convert a wall-clock span to instants. An ambiguous time gives the narrower reading."""
@@ -160,7 +166,7 @@ class ContactTimes:
     @cached_property
     def opening(self) -> Intervals:
         """When the clinic is open."""
-        return spans_in_zone(self.clinic.time_zone, self.during, self.clinic.open_on)
+        return opening_hours(self.clinic, self.during)
 
     def contactable(self, channel: Channel, **person: Unpack[Whereabouts]) -> Intervals:
         """Return the intervals in which `channel` may be used. Raises KeyError for an unknown region."""

@@ -21,7 +21,7 @@ from intake.calling.availability import (
     Whereabouts,
     interval_at,
     local,
-    spans_in_zone,
+    opening_hours,
     union,
 )
 from intake.calling.regions import names_of_zone
@@ -156,13 +156,13 @@ def opens_next(clinic: Clinic, now: datetime) -> datetime | None:
     return next((each.start for each in _opening_intervals(clinic, now) if each.start > now), None)
 
 
-def _opening_intervals(clinic: Clinic, now: datetime) -> Intervals:
-    return spans_in_zone(clinic.time_zone, Interval(now, now + DAY * HORIZON_DAYS), clinic.open_on)
+def _opening_intervals(clinic: Clinic, now: datetime, days: int = HORIZON_DAYS) -> Intervals:
+    return opening_hours(clinic, Interval(now, now + DAY * days))
 
 
 def open_now(clinic: Clinic, now: datetime, language: str) -> OpeningStatus:
     """Return the opening status on the clinic's own clock: `Open now until 6 pm`, `Opens Monday at 9 am`."""
-    hours = _opening_intervals(clinic, now)
+    hours = _opening_intervals(clinic, now, days=3) or _opening_intervals(clinic, now)
     current = interval_at(hours, now)
     if current:
         closes = clock_phrase(local(current.end, clinic.time_zone), language)

@@ -311,6 +311,11 @@ class Clinic(Section):
             return ()
         return self.hours.days[day.weekday()]
 
+    def open_days(self, first: date, last: date) -> dict[date, tuple[Span, ...]]:
+        """The opening hours of each day from `first` to `last`."""
+        days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+        return {day: self.open_on(day) for day in days}
+
     def holidays_ahead(self, today: date) -> list[Holiday]:
         """From `today` on, by date: the days that the file lists, and the federal holidays of a year."""
         found: dict[date, Holiday] = {}

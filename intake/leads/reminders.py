@@ -16,7 +16,7 @@ from intake.accounts.models import StaffSession
 from intake.act import Act
 from intake.audit import AuditEvent
 from intake.audit.models import ActorKind
-from intake.calling.availability import ContactTimes, Interval, interval_at, spans_in_zone
+from intake.calling.availability import ContactTimes, Interval, interval_at, opening_hours
 from intake.calling.promise import NoTimeWithin14Days
 from intake.instance import Instance
 from intake.leads.eligibility import promise_for_lead
@@ -120,7 +120,7 @@ def attendance(act: Act) -> Sequence[OpenHours]:
         return []
     during = Interval(max(began, now - ATTENDANCE_PERIOD), now)
     found = []
-    for hours in reversed(spans_in_zone(act.clinic.time_zone, during, act.clinic.open_on)):
+    for hours in reversed(opening_hours(act.clinic, during)):
         within = AuditEvent.at >= hours.start, AuditEvent.at <= hours.end
         by_staff = select(func.min(AuditEvent.at)).where(*within, AuditEvent.actor_kind == ActorKind.STAFF)
         found.append(OpenHours(hours, act.session.scalar(by_staff)))

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from intake.accounts.permissions import Permission, StaffAct, require
-from intake.calling.availability import DAY, Interval, local, spans_in_zone, whole_day
+from intake.calling.availability import DAY, Interval, local, opening_hours, whole_day
 from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import ConsentEvent, Kind, State
 from intake.core.errors import Unprocessable
@@ -184,7 +184,7 @@ class OpenTime:
     """Opening hours between two instants of `during`; the timetable is computed once."""
 
     def __init__(self, clinic: Clinic, during: Interval) -> None:
-        self._open = spans_in_zone(clinic.time_zone, during, clinic.open_on)
+        self._open = opening_hours(clinic, during)
         self._starts = [each.start for each in self._open]
         self._before = list(accumulate((each.length for each in self._open), initial=timedelta(0)))
 

@@ -9,6 +9,7 @@ from babel.dates import format_date
 from flask import Flask
 from flask.templating import Environment
 from jinja2 import StrictUndefined
+from markupsafe import Markup
 
 from intake.calling import promise
 from intake.calling.promise import OpeningStatus, open_now
@@ -41,7 +42,8 @@ class Application(Flask):
 def init_app(app: Application) -> None:
     """Set up Jinja for every language, once all blueprints are registered.
 
-    An undefined variable is an error, not an empty string.
+    An undefined variable is an error, not an empty string. What every public page says alike, the crisis
+    lines and who we are, is rendered here once in each language.
     """
     environment: Any = app.jinja_env  # the extension adds what the type does not know
     environment.undefined = StrictUndefined
@@ -72,6 +74,10 @@ def init_app(app: Application) -> None:
         environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)
         app.environments[language] = environment.overlay()
         app.environments[language].globals = dict(environment.globals)
+        with i18n.using_language(language):
+            for name in ("crisis", "contact"):
+                words = app.environments[language].get_template(f"_{name}.html").render().strip()
+                app.environments[language].globals[f"{name}_lines"] = Markup(words)  # noqa: S704  escaped above
 
 
 def page_language() -> str:
