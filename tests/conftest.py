@@ -70,7 +70,7 @@ same at every run. `--hypothesis-profile=default` goes looking for others."""
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many as there are cores: at any time half of the tests wait for a process, a browser, a database."""
+    """Twice as many as there are cores: half of the tests wait for a process, a browser or a database."""
     return 2 * (os.cpu_count() or 1)
 
 
