@@ -3,6 +3,7 @@
 Names and parts are not searched: numbers and addresses are found by blind index, and names have none.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +16,7 @@ from intake.audit import Action
 from intake.casework.queue import QueueRow, load_rows
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.leads import form
+from intake.leads.contact_values import clean_email, clean_phone
 from intake.leads.models import Lead
 from intake.leads.submission import REFERENCE_BYTES
 from intake.security import crypto
@@ -80,8 +81,10 @@ def read_term(text: str) -> Term:
 
 def read_contact(text: str, sentence: str = NOT_A_CONTACT) -> Term:
     """Parse a phone number or email address. Raises Unprocessable on `term` with `sentence`."""
-    kind, clean = (TermKind.EMAIL, form.clean_email) if "@" in text else (TermKind.PHONE, form.clean_phone)
+    is_email = "@" in unicodedata.normalize("NFKC", text)
     try:
-        return Term(kind, clean(text))
+        if is_email:
+            return Term(TermKind.EMAIL, clean_email(text))
+        return Term(TermKind.PHONE, clean_phone(text))
     except ValidationError:
         raise Unprocessable({"term": [sentence]}, sentence) from None

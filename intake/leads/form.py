@@ -1,10 +1,9 @@
 """The form schema: validates and normalises a submission, whether the person or staff filled in the form.
 
-A field that is not declared here is refused (promise P2). Every error message says what to type or tick;
-none says that something is wrong. Names, numbers and addresses have a validator of their own (`clean_…`).
+A field that is not declared here is dropped, never kept nor counted (promise P2): browsers' add-ons put such
+in. Every error message says what to type or tick. Names, numbers and addresses are read by `contact_values`.
 """
 
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
-from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_short_number
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from intake.calling.hours import Window
 from intake.calling.regions import REGIONS, names_of_zone, options_of
@@ -24,92 +19,11 @@ from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
+from intake.leads import contact_values
+from intake.leads.contact_values import EMAIL, NAME, PHONE, clean_email, clean_name, clean_phone
 from intake.leads.fields import CHOICES
 from intake.leads.form_token import FormToken
 from intake.leads.models import Suspicion
-
-COUNTRY = "US"
-"""The region of a phone number without a country code: the form only asks for states of the USA."""
-SHORT_NUMBER_DIGITS = 3
-"""A number of so few digits is a service or emergency number."""
-LONGEST_NAME, LONGEST_PHONE, LONGEST_EMAIL = 80, 40, 254
-
-NAME = N_("Type the name you would like us to use. A first name is enough.")
-NAME_IS_LONG = N_("Type a shorter name: 80 letters at most.")
-NAME_ONE_LINE = N_("Type the name as plain letters on one line.")
-PHONE = N_("Type your phone number with the area code, like 305 555 0199.")
-PHONE_EXTENSION = N_("Type a number that rings at your place. We cannot dial an extension.")
-PHONE_SHORT = N_("Type your own phone number with the area code. We cannot call a short or emergency number.")
-EMAIL = N_("Type your email address, like name@example.org.")
-
-_NOT_FOR_NAMES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-_BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_JOINERS = "\u200c\u200d"
-_MAX_STACKED_MARKS = 4
-"""No language writes more combining marks than these on one letter."""
-_REPLACEMENT_CHARACTER = "\ufffd"
-"""What a decoder puts in place of bytes that are no UTF-8."""
-
-
-def clean_name(value: object) -> str:
-    """A name in any script, normalised (NFC) and trimmed. Raises ValidationError with what to type.
-
-    Format characters (Cf) are left out, except joiners, which some scripts need.
-    """
-    typed = unicodedata.normalize("NFC", value) if isinstance(value, str) else ""
-    kept = _BIDI_CONTROLS | set(_JOINERS)
-    found = "".join(each for each in typed if unicodedata.category(each) != "Cf" or each in kept).strip()
-    marks = 0
-    for each in found:
-        category = unicodedata.category(each)
-        marks = marks + 1 if category == "Mn" else 0
-        refused = each in _BIDI_CONTROLS or each == _REPLACEMENT_CHARACTER or category in _NOT_FOR_NAMES
-        if refused or marks > _MAX_STACKED_MARKS:
-            raise ValidationError(NAME_ONE_LINE)
-    if not any(map(str.isalnum, found)):
-        raise ValidationError(NAME)
-    if len(found) > LONGEST_NAME:
-        raise ValidationError(NAME_IS_LONG)
-    return found
-
-
-def clean_phone(value: object) -> str:
-    """A phone number in E.164. Raises ValidationError with what to type.
-
-    A possible number is enough, one with a valid length and its area code; whether it is assigned is not
-    checked.
-    """
-    typed = unicodedata.normalize("NFKC", value).strip() if isinstance(value, str) else ""
-    if not 0 < len(typed) <= LONGEST_PHONE:
-        raise ValidationError(PHONE)
-    try:
-        number = phonenumbers.parse(typed, COUNTRY)
-    except NumberParseException:
-        raise ValidationError(PHONE) from None
-    if number.extension:
-        raise ValidationError(PHONE_EXTENSION)
-    # a short number like 911 or 988 is told from a number without its area code
-    is_possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-    has_few_digits = len(str(number.national_number)) <= SHORT_NUMBER_DIGITS
-    if has_few_digits or connects_to_emergency_number(typed, COUNTRY):
-        raise ValidationError(PHONE_SHORT)
-    if is_possible and is_valid_short_number(number):
-        raise ValidationError(PHONE_SHORT)
-    if any(map(str.isalpha, typed)) or not is_possible:
-        raise ValidationError(PHONE)
-    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-
-
-def clean_email(value: object) -> str:
-    """A valid email address in lower case. Makes no DNS query. Raises ValidationError with what to type."""
-    typed = value.strip() if isinstance(value, str) else ""
-    if not 0 < len(typed) <= LONGEST_EMAIL:
-        raise ValidationError(EMAIL)
-    try:
-        return str(validate_email(typed, check_deliverability=False).normalized).lower()
-    except (EmailNotValidError, UnicodeError):
-        raise ValidationError(EMAIL) from None
-
 
 YES = "yes"
 VOICEMAIL_NO, VOICEMAIL_YES = "no", "name_and_number"
@@ -133,7 +47,6 @@ ADULT = N_("Tick this box if you are 18 or older. If you are younger, we have ot
 CONSENT_USE = N_("Tick this box to let us use what you typed. Without it we may not contact you.")
 TELL_ARTICLE = N_("Tick this box, or leave it empty.")
 ONE_ANSWER = N_("Please give one answer here.")
-NOT_ASKED = N_("Something was sent that we do not ask for. Please check your answers and send again.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +121,8 @@ def read_form(
     suspected. Raises Unprocessable with the messages by field, in the order of the page.
     """
     found = _load({key: list(values) for key, values in answers.items() if key not in (TOKEN, HONEYPOT)})
+    if found.get("phone") and contact_values.is_ours(found["phone"], clinic):
+        raise Unprocessable({"phone": [contact_values.PHONE_OURS]})
     suspected = None
     if any(answers.get(HONEYPOT, ())):
         suspected = Suspicion.HONEYPOT
@@ -234,7 +149,9 @@ def read_form(
 def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
     """The values of the schema. Raises Unprocessable, also when a single-valued field was sent twice."""
     repeated = {
-        key: [ONE_ANSWER] for key, values in answers.items() if key not in MULTI_VALUED and len(values) > 1
+        key: [ONE_ANSWER]
+        for key, values in answers.items()
+        if key in _Form().fields and key not in MULTI_VALUED and len(values) > 1
     }
     single = {
         key: values if key in MULTI_VALUED else next(iter(values), "") for key, values in answers.items()
@@ -249,9 +166,8 @@ def _load(answers: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def _ordered_messages(messages: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Messages by field in the order of the page. The name of an unknown field is not echoed."""
-    known = {name: list(messages[name]) for name in _Form().fields if name in messages}
-    return known if len(known) == len(messages) else {**known, WHOLE_FORM: [NOT_ASKED]}
+    """Messages by field in the order of the page."""
+    return {name: list(messages[name]) for name in _Form().fields if name in messages}
 
 
 def _time_zone(region: str, zone: str) -> str | None:
@@ -305,9 +221,7 @@ class _Form(_Choices):  # type: ignore[misc, valid-type]  # marshmallow makes it
     """The other fields in the order of the page."""
 
     class Meta:
-        unknown = RAISE
-
-    error_messages = {"unknown": NOT_ASKED, "type": NOT_ASKED}  # noqa: RUF012  marshmallow reads it per class
+        unknown = EXCLUDE
 
     preferred_name = _field(clean_name, NAME)
     channels = _some_of(Channel, CHANNELS)

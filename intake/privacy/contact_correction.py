@@ -20,8 +20,8 @@ from intake.consent.models import Kind, Method, State
 from intake.core.errors import Refused, Unprocessable
 from intake.core.i18n import N_
 from intake.instance import Instance
-from intake.leads import form, models
-from intake.leads.eligibility import CONTACT_KINDS
+from intake.leads import contact_values, form, models
+from intake.leads.eligibility import CONTACT_KINDS, promise_for_lead
 from intake.leads.models import Lead, LeadKey
 from intake.leads.reveal import ContactUnreadable
 from intake.privacy import self_service
@@ -34,7 +34,10 @@ AFTER_WITHDRAWAL = timedelta(microseconds=1)
 STATEMENTS_CHANGED = N_(
     "The words that you agree to have changed. Please read them, and tick again what is right for you."
 )
-_CLEANERS: Mapping[str, Callable[[object], str]] = {"phone": form.clean_phone, "email": form.clean_email}
+_CLEANERS: Mapping[str, Callable[[object], str]] = {
+    "phone": contact_values.clean_phone,
+    "email": contact_values.clean_email,
+}
 _CHANNELS = {"phone": (Channel.CALL, Channel.TEXT), "email": (Channel.EMAIL,)}
 _DEPENDENT_KINDS = {"phone": (Kind.VOICEMAIL,), "email": ()}
 
@@ -94,6 +97,8 @@ def _validate(correction: Correction, instance: Instance) -> str:
         value = _CLEANERS[correction.kind](correction.value)
     except ValidationError as wrong:
         problems[correction.kind] = [str(each) for each in wrong.messages]
+    if correction.kind == "phone" and contact_values.is_ours(value, instance.clinic):
+        problems["phone"] = [contact_values.PHONE_OURS]
     if not correction.channels or not set(correction.channels) <= set(_CHANNELS[correction.kind]):
         problems["channels"] = [form.CHANNELS]
     elif correction.statements != instance.statements.page_digest(correction.language):

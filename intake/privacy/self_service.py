@@ -20,7 +20,7 @@ from intake.act import Act
 from intake.audit import Action, Actor, AuditEvent
 from intake.calling import hours
 from intake.calling.hours import Window
-from intake.casework.search import Term, TermKind, read_contact
+from intake.casework.search import read_contact
 from intake.conf.clinic import Channel
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, Method, State
@@ -171,13 +171,14 @@ def stop(act: Act, *, code: str) -> OpenedRequest:
 def stop_by_reference(act: Act, *, reference: str, address: str) -> None:
     """Stop all contact without the code, by a reference and the number or address of its lead.
 
-    Returns nothing, and does the same work for every input except the stop itself: one keyed hash, one query.
-    Anyone who types the data of another person can stop contact with them, but learns nothing.
+    Returns nothing, and does the same work for every readable input except the stop itself: one keyed hash,
+    one query. Anyone who types the data of another person can stop contact with them, but learns nothing.
+    Raises Unprocessable on `address` for what is neither a number nor an address, whatever is stored.
     """
     try:
         term = read_contact(address)
-    except Unprocessable:
-        term = Term(TermKind.PHONE, "")  # matches no lead
+    except Unprocessable as unreadable:
+        raise Unprocessable({"address": [unreadable.sentence]}) from None
     index = act.keyring.blind_index(term.kind.value, term.value)
     by_reference = Lead.reference == crypto.normalise_crockford(reference)
     matching = select(Lead).where(by_reference, or_(Lead.phone_index == index, Lead.email_index == index))

@@ -14,7 +14,7 @@ from intake.consent.models import ConsentEvent, Kind, Method, State
 from intake.consent.statements import Statements
 from intake.core.errors import Unprocessable
 from intake.instance import Instance
-from intake.leads import form
+from intake.leads import contact_values, form
 from intake.leads.models import CloseReason, Lead, LeadKey
 from intake.leads.reveal import ContactUnreadable
 from intake.leads.submission import Submitted
@@ -190,7 +190,7 @@ def test_the_sentences_are_those_of_the_form(instance: Instance) -> None:
     asked = ask(instance)
     with pytest.raises(Unprocessable) as refused:
         corrected(instance, asked, value="305 555", channels=[])
-    assert refused.value.problems == {"phone": (form.PHONE,), "channels": (form.CHANNELS,)}
+    assert refused.value.problems == {"phone": (contact_values.PHONE,), "channels": (form.CHANNELS,)}
 
 
 def test_a_yes_to_words_that_changed_since_is_asked_anew(instance: Instance) -> None:

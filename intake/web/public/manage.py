@@ -64,7 +64,7 @@ Operation = Callable[..., OpenedRequest]
 @manage.get("/receipt")
 def page(_act: str = "") -> ResponseReturnValue:
     """The empty page: a field for the code, and the form to stop contact without it."""
-    return render_template("public/manage.html", problems={})
+    return render_template("public/manage.html", problems={}, typed={})
 
 
 @manage.post("/manage")
@@ -165,16 +165,19 @@ def _file_response(saved: Receipt) -> Response:
 
 @manage.post("/manage/without-code")
 def without_code() -> ResponseReturnValue:
-    """Stop contact by reference and number or address. The same response for every input.
+    """Stop contact by reference and number or address. The same response for every input that can be read.
 
     A match writes and a miss does not, so the response time is padded after the transaction (ADR 0010).
     """
     started_at, answers = monotonic(), _read_answers()
     _enforce_rate_limit(current_service().throttle.hit(STOP_REQUEST, network(request.remote_addr)))
-    with service_act() as act:
-        self_service.stop_by_reference(
-            act, reference=answers.value("reference"), address=answers.value("address")
-        )
+    reference, address = answers.value("reference"), answers.value("address")
+    try:
+        with service_act() as act:
+            self_service.stop_by_reference(act, reference=reference, address=address)
+    except Unprocessable as unreadable:
+        typed, problems = {"reference": reference, "address": address}, unreadable.problems
+        return render_template("public/manage.html", problems=problems, typed=typed), unreadable.status
     page = render_template("public/manage_stopped.html")
     sleep(STEP - (monotonic() - started_at) % STEP)
     return page
@@ -209,7 +212,7 @@ def _read_code(answers: Answers) -> str:
 def handle_wrong_code(failure: RequestNotFound) -> ResponseReturnValue:
     """The empty page (422), the same for every wrong code, which is counted."""
     current_service().throttle.hit(MANAGE_CODE, network(request.remote_addr))
-    return render_template("public/manage.html", problems=failure.problems), failure.status
+    return render_template("public/manage.html", problems=failure.problems, typed={}), failure.status
 
 
 def _perform(answers: Answers, operation: Operation, message: str = "") -> ResponseReturnValue:

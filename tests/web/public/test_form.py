@@ -237,7 +237,6 @@ PROBLEMS = [
     ({"adult": None}, "adult", "Tick this box if you are 18 or older."),
     ({"consent_use": None}, "consent_use", "Tick this box to let us use what you typed."),
     ({"tell_article": "no"}, "tell_article", "Tick this box, or leave it empty."),
-    ({"diagnosis": "x"}, "ask", "Something was sent that we do not ask for."),
     ({"region": ["US-FL", "US-GA"]}, "region", "Please give one answer here."),
 ]  # fmt: skip
 
