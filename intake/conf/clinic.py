@@ -303,6 +303,12 @@ class Clinic(Section):
         """The days with hours of their own that the file lists."""
         return {each.on: each for each in self.holidays}
 
+    @cached_property
+    def own_numbers(self) -> frozenset[str]:
+        """The numbers of the clinic and of the treatment line, in E.164: nobody is reached there."""
+        treatment = self.crisis.treatment
+        return frozenset(map(dialable_number, (self.phone, self.calls_from, treatment.call, treatment.tty)))
+
     def open_on(self, day: date) -> tuple[Span, ...]:
         """The opening hours of a day in the clinic's time zone: its own, else none on a holiday."""
         if own := self.own_holidays.get(day):

@@ -20,7 +20,6 @@ from phonenumbers import (
 )
 from phonenumbers.shortnumberinfo import connects_to_emergency_number, is_valid_short_number
 
-from intake.conf.clinic import Clinic, dialable_number
 from intake.core.i18n import N_
 
 COUNTRY = "US"
@@ -145,13 +144,6 @@ def _parse_phone(typed: str) -> PhoneNumber:
     if number.extension or has_letters:
         raise ValidationError(PHONE_EXTENSION if number.extension else PHONE_LETTERS)
     return number
-
-
-def is_ours(phone: str, clinic: Clinic) -> bool:
-    """Whether a number in E.164 is the clinic's own, or that of the treatment line that the pages name."""
-    treatment = clinic.crisis.treatment
-    own = (clinic.phone, clinic.calls_from, treatment.call, treatment.tty)
-    return phone in map(dialable_number, own)
 
 
 def clean_email(value: object) -> str:

@@ -19,8 +19,7 @@ from intake.conf.clinic import Channel, Clinic
 from intake.consent.models import Kind, State
 from intake.core.errors import Unprocessable
 from intake.core.i18n import N_
-from intake.leads import contact_values
-from intake.leads.contact_values import EMAIL, NAME, PHONE, clean_email, clean_name, clean_phone
+from intake.leads.contact_values import EMAIL, NAME, PHONE, PHONE_OURS, clean_email, clean_name, clean_phone
 from intake.leads.fields import CHOICES
 from intake.leads.form_token import FormToken
 from intake.leads.models import Suspicion
@@ -121,8 +120,8 @@ def read_form(
     suspected. Raises Unprocessable with the messages by field, in the order of the page.
     """
     found = _load({key: list(values) for key, values in answers.items() if key not in (TOKEN, HONEYPOT)})
-    if found.get("phone") and contact_values.is_ours(found["phone"], clinic):
-        raise Unprocessable({"phone": [contact_values.PHONE_OURS]})
+    if found.get("phone") in clinic.own_numbers:
+        raise Unprocessable({"phone": [PHONE_OURS]})
     suspected = None
     if any(answers.get(HONEYPOT, ())):
         suspected = Suspicion.HONEYPOT

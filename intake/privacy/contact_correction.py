@@ -97,7 +97,7 @@ def _validate(correction: Correction, instance: Instance) -> str:
         value = _CLEANERS[correction.kind](correction.value)
     except ValidationError as wrong:
         problems[correction.kind] = [str(each) for each in wrong.messages]
-    if correction.kind == "phone" and contact_values.is_ours(value, instance.clinic):
+    if correction.kind == "phone" and value in instance.clinic.own_numbers:
         problems["phone"] = [contact_values.PHONE_OURS]
     if not correction.channels or not set(correction.channels) <= set(_CHANNELS[correction.kind]):
         problems["channels"] = [form.CHANNELS]
