@@ -34,7 +34,7 @@ def sent(port: int, method: str, path: str = "/", *, form: str = "") -> Answer:
 
 def form_of(number: int, token: str, **changes: object) -> str:
     """What person number so-and-so types and ticks, as a browser sends it: a call, at any time."""
-    own = {"preferred_name": f"Person {number}", "phone": f"+1305555{100 + number % 100:04}"}
+    own = {"preferred_name": f"Person {number}", "phone": f"+1212555{100 + number % 100:04}"}
     least = {"channels": "call", "email": None, "windows": "any"}
     return urlencode(answers(token, **{**own, **least, **changes}), doseq=True)
 
