@@ -7,6 +7,7 @@ the same object, so that everything it writes belongs together and carries one t
 import uuid
 from copy import copy
 from datetime import datetime
+from functools import cached_property
 from typing import Self
 
 from sqlalchemy.orm import Session
@@ -14,10 +15,6 @@ from sqlalchemy.orm import Session
 from intake import audit
 from intake.audit import Action, Actor, AuditEvent, Detail
 from intake.calling.availability import ContactTimes
-from intake.calling.hours import CallingHours
-from intake.conf.clinic import Clinic
-from intake.conf.settings import Settings
-from intake.consent.statements import Statements
 from intake.instance import Instance
 
 
@@ -34,41 +31,17 @@ class Act:
         self.session = session
         self.instance = instance
         self.actor = actor or Actor.system()
-
-    @cached_property
-    def now(self) -> datetime:
-        """The time of the act, read once from the service's clock; UTC."""
-        return self.instance.clock()
+        self.now = now or instance.clock()
+        self.keyring = instance.keyring
+        self.clinic = instance.clinic
+        self.hours = instance.hours
+        self.statements = instance.statements
+        self.settings = instance.settings
 
     @cached_property
     def contact_times(self) -> ContactTimes:
         """When the conditions of contact hold from the time of the act on, the same for every lead in it."""
-        return ContactTimes(self.instance.clinic, self.instance.hours, self.now)
-
-    @property
-    def keyring(self) -> Keyring:
-        """The service's keys."""
-        return self.instance.keyring
-
-    @property
-    def clinic(self) -> Clinic:
-        """The clinic's configuration."""
-        return self.instance.clinic
-
-    @property
-    def hours(self) -> CallingHours:
-        """The legal calling hours."""
-        return self.instance.hours
-
-    @property
-    def statements(self) -> Statements:
-        """The consent statements in force."""
-        return self.instance.statements
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of this process."""
-        return self.instance.settings
+        return ContactTimes(self.clinic, self.hours, self.now)
 
     def by(self, actor: Actor) -> Self:
         """The same act, in the same transaction and at the same time, in the name of another actor."""

@@ -1,6 +1,8 @@
 """The standing cast: a clinic, its keys, both databases, a clock that can be moved, a browserless web."""
 
 import gc
+import hashlib
+import itertools
 import os
 import shutil
 import tempfile

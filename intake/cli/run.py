@@ -20,7 +20,6 @@ import click
 from intake.accounts import dev_account
 from intake.accounts.dev_account import DevAccount
 from intake.act import Act
-from intake.app import create_app, write_fallback_pages
 from intake.calling.availability import ContactTimes
 from intake.calling.hours import Window
 from intake.calling.promise import MINUTE, open_now

@@ -55,11 +55,12 @@ def downgrade(database: Database, *, to: str) -> None:
 
 def migration_state(database: Database) -> MigrationState:
     """How the database's revision compares with this version's migrations. Raises Unavailable."""
+    known = revisions()
     with database.reading() as session:
-        current = MigrationContext.configure(session.connection()).get_current_revision()
-    if current == ScriptDirectory.from_config(config()).get_current_head():
+        current = current_revision(session)
+    if current == known[-1]:
         return MigrationState.CURRENT
-    return MigrationState.BEHIND if current in {None, *revisions()} else MigrationState.AHEAD
+    return MigrationState.AHEAD if current and current not in known else MigrationState.BEHIND
 
 
 def current_revision(session: Session) -> str:

@@ -291,19 +291,25 @@ def _write_json(act: Act, sections: Sequence[ExportSection], language: str, *, f
     return Receipt("copy.json", "application/json", content.encode() + b"\n")
 
 
-def _json_section(section: ExportSection) -> object:
-    rows = [
-        {line.key: line.value.isoformat() if isinstance(line.value, datetime) else line.value for line in row}
-        for row in section.rows
-    ]
-    return rows[0] if section.single else rows
-
-
-def _write_text(sections: Sequence[ExportSection], lead: Lead, instance: Instance, *, full: bool) -> Receipt:
-    language, zone = lead.language, lead.zone
-    head = [translate(N_("Everything that %(clinic)s keeps about your request"), language,
-                      clinic=instance.clinic.name)]  # fmt: skip
-    head += [] if full else [translate(HIDDEN, language)]
-    paragraphs = [each for section in sections for each in _text_section(section, language, zone)]
-    content = "\n\n".join([*head, *paragraphs]) + "\n"
+def _write_text(act: Act, sections: Sequence[ExportSection], opened: OpenedRequest, *, full: bool) -> Receipt:
+    language = opened.lead.language
+    head = N_("Everything that %(clinic)s keeps about your request")
+    paragraphs = [translate(head, language, clinic=act.clinic.name)]
+    if not full:
+        paragraphs.append(translate(HIDDEN, language))
+    for section in sections:
+        title = translate(section.title, language)
+        paragraphs.append(f"{title}\n{'-' * len(title)}")
+        for row in section.rows:
+            lines = []
+            for each in row:
+                value = each.value
+                if isinstance(value, datetime):
+                    value = moment_phrase(N_("%(day)s, %(time)s %(zone)s"), value, opened.zone, language)
+                if value is not None:
+                    lines.append(f"{translate(each.label, language)}: {value}")
+            paragraphs.append("\n".join(lines))
+        if not section.rows:
+            paragraphs.append(translate(NO_ROWS, language))
+    content = "\n\n".join(paragraphs) + "\n"
     return Receipt("copy.txt", "text/plain; charset=utf-8", content.encode())

@@ -199,30 +199,13 @@ def withdraw_channel(act: Act, *, code: str, channel: Channel) -> OpenedRequest:
         suppression.stop(act.by(PERSON), lead, method=Method.MANAGE_PAGE)
     elif channel in status.channels:
         kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
-        mark_changed(lead)
+        lead.version += 1
         withdrawn = withdraw(act, lead, kinds)
         if not models.load_legal_hold(act.session, lead.id):
             retention.delete_unusable_contact(lead, {*status.channels} - {channel})
         consents = consent.macs(withdrawn)
         record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
     return open_request(act, lead)
-
-
-def _withdraw_one(act: Act, lead: Lead, channel: Channel, status: ContactStatus) -> None:
-    kinds = (CONTACT_KINDS[channel], *((Kind.VOICEMAIL,) if channel is Channel.CALL else ()))
-    lead.version += 1
-    withdrawn = withdraw(act, lead, kinds)
-    if not models.load_legal_hold(act.session, lead.id):
-        _delete_unused_value(lead, channel, status)
-    consents = consent.macs(withdrawn)
-    record(act, Action.CONSENT_WITHDRAWN, lead, channel=channel.value, consents=consents)
-
-
-def _delete_unused_value(lead: Lead, channel: Channel, status: ContactStatus) -> None:
-    if channel is Channel.EMAIL:
-        lead.email = None
-    elif not {*status.channels} & {*BY_PHONE} - {channel}:
-        lead.phone = None
 
 
 def withdraw(act: Act, lead: Lead, kinds: Iterable[Kind]) -> Collection[ConsentEvent]:

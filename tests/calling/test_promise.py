@@ -12,7 +12,7 @@ from intake.calling.hours import Window
 from intake.calling.promise import NoTimeWithin14Days, open_now, promise_for, promise_in_words
 from intake.conf.clinic import Channel, Holiday
 from intake.conf.toml_schema import Span
-from tests.calling.cast import ANY, CENTRAL, CLINIC, EASTERN, HOURS, at
+from tests.calling.cast import ANY, CENTRAL, CLINIC, EASTERN, HOURS, at, contactable
 from tests.calling.test_availability import CLOCK_CHANGES, STARTS, people
 
 CHANNELS = st.sets(st.sampled_from(Channel), min_size=1)

@@ -12,6 +12,7 @@ from intake.audit import Action, AuditEvent
 from intake.conf.secrets import SECRETS
 from intake.consent import service as consent
 from intake.consent.models import ConsentEvent, Kind, State
+from intake.instance import load_keyring
 from intake.leads.models import Erasure, Lead, LeadKey, LeadStatus, Submission
 from intake.outbox import Mail, OutboxMessage
 from intake.security.crypto import Keyring
@@ -28,7 +29,7 @@ def references_in(service: Service) -> list[str]:
 def check(service: Service, references: Iterable[str], *, erased: int = 0) -> None:
     """Exactly these requests are there, each whole; so many others were erased."""
     written = {name: (service.folder / "keys" / name).read_text() for name in SECRETS}
-    keyring = Keyring.from_settings(settings_for(service.folder, "sqlite://", **written))
+    keyring = load_keyring(settings_for(service.folder, "sqlite://", **written))
     with closing(service.open_database()) as database, database.reading() as session:
         assert sorted(session.scalars(select(Lead.reference))) == sorted(references)
         check_whole(session, keyring, erased=erased)

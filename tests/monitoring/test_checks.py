@@ -20,11 +20,10 @@ from intake.audit import Action, Actor, AuditEvent
 from intake.conf import secrets as conf_secrets
 from intake.conf.clinic import Review, TextsReviewed
 from intake.core.errors import Refused
-from intake.instance import Instance
+from intake.instance import Instance, load_keyring
 from intake.monitoring import State, checks
 from intake.outbox import Mail, MessageState
 from intake.outbox.models import JobLease
-from intake.security.crypto import Keyring
 from tests.factories import EMAIL, NAME, PHONE, ask, relay_turn
 
 TOKEN = "a-token-for-tests-only"

@@ -18,7 +18,7 @@ from intake.backup import BackupAct
 from intake.backup.models import recording
 from intake.conf import secrets
 from intake.core.i18n import using_language
-from intake.instance import Instance
+from intake.instance import Instance, load_keyring
 from intake.jobs import schedule
 from intake.leads.models import Lead
 from intake.monitoring import State, checks, integrity

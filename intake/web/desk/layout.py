@@ -5,14 +5,12 @@ Flask session (docs/decisions/0006-staff-sign-in.md). Health warnings stand abov
 service itself may lose a request or a notice (N2).
 """
 
-from functools import cache
 from typing import Any
 
 from flask import g, request
 
 from intake import monitoring
 from intake.core.i18n import N_, gettext
-from intake.web.auth import csrf
 from intake.web.context import current_service, service_read
 from intake.web.desk import formatting
 
@@ -106,7 +104,6 @@ def template_context() -> dict[str, Any]:
     """Template context of all pages: the member, CSRF token, formatting, warnings, session time."""
     return {
         "member": g.get("member"),
-        "csrf_token": cache(csrf.csrf_token),
         "say": formatting,
         "troubles": health_warnings,
         "seconds_left": seconds_left,

@@ -91,7 +91,7 @@ def _page(
     """Render the form in the caller's language inside the page in the browser's language."""
     caller = i18n.current_language.get()
     problems = failure.problems if isinstance(failure, Unprocessable) else {}
-    context = public_form.questions(sheet.token, answers=sheet.answers, problems=problems)
+    context = public_form.questions(token, answers=answers, problems=problems)
     context["page_of_these"] = i18n.public_path("/")
     sheet_html = Markup(render_template("desk/_phone_sheet.html", **context))  # noqa: S704  our own template
     guards.set_language_from_browser()

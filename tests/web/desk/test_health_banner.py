@@ -6,7 +6,7 @@ from intake import outbox
 from intake.accounts.models import Role
 from intake.instance import Instance
 from intake.outbox import Mail, MessageState
-from intake.web.desk.flash import WARNINGS
+from intake.web.desk.layout import WARNINGS
 from tests.client import Desk
 from tests.factories import ask, hire, relay_turn
 
